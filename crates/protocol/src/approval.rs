@@ -1,0 +1,30 @@
+//! Questions to a person, and their answers.
+
+use serde::{Deserialize, Serialize};
+
+/// A question to a person about one tool call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// Exactly what would run: the command line, or the tool and its target.
+    pub action: String,
+    /// Why it is asked: which rule, which sandbox limit.
+    pub reason: String,
+    /// What "always" would allow: a command prefix, in words. Empty when it cannot be remembered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub prefix: Vec<String>,
+}
+
+/// A person's answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "answer", rename_all = "snake_case")]
+pub enum Answer {
+    /// Run this one.
+    AllowOnce,
+    /// Run this one and whatever has the approval's prefix, for this session.
+    AllowAlways,
+    /// Do not run it.
+    Deny {
+        /// Told to the model.
+        reason: String,
+    },
+}

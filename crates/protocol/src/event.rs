@@ -1,0 +1,219 @@
+//! Durable facts and live fragments.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    Answer, Approval, CallId, CallPlan, Content, Delivery, Item, JobEnd, JobId, MessageId, Money,
+    ModelError, PlanStep, Prefix, RequestId, Seq, Settings, StopReason, TokenStop, ToolOutcome,
+    TurnId, Usage,
+};
+
+/// One durable fact. A session is the fold of its events and nothing else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// The session began, or its settings changed.
+    Configured {
+        /// The settings from here on.
+        settings: Settings,
+    },
+    /// The bytes that open every request changed: the first event of their kind sets them.
+    PrefixSet {
+        /// What every request starts with from here on.
+        prefix: Prefix,
+        /// Why it changed; it costs the provider's cache.
+        reason: String,
+    },
+    /// A person's message was accepted. It reaches the model with [`Event::MessageDelivered`].
+    MessageAccepted {
+        /// The message.
+        message: MessageId,
+        /// When it is to be delivered.
+        delivery: Delivery,
+        /// What it says.
+        content: Vec<Content>,
+    },
+    /// An accepted message became part of the context, here.
+    MessageDelivered {
+        /// The message.
+        message: MessageId,
+    },
+    /// A turn began.
+    TurnStarted {
+        /// The turn.
+        turn: TurnId,
+    },
+    /// A request to the model was about to be sent.
+    ModelCalled {
+        /// The request.
+        request: RequestId,
+        /// Items of context in it.
+        items: u32,
+    },
+    /// The model answered. Its items enter the context together.
+    ModelReplied {
+        /// The request it answers.
+        request: RequestId,
+        /// The model that served it, as the provider names it.
+        model: String,
+        /// What it said, in order.
+        items: Vec<Item>,
+        /// What is to happen to each tool call in `items`.
+        plans: Vec<CallPlan>,
+        /// Why it stopped.
+        stop: TokenStop,
+        /// What it used, lost attempts included.
+        usage: Usage,
+        /// What that cost; absent when no price is known.
+        cost: Option<Money>,
+        /// Attempts that failed before this one.
+        retries: Vec<Retry>,
+    },
+    /// A request failed for good, was cancelled, or was lost in a crash.
+    ModelFailed {
+        /// The request.
+        request: RequestId,
+        /// What went wrong.
+        error: ModelError,
+        /// Tokens the provider reported before it failed; they were paid for.
+        usage: Usage,
+        /// What they cost; absent when no price is known.
+        cost: Option<Money>,
+        /// Attempts that failed before the last one.
+        retries: Vec<Retry>,
+    },
+    /// A person was asked about a call.
+    ApprovalAsked {
+        /// The call.
+        call: CallId,
+        /// What is asked.
+        approval: Approval,
+    },
+    /// The question was answered; the first answer wins.
+    ApprovalAnswered {
+        /// The call.
+        call: CallId,
+        /// The answer.
+        answer: Answer,
+    },
+    /// A tool was about to run. It never runs again, whatever happens.
+    ToolStarted {
+        /// The call.
+        call: CallId,
+    },
+    /// A call has its result.
+    ToolEnded {
+        /// The call.
+        call: CallId,
+        /// The result.
+        outcome: ToolOutcome,
+    },
+    /// The plan that a person sees changed.
+    PlanSet {
+        /// All of it.
+        steps: Vec<PlanStep>,
+    },
+    /// A background job is running.
+    JobStarted {
+        /// The job.
+        job: JobId,
+        /// The call that started it.
+        call: CallId,
+    },
+    /// A background job ended.
+    JobEnded {
+        /// How.
+        end: JobEnd,
+    },
+    /// The harness told the model something.
+    Noticed {
+        /// What it was told.
+        text: String,
+    },
+    /// Someone asked for the turn to stop. Nothing new starts after this.
+    InterruptAccepted {
+        /// Who or what: `person`, `timeout`, `signal`.
+        cause: String,
+    },
+    /// The turn is over: every call has its result and nothing of it runs any more.
+    TurnEnded {
+        /// The turn.
+        turn: TurnId,
+        /// Why.
+        reason: StopReason,
+        /// In words, for a person; empty for an ordinary end.
+        detail: String,
+    },
+    /// A process took the session over after another one died in the middle of a turn.
+    Recovered {
+        /// Calls whose tool was running then.
+        lost_calls: Vec<CallId>,
+        /// The request that was open then.
+        lost_request: Option<RequestId>,
+    },
+}
+
+/// An event with its place and time, as stored, watched and printed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Its place in the journal.
+    pub seq: Seq,
+    /// Milliseconds since the Unix epoch at which it was recorded.
+    pub at_ms: u64,
+    /// The fact.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// A failed attempt that was followed by another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retry {
+    /// What went wrong, in words.
+    pub reason: String,
+    /// How long was waited before the next attempt.
+    pub wait_ms: u64,
+}
+
+/// A live fragment: droppable, never stored, true only until the event that completes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Delta {
+    /// More of the answer's text.
+    Text {
+        /// The words.
+        text: String,
+    },
+    /// More of the thinking's text.
+    Thinking {
+        /// The words.
+        text: String,
+    },
+    /// The model is writing a tool call.
+    CallWriting {
+        /// The tool's name.
+        name: String,
+        /// Bytes of arguments so far.
+        bytes: u64,
+    },
+    /// A running tool printed something.
+    ToolOutput {
+        /// The call.
+        call: CallId,
+        /// What it printed, as text.
+        text: String,
+    },
+    /// An attempt failed and another follows. Text and thinking shown for this request are void.
+    Retrying {
+        /// Why and how long.
+        retry: Retry,
+    },
+}
+
+/// What a watcher of a session gets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// A committed event.
+    Record(Record),
+    /// A live fragment.
+    Delta(Delta),
+}

@@ -1,0 +1,34 @@
+//! The words every other crate speaks: ids, items, events, ops, tools, usage, money, policy, and
+//! the port traits. Data and traits only: no files, no clock, no runtime.
+
+mod approval;
+mod event;
+mod id;
+mod item;
+mod model;
+mod money;
+mod op;
+mod policy;
+mod ports;
+mod sandbox;
+mod settings;
+mod store;
+mod tool;
+mod transcript;
+mod usage;
+
+pub use approval::*;
+pub use event::*;
+pub use id::*;
+pub use item::*;
+pub use model::*;
+pub use money::*;
+pub use op::*;
+pub use policy::*;
+pub use ports::*;
+pub use sandbox::*;
+pub use settings::*;
+pub use store::*;
+pub use tool::*;
+pub use transcript::*;
+pub use usage::*;

@@ -1,0 +1,160 @@
+//! Requests to a model and its answers, in one form for every provider.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Delta, Effort, Item, Money, RequestId, Retry, SessionId, ToolSpec, Transcript, Usage};
+
+/// What opens every request of a session, byte for byte the same from request to request.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prefix {
+    /// The system prompt.
+    pub instructions: String,
+    /// The tools.
+    pub tools: Vec<ToolSpec>,
+}
+
+/// A request to a model.
+#[derive(Clone, Debug)]
+pub struct ModelRequest {
+    /// Whose it is; also keys the provider's prompt cache.
+    pub session: SessionId,
+    /// Which of the session's requests it is.
+    pub request: RequestId,
+    /// The model: `provider/name`.
+    pub model: String,
+    /// What opens it.
+    pub prefix: Arc<Prefix>,
+    /// The context.
+    pub transcript: Transcript,
+    /// How hard to think.
+    pub effort: Effort,
+    /// The JSON schema that the final answer must fit, if one is asked for.
+    pub output_schema: Option<Arc<Value>>,
+}
+
+/// What a model's stream yields. The last element is always `Finished` or `Failed`.
+#[derive(Clone, Debug)]
+pub enum ModelEvent {
+    /// A live fragment.
+    Delta(Delta),
+    /// The whole answer.
+    Finished(Reply),
+    /// No answer.
+    Failed(ModelFailure),
+}
+
+/// A whole answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reply {
+    /// The model that served it, as the provider names it.
+    pub model: String,
+    /// What it said, in order. Call ids are counted from 1 in each reply; the kernel renumbers.
+    pub items: Vec<Item>,
+    /// Why it stopped.
+    pub stop: TokenStop,
+    /// What it used, lost attempts included.
+    pub usage: Usage,
+    /// What that cost; absent when no price is known.
+    pub cost: Option<Money>,
+    /// Attempts that failed before this one.
+    pub retries: Vec<Retry>,
+}
+
+/// No answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFailure {
+    /// What went wrong.
+    pub error: ModelError,
+    /// Tokens reported before it failed.
+    pub usage: Usage,
+    /// What they cost; absent when no price is known.
+    pub cost: Option<Money>,
+    /// Attempts that failed before the last one.
+    pub retries: Vec<Retry>,
+}
+
+/// Why a model stopped producing tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenStop {
+    /// It had said all it wanted.
+    EndTurn,
+    /// It wants tools to run.
+    ToolUse,
+    /// It reached the output limit or the end of its window.
+    MaxTokens,
+    /// It, or its provider, refused.
+    Refusal,
+    /// The provider paused a long turn; asking again continues it.
+    Pause,
+}
+
+/// What went wrong with a request, for a person.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[error("{message}")]
+pub struct ModelError {
+    /// The kind.
+    pub kind: ModelErrorKind,
+    /// What happened, with the provider's own words.
+    pub message: String,
+    /// What to do about it.
+    pub hint: String,
+    /// The HTTP status, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+}
+
+/// What kind of thing went wrong, by what can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelErrorKind {
+    /// No key, or the provider does not take it.
+    Auth,
+    /// The account is out of money or quota.
+    Quota,
+    /// No such model there.
+    UnknownModel,
+    /// What answered is not such an API (HTML, another JSON).
+    NotAnApi,
+    /// Cannot connect, or the connection broke.
+    Network,
+    /// Too many requests, or the provider is overloaded; retries did not help.
+    Busy,
+    /// The provider broke (5xx); retries did not help.
+    Server,
+    /// The context does not fit the model.
+    ContextOverflow,
+    /// The provider does not take the request as it is.
+    BadRequest,
+    /// The stream was not what its protocol says.
+    Malformed,
+    /// It was cancelled here.
+    Cancelled,
+    /// The process died while it was open.
+    Lost,
+}
+
+/// Why a turn ended. The first five are ACP's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopReason {
+    /// The model had no more to do.
+    EndTurn,
+    /// The answer was cut at the output limit.
+    MaxTokens,
+    /// The turn used all the requests it may make.
+    MaxTurnRequests,
+    /// The model or its provider refused.
+    Refusal,
+    /// A person, a signal or a timeout stopped it.
+    Cancelled,
+    /// The budget is spent.
+    Budget,
+    /// The same call with the same result, again and again.
+    NoProgress,
+    /// The model could not be reached or broke.
+    Error,
+}

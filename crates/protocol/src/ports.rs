@@ -1,0 +1,118 @@
+//! What the engine needs (`Model`, `ToolSet`), and what faces need (`Client`).
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+
+use crate::{
+    CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, SessionHead,
+    SessionId, SessionQuery, Seq, Settings, StoreError, ToolCall, ToolOutcome, ToolSpec,
+};
+
+/// Answers requests. Retries are its own business; a request it gave up on is `Failed`.
+pub trait Model: Send + Sync {
+    /// Sends a request. Dropping the stream cancels it.
+    fn respond(&self, request: ModelRequest) -> BoxStream<'static, ModelEvent>;
+}
+
+/// The tools of one session.
+pub trait ToolSet: Send + Sync {
+    /// What the model is told of them, in a fixed order.
+    fn specs(&self) -> Vec<ToolSpec>;
+
+    /// What is to happen to a call under a policy. Touches nothing but may look at paths.
+    fn plan(&self, call: &ToolCall, policy: &Policy) -> CallPlan;
+
+    /// Runs a call to its end. The future must be driven to completion; to stop it early use
+    /// [`ToolSet::cancel`].
+    fn run(&self, call: ToolCall, context: ToolContext) -> BoxFuture<'static, ToolOutcome>;
+
+    /// Stops a running call and returns once nothing of it runs. Its `run` future then ends with
+    /// [`crate::ToolStatus::Cancelled`].
+    fn cancel(&self, call: crate::CallId) -> BoxFuture<'static, ()>;
+
+    /// Kills every background job and returns once they are dead, with how each ended.
+    fn stop_jobs(&self) -> BoxFuture<'static, Vec<JobEnd>>;
+
+    /// Waits for the next background job to end by itself.
+    fn job_ended(&self) -> BoxFuture<'static, JobEnd>;
+}
+
+/// What a running call is given.
+#[derive(Clone)]
+pub struct ToolContext {
+    /// The session.
+    pub session: SessionId,
+    /// The folder it works in, absolute.
+    pub workspace: PathBuf,
+    /// The policy in force.
+    pub policy: Policy,
+    /// Takes live output; cheap and never blocks.
+    pub progress: Arc<dyn Fn(Delta) + Send + Sync>,
+}
+
+/// What a face needs: sessions that can be opened, asked and watched.
+pub trait Client: Send + Sync {
+    /// Starts a session.
+    fn start(&self, settings: Settings) -> BoxFuture<'_, Result<SessionId, ClientError>>;
+
+    /// Opens an existing session, leasing it to this process and recovering it if need be.
+    /// What a crash left unfinished goes on with [`Op::Resume`].
+    fn open(&self, session: &SessionId) -> BoxFuture<'_, Result<Opened, ClientError>>;
+
+    /// Asks something of an open session. When it returns, the op is recorded.
+    fn submit(&self, session: &SessionId, op: Op) -> BoxFuture<'_, Result<(), ClientError>>;
+
+    /// Everything recorded after `after`, then what happens live. Ends when the session closes.
+    fn watch(&self, session: &SessionId, after: Seq) -> BoxStream<'static, Frame>;
+
+    /// Stops what runs, gives the lease back and makes all of it survive a power cut.
+    fn close(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>>;
+
+    /// Lists sessions, newest activity first.
+    fn sessions(&self, query: SessionQuery)
+    -> BoxFuture<'_, Result<Vec<SessionHead>, ClientError>>;
+
+    /// Searches all sessions.
+    fn search(&self, text: &str, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>>;
+
+    /// Removes a session for good.
+    fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>>;
+}
+
+/// A session that was opened.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// Its settings.
+    pub settings: Settings,
+    /// The last place in its journal.
+    pub last: Seq,
+    /// Whether a turn is open that a crash cut short; [`Op::Resume`] goes on with it.
+    pub unfinished: bool,
+    /// What a damaged journal lost, in words for the person.
+    pub repaired: Option<String>,
+}
+
+/// What can go wrong for a face.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The session is not open in this process.
+    #[error("session {0} is not open")]
+    NotOpen(SessionId),
+    /// The session's task died; its journal is intact.
+    #[error("session {session} stopped working: {reason}. Its journal is intact: resume it")]
+    Died {
+        /// The session.
+        session: SessionId,
+        /// What killed it.
+        reason: String,
+    },
+    /// The settings cannot work.
+    #[error("{0}")]
+    Settings(String),
+}

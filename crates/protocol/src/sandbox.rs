@@ -1,0 +1,145 @@
+//! The port to confined processes.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+use serde::{Deserialize, Serialize};
+
+use crate::Policy;
+
+/// Starts processes, confined as their policy says, and bounded.
+pub trait Sandbox: Send + Sync {
+    /// Which layers hold for commands under this policy, found out by trying them.
+    fn report(&self, policy: &Policy) -> SandboxReport;
+
+    /// Starts a process. Fails closed: an error means that nothing runs.
+    fn spawn(&self, command: Command) -> BoxFuture<'_, Result<Arc<dyn Process>, SandboxError>>;
+}
+
+/// A process and everything it started.
+pub trait Process: Send + Sync {
+    /// The next piece of output (stdout and stderr as one stream, in order), or how it ended.
+    /// After `Ended` it answers `Ended` again. One reader at a time.
+    fn next(&self) -> BoxFuture<'_, ProcessEvent>;
+
+    /// Kills the whole tree and returns when it is dead; does nothing to a dead one.
+    fn kill(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What a process does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProcessEvent {
+    /// It printed something.
+    Output(Vec<u8>),
+    /// The whole tree is dead.
+    Ended(ProcessEnd),
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProcessEnd {
+    /// It exited with this code.
+    Exited(i32),
+    /// This signal killed it.
+    Signalled(i32),
+    /// It used more memory, processes or time than its limits allow.
+    OverLimit,
+}
+
+/// A process to start.
+#[derive(Clone, Debug)]
+pub struct Command {
+    /// Program and arguments.
+    pub argv: Vec<String>,
+    /// Where it starts, absolute.
+    pub directory: PathBuf,
+    /// The workspace, absolute.
+    pub workspace: PathBuf,
+    /// What confines it.
+    pub policy: Policy,
+    /// What bounds it.
+    pub limits: ProcessLimits,
+}
+
+/// What bounds a process tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessLimits {
+    /// Memory of the tree, in bytes.
+    pub memory_bytes: u64,
+    /// Processes and threads alive at once.
+    pub processes: u32,
+    /// CPU seconds of one process.
+    pub cpu_seconds: u64,
+    /// The largest file it may write, in bytes.
+    pub file_bytes: u64,
+}
+
+impl Default for ProcessLimits {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 8 << 30,
+            processes: 1024,
+            cpu_seconds: 3600,
+            file_bytes: 16 << 30,
+        }
+    }
+}
+
+/// Which wall stands. Ordered from strongest to none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wall {
+    /// Own namespaces, Landlock and seccomp.
+    Cell,
+    /// bubblewrap, with seccomp inside.
+    Bubblewrap,
+    /// Landlock and seccomp without namespaces.
+    Landlock,
+    /// macOS Seatbelt.
+    Seatbelt,
+    /// None: the policy says `off`.
+    Off,
+    /// None can be had: commands are refused.
+    Refused,
+}
+
+/// What the sandbox can do on this machine under a policy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SandboxReport {
+    /// The wall that is used.
+    pub wall: Wall,
+    /// Every layer that was tried.
+    pub layers: Vec<Layer>,
+}
+
+/// One layer of the sandbox.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// Its name: `namespaces`, `landlock`, `seccomp`, `cgroup`, …
+    pub name: String,
+    /// Whether it holds.
+    pub holds: bool,
+    /// What it is, or what is lost without it and what to do.
+    pub detail: String,
+}
+
+/// Why a process could not be started.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SandboxError {
+    /// No wall can be built here; nothing was run.
+    #[error("no sandbox can be built on this machine: {0}")]
+    Refused(String),
+    /// The program does not exist or may not be executed.
+    #[error("cannot start `{program}`: {reason}")]
+    NotStarted {
+        /// The program.
+        program: String,
+        /// The system's reason.
+        reason: String,
+    },
+    /// The spawner died or its channel broke.
+    #[error("the sandbox's spawner failed: {0}")]
+    Broken(String),
+}
