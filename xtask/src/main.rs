@@ -1,0 +1,52 @@
+//! Repository automation: `cargo xtask tidy | test | bench | release`.
+//!
+//! A table of contents: each command lives in the module of its name.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "automation starts cargo and reads the environment it is called in"
+)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a command line program"
+)]
+
+use std::process::ExitCode;
+
+mod bench;
+mod cargo;
+mod release;
+mod test;
+mod tidy;
+
+const USAGE: &str = "\
+cargo xtask <command>
+
+  tidy              hold the rules of the house: edges between crates, sizes, budgets, licences
+  test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
+  bench [--help]    one table: start, time per step, memory, streaming, exact prefix
+  release           build the binary as it is shipped, into target/dist/";
+
+fn main() -> ExitCode {
+    let mut args = std::env::args().skip(1);
+    let command = args.next().unwrap_or_default();
+    let rest: Vec<String> = args.collect();
+    let outcome = match command.as_str() {
+        "tidy" => tidy::command(),
+        "test" => test::command(&rest),
+        "bench" => bench::command(&rest),
+        "release" => release::command(),
+        "" | "help" | "-h" | "--help" => {
+            println!("{USAGE}");
+            return ExitCode::SUCCESS;
+        }
+        other => Err(anyhow::anyhow!("there is no command `{other}`\n\n{USAGE}")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask {command}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! `cargo xtask test`: everything a change has to pass, cheapest first, the test runner's summary
+//! last. Needs nothing installed by hand; what is missing is installed or replaced, and said.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+
+use crate::cargo::{cargo, has_subcommand, run};
+use crate::tidy;
+
+/// Runs every check, then the tests. `extra` goes to the test runner.
+pub(crate) fn command(extra: &[String]) -> Result<()> {
+    prerequisites();
+    step("format");
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    step("lints");
+    run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    step("documentation");
+    run(cargo().env("RUSTDOCFLAGS", "-D warnings").args([
+        "doc",
+        "--workspace",
+        "--no-deps",
+        "--locked",
+    ]))?;
+    step("documentation's examples");
+    run(cargo().args(["test", "--doc", "--workspace", "--locked", "--quiet"]))?;
+    step("tidy");
+    tidy::command()?;
+    deny()?;
+    step("tests");
+    if has_subcommand("nextest") {
+        run(cargo()
+            .args(["nextest", "run", "--workspace", "--locked"])
+            .args(extra))
+    } else {
+        println!("cargo-nextest is not installed; cargo's own runner does it");
+        plain_tests(extra)
+    }
+}
+
+fn step(name: &str) {
+    println!("\n== {name}");
+}
+
+/// Programs that tests run, with the Debian package each is in.
+const PROGRAMS: &[(&str, &str)] = &[("git", "git"), ("bwrap", "bubblewrap")];
+
+/// Installs the programs that tests run, where this machine lets us; says so loudly where not.
+fn prerequisites() {
+    let missing: Vec<_> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !exists(program))
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let packages: Vec<&str> = missing.iter().map(|(_, package)| *package).collect();
+    step(&format!("installing {}", packages.join(", ")));
+    let installed = exists("apt-get")
+        && run(Command::new("apt-get").args(["update", "-qq"])).is_ok()
+        && run(Command::new("apt-get")
+            .args(["install", "-y", "-qq", "--no-install-recommends"])
+            .args(&packages)
+            .env("DEBIAN_FRONTEND", "noninteractive")
+            .stdin(Stdio::null()))
+        .is_ok();
+    if !installed {
+        for (program, package) in missing {
+            println!(
+                "NOTE: `{program}` is missing and could not be installed; what needs it is not \
+                 tested here. Install the package `{package}` to test all."
+            );
+        }
+    }
+}
+
+fn exists(program: &str) -> bool {
+    Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()
+        .is_ok()
+}
+
+/// `cargo deny` where it is installed; compiling it takes longer than everything else here.
+fn deny() -> Result<()> {
+    step("dependencies");
+    if has_subcommand("deny") {
+        run(cargo().args(["deny", "--workspace", "check"]))
+    } else {
+        println!(
+            "cargo-deny is not installed: advisories are not checked here; licences and sources \
+             were, by tidy"
+        );
+        Ok(())
+    }
+}
+
+/// Cargo's own runner, with one summary line at the end.
+fn plain_tests(extra: &[String]) -> Result<()> {
+    let mut child = cargo()
+        .args(["test", "--workspace", "--locked", "--no-fail-fast"])
+        .args(["--lib", "--bins", "--tests", "--examples"])
+        .args(extra)
+        .stdout(Stdio::piped())
+        .spawn()
+        .context("cannot start cargo")?;
+    let mut tally = Tally::default();
+    let stdout = child.stdout.take().context("cargo has no output")?;
+    for line in BufReader::new(stdout).lines() {
+        let line = line?;
+        tally.add(&line);
+        writeln!(std::io::stdout(), "{line}")?;
+    }
+    let status = child.wait()?;
+    println!("{} passed, {} failed", tally.passed, tally.failed);
+    ensure!(status.success(), "tests failed");
+    Ok(())
+}
+
+#[derive(Debug, Default, PartialEq)]
+struct Tally {
+    passed: u32,
+    failed: u32,
+}
+
+impl Tally {
+    /// Counts a line like `test result: ok. 3 passed; 0 failed; …`.
+    fn add(&mut self, line: &str) {
+        let Some(result) = line.strip_prefix("test result:") else {
+            return;
+        };
+        let words: Vec<&str> = result.split([' ', ';', '.']).collect();
+        for pair in words.windows(2) {
+            match (pair[0].parse::<u32>(), pair[1]) {
+                (Ok(count), "passed") => self.passed += count,
+                (Ok(count), "failed") => self.failed += count,
+                _ => {}
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_runners_lines_are_added_up() {
+        let mut tally = Tally::default();
+        for line in [
+            "running 3 tests",
+            "test result: ok. 3 passed; 0 failed; 0 ignored; 0 measured",
+            "test result: FAILED. 10 passed; 2 failed; 0 ignored",
+        ] {
+            tally.add(line);
+        }
+        assert_eq!(
+            tally,
+            Tally {
+                passed: 13,
+                failed: 2
+            }
+        );
+    }
+}
