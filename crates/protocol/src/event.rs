@@ -217,3 +217,81 @@ pub enum Frame {
     /// A live fragment.
     Delta(Delta),
 }
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::{ToolInput, ToolSpec, ToolStatus};
+
+    /// The shape is stored for ever and printed by `--json`: a change here is a change for users.
+    #[expect(clippy::needless_pass_by_value, reason = "the usual form of such checks")]
+    fn check(event: Event, expected: Expect) {
+        let record = Record {
+            seq: Seq(4),
+            at_ms: 1_700_000_000_000,
+            event,
+        };
+        let json = serde_json::to_string(&record).unwrap();
+        expected.assert_eq(&json);
+        assert_eq!(serde_json::from_str::<Record>(&json).unwrap(), record);
+    }
+
+    #[test]
+    fn shapes() {
+        check(
+            Event::MessageAccepted {
+                message: MessageId::new("m1"),
+                delivery: Delivery::Steer,
+                content: vec![Content::text("hi")],
+            },
+            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"message_accepted","message":"m1","delivery":"steer","content":[{"kind":"text","text":"hi"}]}"#]],
+        );
+        check(
+            Event::ToolEnded {
+                call: CallId(2),
+                outcome: ToolOutcome::text(ToolStatus::Done, "ok"),
+            },
+            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"tool_ended","call":2,"outcome":{"status":"done","content":[{"kind":"text","text":"ok"}]}}"#]],
+        );
+        check(
+            Event::ModelReplied {
+                request: RequestId(1),
+                model: "m".to_owned(),
+                items: vec![Item::Assistant {
+                    text: "a".to_owned(),
+                    opaque: None,
+                }],
+                plans: Vec::new(),
+                stop: TokenStop::EndTurn,
+                usage: Usage {
+                    input: 3,
+                    ..Usage::default()
+                },
+                cost: "0.0001".parse().ok(),
+                retries: Vec::new(),
+            },
+            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"model_replied","request":1,"model":"m","items":[{"kind":"assistant","text":"a"}],"plans":[],"stop":"end_turn","usage":{"input":3,"cache_read":0,"cache_write_5m":0,"cache_write_1h":0,"output":0,"thinking":0},"cost":"0.0001","retries":[]}"#]],
+        );
+    }
+
+    #[test]
+    fn a_prefix_keeps_the_order_of_its_schemas() {
+        let schema = serde_json::from_str(r#"{"type":"object","properties":{"b":{},"a":{}}}"#);
+        check(
+            Event::PrefixSet {
+                prefix: Prefix {
+                    instructions: "i".to_owned(),
+                    tools: vec![ToolSpec {
+                        name: "t".to_owned(),
+                        description: String::new(),
+                        input: ToolInput::Json(schema.unwrap()),
+                    }],
+                },
+                reason: "r".to_owned(),
+            },
+            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"prefix_set","prefix":{"instructions":"i","tools":[{"name":"t","description":"","input":{"json":{"type":"object","properties":{"b":{},"a":{}}}}}]},"reason":"r"}"#]],
+        );
+    }
+}
