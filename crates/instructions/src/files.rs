@@ -40,7 +40,8 @@ pub fn instruction_files(personal: Option<&Path>, workspace: &Path) -> Vec<Instr
         if file.text.len() > left {
             let cut = file.text.floor_char_boundary(left);
             file.text.truncate(cut);
-            file.text.push_str("\n[cut: the instruction files are too long together]");
+            file.text
+                .push_str("\n[cut: the instruction files are too long together]");
         }
         left = left.saturating_sub(file.text.len());
         files.push(file);

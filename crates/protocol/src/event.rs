@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Approval, CallId, CallPlan, Content, Delivery, Item, JobEnd, JobId, MessageId, Money,
-    ModelError, PlanStep, Prefix, RequestId, Seq, Settings, StopReason, TokenStop, ToolOutcome,
-    TurnId, Usage,
+    Answer, Approval, CallId, CallPlan, Content, Delivery, Item, JobEnd, JobId, MessageId,
+    ModelError, Money, PlanStep, Prefix, RequestId, Seq, Settings, StopReason, TokenStop,
+    ToolOutcome, TurnId, Usage,
 };
 
 /// One durable fact. A session is the fold of its events and nothing else.
@@ -211,6 +211,7 @@ pub enum Delta {
 
 /// What a watcher of a session gets.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::large_enum_variant, reason = "frames are few and short-lived")]
 pub enum Frame {
     /// A committed event.
     Record(Record),
@@ -226,7 +227,10 @@ mod tests {
     use crate::{ToolInput, ToolSpec, ToolStatus};
 
     /// The shape is stored for ever and printed by `--json`: a change here is a change for users.
-    #[expect(clippy::needless_pass_by_value, reason = "the usual form of such checks")]
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the usual form of such checks"
+    )]
     fn check(event: Event, expected: Expect) {
         let record = Record {
             seq: Seq(4),
@@ -246,14 +250,18 @@ mod tests {
                 delivery: Delivery::Steer,
                 content: vec![Content::text("hi")],
             },
-            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"message_accepted","message":"m1","delivery":"steer","content":[{"kind":"text","text":"hi"}]}"#]],
+            expect![[
+                r#"{"seq":4,"at_ms":1700000000000,"type":"message_accepted","message":"m1","delivery":"steer","content":[{"kind":"text","text":"hi"}]}"#
+            ]],
         );
         check(
             Event::ToolEnded {
                 call: CallId(2),
                 outcome: ToolOutcome::text(ToolStatus::Done, "ok"),
             },
-            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"tool_ended","call":2,"outcome":{"status":"done","content":[{"kind":"text","text":"ok"}]}}"#]],
+            expect![[
+                r#"{"seq":4,"at_ms":1700000000000,"type":"tool_ended","call":2,"outcome":{"status":"done","content":[{"kind":"text","text":"ok"}]}}"#
+            ]],
         );
         check(
             Event::ModelReplied {
@@ -272,7 +280,9 @@ mod tests {
                 cost: "0.0001".parse().ok(),
                 retries: Vec::new(),
             },
-            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"model_replied","request":1,"model":"m","items":[{"kind":"assistant","text":"a"}],"plans":[],"stop":"end_turn","usage":{"input":3,"cache_read":0,"cache_write_5m":0,"cache_write_1h":0,"output":0,"thinking":0},"cost":"0.0001","retries":[]}"#]],
+            expect![[
+                r#"{"seq":4,"at_ms":1700000000000,"type":"model_replied","request":1,"model":"m","items":[{"kind":"assistant","text":"a"}],"plans":[],"stop":"end_turn","usage":{"input":3,"cache_read":0,"cache_write_5m":0,"cache_write_1h":0,"output":0,"thinking":0},"cost":"0.0001","retries":[]}"#
+            ]],
         );
     }
 
@@ -291,7 +301,9 @@ mod tests {
                 },
                 reason: "r".to_owned(),
             },
-            expect![[r#"{"seq":4,"at_ms":1700000000000,"type":"prefix_set","prefix":{"instructions":"i","tools":[{"name":"t","description":"","input":{"json":{"type":"object","properties":{"b":{},"a":{}}}}}]},"reason":"r"}"#]],
+            expect![[
+                r#"{"seq":4,"at_ms":1700000000000,"type":"prefix_set","prefix":{"instructions":"i","tools":[{"name":"t","description":"","input":{"json":{"type":"object","properties":{"b":{},"a":{}}}}}]},"reason":"r"}"#
+            ]],
         );
     }
 }

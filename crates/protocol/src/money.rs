@@ -156,7 +156,16 @@ mod tests {
             assert_eq!(money.picos(), picos);
             assert_eq!(money.to_string(), text);
         }
-        for bad in ["", ".", "1e3", "$5", "1.2.3", "0.0000000000001", "--1", "99999999999"] {
+        for bad in [
+            "",
+            ".",
+            "1e3",
+            "$5",
+            "1.2.3",
+            "0.0000000000001",
+            "--1",
+            "99999999999",
+        ] {
             assert!(bad.parse::<Money>().is_err(), "{bad}");
         }
     }
@@ -169,6 +178,9 @@ mod tests {
         assert_eq!(money.rounded(4), "0.0425");
         assert_eq!(Money::from_picos(1).scaled(1, 2).picos(), 1);
         assert_eq!("3".parse::<Money>().unwrap().rounded(4), "3.00");
-        assert_eq!(Money::from_picos(5_000_000).times(1_000_000).rounded(2), "5.00");
+        assert_eq!(
+            Money::from_picos(5_000_000).times(1_000_000).rounded(2),
+            "5.00"
+        );
     }
 }

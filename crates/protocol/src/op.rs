@@ -7,6 +7,7 @@ use crate::{Answer, CallId, Content, MessageId, Settings};
 /// A client's request to a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
+#[expect(clippy::large_enum_variant, reason = "ops are few and short-lived")]
 pub enum Op {
     /// Says something. With no turn running, every delivery starts one.
     Say {

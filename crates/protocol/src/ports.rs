@@ -7,8 +7,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, SessionHead,
-    SessionId, SessionQuery, Seq, Settings, StoreError, ToolCall, ToolOutcome, ToolSpec,
+    CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, Seq, SessionHead,
+    SessionId, SessionQuery, Settings, StoreError, ToolCall, ToolOutcome, ToolSpec,
 };
 
 /// Answers requests. Retries are its own business; a request it gave up on is `Failed`.

@@ -70,13 +70,7 @@ pub enum Effort {
 
 impl Effort {
     /// All levels, lowest first.
-    pub const ALL: [Self; 5] = [
-        Self::Low,
-        Self::Medium,
-        Self::High,
-        Self::Xhigh,
-        Self::Max,
-    ];
+    pub const ALL: [Self; 5] = [Self::Low, Self::Medium, Self::High, Self::Xhigh, Self::Max];
 
     /// Its name.
     #[must_use]

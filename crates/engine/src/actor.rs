@@ -1,0 +1,270 @@
+//! One open session: the task that owns its kernel.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::FutureExt;
+use quire_kernel::{Decision, Input, Session};
+use quire_protocol::{
+    ClientError, Event, Frame, Item, Lease, Op, Prefix, Record, Seq, Settings, StoreError, ToolSet,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::effects::Running;
+use crate::engine::Parts;
+use crate::journal::encode_entry;
+
+/// What reaches a session's task.
+pub(crate) enum Message {
+    /// A client asks something.
+    Op(Op, oneshot::Sender<Result<(), ClientError>>),
+    /// An effect was answered.
+    Input(Input),
+    /// Nothing more is wanted of the session in this process.
+    Close(oneshot::Sender<Result<(), ClientError>>),
+}
+
+/// The task's state.
+pub(crate) struct Actor {
+    parts: Parts,
+    lease: Lease,
+    last: Seq,
+    kernel: Session,
+    tools: Arc<dyn ToolSet>,
+    running: Running,
+    frames: broadcast::Sender<Frame>,
+}
+
+/// Why the task is over.
+enum End {
+    /// It was closed; the answer goes to whoever closed it.
+    Closed(oneshot::Sender<Result<(), ClientError>>),
+    /// The store refused an append: what it refused did not happen.
+    Store(StoreError),
+}
+
+impl Actor {
+    pub(crate) fn new(
+        parts: Parts,
+        lease: Lease,
+        last: Seq,
+        kernel: Session,
+        tools: Arc<dyn ToolSet>,
+        inbox: mpsc::Sender<Message>,
+        frames: broadcast::Sender<Frame>,
+    ) -> Self {
+        let mut running = Running::new(inbox, frames.clone());
+        running.follow_jobs(&tools);
+        Self {
+            parts,
+            lease,
+            last,
+            kernel,
+            tools,
+            running,
+            frames,
+        }
+    }
+
+    /// Lives until the session is closed, the store fails, or a bug panics. The journal is intact
+    /// in every case.
+    pub(crate) async fn live(
+        mut self,
+        mut messages: mpsc::Receiver<Message>,
+        died: Arc<Mutex<Option<String>>>,
+    ) {
+        let end = AssertUnwindSafe(self.serve(&mut messages))
+            .catch_unwind()
+            .await;
+        let (closing, failure) = match end {
+            Ok(End::Closed(answer)) => (Some(answer), None),
+            Ok(End::Store(error)) => (None, Some(error.to_string())),
+            Err(panic) => (None, Some(format!("a bug: {}", panic_text(&*panic)))),
+        };
+        if let Some(reason) = failure {
+            *died.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason);
+        }
+        // Refuses further messages; whoever waits on one learns the reason.
+        messages.close();
+        self.running.stop(&self.tools).await;
+        let closed = self.give_back().await;
+        if let Some(answer) = closing {
+            // Nobody waits any more: nothing left to tell.
+            let _ = answer.send(closed.map_err(ClientError::Store));
+        }
+    }
+
+    async fn serve(&mut self, messages: &mut mpsc::Receiver<Message>) -> End {
+        loop {
+            let Some(message) = messages.recv().await else {
+                unreachable!("the task holds a sender of its own inbox");
+            };
+            let result = match message {
+                Message::Input(input) => self.take(input).await,
+                Message::Op(op, answer) => {
+                    let result = self.take_op(op).await;
+                    let (told, result) = match result {
+                        Ok(told) => (told, Ok(())),
+                        Err(error) => (Err(ClientError::Store(error.clone())), Err(error)),
+                    };
+                    // A client that went away has still been heard.
+                    let _ = answer.send(told);
+                    result
+                }
+                Message::Close(answer) => return End::Closed(answer),
+            };
+            if let Err(error) = result {
+                return End::Store(error);
+            }
+        }
+    }
+
+    /// The outer result is about the store, the inner one for the client.
+    async fn take_op(&mut self, op: Op) -> Result<Result<(), ClientError>, StoreError> {
+        if let Op::Configure { settings } = &op
+            && let Err(refused) = self.retool(&settings.clone()).await?
+        {
+            return Ok(Err(refused));
+        }
+        self.take(Input::Op(op)).await?;
+        Ok(Ok(()))
+    }
+
+    async fn take(&mut self, input: Input) -> Result<(), StoreError> {
+        let input = self.planned(input);
+        let Decision { events, effects } = self.kernel.decide(input);
+        self.record(events).await?;
+        for effect in effects {
+            self.running.perform(
+                effect,
+                &self.kernel,
+                &self.lease.session,
+                &self.parts.model,
+                &self.tools,
+            );
+        }
+        Ok(())
+    }
+
+    /// Adds what policy says about a reply's calls.
+    fn planned(&self, input: Input) -> Input {
+        let Some(settings) = self.kernel.settings() else {
+            return input;
+        };
+        let Input::Replied { request, reply, .. } = input else {
+            return input;
+        };
+        let plans = reply
+            .items
+            .iter()
+            .filter_map(|item| match item {
+                Item::ToolCall(call) => Some(self.tools.plan(call, &settings.policy)),
+                _ => None,
+            })
+            .collect();
+        Input::Replied {
+            request,
+            reply,
+            plans,
+        }
+    }
+
+    /// Records events, then makes them true here, then shows them.
+    async fn record(&mut self, events: Vec<Event>) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let at_ms = now_ms();
+        let mut seq = self.last;
+        let records: Vec<Record> = events
+            .into_iter()
+            .map(|event| {
+                seq = seq.next();
+                Record { seq, at_ms, event }
+            })
+            .collect();
+        let entries = records
+            .iter()
+            .map(|record| encode_entry(record.seq, at_ms, &record.event))
+            .collect();
+        self.parts
+            .store
+            .append(&self.lease, self.last, entries)
+            .await?;
+        if records
+            .iter()
+            .any(|record| matches!(record.event, Event::TurnEnded { .. }))
+        {
+            self.parts.store.sync().await?;
+        }
+        self.last = seq;
+        for record in records {
+            self.kernel.apply(&record.event);
+            // No watcher is fine.
+            let _ = self.frames.send(Frame::Record(record));
+        }
+        Ok(())
+    }
+
+    /// Makes the tools that new settings want. Only between turns: a running call keeps its tools.
+    async fn retool(&mut self, settings: &Settings) -> Result<Result<(), ClientError>, StoreError> {
+        let Some(current) = self.kernel.settings() else {
+            return Ok(Ok(()));
+        };
+        if current.model == settings.model && current.workspace == settings.workspace {
+            return Ok(Ok(()));
+        }
+        if !self.kernel.is_idle() {
+            return Ok(Err(ClientError::Settings(
+                "the model and the folder can change between turns only: interrupt the turn or \
+                 wait for its end"
+                    .to_owned(),
+            )));
+        }
+        let tools = match self.parts.workbench.tools(&self.lease.session, settings) {
+            Ok(tools) => tools,
+            Err(reason) => return Ok(Err(ClientError::Settings(reason))),
+        };
+        self.running.stop(&self.tools).await;
+        self.tools = tools;
+        self.running.follow_jobs(&self.tools);
+        let specs = self.tools.specs();
+        if specs != self.kernel.prefix().tools {
+            let prefix = Prefix {
+                instructions: self.kernel.prefix().instructions.clone(),
+                tools: specs,
+            };
+            let reason = format!("the model changed to {}", settings.model);
+            self.record(vec![Event::PrefixSet { prefix, reason }])
+                .await?;
+        }
+        Ok(Ok(()))
+    }
+
+    async fn give_back(&self) -> Result<(), StoreError> {
+        let synced = self.parts.store.sync().await;
+        self.parts.store.release(self.lease.clone()).await?;
+        synced
+    }
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic without words")
+}
+
+/// Milliseconds since the Unix epoch, by the system's clock.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the engine stamps the time; the floors below it never read a clock"
+)]
+pub(crate) fn now_ms() -> u64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}

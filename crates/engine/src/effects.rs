@@ -1,0 +1,241 @@
+//! Effects at work: requests to the model, running tools, background jobs.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::{FutureExt, StreamExt};
+use quire_kernel::{Effect, Input, Session};
+use quire_protocol::{
+    CallId, Frame, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure, ModelRequest,
+    RequestId, SessionId, ToolContext, ToolOutcome, ToolSet, Usage,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::AbortHandle;
+
+use crate::actor::Message;
+
+/// What a session has in flight. Every effect is answered by one input in the inbox.
+pub(crate) struct Running {
+    inbox: mpsc::Sender<Message>,
+    frames: broadcast::Sender<Frame>,
+    /// Dropping or firing one abandons its request.
+    requests: HashMap<RequestId, oneshot::Sender<()>>,
+    calls: Arc<Mutex<HashMap<CallId, AbortHandle>>>,
+    jobs: Option<AbortHandle>,
+}
+
+impl Running {
+    pub(crate) fn new(inbox: mpsc::Sender<Message>, frames: broadcast::Sender<Frame>) -> Self {
+        Self {
+            inbox,
+            frames,
+            requests: HashMap::new(),
+            calls: Arc::default(),
+            jobs: None,
+        }
+    }
+
+    /// Tells the session of background jobs that end by themselves.
+    pub(crate) fn follow_jobs(&mut self, tools: &Arc<dyn ToolSet>) {
+        let (tools, inbox) = (Arc::clone(tools), self.inbox.downgrade());
+        let task = tokio::spawn(async move {
+            loop {
+                let end = tools.job_ended().await;
+                let Some(inbox) = inbox.upgrade() else { return };
+                if inbox
+                    .send(Message::Input(Input::JobEnded(end)))
+                    .await
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        });
+        self.jobs = Some(task.abort_handle());
+    }
+
+    pub(crate) fn perform(
+        &mut self,
+        effect: Effect,
+        kernel: &Session,
+        session: &SessionId,
+        model: &Arc<dyn Model>,
+        tools: &Arc<dyn ToolSet>,
+    ) {
+        match effect {
+            Effect::CallModel(request) => self.call_model(request, kernel, session, model),
+            Effect::CancelModel(request) => drop(self.requests.remove(&request)),
+            Effect::RunTool(call) => self.run_tool(call, kernel, session, tools),
+            Effect::CancelTool(call) => {
+                tokio::spawn(tools.cancel(call));
+            }
+            Effect::StopJobs => {
+                let (stopped, inbox) = (tools.stop_jobs(), self.inbox.clone());
+                tokio::spawn(async move {
+                    for end in stopped.await {
+                        // A closed inbox means that the session is over.
+                        let _ = inbox.send(Message::Input(Input::JobEnded(end))).await;
+                    }
+                });
+            }
+        }
+    }
+
+    fn call_model(
+        &mut self,
+        request: RequestId,
+        kernel: &Session,
+        session: &SessionId,
+        model: &Arc<dyn Model>,
+    ) {
+        let Some(settings) = kernel.settings() else {
+            unreachable!("a session is configured before it calls a model");
+        };
+        let asked = ModelRequest {
+            session: session.clone(),
+            request,
+            model: settings.model.clone(),
+            prefix: Arc::clone(kernel.prefix()),
+            transcript: kernel.transcript().clone(),
+            effort: settings.effort,
+            output_schema: settings.output_schema.clone().map(Arc::new),
+        };
+        self.requests.retain(|_, cancel| !cancel.is_closed());
+        let (cancel, cancelled) = oneshot::channel();
+        self.requests.insert(request, cancel);
+        let (model, inbox, frames) = (Arc::clone(model), self.inbox.clone(), self.frames.clone());
+        tokio::spawn(async move {
+            let input = AssertUnwindSafe(converse(&*model, asked, cancelled, &frames))
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| failed(request, &BROKEN));
+            // A closed inbox means that the session is over.
+            let _ = inbox.send(Message::Input(input)).await;
+        });
+    }
+
+    fn run_tool(
+        &mut self,
+        call: CallId,
+        kernel: &Session,
+        session: &SessionId,
+        tools: &Arc<dyn ToolSet>,
+    ) {
+        let (Some(asked), Some(settings)) = (kernel.call(call).cloned(), kernel.settings()) else {
+            unreachable!("only an open call of a configured session is run");
+        };
+        let frames = self.frames.clone();
+        let context = ToolContext {
+            session: session.clone(),
+            workspace: settings.workspace.clone(),
+            policy: settings.policy.clone(),
+            // No watcher is fine.
+            progress: Arc::new(move |delta| drop(frames.send(Frame::Delta(delta)))),
+        };
+        let outcome = tools.run(asked, context);
+        let (inbox, calls) = (self.inbox.clone(), Arc::clone(&self.calls));
+        let task = tokio::spawn(async move {
+            let outcome = AssertUnwindSafe(outcome)
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| {
+                    ToolOutcome::failed(
+                        "The tool crashed. It may have done part of its work: check before going \
+                         on, and reach the goal another way.",
+                    )
+                });
+            locked(&calls).remove(&call);
+            // A closed inbox means that the session is over.
+            let _ = inbox
+                .send(Message::Input(Input::ToolEnded { call, outcome }))
+                .await;
+        });
+        locked(&self.calls).insert(call, task.abort_handle());
+    }
+
+    /// Stops everything and returns once nothing runs. Nothing of it is recorded: the session
+    /// recovers it when it is opened again.
+    pub(crate) async fn stop(&mut self, tools: &Arc<dyn ToolSet>) {
+        self.requests.clear();
+        let open: Vec<(CallId, AbortHandle)> = locked(&self.calls).drain().collect();
+        for (call, _) in &open {
+            tools.cancel(*call).await;
+        }
+        tools.stop_jobs().await;
+        if let Some(jobs) = self.jobs.take() {
+            jobs.abort();
+        }
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Reads a model's stream to its end, showing fragments on the way.
+async fn converse(
+    model: &dyn Model,
+    asked: ModelRequest,
+    mut cancelled: oneshot::Receiver<()>,
+    frames: &broadcast::Sender<Frame>,
+) -> Input {
+    let request = asked.request;
+    let mut stream = model.respond(asked);
+    loop {
+        let event = tokio::select! {
+            biased;
+            _ = &mut cancelled => return failed(request, &CANCELLED),
+            event = stream.next() => event,
+        };
+        match event {
+            // No watcher is fine.
+            Some(ModelEvent::Delta(delta)) => drop(frames.send(Frame::Delta(delta))),
+            Some(ModelEvent::Finished(reply)) => {
+                return Input::Replied {
+                    request,
+                    reply,
+                    plans: Vec::new(),
+                };
+            }
+            Some(ModelEvent::Failed(failure)) => return Input::Failed { request, failure },
+            None => return failed(request, &BROKEN),
+        }
+    }
+}
+
+/// A failure that is told here and not by the model.
+struct Failure {
+    kind: ModelErrorKind,
+    message: &'static str,
+    hint: &'static str,
+}
+
+const CANCELLED: Failure = Failure {
+    kind: ModelErrorKind::Cancelled,
+    message: "the request was cancelled",
+    hint: "what the provider had produced until then is billed, but not reported",
+};
+
+const BROKEN: Failure = Failure {
+    kind: ModelErrorKind::Malformed,
+    message: "the model's client ended without an answer",
+    hint: "this is a bug in quire: please report it; resuming the session is safe",
+};
+
+fn failed(request: RequestId, failure: &Failure) -> Input {
+    Input::Failed {
+        request,
+        failure: ModelFailure {
+            error: ModelError {
+                kind: failure.kind,
+                message: failure.message.to_owned(),
+                hint: failure.hint.to_owned(),
+                status: None,
+            },
+            usage: Usage::default(),
+            cost: None,
+            retries: Vec::new(),
+        },
+    }
+}

@@ -1,0 +1,294 @@
+//! The engine as faces see it: sessions that can be started, opened, asked, watched and closed.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use quire_kernel::Session;
+use quire_protocol::{
+    Client, ClientError, Event, Frame, Hit, Lease, Model, Op, Opened, Prefix, Record, Seq,
+    SessionHead, SessionId, SessionQuery, Settings, Store, ToolSet,
+};
+use tokio::sync::{broadcast, mpsc, oneshot};
+
+use crate::actor::{Actor, Message, now_ms};
+use crate::journal::decode_entry;
+use crate::watch::watch;
+
+/// Live frames a watcher may fall behind before it re-reads from the store.
+const FRAMES: usize = 1024;
+
+/// Messages that wait for a session's task; senders wait beyond that.
+const INBOX: usize = 256;
+
+/// Records replayed at a time when a session is opened.
+const PAGE: usize = 1024;
+
+/// The hands an engine works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// The journal.
+    pub store: Arc<dyn Store>,
+    /// The models.
+    pub model: Arc<dyn Model>,
+    /// What is made for each session.
+    pub workbench: Arc<dyn Workbench>,
+}
+
+/// Makes what each session works with.
+pub trait Workbench: Send + Sync {
+    /// The tools of a session. An error is for the person and says what to do.
+    fn tools(&self, session: &SessionId, settings: &Settings) -> Result<Arc<dyn ToolSet>, String>;
+
+    /// The system prompt of a new session. It is recorded, so a resumed session keeps its own.
+    fn instructions(&self, settings: &Settings) -> String;
+}
+
+/// Hosts sessions in this process.
+pub struct Engine {
+    parts: Parts,
+    open: Mutex<HashMap<SessionId, Handle>>,
+}
+
+/// The way to an open session's task.
+#[derive(Clone)]
+pub(crate) struct Handle {
+    pub(crate) inbox: mpsc::Sender<Message>,
+    pub(crate) frames: broadcast::WeakSender<Frame>,
+    /// Why the task died, once it has.
+    pub(crate) died: Arc<Mutex<Option<String>>>,
+}
+
+impl Handle {
+    fn died(&self, session: &SessionId) -> ClientError {
+        let reason = self
+            .died
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        ClientError::Died {
+            session: session.clone(),
+            reason: reason.unwrap_or_else(|| "it was closed".to_owned()),
+        }
+    }
+
+    async fn ask(
+        &self,
+        session: &SessionId,
+        message: impl FnOnce(oneshot::Sender<Result<(), ClientError>>) -> Message,
+    ) -> Result<(), ClientError> {
+        let (sender, answer) = oneshot::channel();
+        if self.inbox.send(message(sender)).await.is_err() {
+            return Err(self.died(session));
+        }
+        answer.await.unwrap_or_else(|_| Err(self.died(session)))
+    }
+}
+
+impl Engine {
+    /// An engine over these hands. Sessions run on the Tokio runtime that calls it.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self {
+            parts,
+            open: Mutex::default(),
+        }
+    }
+
+    fn handle(&self, session: &SessionId) -> Result<Handle, ClientError> {
+        self.sessions_open()
+            .get(session)
+            .cloned()
+            .ok_or_else(|| ClientError::NotOpen(session.clone()))
+    }
+
+    fn sessions_open(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Handle>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Starts the task of a leased session whose journal `kernel` is the fold of.
+    fn launch(&self, lease: Lease, last: Seq, kernel: Session, tools: Arc<dyn ToolSet>) {
+        let (inbox, messages) = mpsc::channel(INBOX);
+        let (frames, _) = broadcast::channel(FRAMES);
+        let session = lease.session.clone();
+        let handle = Handle {
+            inbox: inbox.clone(),
+            frames: frames.downgrade(),
+            died: Arc::default(),
+        };
+        let died = Arc::clone(&handle.died);
+        self.sessions_open().insert(session, handle);
+        let actor = Actor::new(
+            self.parts.clone(),
+            lease,
+            last,
+            kernel,
+            tools,
+            inbox,
+            frames,
+        );
+        tokio::spawn(actor.live(messages, died));
+    }
+
+    async fn start_session(&self, settings: Settings) -> Result<SessionId, ClientError> {
+        let session = SessionId::new(uuid::Uuid::now_v7().to_string());
+        let tools = self
+            .parts
+            .workbench
+            .tools(&session, &settings)
+            .map_err(ClientError::Settings)?;
+        let at_ms = now_ms();
+        let head = SessionHead {
+            session: session.clone(),
+            created_ms: at_ms,
+            updated_ms: at_ms,
+            workspace: settings.workspace.to_string_lossy().into_owned(),
+            title: String::new(),
+            events: 0,
+        };
+        let prefix = Prefix {
+            instructions: self.parts.workbench.instructions(&settings),
+            tools: tools.specs(),
+        };
+        let events = [
+            Event::Configured { settings },
+            Event::PrefixSet {
+                prefix,
+                reason: "the session began".to_owned(),
+            },
+        ];
+        let lease = self.parts.store.create(head).await?;
+        let entries = (1..)
+            .zip(&events)
+            .map(|(seq, event)| crate::journal::encode_entry(Seq(seq), at_ms, event))
+            .collect();
+        self.parts.store.append(&lease, Seq(0), entries).await?;
+        let kernel = Session::replay(&events);
+        self.launch(lease, Seq(events.len() as u64), kernel, tools);
+        Ok(session)
+    }
+
+    async fn open_session(&self, session: &SessionId) -> Result<Opened, ClientError> {
+        let lease = self.parts.store.lease(session).await?;
+        match self.open_leased(&lease).await {
+            Ok(opened) => Ok(opened),
+            Err(error) => {
+                // The lease dies with the process anyway; the first error is the one to report.
+                let _ = self.parts.store.release(lease).await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn open_leased(&self, lease: &Lease) -> Result<Opened, ClientError> {
+        let session = &lease.session;
+        let (mut kernel, mut last) = (Session::default(), Seq(0));
+        loop {
+            let entries = self.parts.store.read(session, last, PAGE).await?;
+            for entry in &entries {
+                let Record { seq, event, .. } = decode_entry(entry)?;
+                kernel.apply(&event);
+                last = seq;
+            }
+            if entries.len() < PAGE {
+                break;
+            }
+        }
+        let Some(settings) = kernel.settings().cloned() else {
+            return Err(ClientError::Settings(format!(
+                "session {session} died before it began: start a new one"
+            )));
+        };
+        let recovery = kernel.recover().events;
+        let at_ms = now_ms();
+        let mut entries = Vec::with_capacity(recovery.len());
+        let after = last;
+        for event in &recovery {
+            last = last.next();
+            entries.push(crate::journal::encode_entry(last, at_ms, event));
+            kernel.apply(event);
+        }
+        if !entries.is_empty() {
+            self.parts.store.append(lease, after, entries).await?;
+        }
+        let tools = self
+            .parts
+            .workbench
+            .tools(session, &settings)
+            .map_err(ClientError::Settings)?;
+        let opened = Opened {
+            settings,
+            last,
+            unfinished: kernel.turn().is_some(),
+            repaired: lease.repaired.as_ref().map(|repair| {
+                format!(
+                    "the journal's end was damaged ({}): {} events after number {} were set aside",
+                    repair.reason, repair.cut, repair.kept
+                )
+            }),
+        };
+        self.launch(lease.clone(), last, kernel, tools);
+        Ok(opened)
+    }
+}
+
+impl Client for Engine {
+    fn start(&self, settings: Settings) -> BoxFuture<'_, Result<SessionId, ClientError>> {
+        Box::pin(self.start_session(settings))
+    }
+
+    fn open(&self, session: &SessionId) -> BoxFuture<'_, Result<Opened, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move { self.open_session(&session).await })
+    }
+
+    fn submit(&self, session: &SessionId, op: Op) -> BoxFuture<'_, Result<(), ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            let handle = self.handle(&session)?;
+            handle.ask(&session, |answer| Message::Op(op, answer)).await
+        })
+    }
+
+    fn watch(&self, session: &SessionId, after: Seq) -> BoxStream<'static, Frame> {
+        let live = self
+            .handle(session)
+            .ok()
+            .and_then(|handle| handle.frames.upgrade())
+            .map(|frames| frames.subscribe());
+        watch(Arc::clone(&self.parts.store), session.clone(), after, live)
+    }
+
+    fn close(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            let handle = self.handle(&session)?;
+            let closed = handle.ask(&session, Message::Close).await;
+            self.sessions_open().remove(&session);
+            closed
+        })
+    }
+
+    fn sessions(
+        &self,
+        query: SessionQuery,
+    ) -> BoxFuture<'_, Result<Vec<SessionHead>, ClientError>> {
+        Box::pin(async move { Ok(self.parts.store.sessions(query).await?) })
+    }
+
+    fn search(&self, text: &str, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {
+        let text = text.to_owned();
+        Box::pin(async move { Ok(self.parts.store.search(&text, limit).await?) })
+    }
+
+    fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            if self.handle(&session).is_ok() {
+                self.close(&session).await?;
+            }
+            Ok(self.parts.store.remove(&session).await?)
+        })
+    }
+}

@@ -1,0 +1,113 @@
+//! Events as journal entries: their bytes, and what full-text search finds them by.
+
+use quire_protocol::{Content, Entry, Event, Item, Record, Seq, StoreError};
+
+/// How much of one tool result is searchable, in bytes: enough to find it again by its first words
+/// without the index outgrowing the journal.
+const RESULT_TEXT_BYTES: usize = 2048;
+
+/// How much of one tool call's arguments is searchable, in bytes.
+const ARGUMENTS_TEXT_BYTES: usize = 1024;
+
+pub(crate) fn encode_entry(seq: Seq, at_ms: u64, event: &Event) -> Entry {
+    Entry {
+        seq,
+        at_ms,
+        payload: serde_json::to_vec(event).expect("events serialise to JSON"),
+        text: search_text(event),
+    }
+}
+
+/// Reads an entry back. An event this version does not know is an error that names its place.
+pub fn decode_entry(entry: &Entry) -> Result<Record, StoreError> {
+    let event = serde_json::from_slice(&entry.payload).map_err(|error| {
+        StoreError::Damaged(format!(
+            "event {} cannot be read ({error}); it may come from a newer version of quire",
+            entry.seq
+        ))
+    })?;
+    Ok(Record {
+        seq: entry.seq,
+        at_ms: entry.at_ms,
+        event,
+    })
+}
+
+/// What full-text search finds an event by, if by anything.
+#[must_use]
+pub fn search_text(event: &Event) -> Option<String> {
+    let mut text = String::new();
+    match event {
+        Event::MessageAccepted { content, .. } => add_content(&mut text, content, usize::MAX),
+        Event::ModelReplied { items, .. } => {
+            for item in items {
+                match item {
+                    Item::Assistant { text: words, .. } => add(&mut text, words, usize::MAX),
+                    Item::ToolCall(call) => {
+                        add(&mut text, &call.name, usize::MAX);
+                        add(&mut text, &call.arguments, ARGUMENTS_TEXT_BYTES);
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Event::ToolEnded { outcome, .. } => {
+            add_content(&mut text, &outcome.content, RESULT_TEXT_BYTES);
+        }
+        _ => {}
+    }
+    (!text.is_empty()).then_some(text)
+}
+
+fn add_content(text: &mut String, content: &[Content], most: usize) {
+    for words in content.iter().filter_map(Content::as_text) {
+        add(text, words, most);
+    }
+}
+
+fn add(text: &mut String, words: &str, most: usize) {
+    if !text.is_empty() && !words.is_empty() {
+        text.push('\n');
+    }
+    text.push_str(&words[..words.floor_char_boundary(most)]);
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{CallId, ToolOutcome, ToolStatus, TurnId};
+
+    use super::*;
+
+    #[test]
+    fn entries_read_back() {
+        let event = Event::TurnStarted { turn: TurnId(3) };
+        let record = decode_entry(&encode_entry(Seq(7), 9, &event)).unwrap();
+        assert_eq!(
+            record,
+            Record {
+                seq: Seq(7),
+                at_ms: 9,
+                event
+            }
+        );
+        let mut entry = encode_entry(Seq(7), 9, &record.event);
+        entry.payload = br#"{"type":"from_the_future"}"#.to_vec();
+        let error = decode_entry(&entry).unwrap_err().to_string();
+        assert!(
+            error.contains("event 7") && error.contains("newer version"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn long_results_are_searchable_by_their_start() {
+        let outcome = ToolOutcome::text(ToolStatus::Done, "é".repeat(4000));
+        let text = search_text(&Event::ToolEnded {
+            call: CallId(1),
+            outcome,
+        })
+        .unwrap();
+        assert_eq!(text.len(), RESULT_TEXT_BYTES);
+        assert_eq!(search_text(&Event::TurnStarted { turn: TurnId(1) }), None);
+    }
+}

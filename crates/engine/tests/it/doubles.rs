@@ -1,0 +1,349 @@
+//! Doubles at the ports: a store in memory, a model and tools that do what a test says.
+
+use std::collections::{HashMap, VecDeque};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt;
+use quire_engine::{Engine, Parts, Workbench};
+use quire_protocol::*;
+use tokio::sync::Notify;
+
+/// Keeps journals in memory; survives the engine, as a disk survives a process.
+#[derive(Default)]
+pub(crate) struct MemoryStore {
+    journals: Mutex<HashMap<SessionId, Vec<Entry>>>,
+    leased: Mutex<HashMap<SessionId, u64>>,
+    pub(crate) full: AtomicBool,
+    pub(crate) syncs: AtomicUsize,
+}
+
+impl MemoryStore {
+    pub(crate) fn entries(&self, session: &SessionId) -> Vec<Entry> {
+        self.journals.lock().unwrap()[session].clone()
+    }
+
+    /// What the death of the process that holds the leases does.
+    pub(crate) fn forget_leases(&self) {
+        self.leased.lock().unwrap().clear();
+    }
+}
+
+impl Store for MemoryStore {
+    fn create(&self, head: SessionHead) -> BoxFuture<'_, Result<Lease, StoreError>> {
+        self.journals
+            .lock()
+            .unwrap()
+            .insert(head.session.clone(), Vec::new());
+        let session = head.session;
+        Box::pin(async move { self.lease(&session).await })
+    }
+
+    fn lease(&self, session: &SessionId) -> BoxFuture<'_, Result<Lease, StoreError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            let journals = self.journals.lock().unwrap();
+            let Some(journal) = journals.get(&session) else {
+                return Err(StoreError::NoSession(session));
+            };
+            let mut leased = self.leased.lock().unwrap();
+            if leased.contains_key(&session) {
+                return Err(StoreError::Leased {
+                    session,
+                    process: 1,
+                });
+            }
+            leased.insert(session.clone(), 1);
+            Ok(Lease {
+                session,
+                epoch: 1,
+                last: Seq(journal.len() as u64),
+                repaired: None,
+            })
+        })
+    }
+
+    fn release(&self, lease: Lease) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.leased.lock().unwrap().remove(&lease.session);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn append(
+        &self,
+        lease: &Lease,
+        after: Seq,
+        entries: Vec<Entry>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let session = lease.session.clone();
+        Box::pin(async move {
+            if self.full.load(Ordering::Relaxed) {
+                return Err(StoreError::Full {
+                    path: "/there".to_owned(),
+                });
+            }
+            let mut journals = self.journals.lock().unwrap();
+            let journal = journals.get_mut(&session).unwrap();
+            assert_eq!(after.0, journal.len() as u64, "appends are contiguous");
+            journal.extend(entries);
+            Ok(())
+        })
+    }
+
+    fn sync(&self) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.syncs.fetch_add(1, Ordering::Relaxed);
+        Box::pin(async { Ok(()) })
+    }
+
+    fn read(
+        &self,
+        session: &SessionId,
+        after: Seq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>> {
+        let entries = self.journals.lock().unwrap()[session]
+            .iter()
+            .filter(|entry| entry.seq > after)
+            .take(limit)
+            .cloned()
+            .collect();
+        Box::pin(async { Ok(entries) })
+    }
+
+    fn put_blob(&self, _: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
+        unreachable!("the engine keeps no blobs")
+    }
+
+    fn blob(&self, _: &BlobId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>> {
+        unreachable!("the engine keeps no blobs")
+    }
+
+    fn sessions(&self, _: SessionQuery) -> BoxFuture<'_, Result<Vec<SessionHead>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn search(&self, _: &str, _: usize) -> BoxFuture<'_, Result<Vec<Hit>, StoreError>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.journals.lock().unwrap().remove(session);
+        Box::pin(async { Ok(()) })
+    }
+}
+
+/// Answers with the replies it was given, in order; hangs when it has none left.
+#[derive(Default)]
+pub(crate) struct QueueModel {
+    pub(crate) replies: Mutex<VecDeque<Answer>>,
+    pub(crate) requests: Mutex<Vec<ModelRequest>>,
+}
+
+pub(crate) enum Answer {
+    Reply(Reply),
+    Deltas(usize, Reply),
+    Panic,
+}
+
+impl Model for QueueModel {
+    fn respond(&self, request: ModelRequest) -> BoxStream<'static, ModelEvent> {
+        self.requests.lock().unwrap().push(request);
+        match self.replies.lock().unwrap().pop_front() {
+            Some(Answer::Reply(reply)) => {
+                Box::pin(futures_util::stream::iter([ModelEvent::Finished(reply)]))
+            }
+            Some(Answer::Deltas(count, reply)) => {
+                let delta = || ModelEvent::Delta(Delta::Text { text: "x".into() });
+                let deltas = futures_util::stream::iter((0..count).map(move |_| delta()));
+                let last = futures_util::stream::iter([ModelEvent::Finished(reply)]);
+                Box::pin(deltas.chain(last))
+            }
+            Some(Answer::Panic) => panic!("planted"),
+            None => Box::pin(futures_util::stream::pending()),
+        }
+    }
+}
+
+/// Tools named `quick` (answers at once), `hang` (until cancelled), `crash` (panics).
+#[derive(Clone, Default)]
+pub(crate) struct FakeTools(Arc<FakeState>);
+
+#[derive(Default)]
+pub(crate) struct FakeState {
+    pub(crate) started: Mutex<Vec<CallId>>,
+    pub(crate) begun: Notify,
+    pub(crate) alive: AtomicUsize,
+    cancelled: Notify,
+}
+
+impl FakeTools {
+    pub(crate) fn state(&self) -> &FakeState {
+        &self.0
+    }
+}
+
+impl ToolSet for FakeTools {
+    fn specs(&self) -> Vec<ToolSpec> {
+        Vec::new()
+    }
+
+    fn plan(&self, call: &ToolCall, _: &Policy) -> CallPlan {
+        CallPlan {
+            call: call.call,
+            lane: Lane::Exclusive,
+            verdict: Verdict::Run,
+        }
+    }
+
+    fn run(&self, call: ToolCall, _: ToolContext) -> BoxFuture<'static, ToolOutcome> {
+        let state = Arc::clone(&self.0);
+        Box::pin(async move {
+            state.started.lock().unwrap().push(call.call);
+            state.begun.notify_one();
+            match call.name.as_str() {
+                "crash" => panic!("planted"),
+                "hang" => {
+                    state.alive.fetch_add(1, Ordering::SeqCst);
+                    state.cancelled.notified().await;
+                    state.alive.fetch_sub(1, Ordering::SeqCst);
+                    ToolOutcome::text(ToolStatus::Cancelled, "stopped")
+                }
+                _ => ToolOutcome::text(ToolStatus::Done, "ok"),
+            }
+        })
+    }
+
+    fn cancel(&self, _: CallId) -> BoxFuture<'static, ()> {
+        let state = Arc::clone(&self.0);
+        Box::pin(async move { state.cancelled.notify_one() })
+    }
+
+    fn stop_jobs(&self) -> BoxFuture<'static, Vec<JobEnd>> {
+        Box::pin(async { Vec::new() })
+    }
+
+    fn job_ended(&self) -> BoxFuture<'static, JobEnd> {
+        Box::pin(std::future::pending())
+    }
+}
+
+struct Bench(FakeTools);
+
+impl Workbench for Bench {
+    fn tools(&self, _: &SessionId, settings: &Settings) -> Result<Arc<dyn ToolSet>, String> {
+        if settings.model == "none" {
+            return Err("there is no such model".to_owned());
+        }
+        Ok(Arc::new(self.0.clone()))
+    }
+
+    fn instructions(&self, _: &Settings) -> String {
+        "Be good.".to_owned()
+    }
+}
+
+/// An engine with its doubles at hand.
+pub(crate) struct World {
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) model: Arc<QueueModel>,
+    pub(crate) tools: FakeTools,
+    pub(crate) engine: Engine,
+}
+
+impl World {
+    pub(crate) fn new(replies: Vec<Answer>) -> Self {
+        Self::over(Arc::default(), replies)
+    }
+
+    pub(crate) fn over(store: Arc<MemoryStore>, replies: Vec<Answer>) -> Self {
+        let model = Arc::new(QueueModel::default());
+        model.replies.lock().unwrap().extend(replies);
+        let tools = FakeTools::default();
+        let engine = Engine::new(Parts {
+            store: store.clone(),
+            model: model.clone(),
+            workbench: Arc::new(Bench(tools.clone())),
+        });
+        Self {
+            store,
+            model,
+            tools,
+            engine,
+        }
+    }
+
+    /// Watches until an event fits, and returns every record up to it.
+    pub(crate) async fn until(
+        &self,
+        session: &SessionId,
+        fits: impl Fn(&Event) -> bool,
+    ) -> Vec<Record> {
+        let mut frames = self.engine.watch(session, Seq(0));
+        let mut records = Vec::new();
+        while let Some(frame) = frames.next().await {
+            if let Frame::Record(record) = frame {
+                let last = fits(&record.event);
+                records.push(record);
+                if last {
+                    return records;
+                }
+            }
+        }
+        panic!("the watch ended: {records:#?}");
+    }
+}
+
+pub(crate) fn settings() -> Settings {
+    Settings {
+        model: "double/one".to_owned(),
+        effort: Effort::High,
+        workspace: PathBuf::from("/w"),
+        policy: Policy {
+            sandbox: SandboxMode::WorkspaceWrite,
+            approvals: ApprovalMode::Auto,
+            rules: Vec::new(),
+            domains: Vec::new(),
+            writable: Vec::new(),
+            environment: Vec::new(),
+        },
+        limits: Limits::default(),
+        output_schema: None,
+    }
+}
+
+pub(crate) fn reply(text: &str, calls: &[&str]) -> Reply {
+    let mut items = vec![Item::Assistant {
+        text: text.to_owned(),
+        opaque: None,
+    }];
+    for (number, name) in (1..).zip(calls) {
+        items.push(Item::ToolCall(ToolCall {
+            call: CallId(number),
+            provider_id: format!("call_{number}"),
+            name: (*name).to_owned(),
+            arguments: "{}".to_owned(),
+        }));
+    }
+    Reply {
+        model: "one".to_owned(),
+        items,
+        stop: if calls.is_empty() {
+            TokenStop::EndTurn
+        } else {
+            TokenStop::ToolUse
+        },
+        usage: Usage::default(),
+        cost: None,
+        retries: Vec::new(),
+    }
+}
+
+pub(crate) fn say(id: &str, delivery: Delivery) -> Op {
+    Op::Say {
+        message: MessageId::new(id),
+        delivery,
+        content: vec![Content::text(id)],
+    }
+}

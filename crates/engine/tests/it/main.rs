@@ -1,0 +1,286 @@
+//! The engine as a face sees it, over doubles at its ports.
+
+mod doubles;
+
+use std::sync::atomic::Ordering;
+
+use doubles::{Answer, World, reply, say, settings};
+use futures_util::StreamExt;
+use quire_protocol::*;
+
+fn ended(event: &Event) -> bool {
+    matches!(event, Event::TurnEnded { .. })
+}
+
+fn reason(records: &[Record]) -> StopReason {
+    match &records.last().unwrap().event {
+        Event::TurnEnded { reason, .. } => *reason,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_prompt_goes_through_tools_to_an_answer() {
+    let world = World::new(vec![
+        Answer::Reply(reply("looking", &["quick", "quick"])),
+        Answer::Reply(reply("done", &[])),
+    ]);
+    let session = world.engine.start(settings()).await.unwrap();
+    world
+        .engine
+        .submit(&session, say("go", Delivery::Steer))
+        .await
+        .unwrap();
+    let records = world.until(&session, ended).await;
+    assert_eq!(reason(&records), StopReason::EndTurn);
+    let sequence: Vec<u64> = records.iter().map(|record| record.seq.0).collect();
+    assert_eq!(sequence, (1..=records.len() as u64).collect::<Vec<_>>());
+    assert_eq!(world.store.entries(&session).len(), records.len());
+    assert!(world.store.syncs.load(Ordering::Relaxed) >= 1);
+    let started = world.tools.state().started.lock().unwrap().clone();
+    assert_eq!(started, [CallId(1), CallId(2)]);
+    let requests = world.model.requests.lock().unwrap();
+    assert_eq!(requests.len(), 2);
+    assert_eq!(requests[0].transcript.len(), 1);
+    assert_eq!(requests[1].transcript.len(), 6);
+    assert_eq!(requests[0].prefix.instructions, "Be good.");
+}
+
+#[tokio::test]
+async fn an_interrupt_is_acknowledged_once_nothing_runs() {
+    let world = World::new(vec![Answer::Reply(reply("", &["hang", "quick"]))]);
+    let session = world.engine.start(settings()).await.unwrap();
+    world
+        .engine
+        .submit(&session, say("go", Delivery::Steer))
+        .await
+        .unwrap();
+    world.tools.state().begun.notified().await;
+    let cause = "person".to_owned();
+    world
+        .engine
+        .submit(&session, Op::Interrupt { cause })
+        .await
+        .unwrap();
+    let records = world.until(&session, ended).await;
+    assert_eq!(reason(&records), StopReason::Cancelled);
+    assert_eq!(world.tools.state().alive.load(Ordering::SeqCst), 0);
+    assert_eq!(world.tools.state().started.lock().unwrap().len(), 1);
+    assert_eq!(world.model.requests.lock().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_waiting_request_is_interrupted() {
+    let world = World::new(vec![]);
+    let session = world.engine.start(settings()).await.unwrap();
+    for op in [
+        say("go", Delivery::Steer),
+        Op::Interrupt {
+            cause: "timeout".to_owned(),
+        },
+    ] {
+        world.engine.submit(&session, op).await.unwrap();
+    }
+    let records = world.until(&session, ended).await;
+    assert_eq!(reason(&records), StopReason::Cancelled);
+    assert!(records.iter().any(|record| matches!(
+        &record.event,
+        Event::ModelFailed { error, .. } if error.kind == ModelErrorKind::Cancelled
+    )));
+}
+
+#[tokio::test]
+async fn a_steer_reaches_the_next_request_and_a_queued_message_the_next_turn() {
+    let world = World::new(vec![Answer::Reply(reply("", &["hang"]))]);
+    let session = world.engine.start(settings()).await.unwrap();
+    world
+        .engine
+        .submit(&session, say("go", Delivery::Steer))
+        .await
+        .unwrap();
+    world.tools.state().begun.notified().await;
+    for op in [say("later", Delivery::Queue), say("also", Delivery::Steer)] {
+        world.engine.submit(&session, op).await.unwrap();
+    }
+    {
+        let mut replies = world.model.replies.lock().unwrap();
+        replies.push_back(Answer::Reply(reply("one", &[])));
+        replies.push_back(Answer::Reply(reply("two", &[])));
+    }
+    world.tools.cancel(CallId(1)).await;
+    world
+        .until(
+            &session,
+            |event| matches!(event, Event::TurnEnded { turn, .. } if *turn == TurnId(2)),
+        )
+        .await;
+    let requests = world.model.requests.lock().unwrap();
+    let said: Vec<Vec<String>> = requests
+        .iter()
+        .map(|request| {
+            request
+                .transcript
+                .items()
+                .iter()
+                .filter_map(|item| match &**item {
+                    Item::User { message, .. } => Some(message.to_string()),
+                    _ => None,
+                })
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        said,
+        [vec!["go"], vec!["go", "also"], vec!["go", "also", "later"]]
+    );
+}
+
+#[tokio::test]
+async fn what_the_store_refuses_did_not_happen() {
+    let world = World::new(vec![Answer::Reply(reply("", &["hang"]))]);
+    let session = world.engine.start(settings()).await.unwrap();
+    world
+        .engine
+        .submit(&session, say("go", Delivery::Steer))
+        .await
+        .unwrap();
+    world.tools.state().begun.notified().await;
+    let before = world.store.entries(&session).len();
+    world.store.full.store(true, Ordering::Relaxed);
+    let refused = world
+        .engine
+        .submit(&session, say("more", Delivery::Steer))
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("disk is full"), "{refused}");
+    let frames: Vec<Frame> = world.engine.watch(&session, Seq(0)).collect().await;
+    let records = frames
+        .iter()
+        .filter(|frame| matches!(frame, Frame::Record(_)))
+        .count();
+    assert_eq!(records, before, "the watch ends with what is recorded");
+    assert_eq!(world.tools.state().alive.load(Ordering::SeqCst), 0);
+    let died = world.engine.close(&session).await.unwrap_err();
+    assert!(died.to_string().contains("disk is full"), "{died}");
+    // There is room again: the session goes on where it was.
+    world.store.full.store(false, Ordering::Relaxed);
+    let opened = world.engine.open(&session).await.unwrap();
+    assert!(opened.unfinished);
+}
+
+#[test]
+fn a_dead_process_loses_nothing_and_runs_nothing_twice() {
+    let store = std::sync::Arc::default();
+    let runtime = || {
+        tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+    };
+    let first = runtime();
+    let world = World::over(
+        std::sync::Arc::clone(&store),
+        vec![Answer::Reply(reply("", &["hang", "quick"]))],
+    );
+    let session = first.block_on(async {
+        let session = world.engine.start(settings()).await.unwrap();
+        let go = say("go", Delivery::Steer);
+        world.engine.submit(&session, go).await.unwrap();
+        world.tools.state().begun.notified().await;
+        session
+    });
+    drop(first);
+    store.forget_leases();
+
+    let world = World::over(
+        std::sync::Arc::clone(&store),
+        vec![Answer::Reply(reply("done", &[]))],
+    );
+    let records = runtime().block_on(async {
+        let opened = world.engine.open(&session).await.unwrap();
+        assert!(opened.unfinished);
+        world.engine.submit(&session, Op::Resume).await.unwrap();
+        world.until(&session, ended).await
+    });
+    assert_eq!(reason(&records), StopReason::EndTurn);
+    let lost: Vec<ToolStatus> = records
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::ToolEnded { outcome, .. } => Some(outcome.status),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(lost, [ToolStatus::Lost, ToolStatus::Done]);
+    let started = world.tools.state().started.lock().unwrap().clone();
+    assert_eq!(started, [CallId(2)]);
+}
+
+#[tokio::test]
+async fn a_slow_watcher_misses_no_record() {
+    let mut replies: Vec<Answer> = (0..300)
+        .map(|_| Answer::Deltas(20, reply("", &["quick"])))
+        .collect();
+    replies.push(Answer::Reply(reply("done", &[])));
+    let world = World::new(replies);
+    let mut settings = settings();
+    settings.limits.repeats = 1000;
+    let session = world.engine.start(settings).await.unwrap();
+    let mut slow = world.engine.watch(&session, Seq(0));
+    world
+        .engine
+        .submit(&session, say("go", Delivery::Steer))
+        .await
+        .unwrap();
+    let fast = world.until(&session, ended).await;
+    let mut seen = Vec::new();
+    while let Some(frame) = slow.next().await {
+        let Frame::Record(record) = frame else {
+            continue;
+        };
+        let last = ended(&record.event);
+        seen.push(record);
+        if last {
+            break;
+        }
+    }
+    assert_eq!(seen, fast);
+}
+
+#[tokio::test]
+async fn a_crashing_tool_or_model_is_a_fact_not_an_end() {
+    let world = World::new(vec![Answer::Reply(reply("", &["crash"])), Answer::Panic]);
+    let session = world.engine.start(settings()).await.unwrap();
+    world
+        .engine
+        .submit(&session, say("go", Delivery::Steer))
+        .await
+        .unwrap();
+    let records = world.until(&session, ended).await;
+    assert_eq!(reason(&records), StopReason::Error);
+    assert!(records.iter().any(|record| matches!(
+        &record.event,
+        Event::ToolEnded { outcome, .. } if outcome.status == ToolStatus::Failed
+    )));
+    world.engine.close(&session).await.unwrap();
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_refused() {
+    let world = World::new(vec![]);
+    let mut bad = settings();
+    bad.model = "none".to_owned();
+    let refused = world.engine.start(bad.clone()).await.unwrap_err();
+    assert!(refused.to_string().contains("no such model"));
+    let session = world.engine.start(settings()).await.unwrap();
+    let refused = world
+        .engine
+        .submit(&session, Op::Configure { settings: bad })
+        .await
+        .unwrap_err();
+    assert!(refused.to_string().contains("no such model"));
+    let again = world.engine.open(&session).await.unwrap_err();
+    assert!(matches!(
+        again,
+        ClientError::Store(StoreError::Leased { .. })
+    ));
+}
