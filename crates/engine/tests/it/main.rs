@@ -1,5 +1,7 @@
 //! The engine as a face sees it, over doubles at its ports.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod doubles;
 
 use std::sync::atomic::Ordering;
