@@ -31,7 +31,7 @@ const EDGES: &[Row] = &[
     row("mcp", &["protocol"]),
     row("store", &["protocol"]),
     row("local", &["protocol"]),
-    row("instructions", &["protocol"]),
+    row("instructions", &[]),
     // Engine.
     row("engine", &["protocol", "kernel"]),
     // Faces: they see a client and nothing behind it.

@@ -1,0 +1,230 @@
+//! Changing the user's file, as text in and text out. Comments and order are kept.
+
+use std::path::Path;
+
+use quire_protocol::Money;
+use toml_edit::{Array, DocumentMut, Item, Table, Value as Toml};
+
+use crate::error::Error;
+use crate::file::parse;
+use crate::key::{self, KEYS, Key};
+use crate::source::Layer;
+use crate::value::{self, Value};
+
+/// The text of a settings file with a key set. `value` is written as on the command line. `path`
+/// is for errors: a file that cannot be read is not changed.
+pub fn set(path: &Path, text: &str, key: &str, value: &str) -> Result<String, Error> {
+    let known = known(key)?;
+    let value = value::from_text(known.kind, value).map_err(|message| Error::Key {
+        key: key.to_owned(),
+        message,
+    })?;
+    let mut document = editable(path, text)?;
+    place(&mut document, known.name, toml(&value));
+    Ok(document.to_string())
+}
+
+/// The text of a settings file without a key.
+pub fn unset(path: &Path, text: &str, key: &str) -> Result<String, Error> {
+    let known = known(key)?;
+    let mut document = editable(path, text)?;
+    match known.name.split_once('.') {
+        None => {
+            document.remove(known.name);
+        }
+        Some((section, name)) => {
+            if let Some(table) = document.get_mut(section).and_then(Item::as_table_like_mut) {
+                table.remove(name);
+            }
+        }
+    }
+    Ok(document.to_string())
+}
+
+/// The text of a settings file that trusts a folder (absolute, with no link in it).
+pub fn trust(path: &Path, text: &str, folder: &Path) -> Result<String, Error> {
+    let folder = folder.to_str().filter(|folder| folder.starts_with('/'));
+    let folder = folder.ok_or_else(|| Error::Key {
+        key: "trusted".to_owned(),
+        message: "only an absolute path in UTF-8 can be trusted".to_owned(),
+    })?;
+    let mut document = editable(path, text)?;
+    let item = document
+        .entry("trusted")
+        .or_insert_with(|| toml_edit::value(Array::new()));
+    if let Some(array) = item.as_array_mut()
+        && !array.iter().any(|entry| entry.as_str() == Some(folder))
+    {
+        array.push(folder);
+    }
+    Ok(document.to_string())
+}
+
+fn known(name: &str) -> Result<&'static Key, Error> {
+    key::find(name).ok_or_else(|| {
+        let near = key::nearest(name, KEYS.iter().map(|key| key.name));
+        let hint = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+        Error::Key {
+            key: name.to_owned(),
+            message: format!("there is no such setting{hint}"),
+        }
+    })
+}
+
+/// A document that can be changed. Parsing it our way first means that errors have their places
+/// and that every section is a table.
+fn editable(path: &Path, text: &str) -> Result<DocumentMut, Error> {
+    parse(Layer::User, path, text.as_bytes())?;
+    text.parse()
+        .map_err(|error: toml_edit::TomlError| Error::File {
+            path: path.to_path_buf(),
+            line: 1,
+            column: 1,
+            message: error.message().to_owned(),
+        })
+}
+
+fn place(document: &mut DocumentMut, name: &str, value: Toml) {
+    let Some((section, name)) = name.split_once('.') else {
+        put(document.as_table_mut(), name, value);
+        return;
+    };
+    let item = document
+        .entry(section)
+        .or_insert_with(|| Item::Table(Table::new()));
+    if let Some(table) = item.as_table_like_mut() {
+        put(table, name, value);
+    }
+}
+
+/// Sets a value; what stood around the old one (a comment behind it) stays.
+fn put(table: &mut dyn toml_edit::TableLike, name: &str, mut value: Toml) {
+    match table.get_mut(name).and_then(Item::as_value_mut) {
+        Some(old) => {
+            *value.decor_mut() = old.decor().clone();
+            *old = value;
+        }
+        None => {
+            table.insert(name, Item::Value(value));
+        }
+    }
+}
+
+fn toml(value: &Value) -> Toml {
+    match value {
+        Value::Unset => Toml::from(""),
+        Value::Text(text) => Toml::from(text.as_str()),
+        Value::Count(count) => Toml::from(i64::from(*count)),
+        Value::Money(money) => dollars(*money),
+        Value::Toggle(on) => Toml::from(*on),
+        Value::List(list) => Toml::Array(list.iter().map(String::as_str).collect()),
+    }
+}
+
+/// Written as a text, so that no float comes near it.
+fn dollars(money: Money) -> Toml {
+    Toml::from(money.rounded(12))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use expect_test::{Expect, expect};
+
+    const FILE: &str = "\
+# My settings.
+model = \"anthropic/a\" # the good one
+
+[network]
+# needed for builds
+domains = [\"example.org\"]
+";
+
+    fn check(edited: Result<String, Error>, expected: &Expect) {
+        expected.assert_eq(&edited.unwrap_or_else(|error| error.to_string()));
+    }
+
+    #[test]
+    fn comments_stay() {
+        let path = Path::new("config.toml");
+        check(
+            set(path, FILE, "model", "openai/b"),
+            &expect![[r#"
+                # My settings.
+                model = "openai/b" # the good one
+
+                [network]
+                # needed for builds
+                domains = ["example.org"]
+            "#]],
+        );
+        check(
+            set(path, FILE, "network.domains", "a.org,b.org"),
+            &expect![[r#"
+                # My settings.
+                model = "anthropic/a" # the good one
+
+                [network]
+                # needed for builds
+                domains = ["a.org", "b.org"]
+            "#]],
+        );
+        check(
+            set(path, "", "store.durability", "commit"),
+            &expect![[r#"
+                [store]
+                durability = "commit"
+            "#]],
+        );
+        check(
+            set(path, FILE, "budget_usd", "2.5"),
+            &expect![[r#"
+                # My settings.
+                model = "anthropic/a" # the good one
+                budget_usd = "2.50"
+
+                [network]
+                # needed for builds
+                domains = ["example.org"]
+            "#]],
+        );
+        check(
+            unset(path, FILE, "model"),
+            &expect![[r#"
+
+                [network]
+                # needed for builds
+                domains = ["example.org"]
+            "#]],
+        );
+    }
+
+    #[test]
+    fn trust_is_added_once() {
+        let path = Path::new("config.toml");
+        let folder = Path::new("/home/me/project");
+        let once = trust(path, "", folder).unwrap();
+        check(
+            Ok(once.clone()),
+            &expect![[r#"
+            trusted = ["/home/me/project"]
+        "#]],
+        );
+        assert_eq!(trust(path, &once, folder).unwrap(), once);
+        assert!(trust(path, "", Path::new("relative")).is_err());
+    }
+
+    #[test]
+    fn what_cannot_be_set_is_refused() {
+        let path = Path::new("config.toml");
+        for (text, key, value, words) in [
+            ("", "modle", "x", "did you mean `model`?"),
+            ("", "max_turns", "0", "at least 1"),
+            ("max_turns = [", "max_turns", "1", "config.toml:1:"),
+            ("network = 1", "network.domains", "a", "expected a table"),
+        ] {
+            let error = set(path, text, key, value).unwrap_err().to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}

@@ -1,0 +1,206 @@
+//! The keys there are, as data: name, what it takes, what it is for.
+
+/// A setting that has one value.
+#[derive(Clone, Copy, Debug)]
+pub struct Key {
+    /// Its name, with dots for tables: `network.domains`.
+    pub name: &'static str,
+    /// What it takes.
+    pub kind: Kind,
+    /// What it is for, in one line.
+    pub help: &'static str,
+    /// Its value when nobody sets it, as text; empty when it is then unset.
+    pub default: &'static str,
+}
+
+/// What a key takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Any text but an empty one.
+    Text,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// A whole number of at least 1.
+    Count,
+    /// An amount of dollars, at most 12 decimals.
+    Money,
+    /// `true` or `false`.
+    Toggle,
+    /// A list of domains: `example.org`, `*.example.org`, `*`.
+    Domains,
+    /// A list of folders, absolute or from `~/`.
+    Folders,
+    /// A list of names of environment variables.
+    Names,
+}
+
+impl Kind {
+    /// What it takes, in words.
+    #[must_use]
+    pub fn expected(self) -> String {
+        match self {
+            Self::Text => "a text in quotes".to_owned(),
+            Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
+            Self::Count => "a whole number of at least 1".to_owned(),
+            Self::Money => "an amount in dollars like 2.50".to_owned(),
+            Self::Toggle => "true or false".to_owned(),
+            Self::Domains => {
+                "a list of domains like [\"example.org\", \"*.example.org\"]".to_owned()
+            }
+            Self::Folders => {
+                "a list of folders, absolute or from ~/, like [\"~/shared\"]".to_owned()
+            }
+            Self::Names => "a list of variable names like [\"JAVA_HOME\"]".to_owned(),
+        }
+    }
+}
+
+const fn key(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        help,
+        default,
+    }
+}
+
+/// Every key with one value, in the order in which they are shown. Besides them a file may hold
+/// `trusted`, `[[rule]]`, `[providers.NAME]` and `[models.NAME]`.
+pub const KEYS: &[Key] = &[
+    key(
+        "model",
+        Kind::Text,
+        "",
+        "the model: provider/name, or a name from [models]",
+    ),
+    key(
+        "effort",
+        Kind::Choice(&["low", "medium", "high", "xhigh", "max"]),
+        "high",
+        "how hard to think",
+    ),
+    key(
+        "sandbox",
+        Kind::Choice(&["read-only", "workspace-write", "off"]),
+        "workspace-write",
+        "what commands may do",
+    ),
+    key(
+        "approvals",
+        Kind::Choice(&["ask", "auto", "never"]),
+        "auto",
+        "when a person is asked",
+    ),
+    key("budget_usd", Kind::Money, "", "money for a whole session"),
+    key(
+        "max_turns",
+        Kind::Count,
+        "500",
+        "model requests in one turn",
+    ),
+    key("timeout_s", Kind::Count, "", "seconds for a whole run"),
+    key(
+        "network.domains",
+        Kind::Domains,
+        "",
+        "domains that commands may reach",
+    ),
+    key(
+        "writable",
+        Kind::Folders,
+        "",
+        "folders besides the workspace that commands may write",
+    ),
+    key(
+        "environment",
+        Kind::Names,
+        "",
+        "variables that commands get besides the usual ones",
+    ),
+    key(
+        "instructions",
+        Kind::Toggle,
+        "true",
+        "whether AGENTS.md and CLAUDE.md are read",
+    ),
+    key(
+        "store.durability",
+        Kind::Choice(&["second", "commit"]),
+        "second",
+        "what survives a power cut: all but the last second, or every commit",
+    ),
+];
+
+/// The key of a name.
+pub(crate) fn find(name: &str) -> Option<&'static Key> {
+    KEYS.iter().find(|key| key.name == name)
+}
+
+/// The environment variable that sets a key: `QUIRE_` and its name in capitals.
+pub(crate) fn variable(key: &Key) -> String {
+    format!("QUIRE_{}", key.name.replace('.', "_").to_uppercase())
+}
+
+/// The candidate nearest to a mistyped name, when it is near enough to be meant.
+pub(crate) fn nearest<'a>(
+    name: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let most = name.chars().count().div_ceil(3);
+    candidates
+        .into_iter()
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|(distance, _)| *distance <= most)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// Edit distance in characters.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_typo_finds_what_was_meant() {
+        let names = || KEYS.iter().map(|key| key.name);
+        for (typed, meant) in [
+            ("modle", Some("model")),
+            ("max_turn", Some("max_turns")),
+            ("aproval", Some("approvals")),
+            ("budget", None),
+            ("zzz", None),
+            ("", None),
+        ] {
+            assert_eq!(nearest(typed, names()), meant, "{typed}");
+        }
+    }
+
+    #[test]
+    fn every_default_fits_its_kind() {
+        for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
+            assert!(
+                crate::value::from_text(key.kind, key.default).is_ok(),
+                "{}",
+                key.name
+            );
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! The layers, and how one value comes out of them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use crate::error::Error;
+use crate::file::{ConfigFile, parse};
+use crate::key::{self, KEYS, Key};
+use crate::provider;
+use crate::resolved::{Notice, Resolved};
+use crate::source::{Layer, Source, Sourced};
+use crate::value::{self, Value};
+
+/// Everything that may set something. Filled by whoever can read files and the environment.
+#[derive(Clone, Debug, Default)]
+pub struct Layers {
+    workspace: PathBuf,
+    home: Option<PathBuf>,
+    user: Option<(PathBuf, Vec<u8>)>,
+    project: Option<(PathBuf, Vec<u8>)>,
+    environment: BTreeMap<String, String>,
+    flags: Vec<(&'static str, String, String)>,
+}
+
+impl Layers {
+    /// Defaults only, for a workspace (absolute, with no link in it).
+    #[must_use]
+    pub fn new(workspace: impl Into<PathBuf>) -> Self {
+        Self {
+            workspace: workspace.into(),
+            ..Self::default()
+        }
+    }
+
+    /// What `~/` stands for.
+    #[must_use]
+    pub fn home(mut self, home: Option<PathBuf>) -> Self {
+        self.home = home;
+        self
+    }
+
+    /// The user's file.
+    #[must_use]
+    pub fn user(mut self, path: &Path, bytes: Vec<u8>) -> Self {
+        self.user = Some((path.to_path_buf(), bytes));
+        self
+    }
+
+    /// The workspace's file. It counts only when the user's file trusts the workspace.
+    #[must_use]
+    pub fn project(mut self, path: &Path, bytes: Vec<u8>) -> Self {
+        self.project = Some((path.to_path_buf(), bytes));
+        self
+    }
+
+    /// The environment. Variables that set a key are `QUIRE_` and its name in capitals
+    /// (`QUIRE_MAX_TURNS`, `QUIRE_NETWORK_DOMAINS`); those of providers are looked up by name.
+    #[must_use]
+    pub fn environment(mut self, pairs: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.environment.extend(pairs);
+        self
+    }
+
+    /// A flag of the command line: the key it sets, how it is written, its value. The last one of
+    /// a key counts.
+    #[must_use]
+    pub fn flag(
+        mut self,
+        key: &'static str,
+        written: impl Into<String>,
+        value: impl Into<String>,
+    ) -> Self {
+        self.flags.push((key, written.into(), value.into()));
+        self
+    }
+
+    /// What comes out. An unusable value in any layer that counts is an error, also when a higher
+    /// layer hides it.
+    pub fn resolve(&self) -> Result<Resolved, Error> {
+        let user = match &self.user {
+            Some((path, bytes)) => parse(Layer::User, path, bytes)?,
+            None => ConfigFile::default(),
+        };
+        let trusted = user.trusted.contains(&self.workspace);
+        let mut notices = user.notices.clone();
+        let project = self.project_file(trusted, &mut notices)?;
+        let mut values = defaults();
+        for (key, value) in user.values.into_iter().chain(project.values) {
+            values.insert(key.name, value);
+        }
+        self.apply_environment(&mut values, &mut notices)?;
+        self.apply_flags(&mut values)?;
+        let mut models = user.models;
+        models.extend(project.models);
+        Ok(Resolved {
+            home: self.home.clone(),
+            values,
+            rules: user.rules.into_iter().chain(project.rules).collect(),
+            providers: provider::resolve(&user.providers, &|name| self.variable(name)),
+            models,
+            trusted,
+            notices,
+        })
+    }
+
+    /// The workspace's file if it is trusted; otherwise nothing, and a notice that says so.
+    fn project_file(&self, trusted: bool, notices: &mut Vec<Notice>) -> Result<ConfigFile, Error> {
+        let Some((path, bytes)) = &self.project else {
+            return Ok(ConfigFile::default());
+        };
+        let parsed = parse(Layer::Project, path, bytes);
+        if trusted {
+            let mut file = parsed?;
+            notices.append(&mut file.notices);
+            file.trusted.clear();
+            return Ok(file);
+        }
+        let broken = parsed
+            .err()
+            .map_or(String::new(), |error| format!(" ({error})"));
+        notices.push(Notice {
+            source: Source::File {
+                layer: Layer::Project,
+                path: path.clone(),
+                line: 1,
+            },
+            message: format!("ignored: this folder is not trusted{broken}"),
+        });
+        Ok(ConfigFile::default())
+    }
+
+    fn variable(&self, name: &str) -> Option<String> {
+        self.environment
+            .get(name)
+            .filter(|value| !value.trim().is_empty())
+            .cloned()
+    }
+
+    fn apply_environment(
+        &self,
+        values: &mut BTreeMap<&'static str, Sourced<Value>>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<(), Error> {
+        for key in KEYS {
+            let variable = key::variable(key);
+            if let Some(text) = self.variable(&variable) {
+                let value =
+                    value::from_text(key.kind, &text).map_err(|message| Error::Environment {
+                        variable: variable.clone(),
+                        message,
+                    })?;
+                let source = Source::Environment(variable);
+                values.insert(key.name, Sourced { value, source });
+            }
+        }
+        notices.extend(
+            self.environment
+                .keys()
+                .filter_map(|name| unknown_variable(name)),
+        );
+        Ok(())
+    }
+
+    fn apply_flags(
+        &self,
+        values: &mut BTreeMap<&'static str, Sourced<Value>>,
+    ) -> Result<(), Error> {
+        for (name, flag, text) in &self.flags {
+            let wrong = |message: String| Error::Flag {
+                flag: flag.clone(),
+                message,
+            };
+            let key = key::find(name).ok_or_else(|| wrong(format!("sets no key `{name}`")))?;
+            let value = value::from_text(key.kind, text).map_err(wrong)?;
+            let source = Source::Flag(flag.clone());
+            values.insert(key.name, Sourced { value, source });
+        }
+        Ok(())
+    }
+}
+
+fn defaults() -> BTreeMap<&'static str, Sourced<Value>> {
+    let value = |key: &Key| {
+        if key.default.is_empty() {
+            return Value::Unset;
+        }
+        value::from_text(key.kind, key.default).unwrap_or(Value::Unset)
+    };
+    KEYS.iter()
+        .map(|key| {
+            let sourced = Sourced {
+                value: value(key),
+                source: Source::Default,
+            };
+            (key.name, sourced)
+        })
+        .collect()
+}
+
+/// A notice for a variable that looks like one of ours and is a near miss.
+fn unknown_variable(name: &str) -> Option<Notice> {
+    let known: Vec<String> = KEYS
+        .iter()
+        .map(key::variable)
+        .chain(["QUIRE_HOME".to_owned()])
+        .collect();
+    if !name.starts_with("QUIRE_") || known.iter().any(|variable| variable == name) {
+        return None;
+    }
+    let near = key::nearest(name, known.iter().map(String::as_str))?;
+    Some(Notice {
+        source: Source::Environment(name.to_owned()),
+        message: format!("sets nothing; did you mean `{near}`?"),
+    })
+}

@@ -1,0 +1,239 @@
+//! Providers and models that a person describes: where to send a request, with which key.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use quire_protocol::Money;
+
+use crate::source::{Source, Sourced};
+
+/// How a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Anthropic Messages.
+    Messages,
+    /// OpenAI Responses.
+    Responses,
+    /// OpenAI Chat Completions.
+    Chat,
+}
+
+impl Dialect {
+    /// Its name in a file.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Responses => "responses",
+            Self::Chat => "chat",
+        }
+    }
+
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        [Self::Messages, Self::Responses, Self::Chat]
+            .into_iter()
+            .find(|dialect| dialect.name() == name)
+    }
+}
+
+/// A text that is never shown: `Debug` hides it and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    pub(crate) fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text, to be put into a request and nowhere else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+/// A place that serves models.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// How it speaks.
+    pub dialect: Dialect,
+    /// Where it is; without a trailing slash.
+    pub base_url: Sourced<String>,
+    /// The environment variable that holds its key; empty for a provider that needs none.
+    pub key_env: String,
+    /// The key, from that variable or else from the file. Absent when neither has one.
+    pub key: Option<Sourced<Secret>>,
+    /// The value of the API's version header, where it is not the usual one.
+    pub api_version: Option<String>,
+    /// Headers sent with each request.
+    pub headers: BTreeMap<String, Secret>,
+    /// Where it was described.
+    pub source: Source,
+}
+
+/// A model under a name of the person's own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelEntry {
+    /// The provider, by name.
+    pub provider: String,
+    /// What the provider calls the model.
+    pub name: String,
+    /// Its context window in tokens.
+    pub window: Option<u32>,
+    /// The most tokens of one answer.
+    pub max_output: Option<u32>,
+    /// What its tokens cost.
+    pub prices: Option<TokenPrices>,
+    /// Where it was described.
+    pub source: Source,
+}
+
+/// Dollars for a million tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TokenPrices {
+    /// Input.
+    pub input: Money,
+    /// Output.
+    pub output: Money,
+    /// Input read from a cache; like `input` where it is absent.
+    pub cache_read: Option<Money>,
+    /// Input written to a cache; like `input` where it is absent.
+    pub cache_write: Option<Money>,
+}
+
+/// A provider as a file describes it, before keys are looked up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Described {
+    pub(crate) dialect: Option<Dialect>,
+    pub(crate) base_url: Option<Sourced<String>>,
+    pub(crate) key_env: Option<String>,
+    pub(crate) key: Option<Sourced<Secret>>,
+    pub(crate) api_version: Option<String>,
+    pub(crate) headers: BTreeMap<String, Secret>,
+    pub(crate) source: Source,
+}
+
+/// A provider that is there without being described.
+pub(crate) struct BuiltIn {
+    pub(crate) name: &'static str,
+    pub(crate) dialect: Dialect,
+    pub(crate) base_url: &'static str,
+    pub(crate) url_env: &'static str,
+    pub(crate) key_env: &'static str,
+}
+
+/// The providers that are there without being described.
+pub(crate) const BUILT_IN: &[BuiltIn] = &[
+    BuiltIn {
+        name: "anthropic",
+        dialect: Dialect::Messages,
+        base_url: "https://api.anthropic.com",
+        url_env: "ANTHROPIC_BASE_URL",
+        key_env: "ANTHROPIC_API_KEY",
+    },
+    BuiltIn {
+        name: "openai",
+        dialect: Dialect::Responses,
+        base_url: "https://api.openai.com/v1",
+        url_env: "OPENAI_BASE_URL",
+        key_env: "OPENAI_API_KEY",
+    },
+    BuiltIn {
+        name: "chat",
+        dialect: Dialect::Chat,
+        base_url: "https://api.openai.com/v1",
+        url_env: "OPENAI_BASE_URL",
+        key_env: "OPENAI_API_KEY",
+    },
+];
+
+/// All providers: the built-in ones, changed by what the file says of them, and the file's own.
+pub(crate) fn resolve(
+    described: &BTreeMap<String, Described>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> BTreeMap<String, Provider> {
+    let mut providers = BTreeMap::new();
+    for built_in in BUILT_IN {
+        let described = described.get(built_in.name);
+        providers.insert(
+            built_in.name.to_owned(),
+            merge(built_in, described, variable),
+        );
+    }
+    for (name, described) in described {
+        if let (false, Some(dialect), Some(base_url)) = (
+            providers.contains_key(name),
+            described.dialect,
+            described.base_url.clone(),
+        ) {
+            let key_env = described.key_env.clone().unwrap_or_default();
+            providers.insert(
+                name.clone(),
+                Provider {
+                    dialect,
+                    base_url: trimmed(base_url),
+                    key: key(&key_env, described.key.as_ref(), variable),
+                    key_env,
+                    api_version: described.api_version.clone(),
+                    headers: described.headers.clone(),
+                    source: described.source.clone(),
+                },
+            );
+        }
+    }
+    providers
+}
+
+fn merge(
+    built_in: &BuiltIn,
+    described: Option<&Described>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Provider {
+    let key_env = described
+        .and_then(|described| described.key_env.clone())
+        .unwrap_or_else(|| built_in.key_env.to_owned());
+    let from_environment = variable(built_in.url_env).map(|url| Sourced {
+        value: url,
+        source: Source::Environment(built_in.url_env.to_owned()),
+    });
+    let base_url = from_environment
+        .or_else(|| described.and_then(|described| described.base_url.clone()))
+        .unwrap_or_else(|| Sourced {
+            value: built_in.base_url.to_owned(),
+            source: Source::Default,
+        });
+    Provider {
+        dialect: described
+            .and_then(|described| described.dialect)
+            .unwrap_or(built_in.dialect),
+        base_url: trimmed(base_url),
+        key: key(&key_env, described.and_then(|d| d.key.as_ref()), variable),
+        key_env,
+        api_version: described.and_then(|described| described.api_version.clone()),
+        headers: described.map(|d| d.headers.clone()).unwrap_or_default(),
+        source: described.map_or(Source::Default, |described| described.source.clone()),
+    }
+}
+
+fn trimmed(mut url: Sourced<String>) -> Sourced<String> {
+    url.value.truncate(url.value.trim_end_matches('/').len());
+    url
+}
+
+fn key(
+    key_env: &str,
+    in_file: Option<&Sourced<Secret>>,
+    variable: &dyn Fn(&str) -> Option<String>,
+) -> Option<Sourced<Secret>> {
+    let from_environment = variable(key_env).map(|text| Sourced {
+        value: Secret::new(text.trim()),
+        source: Source::Environment(key_env.to_owned()),
+    });
+    from_environment.or_else(|| in_file.cloned())
+}

@@ -1,0 +1,207 @@
+//! What came out of the layers: typed for those who use it, in rows for those who look at it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use quire_protocol::{ApprovalMode, Effort, Limits, Money, Policy, Rule, SandboxMode};
+
+use crate::key::{KEYS, Key};
+use crate::provider::{ModelEntry, Provider};
+use crate::source::{Source, Sourced};
+use crate::value::{Durability, Value};
+
+/// Something odd that does no harm: an unknown key, a file that is not trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Where.
+    pub source: Source,
+    /// What, and what to do.
+    pub message: String,
+}
+
+/// A key with its value and where it came from, to be shown.
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    /// The key.
+    pub key: &'static Key,
+    /// Its value.
+    pub value: &'a Value,
+    /// Where it came from.
+    pub source: &'a Source,
+}
+
+/// Settings, each with where it came from.
+#[derive(Clone, Debug)]
+pub struct Resolved {
+    pub(crate) home: Option<PathBuf>,
+    pub(crate) values: BTreeMap<&'static str, Sourced<Value>>,
+    pub(crate) rules: Vec<Sourced<Rule>>,
+    pub(crate) providers: BTreeMap<String, Provider>,
+    pub(crate) models: BTreeMap<String, ModelEntry>,
+    pub(crate) trusted: bool,
+    pub(crate) notices: Vec<Notice>,
+}
+
+impl Resolved {
+    /// Every key with its value and source, in a fixed order.
+    pub fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        KEYS.iter().filter_map(|key| {
+            let sourced = self.values.get(key.name)?;
+            Some(Row {
+                key,
+                value: &sourced.value,
+                source: &sourced.source,
+            })
+        })
+    }
+
+    /// Where the value of a key came from; `None` when there is no such key.
+    #[must_use]
+    pub fn source(&self, key: &str) -> Option<&Source> {
+        self.values.get(key).map(|sourced| &sourced.source)
+    }
+
+    /// Whether the workspace's own file counts.
+    #[must_use]
+    pub fn is_trusted(&self) -> bool {
+        self.trusted
+    }
+
+    /// What is odd, in the order of the layers.
+    #[must_use]
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// The model, when one is set.
+    #[must_use]
+    pub fn model(&self) -> Option<&str> {
+        self.text("model")
+    }
+
+    /// How hard to think.
+    #[must_use]
+    pub fn effort(&self) -> Effort {
+        self.text("effort")
+            .and_then(|name| name.parse().ok())
+            .unwrap_or_default()
+    }
+
+    /// How long a whole run may take.
+    #[must_use]
+    pub fn timeout(&self) -> Option<Duration> {
+        self.count("timeout_s")
+            .map(|seconds| Duration::from_secs(u64::from(seconds)))
+    }
+
+    /// Whether instruction files are read.
+    #[must_use]
+    pub fn reads_instructions(&self) -> bool {
+        !matches!(self.get("instructions"), Some(Value::Toggle(false)))
+    }
+
+    /// What survives a power cut.
+    #[must_use]
+    pub fn durability(&self) -> Durability {
+        match self.text("store.durability") {
+            Some("commit") => Durability::Commit,
+            _ => Durability::Second,
+        }
+    }
+
+    /// What may run, where, and who is asked.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            sandbox: match self.text("sandbox") {
+                Some("read-only") => SandboxMode::ReadOnly,
+                Some("off") => SandboxMode::Off,
+                _ => SandboxMode::WorkspaceWrite,
+            },
+            approvals: match self.text("approvals") {
+                Some("ask") => ApprovalMode::Ask,
+                Some("never") => ApprovalMode::Never,
+                _ => ApprovalMode::Auto,
+            },
+            rules: self.rules.iter().map(|rule| rule.value.clone()).collect(),
+            domains: self.list("network.domains"),
+            writable: self
+                .list("writable")
+                .iter()
+                .map(|path| self.expand(path))
+                .collect(),
+            environment: self.list("environment"),
+        }
+    }
+
+    /// How much a session may use.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let defaults = Limits::default();
+        Limits {
+            requests_per_turn: self
+                .count("max_turns")
+                .unwrap_or(defaults.requests_per_turn),
+            budget: self.budget(),
+            ..defaults
+        }
+    }
+
+    /// The rules by command prefix, lowest layer first, each with where it stands.
+    #[must_use]
+    pub fn rules(&self) -> &[Sourced<Rule>] {
+        &self.rules
+    }
+
+    /// The providers by name: `anthropic`, `openai`, `chat`, and those of the user's file.
+    #[must_use]
+    pub fn providers(&self) -> &BTreeMap<String, Provider> {
+        &self.providers
+    }
+
+    /// The models that the files name.
+    #[must_use]
+    pub fn models(&self) -> &BTreeMap<String, ModelEntry> {
+        &self.models
+    }
+
+    fn get(&self, key: &str) -> Option<&Value> {
+        self.values.get(key).map(|sourced| &sourced.value)
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        match self.get(key)? {
+            Value::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+
+    fn count(&self, key: &str) -> Option<u32> {
+        match self.get(key)? {
+            Value::Count(count) => Some(*count),
+            _ => None,
+        }
+    }
+
+    fn budget(&self) -> Option<Money> {
+        match self.get("budget_usd")? {
+            Value::Money(money) => Some(*money),
+            _ => None,
+        }
+    }
+
+    fn list(&self, key: &str) -> Vec<String> {
+        match self.get(key) {
+            Some(Value::List(list)) => list.clone(),
+            _ => Vec::new(),
+        }
+    }
+
+    fn expand(&self, path: &str) -> PathBuf {
+        match (path.strip_prefix('~'), &self.home) {
+            (Some(rest), Some(home)) => home.join(rest.trim_start_matches('/')),
+            _ => PathBuf::from(path),
+        }
+    }
+}
