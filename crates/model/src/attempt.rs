@@ -1,0 +1,392 @@
+//! One attempt: one request sent, its answer read to the end, live fragments passed on.
+
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
+use std::task::Poll;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Frame, Incoming};
+use hyper::header::CONTENT_TYPE;
+use hyper::{HeaderMap, Method, Response};
+use quire_dialect::{
+    DecodeError, Decoded, Decoder, Dialect, Retryable, decode_error, decode_whole,
+};
+use quire_protocol::{Delta, ModelError, ModelErrorKind, Prefix, Usage};
+use tokio::time::{Instant, Sleep, sleep_until, timeout};
+
+use crate::Day;
+use crate::day::{day_of, http_date};
+use crate::failure::model_error;
+use crate::flow::Outlet;
+use crate::retry::Advice;
+use crate::transport::{Transport, broken_stream};
+
+/// The most bytes read of an answer that comes as one JSON text.
+const WHOLE_LIMIT: usize = 64 << 20;
+/// The most bytes read of an error.
+const ERROR_LIMIT: usize = 256 << 10;
+/// How long fragments are gathered before they are shown.
+const GATHER: Duration = Duration::from_millis(8);
+/// How long the end of a stream is waited for after the end of the answer.
+const TRAILER: Duration = Duration::from_millis(3);
+
+/// What stays the same from attempt to attempt.
+pub(crate) struct Attempt<'a> {
+    pub(crate) transport: &'a Transport,
+    pub(crate) dialect: Dialect,
+    pub(crate) prefix: &'a Prefix,
+    pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) base_url_hint: String,
+}
+
+/// A whole answer and the day it came.
+pub(crate) struct Answer {
+    pub(crate) decoded: Decoded,
+    pub(crate) day: Option<Day>,
+}
+
+/// An attempt that failed.
+pub(crate) struct Broken {
+    pub(crate) error: ModelError,
+    pub(crate) advice: Advice,
+    /// Tokens reported before it failed.
+    pub(crate) usage: Usage,
+    pub(crate) day: Option<Day>,
+}
+
+impl From<ModelError> for Broken {
+    fn from(error: ModelError) -> Self {
+        Self {
+            error,
+            advice: Advice::default(),
+            usage: Usage::default(),
+            day: None,
+        }
+    }
+}
+
+impl From<DecodeError> for Broken {
+    fn from(error: DecodeError) -> Self {
+        let retry = match &error {
+            DecodeError::Provider(_, retryable) => Some(*retryable == Retryable::Yes),
+            DecodeError::Truncated | DecodeError::Malformed(_) => None,
+        };
+        Self {
+            advice: Advice { after: None, retry },
+            ..Self::from(ModelError::from(error))
+        }
+    }
+}
+
+impl Attempt<'_> {
+    /// Sends the body and reads the answer.
+    pub(crate) async fn run(&self, body: Vec<Bytes>, outlet: &Outlet) -> Result<Answer, Broken> {
+        let headers = self.headers.clone();
+        let sending = self
+            .transport
+            .send(Method::POST, &self.url, headers, body.into());
+        let response = match timeout(self.idle_timeout, sending).await {
+            Ok(response) => response?,
+            Err(_) => return Err(self.silent().into()),
+        };
+        let date = response
+            .headers()
+            .get("date")
+            .and_then(|value| value.to_str().ok());
+        let day = date.and_then(http_date).map(day_of);
+        let answer = if response.status().is_success() {
+            self.answer(response, outlet).await
+        } else {
+            Err(self.refusal(response).await)
+        };
+        match answer {
+            Ok(decoded) => Ok(Answer { decoded, day }),
+            Err(broken) => Err(Broken { day, ..broken }),
+        }
+    }
+
+    async fn answer(
+        &self,
+        response: Response<Incoming>,
+        outlet: &Outlet,
+    ) -> Result<Decoded, Broken> {
+        let status = response.status().as_u16();
+        let kind = content_type(response.headers());
+        let streamed = [
+            "",
+            "text/event-stream",
+            "application/octet-stream",
+            "text/plain",
+        ];
+        if streamed.contains(&kind.as_str()) {
+            return self.stream(response.into_body(), outlet).await;
+        }
+        if kind == "application/json" || kind.ends_with("+json") {
+            let body = self.collect(response.into_body(), WHOLE_LIMIT).await?;
+            return Ok(decode_whole(self.dialect, self.prefix, &body)?);
+        }
+        Err(ModelError {
+            status: Some(status),
+            ..model_error(
+                ModelErrorKind::NotAnApi,
+                format!(
+                    "{} answered with {kind}, not with a model's answer",
+                    self.url
+                ),
+                self.base_url_hint.clone(),
+            )
+        }
+        .into())
+    }
+
+    /// Reads the answer to a request that was not taken.
+    async fn refusal(&self, response: Response<Incoming>) -> Broken {
+        let status = response.status().as_u16();
+        let advice = Advice::from_headers(response.headers());
+        let kind = content_type(response.headers());
+        let body = self
+            .collect(response.into_body(), ERROR_LIMIT)
+            .await
+            .unwrap_or_default();
+        let mut error = decode_error(self.dialect, status, Some(&kind), &body);
+        if error.kind == ModelErrorKind::NotAnApi {
+            error.hint.clone_from(&self.base_url_hint);
+        }
+        Broken {
+            advice,
+            ..error.into()
+        }
+    }
+
+    async fn stream(&self, body: Incoming, outlet: &Outlet) -> Result<Decoded, Broken> {
+        let mut decoder = Decoder::new(self.dialect, self.prefix);
+        match self.read(body, &mut decoder, outlet).await {
+            Ok(()) => {
+                let usage = decoder.usage();
+                decoder.finish().map_err(|error| Broken {
+                    usage,
+                    ..error.into()
+                })
+            }
+            // Whatever breaks after the answer is of no interest.
+            Err(_) if decoder.is_whole() => Ok(decoder.finish()?),
+            Err(broken) => Err(Broken {
+                usage: decoder.usage(),
+                ..broken
+            }),
+        }
+    }
+
+    /// Reads until the answer or the stream ends. Fragments are gathered for a moment, so that a
+    /// fast stream costs the reader little.
+    async fn read(
+        &self,
+        mut body: Incoming,
+        decoder: &mut Decoder,
+        outlet: &Outlet,
+    ) -> Result<(), Broken> {
+        let mut gathered = Vec::new();
+        let mut heard = Instant::now();
+        let mut show_at = heard;
+        let mut alarm = pin!(sleep_until(heard + self.idle_timeout));
+        loop {
+            let frame = next(&mut body, alarm.as_mut()).await;
+            let now = Instant::now();
+            match frame {
+                Heard::Frame(frame) => {
+                    heard = now;
+                    let frame = frame.map_err(|error| broken_stream(&error))?;
+                    let before = gathered.len();
+                    if let Some(data) = frame.data_ref() {
+                        decoder.push(data, &mut gathered)?;
+                    }
+                    join(&mut gathered, before);
+                    if before == 0 && !gathered.is_empty() {
+                        show_at = now + GATHER;
+                        alarm.as_mut().reset(show_at);
+                    }
+                }
+                Heard::Alarm if gathered.is_empty() && heard + self.idle_timeout <= now => {
+                    return Err(self.silent().into());
+                }
+                Heard::Alarm if gathered.is_empty() => {
+                    alarm.as_mut().reset(heard + self.idle_timeout);
+                }
+                Heard::Alarm => {}
+                Heard::End => {
+                    outlet.send(gathered).await;
+                    return Ok(());
+                }
+            }
+            if decoder.is_complete() {
+                outlet.send(gathered).await;
+                finish(body).await;
+                return Ok(());
+            }
+            if !gathered.is_empty() && show_at <= now {
+                outlet.send(gathered.drain(..)).await;
+                // The time that the reader took is not the provider's.
+                heard = Instant::now();
+                alarm.as_mut().reset(heard + self.idle_timeout);
+            }
+        }
+    }
+
+    async fn collect(&self, mut body: Incoming, most: usize) -> Result<Vec<u8>, ModelError> {
+        let mut bytes = Vec::new();
+        loop {
+            match timeout(self.idle_timeout, body.frame()).await {
+                Err(_) => return Err(self.silent()),
+                Ok(None) => return Ok(bytes),
+                Ok(Some(Err(error))) => return Err(broken_stream(&error)),
+                Ok(Some(Ok(frame))) => {
+                    if let Some(data) = frame.data_ref() {
+                        let room = most - bytes.len();
+                        bytes.extend_from_slice(&data[..data.len().min(room)]);
+                    }
+                    if bytes.len() == most {
+                        return Ok(bytes);
+                    }
+                }
+            }
+        }
+    }
+
+    fn silent(&self) -> ModelError {
+        model_error(
+            ModelErrorKind::Network,
+            format!(
+                "{} sent nothing for {} s",
+                self.url,
+                self.idle_timeout.as_secs_f32()
+            ),
+            "Try again; a slow local model may need a longer idle timeout.",
+        )
+    }
+}
+
+/// What happened while an answer was read.
+enum Heard {
+    Frame(Result<Frame<Bytes>, hyper::Error>),
+    End,
+    Alarm,
+}
+
+async fn next(body: &mut Incoming, mut alarm: Pin<&mut Sleep>) -> Heard {
+    poll_fn(|context| {
+        if let Poll::Ready(frame) = Pin::new(&mut *body).poll_frame(context) {
+            return Poll::Ready(frame.map_or(Heard::End, Heard::Frame));
+        }
+        alarm.as_mut().poll(context).map(|()| Heard::Alarm)
+    })
+    .await
+}
+
+/// Joins the fragments from `from` on with those before them, where they are of one kind.
+fn join(gathered: &mut Vec<Delta>, from: usize) {
+    if from == 0 || gathered.len() <= from {
+        return;
+    }
+    let (before, fresh) = gathered.split_at_mut(from);
+    let joined = match (before.last_mut(), &fresh[0]) {
+        (Some(Delta::Text { text }), Delta::Text { text: more })
+        | (Some(Delta::Thinking { text }), Delta::Thinking { text: more }) => {
+            text.push_str(more);
+            true
+        }
+        (
+            Some(Delta::CallWriting { name, bytes }),
+            Delta::CallWriting {
+                name: same,
+                bytes: now,
+            },
+        ) if name == same => {
+            *bytes = *now;
+            true
+        }
+        _ => false,
+    };
+    if joined {
+        gathered.remove(from);
+    }
+}
+
+/// Reads the end of a stream whose answer is complete, so that its connection can be used again;
+/// what takes long is left to a task of its own.
+async fn finish(mut body: Incoming) {
+    let drained = timeout(TRAILER, drain(&mut body)).await;
+    if drained.is_err() {
+        tokio::spawn(async move {
+            let _ = timeout(Duration::from_secs(1), drain(&mut body)).await;
+        });
+        return;
+    }
+    // The connection's own task puts it back into the pool.
+    for _ in 0..2 {
+        tokio::task::yield_now().await;
+    }
+}
+
+async fn drain(body: &mut Incoming) {
+    while let Some(Ok(_)) = body.frame().await {}
+}
+
+fn content_type(headers: &HeaderMap) -> String {
+    let value = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let kind = value
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> Delta {
+        Delta::Text { text: text.into() }
+    }
+
+    fn writing(name: &str, bytes: u64) -> Delta {
+        Delta::CallWriting {
+            name: name.into(),
+            bytes,
+        }
+    }
+
+    #[test]
+    fn fragments_join() {
+        let thinking = |text: &str| Delta::Thinking { text: text.into() };
+        let mut gathered = Vec::new();
+        for delta in [
+            thinking("a"),
+            thinking("b"),
+            text("c"),
+            text("d"),
+            writing("sh", 1),
+            writing("sh", 9),
+            writing("ls", 2),
+            text("e"),
+        ] {
+            let before = gathered.len();
+            gathered.push(delta);
+            join(&mut gathered, before);
+        }
+        let joined = [
+            thinking("ab"),
+            text("cd"),
+            writing("sh", 9),
+            writing("ls", 2),
+            text("e"),
+        ];
+        assert_eq!(gathered, joined);
+    }
+}

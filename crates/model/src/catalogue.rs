@@ -1,0 +1,410 @@
+//! What is known of a model by its name: sizes, prices, effort levels, thinking, tools. The data
+//! are in `models.rs`; what a person sets goes over it; an unknown model gets sane values.
+
+use quire_protocol::{Effort, Money, Usage};
+
+use crate::models::{self, Row};
+use crate::price::{Billing, Prices};
+
+/// Which set of tools a model was trained on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolDialect {
+    /// Exact-replace edits and `bash`.
+    ClaudeLike,
+    /// `apply_patch` and `shell`.
+    GptLike,
+}
+
+/// How a model is asked to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ThinkingKind {
+    /// It decides by itself, guided by the effort.
+    Adaptive,
+    /// It wants a number of tokens.
+    Budget,
+    /// It is not asked.
+    Unset,
+}
+
+/// Whether a model takes images.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// It does.
+    Taken,
+    /// It does not.
+    Refused,
+}
+
+/// What is known of a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Tokens of prompt and answer together.
+    pub window: u64,
+    /// The most tokens it may produce in one answer.
+    pub max_output: u32,
+    /// What it costs.
+    pub prices: Prices,
+    /// The effort levels it takes, lowest first; empty where it takes none.
+    pub efforts: Vec<Effort>,
+    /// How it is asked to think.
+    pub thinking: ThinkingKind,
+    /// Which tools it knows best.
+    pub family: ToolDialect,
+    /// Whether it takes images.
+    pub images: Images,
+    /// Whether it is known by name; if not, all of this is a guess.
+    pub known: bool,
+}
+
+impl ModelFacts {
+    /// What a request's tokens cost; `None` where no price is known.
+    #[must_use]
+    pub fn cost(&self, usage: &Usage, billing: Billing<'_>) -> Option<Money> {
+        self.prices.cost(usage, billing)
+    }
+
+    /// The provider's name for an effort, and in words what became of one that the model lacks.
+    #[must_use]
+    pub fn effort(&self, wanted: Effort) -> (Option<&'static str>, Option<String>) {
+        let below = self.efforts.iter().rfind(|level| **level <= wanted);
+        let Some(taken) = below.or(self.efforts.first()).copied() else {
+            let note = (wanted != Effort::default()).then(|| {
+                format!(
+                    "effort `{}` is not sent: this model takes none",
+                    wanted.name()
+                )
+            });
+            return (None, note);
+        };
+        let note = (taken != wanted).then(|| {
+            let (wanted, taken) = (wanted.name(), taken.name());
+            format!("effort `{wanted}` becomes `{taken}`: this model has no `{wanted}`")
+        });
+        (Some(taken.name()), note)
+    }
+
+    /// How many tokens a model with [`ThinkingKind::Budget`] may think for at an effort; at least
+    /// 1,024 and less than what it may produce.
+    #[must_use]
+    pub fn thinking_budget(&self, effort: Effort) -> u32 {
+        let wanted = match effort {
+            Effort::Low => 2_048,
+            Effort::Medium => 8_192,
+            Effort::High => 16_384,
+            Effort::Xhigh => 32_768,
+            Effort::Max => 49_152,
+        };
+        wanted.min(self.max_output / 2).max(1_024)
+    }
+}
+
+/// What a person sets about a model; what is `None` stays as it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Override {
+    /// Which model: `provider/name`, or a name with any provider; a `*` at the end stands for any
+    /// rest.
+    pub model: String,
+    /// Tokens of prompt and answer together.
+    pub window: Option<u64>,
+    /// The most tokens it may produce in one answer.
+    pub max_output: Option<u32>,
+    /// What it costs.
+    pub prices: Option<Prices>,
+    /// The effort levels it takes.
+    pub efforts: Option<Vec<Effort>>,
+    /// How it is asked to think.
+    pub thinking: Option<ThinkingKind>,
+    /// Which tools it knows best.
+    pub family: Option<ToolDialect>,
+    /// Whether it takes images.
+    pub images: Option<Images>,
+}
+
+/// What is known of models.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    overrides: Vec<Override>,
+}
+
+impl Catalogue {
+    /// What comes with this version. Costs nothing to make.
+    #[must_use]
+    pub fn builtin() -> Self {
+        Self::default()
+    }
+
+    /// Puts settings over it; a later one wins over an earlier one.
+    #[must_use]
+    pub fn with_overrides(mut self, overrides: impl IntoIterator<Item = Override>) -> Self {
+        self.overrides.extend(overrides);
+        self
+    }
+
+    /// What is known of a provider's model; sane guesses for one that is not known.
+    #[must_use]
+    pub fn facts(&self, provider: &str, model: &str) -> ModelFacts {
+        let name = plain_name(model);
+        let known = models::ROWS.iter().find(|row| row.name == name);
+        let mut facts = known.map_or_else(|| guess(&name), facts_of);
+        for given in &self.overrides {
+            if given.covers(provider, model) {
+                given.put_over(&mut facts);
+            }
+        }
+        facts
+    }
+}
+
+impl Override {
+    fn covers(&self, provider: &str, model: &str) -> bool {
+        let fits = |name: &str| match self.model.strip_suffix('*') {
+            Some(start) => name.starts_with(start),
+            None => name == self.model,
+        };
+        fits(model) || fits(&format!("{provider}/{model}"))
+    }
+
+    fn put_over(&self, facts: &mut ModelFacts) {
+        fn put<T: Clone>(given: Option<&T>, place: &mut T) {
+            if let Some(given) = given {
+                *place = given.clone();
+            }
+        }
+        facts.known = true;
+        put(self.window.as_ref(), &mut facts.window);
+        put(self.max_output.as_ref(), &mut facts.max_output);
+        put(self.prices.as_ref(), &mut facts.prices);
+        put(self.efforts.as_ref(), &mut facts.efforts);
+        put(self.thinking.as_ref(), &mut facts.thinking);
+        put(self.family.as_ref(), &mut facts.family);
+        put(self.images.as_ref(), &mut facts.images);
+        facts.efforts.sort_unstable();
+    }
+}
+
+fn facts_of(row: &Row) -> ModelFacts {
+    let family = family(row.name);
+    ModelFacts {
+        window: row.window,
+        max_output: row.max_output,
+        prices: Prices {
+            rows: row.prices.to_vec(),
+            regional: (family == ToolDialect::ClaudeLike).then_some(models::REGIONAL),
+            fast: row.fast,
+        },
+        efforts: row.efforts.to_vec(),
+        thinking: row.thinking,
+        family,
+        images: Images::Taken,
+        known: true,
+    }
+}
+
+/// A model that is not in the table: its vendor's newest manners if the name tells the vendor,
+/// otherwise nothing that a compatible server might not know.
+fn guess(name: &str) -> ModelFacts {
+    let family = family(name);
+    let (window, thinking, efforts) = if name.starts_with("claude") {
+        (200_000, ThinkingKind::Adaptive, models::ALL_EFFORTS)
+    } else if family == ToolDialect::GptLike && !name.starts_with("gpt-oss") {
+        let reasons = !name.starts_with("gpt-4") && !name.starts_with("gpt-3");
+        if reasons {
+            (200_000, ThinkingKind::Adaptive, models::TO_XHIGH)
+        } else {
+            (128_000, ThinkingKind::Unset, models::NO_EFFORTS)
+        }
+    } else {
+        (128_000, ThinkingKind::Unset, models::NO_EFFORTS)
+    };
+    ModelFacts {
+        window,
+        max_output: 32_000,
+        prices: Prices::default(),
+        efforts: efforts.to_vec(),
+        thinking,
+        family,
+        images: Images::Taken,
+        known: false,
+    }
+}
+
+fn family(name: &str) -> ToolDialect {
+    let mut start = name.bytes();
+    let o_series = start.next() == Some(b'o') && start.next().is_some_and(|b| b.is_ascii_digit());
+    if name.starts_with("gpt") || name.contains("codex") || o_series {
+        ToolDialect::GptLike
+    } else {
+        ToolDialect::ClaudeLike
+    }
+}
+
+/// The name as the table has it: without a vendor's folder, a variant or a date.
+fn plain_name(model: &str) -> String {
+    let name = model
+        .rsplit('/')
+        .next()
+        .unwrap_or(model)
+        .to_ascii_lowercase();
+    let name = name.split([':', '@', '[']).next().unwrap_or(&name);
+    let name = name.strip_suffix("-latest").unwrap_or(name);
+    let name = without_date(name);
+    if name.starts_with("claude") {
+        name.replace('.', "-")
+    } else {
+        name.to_owned()
+    }
+}
+
+/// Cuts a trailing `-20251101` or `-2025-11-01`.
+fn without_date(name: &str) -> &str {
+    let digits = |text: &str, count: usize| {
+        text.len() == count && text.bytes().all(|byte| byte.is_ascii_digit())
+    };
+    if let Some((rest, last)) = name.rsplit_once('-') {
+        if digits(last, 8) {
+            return rest;
+        }
+        if digits(last, 2)
+            && let Some((rest, month)) = rest.rsplit_once('-')
+            && let Some((rest, year)) = rest.rsplit_once('-')
+            && digits(month, 2)
+            && digits(year, 4)
+        {
+            return rest;
+        }
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (given, plain) in [
+            ("claude-opus-4-5-20251101", "claude-opus-4-5"),
+            ("anthropic/claude-opus-4.6", "claude-opus-4-6"),
+            ("claude-opus-5[1m]", "claude-opus-5"),
+            ("gpt-5-2025-08-07", "gpt-5"),
+            ("gpt-5.2", "gpt-5.2"),
+            ("Qwen3-Coder:30b", "qwen3-coder"),
+            ("claude-sonnet-4-5-latest", "claude-sonnet-4-5"),
+            ("", ""),
+        ] {
+            assert_eq!(plain_name(given), plain);
+        }
+    }
+
+    #[test]
+    fn unknown_models_are_guessed() {
+        let catalogue = Catalogue::builtin();
+        for (model, family, thinking, top) in [
+            ("hand", ToolDialect::ClaudeLike, ThinkingKind::Unset, None),
+            (
+                "claude-opus-9",
+                ToolDialect::ClaudeLike,
+                ThinkingKind::Adaptive,
+                Some("max"),
+            ),
+            (
+                "gpt-9-sol",
+                ToolDialect::GptLike,
+                ThinkingKind::Adaptive,
+                Some("xhigh"),
+            ),
+            ("gpt-4o", ToolDialect::GptLike, ThinkingKind::Unset, None),
+            (
+                "openai/gpt-oss-120b",
+                ToolDialect::GptLike,
+                ThinkingKind::Unset,
+                None,
+            ),
+            (
+                "o5",
+                ToolDialect::GptLike,
+                ThinkingKind::Adaptive,
+                Some("xhigh"),
+            ),
+            ("olmo-3", ToolDialect::ClaudeLike, ThinkingKind::Unset, None),
+            (
+                "my-codex",
+                ToolDialect::GptLike,
+                ThinkingKind::Adaptive,
+                Some("xhigh"),
+            ),
+        ] {
+            let facts = catalogue.facts("x", model);
+            assert!(!facts.known, "{model}");
+            assert_eq!(
+                (facts.family, facts.thinking),
+                (family, thinking),
+                "{model}"
+            );
+            assert_eq!(facts.effort(Effort::Max).0, top, "{model}");
+            assert_eq!(facts.cost(&Usage::default(), Billing::default()), None);
+        }
+    }
+
+    #[test]
+    fn efforts_are_fitted() {
+        let catalogue = Catalogue::builtin();
+        for (model, wanted, taken, lowered) in [
+            ("claude-opus-5", Effort::Max, Some("max"), false),
+            ("claude-opus-4-6", Effort::Xhigh, Some("high"), true),
+            ("claude-opus-4-6", Effort::Max, Some("max"), false),
+            ("gpt-5", Effort::Max, Some("high"), true),
+            ("gpt-5", Effort::Low, Some("low"), false),
+            ("gpt-4.1", Effort::Max, None, true),
+            ("gpt-4.1", Effort::High, None, false),
+            ("claude-haiku-4-5", Effort::High, None, false),
+        ] {
+            let (name, note) = catalogue.facts("p", model).effort(wanted);
+            assert_eq!(
+                (name, note.is_some()),
+                (taken, lowered),
+                "{model} {wanted:?}"
+            );
+        }
+        let haiku = catalogue.facts("anthropic", "claude-haiku-4-5");
+        assert_eq!(haiku.thinking_budget(Effort::Max), 32_000);
+        assert_eq!(haiku.thinking_budget(Effort::Low), 2_048);
+    }
+
+    #[test]
+    fn a_later_override_wins() {
+        let over = |model: &str, window| Override {
+            model: model.to_owned(),
+            window: Some(window),
+            ..Override::default()
+        };
+        let catalogue = Catalogue::builtin().with_overrides([
+            over("local/*", 1),
+            over("local/qwen", 2),
+            over("mistral", 3),
+        ]);
+        for (provider, model, window) in [
+            ("local", "llama", 1),
+            ("local", "qwen", 2),
+            ("other", "mistral", 3),
+            ("other", "qwen", 128_000),
+        ] {
+            assert_eq!(catalogue.facts(provider, model).window, window);
+        }
+        assert!(catalogue.facts("local", "llama").known);
+    }
+
+    #[test]
+    fn rows_are_unique_and_sane() {
+        for (at, row) in models::ROWS.iter().enumerate() {
+            assert_eq!(plain_name(row.name), row.name);
+            assert!(
+                models::ROWS
+                    .iter()
+                    .skip(at + 1)
+                    .all(|other| other.name != row.name)
+            );
+            assert!(u64::from(row.max_output) < row.window);
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Request bodies that are kept between the steps of a session, so that a step costs what is new
+//! in it. A body that does not fit the next request any more is built anew.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use quire_dialect::{ApiVersion, Caching, Dialect, Encoder, Features, Head, Thinking};
+use quire_protocol::{Item, Prefix, SessionId};
+use serde_json::Value;
+
+/// How many sessions' bodies are kept.
+const KEPT: usize = 32;
+
+/// What opens a body, owned: two equal plans make equal opening bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) dialect: Dialect,
+    pub(crate) model: String,
+    pub(crate) prefix: Arc<Prefix>,
+    pub(crate) max_output: Option<u32>,
+    pub(crate) thinking: Thinking,
+    pub(crate) effort: Option<&'static str>,
+    pub(crate) schema: Option<Arc<Value>>,
+    pub(crate) cache_key: String,
+    pub(crate) caching: Caching,
+    pub(crate) api_version: ApiVersion,
+    pub(crate) features: Features,
+}
+
+impl Plan {
+    fn head(&self) -> Head<'_> {
+        Head {
+            max_output_tokens: self.max_output,
+            thinking: self.thinking,
+            effort: self.effort,
+            output_schema: self.schema.as_deref(),
+            cache_key: &self.cache_key,
+            cache: self.caching,
+            api_version: self.api_version,
+            features: self.features,
+            ..Head::new(self.dialect, &self.model, &self.prefix)
+        }
+    }
+}
+
+/// The bodies, the least recently used first.
+#[derive(Debug, Default)]
+pub(crate) struct Encoders {
+    kept: Mutex<VecDeque<(SessionId, Kept)>>,
+}
+
+#[derive(Debug)]
+struct Kept {
+    plan: Plan,
+    encoder: Encoder,
+    pushed: Vec<Arc<Item>>,
+}
+
+impl Encoders {
+    /// The body of a session's next request.
+    pub(crate) fn body(&self, session: &SessionId, plan: &Plan, items: &[Arc<Item>]) -> Vec<Bytes> {
+        // Taken out while it is worked on, so that sessions do not wait for each other.
+        let kept = self.take(session).filter(|kept| kept.leads_to(plan, items));
+        let mut kept = kept.unwrap_or_else(|| Kept {
+            plan: plan.clone(),
+            encoder: Encoder::new(&plan.head()),
+            pushed: Vec::new(),
+        });
+        for item in items.iter().skip(kept.pushed.len()) {
+            kept.encoder.push(item);
+            kept.pushed.push(Arc::clone(item));
+        }
+        let body = kept.encoder.body();
+        self.put(session.clone(), kept);
+        body
+    }
+
+    fn take(&self, session: &SessionId) -> Option<Kept> {
+        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let at = all.iter().position(|(whose, _)| whose == session)?;
+        all.remove(at).map(|(_, kept)| kept)
+    }
+
+    fn put(&self, session: SessionId, kept: Kept) {
+        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.len() >= KEPT {
+            all.pop_front();
+        }
+        all.push_back((session, kept));
+    }
+}
+
+impl Kept {
+    /// Whether appending to it can make the body of this request. Pointers are compared, not
+    /// items: a few nanoseconds each.
+    fn leads_to(&self, plan: &Plan, items: &[Arc<Item>]) -> bool {
+        self.plan == *plan
+            && self.pushed.len() <= items.len()
+            && self
+                .pushed
+                .iter()
+                .zip(items)
+                .all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{Content, MessageId, Transcript};
+
+    use super::*;
+
+    fn plan() -> Plan {
+        Plan {
+            dialect: Dialect::Messages,
+            model: "m".into(),
+            prefix: Arc::new(Prefix::default()),
+            max_output: None,
+            thinking: Thinking::Unset,
+            effort: None,
+            schema: None,
+            cache_key: String::new(),
+            caching: Caching::Automatic,
+            api_version: ApiVersion::default(),
+            features: Features::default(),
+        }
+    }
+
+    fn user(text: &str) -> Item {
+        Item::User {
+            message: MessageId::new(text),
+            content: vec![Content::text(text)],
+        }
+    }
+
+    fn text(body: &[Bytes]) -> String {
+        String::from_utf8(body.concat()).unwrap()
+    }
+
+    fn fresh(plan: &Plan, items: &[Arc<Item>]) -> String {
+        text(&Encoders::default().body(&SessionId::new("x"), plan, items))
+    }
+
+    #[test]
+    fn a_kept_body_equals_a_fresh_one() {
+        let (encoders, session, plan) = (Encoders::default(), SessionId::new("s"), plan());
+        let mut transcript = Transcript::default();
+        for step in 0..5 {
+            transcript.push(user(&format!("step {step}")));
+            let body = encoders.body(&session, &plan, transcript.items());
+            assert_eq!(text(&body), fresh(&plan, transcript.items()));
+        }
+        // Nothing new: a retry. Then a compaction that leaves as many items, then another head.
+        let again = encoders.body(&session, &plan, transcript.items());
+        assert_eq!(text(&again), fresh(&plan, transcript.items()));
+        let mut items = transcript.items().to_vec();
+        items[1] = Arc::new(user("summary"));
+        let compacted = encoders.body(&session, &plan, &items);
+        assert_eq!(text(&compacted), fresh(&plan, &items));
+        let other = Plan {
+            effort: Some("low"),
+            ..plan
+        };
+        assert_eq!(
+            text(&encoders.body(&session, &other, &items)),
+            fresh(&other, &items)
+        );
+    }
+
+    #[test]
+    fn few_bodies_are_kept() {
+        let (encoders, plan) = (Encoders::default(), plan());
+        let items = [Arc::new(user("hi"))];
+        for number in 0..100 {
+            encoders.body(&SessionId::new(format!("s{number}")), &plan, &items);
+        }
+        let kept = encoders.kept.lock().unwrap();
+        assert_eq!(kept.len(), KEPT);
+        assert_eq!(kept.back().unwrap().0.as_str(), "s99");
+    }
+}

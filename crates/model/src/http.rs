@@ -1,0 +1,241 @@
+//! A model behind HTTP: fits a request to the provider, tries, tries again, and sums up what all
+//! attempts cost.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use futures_core::stream::BoxStream;
+use quire_dialect::{Dialect, Thinking};
+use quire_protocol::{
+    Delta, Model, ModelError, ModelEvent, ModelFailure, ModelRequest, Money, Reply, Retry, Usage,
+};
+
+use crate::attempt::{Answer, Attempt, Broken};
+use crate::encoders::{Encoders, Plan};
+use crate::failure::failed;
+use crate::flow::{Outlet, flow};
+use crate::quirks::Quirks;
+use crate::retry::{Failures, Verdict};
+use crate::transport::Transport;
+use crate::{Billing, Catalogue, ModelFacts, Provider, RetryPolicy, ThinkingKind};
+
+/// A provider's models. Cheap to clone; connections open with the first request.
+#[derive(Clone)]
+pub struct HttpModel {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    provider: Provider,
+    catalogue: Arc<Catalogue>,
+    retry: RetryPolicy,
+    transport: OnceLock<Transport>,
+    encoders: Encoders,
+    quirks: Mutex<HashMap<String, Quirks>>,
+    dice: RandomState,
+}
+
+impl HttpModel {
+    /// A provider's models. Nothing is read or opened yet.
+    #[must_use]
+    pub fn new(provider: Provider, catalogue: Arc<Catalogue>, retry: RetryPolicy) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                provider,
+                catalogue,
+                retry,
+                transport: OnceLock::new(),
+                encoders: Encoders::default(),
+                quirks: Mutex::default(),
+                dice: RandomState::new(),
+            }),
+        }
+    }
+}
+
+impl Model for HttpModel {
+    fn respond(&self, request: ModelRequest) -> BoxStream<'static, ModelEvent> {
+        let inner = Arc::clone(&self.inner);
+        flow(move |outlet| async move { inner.run(request, &outlet).await })
+    }
+}
+
+/// What became of a request so far.
+#[derive(Default)]
+struct Trail {
+    usage: Usage,
+    /// `None` until something was used; then what it cost, if that is known.
+    cost: Option<Option<Money>>,
+    retries: Vec<Retry>,
+}
+
+impl Trail {
+    fn add(&mut self, usage: Usage, cost: Option<Money>) {
+        if usage == Usage::default() {
+            return;
+        }
+        self.usage += usage;
+        self.cost = Some(match self.cost {
+            None => cost,
+            Some(before) => before.zip(cost).map(|(a, b)| a + b),
+        });
+    }
+
+    fn failed(self, error: ModelError) -> ModelEvent {
+        ModelEvent::Failed(ModelFailure {
+            error,
+            usage: self.usage,
+            cost: self.cost.flatten(),
+            retries: self.retries,
+        })
+    }
+
+    fn finished(mut self, answer: Answer, facts: &ModelFacts, asked: String) -> ModelEvent {
+        let Answer { decoded, day } = answer;
+        let billing = Billing {
+            day,
+            geo: decoded.extra.inference_geo.as_deref(),
+            speed: decoded.extra.speed.as_deref(),
+        };
+        self.add(decoded.usage, facts.cost(&decoded.usage, billing));
+        ModelEvent::Finished(Reply {
+            model: if decoded.model.is_empty() {
+                asked
+            } else {
+                decoded.model
+            },
+            items: decoded.items,
+            stop: decoded.stop,
+            usage: self.usage,
+            cost: self.cost.flatten(),
+            retries: self.retries,
+        })
+    }
+}
+
+impl Inner {
+    async fn run(&self, request: ModelRequest, outlet: &Outlet) -> ModelEvent {
+        let attempt = match self.attempt(&request) {
+            Ok(attempt) => attempt,
+            Err(error) => return failed(error),
+        };
+        let model = self.model_of(&request);
+        let facts = self.catalogue.facts(&self.provider.name, model);
+        let mut trail = Trail::default();
+        let mut failures = Failures::default();
+        loop {
+            let plan = self.plan(&request, model, &facts);
+            let items = request.transcript.items();
+            let body = self.encoders.body(&request.session, &plan, items);
+            let broken = match attempt.run(body, outlet).await {
+                Ok(answer) => return trail.finished(answer, &facts, model.to_owned()),
+                Err(broken) => broken,
+            };
+            let billing = Billing {
+                day: broken.day,
+                ..Billing::default()
+            };
+            trail.add(broken.usage, facts.cost(&broken.usage, billing));
+            let retry = match self.after(model, &plan, broken, &mut failures) {
+                Ok(retry) => retry,
+                Err(error) => return trail.failed(error),
+            };
+            trail.retries.push(retry.clone());
+            let wait = std::time::Duration::from_millis(retry.wait_ms);
+            outlet.send([Delta::Retrying { retry }]).await;
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// What follows a failed attempt: another one, or this error.
+    fn after(
+        &self,
+        model: &str,
+        plan: &Plan,
+        broken: Broken,
+        failures: &mut Failures,
+    ) -> Result<Retry, ModelError> {
+        let Broken {
+            mut error, advice, ..
+        } = broken;
+        if let Some(reason) = self.learn(model, plan, &error) {
+            return Ok(Retry { reason, wait_ms: 0 });
+        }
+        failures.count(&error);
+        let dice = self.dice.hash_one((failures.all, &error.message));
+        match self.retry.judge(&error, advice, *failures, dice) {
+            Verdict::Again(wait) => Ok(Retry {
+                reason: error.message,
+                wait_ms: u64::try_from(wait.as_millis()).unwrap_or(u64::MAX),
+            }),
+            Verdict::GiveUp(None) => Err(error),
+            Verdict::GiveUp(Some(why)) => {
+                error.message = format!("{} ({why})", error.message);
+                Err(error)
+            }
+        }
+    }
+
+    fn learn(&self, model: &str, plan: &Plan, error: &ModelError) -> Option<String> {
+        let mut all = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(quirks) = all.get_mut(model) {
+            return quirks.learn(plan, error);
+        }
+        let mut quirks = Quirks::default();
+        let learnt = quirks.learn(plan, error)?;
+        all.insert(model.to_owned(), quirks);
+        Some(learnt)
+    }
+
+    fn attempt<'a>(&'a self, request: &'a ModelRequest) -> Result<Attempt<'a>, ModelError> {
+        let provider = &self.provider;
+        let new = || Transport::new(&provider.proxies, self.retry.connect_timeout);
+        Ok(Attempt {
+            headers: provider.header_map()?,
+            transport: self.transport.get_or_init(new),
+            dialect: provider.dialect,
+            prefix: &request.prefix,
+            url: provider.url(provider.dialect.path()),
+            idle_timeout: self.retry.idle_timeout,
+            base_url_hint: provider.base_url_hint(),
+        })
+    }
+
+    /// The model's name without this provider's.
+    fn model_of<'a>(&self, request: &'a ModelRequest) -> &'a str {
+        let full = &request.model;
+        full.strip_prefix(&self.provider.name)
+            .and_then(|rest| rest.strip_prefix('/'))
+            .unwrap_or(full)
+    }
+
+    fn plan(&self, request: &ModelRequest, model: &str, facts: &ModelFacts) -> Plan {
+        let provider = &self.provider;
+        let thinking = match facts.thinking {
+            ThinkingKind::Adaptive => Thinking::Adaptive,
+            ThinkingKind::Budget => Thinking::Budget(facts.thinking_budget(request.effort)),
+            ThinkingKind::Unset => Thinking::Unset,
+        };
+        // Messages must be told a limit; elsewhere a guess would only cut answers short.
+        let limited = provider.dialect == Dialect::Messages || facts.known;
+        let mut plan = Plan {
+            dialect: provider.dialect,
+            model: model.to_owned(),
+            prefix: Arc::clone(&request.prefix),
+            max_output: limited.then_some(facts.max_output),
+            thinking,
+            effort: facts.effort(request.effort).0,
+            schema: request.output_schema.clone(),
+            cache_key: request.session.as_str().to_owned(),
+            caching: provider.caching,
+            api_version: provider.api_version,
+            features: provider.features(),
+        };
+        let all = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(quirks) = all.get(model) {
+            quirks.apply(&mut plan);
+        }
+        plan
+    }
+}

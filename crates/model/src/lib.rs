@@ -1,0 +1,35 @@
+//! Models behind one port: providers over HTTP with retries and prices, recorded and scripted
+//! models, and the catalogue of what is known of each model.
+//!
+//! The wire formats are `quire-dialect`'s; this crate adds connections, patience and money.
+
+mod attempt;
+mod catalogue;
+mod day;
+mod encoders;
+mod failure;
+mod flow;
+mod http;
+mod models;
+mod price;
+mod probe;
+mod provider;
+mod quirks;
+mod recorded;
+mod retry;
+mod router;
+mod scripted;
+mod secret;
+mod transport;
+
+pub use catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
+pub use day::Day;
+pub use http::HttpModel;
+pub use price::{Billing, Factor, PriceRow, Prices};
+pub use probe::{Probe, probe};
+pub use provider::{KeyHeader, Provider, Proxies};
+pub use recorded::{Pace, Recorded, RecordingError};
+pub use retry::RetryPolicy;
+pub use router::Router;
+pub use scripted::Scripted;
+pub use secret::Secret;
