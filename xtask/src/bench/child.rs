@@ -1,0 +1,156 @@
+//! One run of the binary against the loopback server, in a home and a workspace of its own.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+
+use super::memory::{Watch, waited_cpu_seconds};
+use super::server::{Exchange, Server};
+use super::wire::{Dialect, Reply};
+
+/// Whether commands are confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Walls {
+    /// `--sandbox off`.
+    Off,
+    /// `--sandbox workspace-write`, as users have it.
+    On,
+}
+
+/// Whether memory is watched, which costs the run some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Memory {
+    /// Not.
+    Ignored,
+    /// Every few milliseconds.
+    Watched,
+}
+
+/// What is run.
+#[derive(Clone, Debug)]
+pub(crate) struct Subject {
+    /// The binary.
+    pub(crate) binary: PathBuf,
+    /// What the server speaks.
+    pub(crate) dialect: Dialect,
+}
+
+/// What a run showed.
+#[derive(Clone, Debug)]
+pub(crate) struct Outcome {
+    /// From the start of the process to its first request, fully in.
+    pub(crate) start: Duration,
+    /// From each answer's last byte to the next request, fully in.
+    pub(crate) gaps: Vec<Duration>,
+    /// CPU seconds of the process and what it started.
+    pub(crate) cpu_s: f64,
+    /// Peak memory of the tree, in KiB; 0 when it was not watched.
+    pub(crate) peak_kib: u64,
+    /// Bytes of the first request's body.
+    pub(crate) first_bytes: u64,
+    /// The smallest share of a body that the next one started with.
+    pub(crate) kept: f64,
+}
+
+impl Subject {
+    /// Runs `quire exec` once; the server follows the script.
+    pub(crate) fn run(&self, script: Vec<Reply>, walls: Walls, memory: Memory) -> Result<Outcome> {
+        let expected = script.len();
+        let folder = tempfile::tempdir()?;
+        let server = Server::start(self.dialect, script)?;
+        let mut command = self.command(folder.path(), &server.url(), walls)?;
+        let cpu_before = waited_cpu_seconds();
+        let started = Instant::now();
+        let child = command
+            .spawn()
+            .with_context(|| self.binary.display().to_string())?;
+        let watch = (memory == Memory::Watched).then(|| Watch::start(child.id()));
+        let output = child.wait_with_output()?;
+        let cpu_s = waited_cpu_seconds() - cpu_before;
+        let peak_kib = watch.map_or(0, Watch::peak_kib);
+        ensure!(
+            output.status.success(),
+            "quire failed ({}):\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        );
+        let exchanges = server.exchanges();
+        check(&exchanges, expected)?;
+        Ok(Outcome {
+            start: exchanges[0].asked - started,
+            gaps: gaps(&exchanges),
+            cpu_s,
+            peak_kib,
+            first_bytes: exchanges[0].bytes,
+            kept: exchanges
+                .iter()
+                .filter_map(|exchange| exchange.kept)
+                .fold(1.0, f64::min),
+        })
+    }
+
+    fn command(&self, folder: &Path, url: &str, walls: Walls) -> Result<Command> {
+        let [home, workspace] = ["home", "workspace"].map(|name| folder.join(name));
+        std::fs::create_dir(&home)?;
+        std::fs::create_dir(&workspace)?;
+        let mut command = Command::new(&self.binary);
+        command
+            .current_dir(&workspace)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", &home)
+            .env("QUIRE_HOME", home.join("quire"))
+            .args(["exec", "Run the commands.", "--max-turns", "1000"])
+            .args(["--model", model(self.dialect)])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        match self.dialect {
+            Dialect::Messages => command
+                .env("ANTHROPIC_BASE_URL", url)
+                .env("ANTHROPIC_API_KEY", "x"),
+            Dialect::Responses | Dialect::Chat => command
+                .env("OPENAI_BASE_URL", format!("{url}/v1"))
+                .env("OPENAI_API_KEY", "x"),
+        };
+        match walls {
+            Walls::Off => command.args(["--sandbox", "off", "--approve", "auto"]),
+            Walls::On => command.args(["--sandbox", "workspace-write", "--approve", "auto"]),
+        };
+        Ok(command)
+    }
+}
+
+fn model(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::Messages => "anthropic/bench",
+        Dialect::Responses => "openai/bench",
+        Dialect::Chat => "chat/bench",
+    }
+}
+
+/// Time in which nothing but the harness and its tools did anything.
+fn gaps(exchanges: &[Exchange]) -> Vec<Duration> {
+    exchanges
+        .windows(2)
+        .map(|pair| pair[1].asked.saturating_duration_since(pair[0].answered))
+        .collect()
+}
+
+/// A run counts only when every step happened and every tool call worked.
+fn check(exchanges: &[Exchange], expected: usize) -> Result<()> {
+    ensure!(
+        exchanges.len() == expected,
+        "{} requests came, {expected} were expected",
+        exchanges.len()
+    );
+    let failed = exchanges.iter().position(|exchange| exchange.failed_call);
+    ensure!(
+        failed.is_none(),
+        "the tool call before request {} failed",
+        failed.unwrap_or_default() + 1
+    );
+    Ok(())
+}

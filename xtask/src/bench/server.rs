@@ -1,0 +1,311 @@
+//! The model's side on loopback: HTTP/1.1 with keep-alive, answers from a script, no latency of
+//! its own. Notes when each request was fully in and when its answer was fully out.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+
+use super::wire::{self, Dialect, Reply};
+
+/// Most bytes at the end of a body that are not part of what every later body starts with.
+const TAIL: usize = 512;
+/// Bytes of one chunk of an answer.
+const CHUNK: usize = 16 * 1024;
+
+/// One request and its answer.
+#[derive(Clone, Debug)]
+pub(crate) struct Exchange {
+    /// When the request's last byte was in.
+    pub(crate) asked: Instant,
+    /// When the answer's last byte was out.
+    pub(crate) answered: Instant,
+    /// Bytes of the request's body.
+    pub(crate) bytes: u64,
+    /// Of the body before this one, without its tail, the share that this one starts with.
+    pub(crate) kept: Option<f64>,
+    /// Whether the request tells of a failed tool call.
+    pub(crate) failed_call: bool,
+}
+
+/// A server that runs until it is dropped.
+pub(crate) struct Server {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    dialect: Dialect,
+    script: Vec<Reply>,
+    stopped: AtomicBool,
+    log: Mutex<Log>,
+}
+
+#[derive(Default)]
+struct Log {
+    asked: usize,
+    last_body: Vec<u8>,
+    exchanges: Vec<Exchange>,
+}
+
+impl Shared {
+    fn log(&self) -> MutexGuard<'_, Log> {
+        self.log
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl Server {
+    /// Listens on a free port and answers with the script, in order; after its end, with `done`.
+    pub(crate) fn start(dialect: Dialect, script: Vec<Reply>) -> Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on loopback")?;
+        let address = listener.local_addr()?;
+        let shared = Arc::new(Shared {
+            dialect,
+            script,
+            stopped: AtomicBool::new(false),
+            log: Mutex::default(),
+        });
+        let for_thread = Arc::clone(&shared);
+        std::thread::spawn(move || accept(&listener, &for_thread));
+        Ok(Self { address, shared })
+    }
+
+    /// Where it listens, as a base URL without a path.
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What happened so far.
+    pub(crate) fn exchanges(&self) -> Vec<Exchange> {
+        self.shared.log().exchanges.clone()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.stopped.store(true, Ordering::SeqCst);
+        // Wakes the thread that accepts.
+        drop(TcpStream::connect(self.address));
+    }
+}
+
+fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
+    for stream in listener.incoming() {
+        if shared.stopped.load(Ordering::SeqCst) {
+            return;
+        }
+        let shared = Arc::clone(shared);
+        if let Ok(stream) = stream {
+            std::thread::spawn(move || {
+                // A client that goes away in the middle ends its connection, nothing else.
+                let _ = converse(stream, &shared);
+            });
+        }
+    }
+}
+
+fn converse(stream: TcpStream, shared: &Shared) -> Result<()> {
+    stream.set_nodelay(true)?;
+    let mut output = stream.try_clone()?;
+    let mut input = BufReader::with_capacity(64 * 1024, stream);
+    while let Some(request) = read_request(&mut input)? {
+        let asked = Instant::now();
+        if request.is_for_a_model {
+            answer(&mut output, shared, request.body, asked)?;
+        } else {
+            output.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")?;
+        }
+    }
+    Ok(())
+}
+
+fn answer(output: &mut TcpStream, shared: &Shared, body: Vec<u8>, asked: Instant) -> Result<()> {
+    let bytes = body.len();
+    let (number, kept, failed_call) = {
+        let mut log = shared.log();
+        log.asked += 1;
+        let kept = (log.asked > 1).then(|| kept_share(&log.last_body, &body));
+        let fresh = &body[common_start(&log.last_body, &body)..];
+        let failed_call = contains(fresh, b"\"is_error\":true");
+        log.last_body = body;
+        (log.asked, kept, failed_call)
+    };
+    let done = Reply::Text(vec!["done".to_owned()]);
+    let reply = shared.script.get(number - 1).unwrap_or(&done);
+    let answer = wire::encode(shared.dialect, reply, number, bytes);
+    send(output, &answer)?;
+    shared.log().exchanges.push(Exchange {
+        asked,
+        answered: Instant::now(),
+        bytes: bytes as u64,
+        kept,
+        failed_call,
+    });
+    Ok(())
+}
+
+fn send(output: &mut TcpStream, body: &[u8]) -> Result<()> {
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                transfer-encoding: chunked\r\ncache-control: no-cache\r\n\r\n";
+    let mut message = head.as_bytes().to_vec();
+    for chunk in body.chunks(CHUNK) {
+        write!(message, "{:x}\r\n", chunk.len())?;
+        message.extend_from_slice(chunk);
+        message.extend_from_slice(b"\r\n");
+        if message.len() >= CHUNK {
+            output.write_all(&message)?;
+            message.clear();
+        }
+    }
+    message.extend_from_slice(b"0\r\n\r\n");
+    output.write_all(&message)?;
+    Ok(())
+}
+
+struct Request {
+    is_for_a_model: bool,
+    body: Vec<u8>,
+}
+
+/// The next request of a connection; `None` when the client has closed it.
+fn read_request(input: &mut impl BufRead) -> Result<Option<Request>> {
+    let first = line(input)?;
+    if first.is_empty() {
+        return Ok(None);
+    }
+    let path = first.split(' ').nth(1).unwrap_or_default();
+    let path = path.split('?').next().unwrap_or_default();
+    let is_for_a_model = first.starts_with("POST ")
+        && ["/messages", "/responses", "/chat/completions"]
+            .iter()
+            .any(|end| path.ends_with(end));
+    let mut length = 0;
+    let mut chunked = false;
+    loop {
+        let header = line(input)?.to_ascii_lowercase();
+        match header.split_once(':') {
+            None => break,
+            Some(("content-length", value)) => length = value.trim().parse()?,
+            Some(("transfer-encoding", value)) => chunked = value.contains("chunked"),
+            Some(_) => {}
+        }
+    }
+    let body = if chunked {
+        read_chunks(input)?
+    } else {
+        let mut body = vec![0; length];
+        input.read_exact(&mut body)?;
+        body
+    };
+    Ok(Some(Request {
+        is_for_a_model,
+        body,
+    }))
+}
+
+fn read_chunks(input: &mut impl BufRead) -> Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let size = usize::from_str_radix(line(input)?.trim(), 16)?;
+        let read = input.by_ref().take(size as u64).read_to_end(&mut body)?;
+        ensure!(read == size, "a chunk ended early");
+        line(input)?;
+        if size == 0 {
+            return Ok(body);
+        }
+    }
+}
+
+/// A line without its end; empty at the end of the input, too.
+fn line(input: &mut impl BufRead) -> Result<String> {
+    let mut line = String::new();
+    input.read_line(&mut line)?;
+    line.truncate(line.trim_end_matches(['\r', '\n']).len());
+    Ok(line)
+}
+
+/// Of `before` without its tail, the share that `after` starts with. The tail is what both end
+/// with, at most [`TAIL`] bytes: what closes the JSON after the last item.
+fn kept_share(before: &[u8], after: &[u8]) -> f64 {
+    let ends = before.iter().rev().zip(after.iter().rev()).take(TAIL);
+    let tail = ends.take_while(|(a, b)| a == b).count();
+    let needed = before.len() - tail;
+    share(common_start(before, after).min(needed), needed)
+}
+
+/// Bytes that both start with. Compares blocks first: bodies are megabytes.
+fn common_start(a: &[u8], b: &[u8]) -> usize {
+    const BLOCK: usize = 4096;
+    let blocks = a.chunks_exact(BLOCK).zip(b.chunks_exact(BLOCK));
+    let start = blocks.take_while(|(a, b)| a == b).count() * BLOCK;
+    let rest = a[start..].iter().zip(&b[start..]);
+    start + rest.take_while(|(a, b)| a == b).count()
+}
+
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "bodies are far below 2^52 bytes"
+)]
+fn share(part: usize, whole: usize) -> f64 {
+    if whole == 0 {
+        1.0
+    } else {
+        part as f64 / whole as f64
+    }
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack
+        .windows(needle.len())
+        .any(|window| window == needle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_a_body() {
+        for (before, after, expected) in [
+            ("[a,b]}", "[a,b,c]}", "1.00"),
+            ("[a,b]}", "[a,b]}", "1.00"),
+            ("[a,b]}", "[x,b,c]}", "0.25"),
+            ("[aaaaaaaa]}", "[aaaax]}", "0.56"),
+        ] {
+            let share = kept_share(before.as_bytes(), after.as_bytes());
+            assert_eq!(format!("{share:.2}"), expected, "{before} {after}");
+        }
+    }
+
+    #[test]
+    fn it_speaks_http_and_follows_its_script() {
+        let script = vec![Reply::Bash("true".to_owned())];
+        let server = Server::start(Dialect::Messages, script).unwrap();
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let requests = "POST /v1/messages?beta=true HTTP/1.1\r\ncontent-length: 5\r\n\r\n[1,2]\
+                        POST /v1/messages HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n\
+                        3\r\n[1,\r\n4\r\n2,3]\r\n0\r\n\r\n\
+                        GET /elsewhere HTTP/1.1\r\nconnection: close\r\n\r\n";
+        stream.write_all(requests.as_bytes()).unwrap();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut answers = String::new();
+        stream.read_to_string(&mut answers).unwrap();
+        let order = ["200 OK", "\"tool_use\"", "200 OK", "done", "404"];
+        let mut rest = answers.as_str();
+        for part in order {
+            rest = rest
+                .split_once(part)
+                .unwrap_or_else(|| panic!("{part}: {answers}"))
+                .1;
+        }
+        let exchanges = server.exchanges();
+        assert_eq!(exchanges.len(), 2);
+        assert_eq!(exchanges[1].bytes, 7);
+        assert_eq!(exchanges[1].kept, Some(1.0));
+    }
+}
