@@ -1,0 +1,80 @@
+//! What the writer does about leases: create, lock, cut, release, remove.
+
+use quire_protocol::{Lease, Repair, Seq, SessionHead, SessionId, StoreError};
+
+use crate::fault::Fault;
+use crate::journal::{self, Flaw, Key};
+use crate::sessions;
+use crate::writer::Writer;
+
+impl Writer {
+    /// Adds a session and leases it.
+    pub(crate) fn create(&mut self, head: &SessionHead) -> Result<Lease, Fault> {
+        let file = self.transact(|connection| {
+            let key = sessions::add(connection, head, std::process::id())?;
+            self.locks
+                .take(key)?
+                .ok_or_else(|| in_use(&head.session, std::process::id()))
+        })?;
+        self.wrote(0);
+        self.locks.keep(&head.session, 1, file);
+        Ok(Lease {
+            session: head.session.clone(),
+            epoch: 1,
+            last: Seq(0),
+            repaired: None,
+        })
+    }
+
+    /// Locks a session and counts its epoch on. The lease's `last` is still to be found out.
+    pub(crate) fn lock(&mut self, session: &SessionId) -> Result<(Key, Lease), Fault> {
+        let found = sessions::find(self.connection(), session)?;
+        let Some(file) = self.locks.take(found.key)? else {
+            return Err(in_use(session, found.holder));
+        };
+        let epoch = self
+            .transact(|connection| sessions::next_epoch(connection, session, std::process::id()))?;
+        self.wrote(0);
+        self.locks.keep(session, epoch, file);
+        let lease = Lease {
+            session: session.clone(),
+            epoch,
+            last: Seq(0),
+            repaired: None,
+        };
+        Ok((found.key, lease))
+    }
+
+    /// Moves everything after a flaw aside.
+    pub(crate) fn cut(&mut self, lease: &Lease, flaw: Flaw) -> Result<Repair, Fault> {
+        let cut = self.transact(|connection| journal::cut(connection, lease, &flaw))?;
+        self.wrote(0);
+        Ok(Repair {
+            kept: flaw.kept,
+            cut,
+            reason: flaw.reason,
+        })
+    }
+
+    /// Gives a lease back; one that is not held any more is nothing to give.
+    pub(crate) fn release(&mut self, lease: &Lease) {
+        self.locks.give(lease);
+    }
+
+    /// Removes a session that nobody works on.
+    pub(crate) fn remove(&mut self, session: &SessionId) -> Result<(), Fault> {
+        let found = sessions::find(self.connection(), session)?;
+        let Some(_file) = self.locks.take(found.key)? else {
+            return Err(in_use(session, found.holder));
+        };
+        self.transact(|connection| sessions::remove(connection, session, found.key))?;
+        self.wrote(0);
+        self.locks.erase(found.key);
+        Ok(())
+    }
+}
+
+fn in_use(session: &SessionId, process: u32) -> Fault {
+    let session = session.clone();
+    Fault::Told(StoreError::Leased { session, process })
+}
