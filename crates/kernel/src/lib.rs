@@ -1,0 +1,30 @@
+//! The turn loop as a pure state machine: inputs in, events and effects out.
+//!
+//! [`Session::decide`] reads and never changes; [`Session::apply`] changes and never decides;
+//! [`Session::recover`] says what to record about work that was in flight when a process died. A
+//! session is therefore exactly the fold of its journal. No clock, no files, no random, no async.
+//!
+//! The story reads in this order: `turn` (how a turn opens, goes from step to step and ends),
+//! `calls` (which calls of a reply run when), `approvals`, `steering` (messages that wait),
+//! `budget` and `progress` (what ends a turn that should not go on), `jobs`, `recovery`. Each
+//! holds its part of the state, how events change it, and what is decided from it.
+
+mod approvals;
+mod budget;
+mod calls;
+mod context;
+mod draft;
+mod input;
+mod jobs;
+mod progress;
+mod recovery;
+mod session;
+mod state;
+mod steering;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
+pub use input::*;
+pub use session::Session;

@@ -1,0 +1,160 @@
+//! A session: the fold of its journal, and the three functions around it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use quire_protocol::{
+    Approval, CallId, Delivery, Event, Item, JobId, MessageId, Money, Op, PlanStep, Prefix,
+    Settings, ToolCall, Transcript, TurnId, Usage,
+};
+
+use crate::draft::Draft;
+use crate::state::State;
+use crate::{Decision, Input};
+
+/// A session as its journal tells it. The default is that of an empty journal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Session {
+    transcript: Transcript,
+    prefix: Arc<Prefix>,
+    /// Every message ever accepted. It grows with the session, so it is not in the state.
+    known: BTreeSet<MessageId>,
+    pub(crate) state: State,
+}
+
+impl Session {
+    /// Folds a journal from its first event on.
+    pub fn replay<'a>(events: impl IntoIterator<Item = &'a Event>) -> Self {
+        let mut session = Self::default();
+        for event in events {
+            session.apply(event);
+        }
+        session
+    }
+
+    /// Says what an input leads to. Costs what is new, not what the session already holds.
+    ///
+    /// Stale, repeated and unknown answers lead to nothing.
+    pub fn decide(&self, input: Input) -> Decision {
+        if let Input::Op(Op::Say { message, .. }) = &input
+            && self.known.contains(message)
+        {
+            return Decision::default();
+        }
+        let mut draft = self.draft();
+        draft.take(input);
+        draft.decision
+    }
+
+    /// Folds in one event, which must have been recorded.
+    pub fn apply(&mut self, event: &Event) {
+        match event {
+            Event::PrefixSet { prefix, .. } => self.prefix = Arc::new(prefix.clone()),
+            Event::MessageAccepted { message, .. } => {
+                self.known.insert(message.clone());
+            }
+            _ => {}
+        }
+        self.state.apply(event, &mut self.transcript);
+    }
+
+    /// Says what to record about work that was in flight when a process died: events only, none
+    /// when nothing was. An open turn lies dormant afterwards, until a person says, answers or
+    /// resumes something.
+    pub fn recover(&self) -> Decision {
+        let mut draft = self.draft();
+        draft.recover();
+        draft.decision
+    }
+
+    /// The context: what a request to the model carries.
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// What opens every request.
+    pub fn prefix(&self) -> &Arc<Prefix> {
+        &self.prefix
+    }
+
+    /// The settings in force, rules from "always" answers included; none before the first
+    /// [`Event::Configured`].
+    pub fn settings(&self) -> Option<&Settings> {
+        self.state.settings.as_deref()
+    }
+
+    /// The open turn.
+    pub fn turn(&self) -> Option<TurnId> {
+        self.state.turn.id()
+    }
+
+    /// Whether an interrupt was accepted and something still runs.
+    pub fn is_stopping(&self) -> bool {
+        self.state.turn.is_stopping()
+    }
+
+    /// Whether the open turn was cut short by a crash and waits for a person to go on.
+    pub fn is_dormant(&self) -> bool {
+        self.state.turn.is_dormant()
+    }
+
+    /// Whether no request is open, no call and no background job runs, and nobody is asked.
+    pub fn is_idle(&self) -> bool {
+        self.state.turn.request().is_none()
+            && self.state.jobs.is_empty()
+            && self.state.step.running().next().is_none()
+            && self.asked().next().is_none()
+    }
+
+    /// All tokens used so far.
+    pub fn usage(&self) -> Usage {
+        self.state.spent.usage
+    }
+
+    /// What they cost, as far as prices are known.
+    pub fn cost(&self) -> Money {
+        self.state.spent.cost
+    }
+
+    /// Whether some of the tokens had no known price, so that the cost is too low.
+    pub fn has_unpriced(&self) -> bool {
+        self.state.spent.unpriced
+    }
+
+    /// A call of the open step, as the model wrote it; none once all calls up to it have their
+    /// results.
+    pub fn call(&self, call: CallId) -> Option<&ToolCall> {
+        let place = usize::try_from(self.state.step.find(call)?.item).ok()?;
+        match self.transcript.items().get(place)?.as_ref() {
+            Item::ToolCall(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    /// The plan that a person sees.
+    pub fn plan(&self) -> &[PlanStep] {
+        &self.state.plan
+    }
+
+    /// The open questions, in the order of their calls.
+    pub fn asked(&self) -> impl Iterator<Item = (CallId, &Approval)> {
+        self.state.step.open_questions()
+    }
+
+    /// The messages that were accepted and not yet delivered, in order of acceptance.
+    pub fn queued(&self) -> impl Iterator<Item = (&MessageId, Delivery)> {
+        self.state
+            .mail
+            .letters()
+            .map(|letter| (&letter.message, letter.delivery))
+    }
+
+    /// The background jobs that run.
+    pub fn jobs(&self) -> impl Iterator<Item = JobId> {
+        self.state.jobs.running()
+    }
+
+    fn draft(&self) -> Draft {
+        Draft::new(self.state.clone(), &self.transcript)
+    }
+}

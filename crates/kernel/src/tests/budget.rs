@@ -1,0 +1,129 @@
+//! The limits of a turn and of a session.
+
+use expect_test::expect;
+
+use super::check;
+
+#[test]
+fn the_requests_of_a_turn() {
+    check(
+        "
+            limit requests 2
+            say a
+            reply x
+            done 1 ok
+            reply y
+            done 2 ok
+            say b
+        ",
+        &expect![[r#"
+            limit requests 2
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply x
+                request 1 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                request 2 with 4 items
+                → call the model: 2
+            reply y
+                request 2 answered
+                call 2 started
+                → run 2
+            done 2 ok
+                call 2 Done: ok
+                turn 1 ended: MaxTurnRequests the turn reached its limit of requests to the model (2): say something to go on, or raise the limit
+            say b
+                accepted b (Steer)
+                turn 2 started
+                delivered b
+                request 3 with 8 items
+                → call the model: 3
+        "#]],
+    );
+}
+
+#[test]
+fn no_requests_at_all_means_one() {
+    check(
+        "
+            limit requests 0
+            say a
+            reply x
+            done 1 ok
+        ",
+        &expect![[r#"
+            limit requests 0
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply x
+                request 1 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                turn 1 ended: MaxTurnRequests the turn reached its limit of requests to the model (1): say something to go on, or raise the limit
+        "#]],
+    );
+}
+
+#[test]
+fn the_budget() {
+    check(
+        "
+            limit cents 1
+            say a
+            say b
+            reply x
+            done 1 ok
+            say c
+            limit cents 5
+            say d
+        ",
+        &expect![[r#"
+            limit cents 1
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            say b
+                accepted b (Steer)
+            reply x
+                request 1 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                turn 1 ended: Budget the session has spent $0.01 of its budget of $0.01: raise the budget and say something to go on
+            say c
+                accepted c (Steer)
+                turn 2 started
+                delivered b
+                delivered c
+                turn 2 ended: Budget the session has spent $0.01 of its budget of $0.01: raise the budget and say something to go on
+            limit cents 5
+                configured
+            say d
+                accepted d (Steer)
+                turn 3 started
+                delivered d
+                request 2 with 7 items
+                → call the model: 2
+        "#]],
+    );
+}

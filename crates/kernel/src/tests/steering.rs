@@ -1,0 +1,226 @@
+//! When messages reach the model.
+
+use expect_test::expect;
+
+use super::check;
+
+#[test]
+fn a_steer_goes_with_the_next_request() {
+    check(
+        "
+            say a
+            reply x
+            say b
+            queue c
+            done 1 ok
+            reply
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply x
+                request 1 answered
+                call 1 started
+                → run 1
+            say b
+                accepted b (Steer)
+            queue c
+                accepted c (Queue)
+            done 1 ok
+                call 1 Done: ok
+                delivered b
+                request 2 with 5 items
+                → call the model: 2
+            reply
+                request 2 answered
+                turn 1 ended: EndTurn
+                turn 2 started
+                delivered c
+                request 3 with 7 items
+                → call the model: 3
+        "#]],
+    );
+}
+
+#[test]
+fn a_steer_at_the_end_goes_on_with_the_turn() {
+    check(
+        "
+            say a
+            say b
+            say c
+            reply
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            say b
+                accepted b (Steer)
+            say c
+                accepted c (Steer)
+            reply
+                request 1 answered
+                delivered b
+                delivered c
+                request 2 with 4 items
+                → call the model: 2
+        "#]],
+    );
+}
+
+#[test]
+fn queued_messages_get_a_turn_each() {
+    check(
+        "
+            say a
+            queue b
+            queue c
+            reply
+            reply
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            queue b
+                accepted b (Queue)
+            queue c
+                accepted c (Queue)
+            reply
+                request 1 answered
+                turn 1 ended: EndTurn
+                turn 2 started
+                delivered b
+                request 2 with 3 items
+                → call the model: 2
+            reply
+                request 2 answered
+                turn 2 ended: EndTurn
+                turn 3 started
+                delivered c
+                request 3 with 5 items
+                → call the model: 3
+        "#]],
+    );
+}
+
+#[test]
+fn a_repeated_message_is_ignored() {
+    check(
+        "
+            say a
+            say a
+            queue a
+            reply
+            say a
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            say a
+            queue a
+            reply
+                request 1 answered
+                turn 1 ended: EndTurn
+            say a
+        "#]],
+    );
+}
+
+#[test]
+fn after_an_error_everything_waits_for_a_person() {
+    check(
+        "
+            say a
+            queue b
+            say c
+            fail
+            say d
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            queue b
+                accepted b (Queue)
+            say c
+                accepted c (Steer)
+            fail
+                request 1 failed: cannot connect
+                turn 1 ended: Error cannot connect: check the network
+            say d
+                accepted d (Steer)
+                turn 2 started
+                delivered b
+                delivered c
+                delivered d
+                request 2 with 4 items
+                → call the model: 2
+        "#]],
+    );
+}
+
+#[test]
+fn a_steer_the_turn_has_no_request_left_for_opens_the_next() {
+    check(
+        "
+            limit requests 1
+            say a
+            queue b
+            say c
+            reply x
+            done 1 ok
+            reply
+        ",
+        &expect![[r#"
+            limit requests 1
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            queue b
+                accepted b (Queue)
+            say c
+                accepted c (Steer)
+            reply x
+                request 1 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                turn 1 ended: MaxTurnRequests the turn reached its limit of requests to the model (1): say something to go on, or raise the limit
+                turn 2 started
+                delivered c
+                request 2 with 5 items
+                → call the model: 2
+            reply
+                request 2 answered
+                turn 2 ended: EndTurn
+                turn 3 started
+                delivered b
+                request 3 with 7 items
+                → call the model: 3
+        "#]],
+    );
+}

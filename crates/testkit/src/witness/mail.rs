@@ -1,0 +1,90 @@
+//! Messages: each accepted once, delivered once, in order, at its time.
+
+use quire_protocol::{Content, Delivery, Event, Item, MessageId};
+
+use super::{Checked, ensure};
+
+/// Every message so far, in order of acceptance.
+#[derive(Debug, Default)]
+pub(super) struct Mail {
+    letters: Vec<Letter>,
+}
+
+#[derive(Debug)]
+struct Letter {
+    message: MessageId,
+    delivery: Delivery,
+    content: Vec<Content>,
+    delivered: bool,
+}
+
+impl Mail {
+    pub(super) fn saw(&mut self, event: &Event) {
+        if let Event::MessageAccepted {
+            message,
+            delivery,
+            content,
+        } = event
+        {
+            self.letters.push(Letter {
+                message: message.clone(),
+                delivery: *delivery,
+                content: content.clone(),
+                delivered: false,
+            });
+        }
+    }
+
+    pub(super) fn knows(&self, message: &MessageId) -> bool {
+        let known = self
+            .letters
+            .iter()
+            .filter(|letter| letter.message == *message);
+        known.count() == 1
+    }
+
+    fn open(&self) -> impl Iterator<Item = &Letter> {
+        self.letters.iter().filter(|letter| !letter.delivered)
+    }
+
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &MessageId> {
+        self.open().map(|letter| &letter.message)
+    }
+
+    pub(super) fn opens_a_turn(&self) -> bool {
+        self.open().next().is_some()
+    }
+
+    pub(super) fn has_steers(&self) -> bool {
+        self.open().any(|letter| letter.delivery == Delivery::Steer)
+    }
+
+    /// Checks a delivery, as this item, after so many requests of its turn.
+    pub(super) fn delivered(
+        &mut self,
+        message: &MessageId,
+        item: Option<&Item>,
+        requests: u32,
+    ) -> Checked {
+        let place = self
+            .letters
+            .iter()
+            .position(|letter| letter.message == *message && !letter.delivered)
+            .ok_or_else(|| format!("{message} is delivered again, or unasked"))?;
+        let delivery = self.letters[place].delivery;
+        let overtaken = self.letters[..place]
+            .iter()
+            .any(|letter| !letter.delivered && letter.delivery == delivery);
+        ensure!(!overtaken, "{message} overtakes another message");
+        ensure!(
+            delivery == Delivery::Steer || requests == 0,
+            "{message} was queued and is delivered inside a turn"
+        );
+        let content = std::mem::take(&mut self.letters[place].content);
+        let right = matches!(item, Some(Item::User { message: m, content: c })
+            if m == message && *c == content);
+        ensure!(right, "{message} is delivered as {item:?}");
+        self.letters[place].delivered = true;
+        Ok(())
+    }
+}

@@ -1,0 +1,497 @@
+//! One life: a session, its journal, what is in flight, and everything that can happen to it.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use quire_kernel::{Decision, Input, Session};
+use quire_protocol::{
+    CallId, Delivery, Event, JobEnd, JobId, MessageId, ModelErrorKind, Op, RequestId, StopReason,
+    TokenStop,
+};
+
+use crate::actors::{self, Character};
+use crate::flight::Flight;
+use crate::witness::{Cause, Witness};
+use crate::{Dice, Summary};
+
+/// Events shown when a life goes wrong.
+const SHOWN: usize = 25;
+
+/// The whole journal is folded again after every so many steps, and at each crash and the end.
+const FOLDED: u64 = 4;
+
+type Checked = Result<(), String>;
+
+/// Lives one life of so many steps and returns what happened in it.
+///
+/// # Panics
+/// With the seed and the last events, when the session does anything it must not.
+pub fn simulate(seed: u64, steps: u32) -> Summary {
+    let mut world = World::new(seed);
+    let lived = catch_unwind(AssertUnwindSafe(|| world.live(steps)));
+    let what = match lived {
+        Ok(Ok(())) => return world.summary,
+        Ok(Err(what)) => what,
+        Err(_) => "the kernel panicked, see above".to_owned(),
+    };
+    let first = world.journal.len().saturating_sub(SHOWN);
+    let shown = world.journal[first..].iter();
+    let shown: Vec<String> = shown.map(|event| format!("\n  {event:?}")).collect();
+    let step = world.summary.steps;
+    panic_any(format!(
+        "seed {seed}, step {step}: {what}{}",
+        shown.concat()
+    ))
+}
+
+struct World {
+    dice: Dice,
+    character: Character,
+    journal: Vec<Event>,
+    session: Session,
+    flight: Flight,
+    witness: Witness,
+    /// Messages said so far.
+    said: Vec<MessageId>,
+    /// Answers given so far, to be given again.
+    given: Vec<Input>,
+    summary: Summary,
+}
+
+impl World {
+    fn new(seed: u64) -> Self {
+        let mut dice = Dice::new(seed);
+        Self {
+            character: Character::new(&mut dice),
+            dice,
+            journal: Vec::new(),
+            session: Session::default(),
+            flight: Flight::default(),
+            witness: Witness::default(),
+            said: Vec::new(),
+            given: Vec::new(),
+            summary: Summary {
+                seeds: 1,
+                ..Summary::default()
+            },
+        }
+    }
+
+    fn live(&mut self, steps: u32) -> Checked {
+        let settings = Character::settings(self.session.cost(), &mut self.dice);
+        self.feed(&Input::Op(Op::Configure { settings }))?;
+        for _ in 0..steps {
+            self.summary.steps += 1;
+            self.step()?;
+        }
+        self.come_to_rest()?;
+        self.check_fold()
+    }
+
+    fn step(&mut self) -> Checked {
+        if self.session.turn().is_none() && self.dice.chance(60) {
+            return self.say();
+        }
+        // Rare states get more than their share of trouble.
+        let rare = self.session.is_stopping() || self.session.is_dormant();
+        match self.dice.roll(if rare { 40 } else { 100 }) {
+            0 => self.crash(),
+            1..=2 => self.interrupt(),
+            3..=6 => self.say(),
+            7 => self.say_again(),
+            8..=9 => self.resume(),
+            10 => self.configure(),
+            11..=13 => self.give_again(),
+            14 => self.answer_a_stranger(),
+            15..=20 => self.end_job(),
+            _ if self.witness.is_broke() => self.configure(),
+            _ => self.work(),
+        }
+    }
+
+    /// Something of what is under way comes to its end.
+    fn work(&mut self) -> Checked {
+        let asked = self.session.asked().next().is_some();
+        match () {
+            () if !self.flight.requests.is_empty() => self.end_request(),
+            () if asked && self.dice.chance(40) => self.answer_question(),
+            () if !self.flight.calls.is_empty() => self.end_call(),
+            () if asked => self.answer_question(),
+            () if !self.flight.jobs.is_empty() => self.end_job(),
+            () if self.session.is_dormant() => self.resume(),
+            () => self.say(),
+        }
+    }
+
+    // What people do.
+
+    fn say(&mut self) -> Checked {
+        let delivery = if self.dice.chance(50) {
+            self.summary.see("say:steer");
+            Delivery::Steer
+        } else {
+            self.summary.see("say:queue");
+            Delivery::Queue
+        };
+        if self.session.is_stopping() {
+            self.summary.see("say:while-stopping");
+        }
+        if self.session.is_dormant() {
+            self.summary.see("say:dormant");
+        }
+        let message = MessageId::new(format!("m{}", self.said.len()));
+        self.said.push(message.clone());
+        let content = actors::words(&mut self.dice);
+        self.feed(&Input::Op(Op::Say {
+            message,
+            delivery,
+            content,
+        }))
+    }
+
+    fn say_again(&mut self) -> Checked {
+        let Some(message) = self.dice.pick(&self.said).cloned() else {
+            return Ok(());
+        };
+        self.summary.see("duplicate:say");
+        let content = actors::words(&mut self.dice);
+        let op = Op::Say {
+            message,
+            delivery: Delivery::Steer,
+            content,
+        };
+        self.feed_for_nothing(Input::Op(op))
+    }
+
+    fn interrupt(&mut self) -> Checked {
+        let seen = match () {
+            () if self.session.is_stopping() => "interrupt:again",
+            () if self.session.is_dormant() => "interrupt:dormant",
+            () if !self.flight.requests.is_empty() => "interrupt:of-request",
+            () if !self.flight.calls.is_empty() => "interrupt:of-call",
+            () if !self.flight.jobs.is_empty() => "interrupt:of-job",
+            () => "interrupt:of-nothing",
+        };
+        self.summary.see("interrupt");
+        self.summary.see(seen);
+        let cause = "person".to_owned();
+        self.feed(&Input::Op(Op::Interrupt { cause }))
+    }
+
+    fn resume(&mut self) -> Checked {
+        if self.session.is_dormant() {
+            self.summary.see("resume");
+            return self.feed(&Input::Op(Op::Resume));
+        }
+        self.summary.see("resume:of-nothing");
+        self.feed_for_nothing(Input::Op(Op::Resume))
+    }
+
+    fn configure(&mut self) -> Checked {
+        self.summary.see("configure");
+        let settings = Character::settings(self.session.cost(), &mut self.dice);
+        self.feed(&Input::Op(Op::Configure { settings }))
+    }
+
+    fn answer_question(&mut self) -> Checked {
+        let asked: Vec<CallId> = self.session.asked().map(|(call, _)| call).collect();
+        let Some(call) = self.dice.pick(&asked).copied() else {
+            return Ok(());
+        };
+        let answer = actors::answer(&mut self.dice);
+        self.summary.see(match &answer {
+            quire_protocol::Answer::AllowOnce => "answer:allow-once",
+            quire_protocol::Answer::AllowAlways => "answer:allow-always",
+            quire_protocol::Answer::Deny { .. } => "answer:deny",
+        });
+        self.feed(&Input::Op(Op::Answer { call, answer }))
+    }
+
+    /// Answers a call that is not asked about, or no longer.
+    fn answer_a_stranger(&mut self) -> Checked {
+        let call = CallId(self.dice.roll(30));
+        if self.session.asked().any(|(asked, _)| asked == call) {
+            return Ok(());
+        }
+        self.summary.see("answer:too-late");
+        let answer = actors::answer(&mut self.dice);
+        self.feed_for_nothing(Input::Op(Op::Answer { call, answer }))
+    }
+
+    // What the world answers.
+
+    fn end_request(&mut self) -> Checked {
+        let Some(request) = self.flight.requests.first().copied() else {
+            return Ok(());
+        };
+        let kind = match () {
+            () if self.flight.cancelled && self.dice.chance(70) => ModelErrorKind::Cancelled,
+            () if self.character.fails(&mut self.dice) => ModelErrorKind::Server,
+            () => return self.reply(request),
+        };
+        self.summary.see("model:failed");
+        let failure = actors::failure(kind, &mut self.dice);
+        self.land(request, Input::Failed { request, failure })
+    }
+
+    fn reply(&mut self, request: RequestId) -> Checked {
+        let (reply, plans) = self.character.reply(&mut self.dice);
+        if self.flight.cancelled {
+            self.summary.see("model:raced-the-cancel");
+        }
+        if reply.stop == TokenStop::Pause {
+            self.summary.see("model:paused");
+        }
+        self.land(
+            request,
+            Input::Replied {
+                request,
+                reply,
+                plans,
+            },
+        )
+    }
+
+    fn land(&mut self, request: RequestId, input: Input) -> Checked {
+        self.flight.requests.remove(&request);
+        self.feed(&input)?;
+        self.given.push(input);
+        Ok(())
+    }
+
+    fn end_call(&mut self) -> Checked {
+        let running: Vec<CallId> = self.flight.calls.iter().copied().collect();
+        let Some(call) = self.dice.pick(&running).copied() else {
+            return Ok(());
+        };
+        let cancelled = self.flight.cancelled;
+        let outcome = self.character.outcome(call, cancelled, &mut self.dice);
+        if let Some(job) = outcome.job {
+            self.start_job(job)?;
+        }
+        self.flight.calls.remove(&call);
+        let input = Input::ToolEnded { call, outcome };
+        self.feed(&input)?;
+        self.given.push(input);
+        Ok(())
+    }
+
+    /// A call started a job, which may be over before the call has said so.
+    fn start_job(&mut self, job: JobId) -> Checked {
+        self.summary.see("job:started");
+        if self.session.is_stopping() {
+            self.summary.see("job:started-while-stopping");
+        }
+        if !self.dice.chance(25) {
+            self.flight.jobs.insert(job);
+            return Ok(());
+        }
+        self.summary.see("job:ended-before-its-call");
+        self.feed(&Input::JobEnded(JobEnd {
+            job,
+            outcome: "exit code 1".to_owned(),
+        }))
+    }
+
+    fn end_job(&mut self) -> Checked {
+        let running: Vec<JobId> = self.flight.jobs.iter().copied().collect();
+        let Some(job) = self.dice.pick(&running).copied() else {
+            return Ok(());
+        };
+        self.summary.see("job:ended");
+        self.flight.jobs.remove(&job);
+        let outcome = format!("exit code {}", self.dice.roll(2));
+        let input = Input::JobEnded(JobEnd { job, outcome });
+        self.feed(&input)?;
+        self.given.push(input);
+        Ok(())
+    }
+
+    /// Gives an old answer once more.
+    fn give_again(&mut self) -> Checked {
+        let Some(input) = self.dice.pick(&self.given).cloned() else {
+            return Ok(());
+        };
+        self.summary.see("duplicate:stale-answer");
+        self.feed_for_nothing(input)
+    }
+
+    // Death and rest.
+
+    fn crash(&mut self) -> Checked {
+        self.summary.see("crash");
+        let lost = [
+            ("crash:lost-call", !self.flight.calls.is_empty()),
+            ("crash:lost-request", !self.flight.requests.is_empty()),
+            ("crash:lost-job", !self.flight.jobs.is_empty()),
+            ("crash:while-stopping", self.session.is_stopping()),
+        ];
+        for (what, _) in lost.into_iter().filter(|(_, lost)| *lost) {
+            self.summary.see(what);
+        }
+        self.leave_late_answers();
+        self.reread()?;
+        let mut decision = self.session.recover();
+        if self.dice.chance(20) {
+            self.summary.see("crash:in-recovery");
+            self.reread()?;
+            decision = self.session.recover();
+        }
+        self.commit(decision, &Cause::Recovery)?;
+        if self.session.recover() == Decision::default() {
+            Ok(())
+        } else {
+            Err("a recovered session wants to recover again".to_owned())
+        }
+    }
+
+    /// What was in flight is gone; its answers may still turn up, much too late.
+    fn leave_late_answers(&mut self) {
+        let lost = std::mem::take(&mut self.flight);
+        for call in lost.calls {
+            let mut outcome = self.character.outcome(call, false, &mut self.dice);
+            outcome.job = None;
+            self.given.push(Input::ToolEnded { call, outcome });
+        }
+        for request in lost.requests {
+            let (reply, plans) = self.character.reply(&mut self.dice);
+            self.given.push(Input::Replied {
+                request,
+                reply,
+                plans,
+            });
+        }
+    }
+
+    /// Reads the session back from the journal's bytes.
+    fn reread(&mut self) -> Checked {
+        let mut read = Session::default();
+        for event in &self.journal {
+            let line = serde_json::to_string(event).map_err(|error| error.to_string())?;
+            let event: Event = serde_json::from_str(&line).map_err(|error| error.to_string())?;
+            read.apply(&event);
+        }
+        if read != self.session {
+            return Err("the journal's bytes tell another session".to_owned());
+        }
+        self.session = read;
+        Ok(())
+    }
+
+    /// Answers everything kindly: the turn must come to its end, and nothing may be left waiting
+    /// that is allowed to start.
+    fn come_to_rest(&mut self) -> Checked {
+        for _ in 0..10_000 {
+            if let Some(request) = self.flight.requests.first().copied() {
+                let reply = actors::farewell();
+                let plans = Vec::new();
+                self.land(
+                    request,
+                    Input::Replied {
+                        request,
+                        reply,
+                        plans,
+                    },
+                )?;
+            } else if !self.flight.calls.is_empty() {
+                self.end_call()?;
+            } else if self.session.asked().next().is_some() {
+                self.answer_question()?;
+            } else if !self.flight.jobs.is_empty() {
+                self.end_job()?;
+            } else if self.session.is_dormant() {
+                self.resume()?;
+            } else {
+                return self.check_rest();
+            }
+        }
+        Err("the session never comes to rest".to_owned())
+    }
+
+    fn check_rest(&self) -> Checked {
+        if self.session.turn().is_some() || !self.session.is_idle() || !self.flight.is_empty() {
+            return Err("nothing runs and nobody is asked, but the turn is open".to_owned());
+        }
+        let waits = self.session.queued().next().is_some();
+        if waits && !self.witness.may_hold_messages() {
+            return Err("a message waits although its turn has come".to_owned());
+        }
+        Ok(())
+    }
+
+    // How inputs become facts.
+
+    fn feed(&mut self, input: &Input) -> Checked {
+        let decision = self.session.decide(input.clone());
+        self.commit(decision, &Cause::Input(input))
+    }
+
+    /// Feeds an input that must lead to nothing.
+    fn feed_for_nothing(&mut self, input: Input) -> Checked {
+        let decision = self.session.decide(input);
+        if decision == Decision::default() {
+            Ok(())
+        } else {
+            Err(format!("a stale or repeated input leads to {decision:?}"))
+        }
+    }
+
+    fn commit(&mut self, decision: Decision, cause: &Cause<'_>) -> Checked {
+        for event in decision.events {
+            self.count(&event, cause);
+            self.session.apply(&event);
+            let seen = self.witness.saw(&event, &self.session, cause);
+            self.journal.push(event);
+            seen?;
+        }
+        for effect in &decision.effects {
+            self.flight.perform(*effect)?;
+        }
+        if self.flight.calls.len() > 1 {
+            self.summary.see("tool:beside-others");
+        }
+        self.witness
+            .settled(&decision.effects, &self.flight, &self.session, cause)?;
+        if self.summary.steps.is_multiple_of(FOLDED) {
+            self.check_fold()?;
+        }
+        Ok(())
+    }
+
+    fn check_fold(&self) -> Checked {
+        if Session::replay(&self.journal) == self.session {
+            Ok(())
+        } else {
+            Err("the session is not the fold of its journal".to_owned())
+        }
+    }
+
+    fn count(&mut self, event: &Event, cause: &Cause<'_>) {
+        self.summary.events += 1;
+        let said = matches!(cause, Cause::Input(Input::Op(Op::Say { .. })));
+        let what = match event {
+            Event::TurnStarted { .. } if !said => "turn:opened-by-itself",
+            Event::TurnEnded { reason, .. } => stop_name(*reason),
+            Event::Noticed { text } if text.starts_with("You made") => "notice:repeats",
+            Event::ToolEnded { outcome, .. } => match outcome.status {
+                quire_protocol::ToolStatus::Denied => "tool:denied",
+                quire_protocol::ToolStatus::Failed => "tool:failed",
+                _ => return,
+            },
+            _ => return,
+        };
+        self.summary.see(what);
+    }
+}
+
+fn stop_name(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::EndTurn => "stop:end-turn",
+        StopReason::MaxTokens => "stop:max-tokens",
+        StopReason::MaxTurnRequests => "stop:max-turn-requests",
+        StopReason::Refusal => "stop:refusal",
+        StopReason::Cancelled => "stop:cancelled",
+        StopReason::Budget => "stop:budget",
+        StopReason::NoProgress => "stop:no-progress",
+        StopReason::Error => "stop:error",
+    }
+}
