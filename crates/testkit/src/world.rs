@@ -37,10 +37,7 @@ pub fn simulate(seed: u64, steps: u32) -> Summary {
     let shown = world.journal[first..].iter();
     let shown: Vec<String> = shown.map(|event| format!("\n  {event:?}")).collect();
     let step = world.summary.steps;
-    panic_any(format!(
-        "seed {seed}, step {step}: {what}{}",
-        shown.concat()
-    ))
+    panic!("seed {seed}, step {step}: {what}{}", shown.concat());
 }
 
 struct World {
