@@ -1,0 +1,261 @@
+//! Answers to approvals: from a person, one question at a time, or refused because there is none.
+
+use std::collections::VecDeque;
+use std::future::pending;
+use std::io::BufRead;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+
+use quire_protocol::{Answer, Approval, CallId};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use crate::Approver;
+use crate::text::visible;
+
+/// The open questions and who answers them.
+pub(crate) struct Approvals {
+    person: Option<Person>,
+    queue: VecDeque<(CallId, Approval)>,
+    /// Whether the first question in the queue is on the screen.
+    shown: bool,
+}
+
+/// A person's lines, read one at a time by a thread of their own, which may block for ever.
+struct Person {
+    wanted: Sender<()>,
+    lines: UnboundedReceiver<Option<String>>,
+    /// Whether a line was asked for that has not come.
+    reading: bool,
+}
+
+/// What a line means.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Said {
+    /// An answer to a question.
+    Answer(CallId, Answer),
+    /// Nothing that was offered.
+    Unclear,
+    /// Nothing to do with a question.
+    Nothing,
+}
+
+impl Approvals {
+    pub(crate) fn new(approver: Approver) -> Self {
+        let person = match approver {
+            Approver::Nobody => None,
+            Approver::Person(reader) => Some(Person::new(reader)),
+        };
+        Self {
+            person,
+            queue: VecDeque::new(),
+            shown: false,
+        }
+    }
+
+    /// Takes a question in. Answers it at once when there is nobody to ask.
+    pub(crate) fn asked(&mut self, call: CallId, approval: Approval) -> Option<Answer> {
+        if self.person.is_none() {
+            return Some(refusal(&approval));
+        }
+        self.queue.push_back((call, approval));
+        None
+    }
+
+    /// The next question to show, if it is time for one, and the choices.
+    pub(crate) fn next_to_show(&mut self) -> Option<(CallId, Approval, String)> {
+        let person = self.person.as_mut()?;
+        let (call, approval) = self.queue.front().filter(|_| !self.shown)?;
+        self.shown = true;
+        person.want();
+        Some((*call, approval.clone(), choices(approval)))
+    }
+
+    /// Forgets a question that was answered, here or elsewhere.
+    pub(crate) fn settled(&mut self, call: CallId) {
+        let first = self.queue.front().is_some_and(|(first, _)| *first == call);
+        self.shown &= !first;
+        self.queue.retain(|(open, _)| *open != call);
+    }
+
+    /// Forgets all questions: the turn is over.
+    pub(crate) fn clear(&mut self) {
+        self.queue.clear();
+        self.shown = false;
+    }
+
+    /// Waits for the person's next line; none when there will be no more. Waits for ever when no
+    /// line was asked for.
+    pub(crate) async fn line(&mut self) -> Option<String> {
+        match &mut self.person {
+            Some(person) if person.reading => {
+                let line = person.lines.recv().await.flatten();
+                person.reading = false;
+                line
+            }
+            _ => pending().await,
+        }
+    }
+
+    /// What a line means for the question on the screen.
+    pub(crate) fn hear(&mut self, line: Option<&str>) -> Said {
+        let Some((call, approval)) = self.queue.front().filter(|_| self.shown) else {
+            return Said::Nothing;
+        };
+        let Some(line) = line else {
+            let answer = refusal(approval);
+            let call = *call;
+            self.person = None;
+            return Said::Answer(call, answer);
+        };
+        if let Some(answer) = meaning(line, approval) {
+            return Said::Answer(*call, answer);
+        }
+        self.shown = false;
+        Said::Unclear
+    }
+
+    /// Questions that nobody will answer, after the person's lines have ended.
+    pub(crate) fn orphans(&mut self) -> Vec<(CallId, Answer)> {
+        if self.person.is_some() {
+            return Vec::new();
+        }
+        let orphans = self.queue.drain(..);
+        orphans
+            .map(|(call, approval)| (call, refusal(&approval)))
+            .collect()
+    }
+}
+
+impl Person {
+    fn new(mut reader: Box<dyn BufRead + Send>) -> Self {
+        let (wanted, wants) = channel();
+        let (said, lines) = unbounded_channel();
+        thread::spawn(move || {
+            while wants.recv().is_ok() {
+                let mut line = String::new();
+                let line = match reader.read_line(&mut line) {
+                    Ok(1..) => Some(line),
+                    Ok(0) | Err(_) => None,
+                };
+                if said.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self {
+            wanted,
+            lines,
+            reading: false,
+        }
+    }
+
+    fn want(&mut self) {
+        if !self.reading {
+            // A thread that is gone closes `lines`, which is heard as their end.
+            let _ = self.wanted.send(());
+            self.reading = true;
+        }
+    }
+}
+
+fn choices(approval: &Approval) -> String {
+    let always = match approval.prefix.as_slice() {
+        [] => String::new(),
+        prefix => format!(" · a always `{}`", visible(&prefix.join(" "))),
+    };
+    format!("  y once{always} · n no, n WHY no and why > ")
+}
+
+fn meaning(line: &str, approval: &Approval) -> Option<Answer> {
+    let line = line.trim();
+    let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
+    match (word.to_lowercase().as_str(), rest.trim()) {
+        ("y" | "yes", "") => Some(Answer::AllowOnce),
+        ("a" | "always", "") if !approval.prefix.is_empty() => Some(Answer::AllowAlways),
+        ("n" | "no", "") => Some(Answer::Deny {
+            reason: "The person does not allow this. Do not try it again in another form; find \
+                     another way or ask what is wanted."
+                .to_owned(),
+        }),
+        ("n" | "no", why) => Some(Answer::Deny {
+            reason: format!("The person does not allow this: {why}"),
+        }),
+        _ => None,
+    }
+}
+
+fn refusal(approval: &Approval) -> Answer {
+    Answer::Deny {
+        reason: format!(
+            "This needs a person's approval ({}), and nobody can be asked in this run. Do not \
+             try it again. Reach the goal in a way that needs no approval, or finish what you can \
+             and say in your answer what a person has to run.",
+            approval.reason.trim().trim_end_matches('.'),
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn approval(prefix: &[&str]) -> Approval {
+        Approval {
+            action: "git push".into(),
+            reason: "network".into(),
+            prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+        }
+    }
+
+    #[test]
+    fn lines_and_their_meaning() {
+        let deny = |reason: &str| {
+            Some(Answer::Deny {
+                reason: format!("The person does not allow this: {reason}"),
+            })
+        };
+        let with = approval(&["git", "push"]);
+        for (line, answer) in [
+            ("y\n", Some(Answer::AllowOnce)),
+            (" YES ", Some(Answer::AllowOnce)),
+            ("a", Some(Answer::AllowAlways)),
+            ("n use a branch\n", deny("use a branch")),
+            ("", None),
+            ("yes please", None),
+            ("yarn", None),
+        ] {
+            assert_eq!(meaning(line, &with), answer, "{line:?}");
+        }
+        assert!(matches!(meaning("n", &with), Some(Answer::Deny { .. })));
+        assert_eq!(meaning("a", &approval(&[])), None);
+    }
+
+    #[test]
+    fn questions_come_one_at_a_time() {
+        let reader = std::io::Cursor::new("");
+        let mut approvals = Approvals::new(Approver::Person(Box::new(reader)));
+        assert_eq!(approvals.asked(CallId(1), approval(&["git"])), None);
+        assert_eq!(approvals.asked(CallId(2), approval(&[])), None);
+        let (call, _, choices) = approvals.next_to_show().unwrap();
+        assert_eq!(call, CallId(1));
+        assert!(choices.contains("a always `git`"), "{choices}");
+        assert!(approvals.next_to_show().is_none());
+        assert_eq!(approvals.hear(Some("what?")), Said::Unclear);
+        assert_eq!(approvals.next_to_show().unwrap().0, CallId(1));
+        assert_eq!(
+            approvals.hear(Some("y")),
+            Said::Answer(CallId(1), Answer::AllowOnce)
+        );
+        approvals.settled(CallId(1));
+        assert_eq!(approvals.hear(Some("y")), Said::Nothing);
+        let (call, _, choices) = approvals.next_to_show().unwrap();
+        assert_eq!(call, CallId(2));
+        assert!(!choices.contains("always"), "{choices}");
+        assert!(matches!(
+            approvals.hear(None),
+            Said::Answer(CallId(2), Answer::Deny { .. })
+        ));
+        assert!(approvals.asked(CallId(3), approval(&[])).is_some());
+        assert_eq!(approvals.orphans().len(), 1);
+    }
+}

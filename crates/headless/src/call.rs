@@ -1,0 +1,171 @@
+//! One line for a tool call: what it is called and what it is about. Knows argument names by
+//! custom, not the tools: an unknown tool shows its arguments.
+
+use quire_protocol::ToolCall;
+use serde_json::Value;
+
+use crate::text::{counted, first_line, line_count};
+
+/// How a call is shown.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// The tool's name.
+    pub(crate) name: String,
+    /// What it is about: the command, the file, the pattern.
+    pub(crate) detail: String,
+    /// Whether it may take a while and prints of its own.
+    pub(crate) kind: CallKind,
+}
+
+/// Whether a call is a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CallKind {
+    /// It runs a command: shown when it starts, its exit code when it ends.
+    Command,
+    /// Anything else: shown when it ends.
+    Other,
+}
+
+/// Describes a call. The result is clean.
+pub(crate) fn describe(call: &ToolCall) -> Shown {
+    let arguments: Option<Value> = serde_json::from_str(&call.arguments).ok();
+    let command = arguments.as_ref().and_then(command);
+    let kind = if command.is_some() {
+        CallKind::Command
+    } else {
+        CallKind::Other
+    };
+    let detail = command
+        .or_else(|| arguments.as_ref().and_then(target))
+        .or_else(|| patched_files(&call.arguments))
+        .unwrap_or_else(|| match &arguments {
+            Some(Value::Object(map)) if map.is_empty() => String::new(),
+            _ => call.arguments.clone(),
+        });
+    Shown {
+        name: first_line(&call.name).0,
+        detail: one_line(&detail),
+        kind,
+    }
+}
+
+fn one_line(text: &str) -> String {
+    let (line, more) = first_line(text);
+    if more {
+        let rest = line_count(text.trim()).saturating_sub(1);
+        return format!("{line} (+{})", counted(rest, "line"));
+    }
+    line
+}
+
+fn command(arguments: &Value) -> Option<String> {
+    match ["command", "cmd"]
+        .iter()
+        .find_map(|key| arguments.get(key))?
+    {
+        Value::String(command) => Some(command.clone()),
+        Value::Array(words) => {
+            let words: Vec<&str> = words.iter().filter_map(Value::as_str).collect();
+            match words.as_slice() {
+                [_shell, "-c" | "-lc", script] => Some((*script).to_owned()),
+                words => Some(words.join(" ")),
+            }
+        }
+        _ => None,
+    }
+}
+
+fn target(arguments: &Value) -> Option<String> {
+    let first = |keys: &[&str]| {
+        keys.iter()
+            .find_map(|key| arguments.get(key)?.as_str())
+            .filter(|text| !text.is_empty())
+            .map(str::to_owned)
+    };
+    let pattern = first(&["pattern", "query", "glob"]);
+    let path = first(&["path", "file_path", "file", "dir"]);
+    match (pattern, path) {
+        (Some(pattern), Some(path)) => Some(format!("{pattern} in {path}")),
+        (Some(one), None) | (None, Some(one)) => Some(one),
+        (None, None) => {
+            let input = first(&["input", "patch"])?;
+            Some(patched_files(&input).unwrap_or(input))
+        }
+    }
+}
+
+/// The files that a patch names.
+fn patched_files(patch: &str) -> Option<String> {
+    let files: Vec<&str> = patch
+        .lines()
+        .filter_map(|line| {
+            let rest = line.strip_prefix("*** ")?;
+            ["Add File: ", "Update File: ", "Delete File: "]
+                .iter()
+                .find_map(|verb| rest.strip_prefix(verb))
+        })
+        .collect();
+    (!files.is_empty()).then(|| files.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use quire_protocol::CallId;
+
+    use super::*;
+
+    fn check(name: &str, arguments: &str, expected: &Expect) {
+        let shown = describe(&ToolCall {
+            call: CallId(1),
+            provider_id: "p".into(),
+            name: name.into(),
+            arguments: arguments.into(),
+        });
+        expected.assert_eq(&format!(
+            "{:?} {}  {}",
+            shown.kind, shown.name, shown.detail
+        ));
+    }
+
+    #[test]
+    fn calls_in_a_line() {
+        check(
+            "bash",
+            r#"{"command":"cargo test\n  --all\n"}"#,
+            &expect!["Command bash  cargo test (+1 line)"],
+        );
+        check(
+            "shell",
+            r#"{"command":["bash","-lc","ls -l"]}"#,
+            &expect!["Command shell  ls -l"],
+        );
+        check(
+            "read",
+            r#"{"path":"src/a.rs"}"#,
+            &expect!["Other read  src/a.rs"],
+        );
+        check(
+            "search",
+            r#"{"pattern":"fn main","path":"src"}"#,
+            &expect!["Other search  fn main in src"],
+        );
+        check(
+            "apply_patch",
+            "*** Begin Patch\n*** Update File: a.rs\n*** Add File: b.rs\n*** End Patch",
+            &expect!["Other apply_patch  a.rs, b.rs"],
+        );
+        check(
+            "apply_patch",
+            r#"{"input":"*** Begin Patch\n*** Delete File: a.rs\n"}"#,
+            &expect!["Other apply_patch  a.rs"],
+        );
+        check(
+            "unknown\x1b[2J",
+            r#"{"x":1}"#,
+            &expect![[r#"Other unknown  {"x":1}"#]],
+        );
+        check("broken", r#"{"x":"#, &expect![[r#"Other broken  {"x":"#]]);
+        check("list", "{}", &expect!["Other list  "]);
+    }
+}

@@ -1,0 +1,58 @@
+//! The face without a screen: one task, followed on a stream of lines, over
+//! [`quire_protocol::Client`] alone.
+//!
+//! [`run`] is `quire exec`. In [`Output::Progress`] the error stream tells a person what happens and
+//! the output stream gets the answer, last and once; in [`Output::Json`] the output stream gets one
+//! event a line and a result at the end (`docs/guide/events.md`). [`list`], [`hits`], [`markdown`]
+//! and [`jsonl`] render `quire sessions`.
+//!
+//! Exit codes of [`Outcome::exit_code`], and the ones that the caller gives:
+//!
+//! | code | means |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | error: the model could not be reached, the session died, the answer never fitted its schema |
+//! | 2 | usage: wrong arguments or settings (given by the caller) |
+//! | 3 | the model or its provider refused |
+//! | 4 | the budget is spent |
+//! | 5 | the turn used all the requests it may make |
+//! | 6 | stopped: the same call gave the same result again and again |
+//! | 7 | the answer was cut at the model's output limit |
+//! | 124 | stopped by `--timeout` |
+//! | 130 | cancelled by a signal or a person |
+//! | 141 | nobody reads the output any more |
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::needless_raw_string_hashes,
+        reason = "snapshots are written so"
+    )
+)]
+
+mod approvals;
+mod call;
+mod diff;
+mod drive;
+mod json;
+mod markdown;
+mod outcome;
+mod progress;
+mod result;
+mod run;
+mod schema;
+mod screen;
+mod sessions;
+mod style;
+mod tally;
+mod task;
+mod text;
+
+pub use json::jsonl;
+pub use markdown::markdown;
+pub use outcome::{Error, Outcome};
+pub use run::run;
+pub use sessions::{hits, list};
+pub use style::{Color, Style};
+pub use task::{Adapt, Approver, Output, Start, Task};
+pub use text::clean;

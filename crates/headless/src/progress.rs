@@ -1,0 +1,396 @@
+//! Records as lines for a person: a pure fold, from each record to the text it adds. Prints
+//! nothing itself; the answer is not its business.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use quire_protocol::{
+    Answer, Approval, CallId, Delta, Event, Item, JobEnd, ModelError, PlanStatus, PlanStep, Record,
+    Retry, Settings, ToolOutcome, ToolStatus,
+};
+
+use crate::Style;
+use crate::call::{CallKind, Shown, describe};
+use crate::result::summary;
+use crate::style::Paint;
+use crate::tally::with_hint;
+use crate::text::{clean, counted, duration, first_line, first_sentence, visible};
+
+/// What has to be remembered to show the next record.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    style: Style,
+    calls: HashMap<CallId, Shown>,
+    running: BTreeSet<CallId>,
+    /// The call whose line was printed last, with nothing after it.
+    header: Option<CallId>,
+    /// What a reply without calls said: the answer, unless the turn goes on.
+    held: Option<String>,
+    /// Retries of the open request that were shown live.
+    retried: usize,
+    /// A note about a crash before this run.
+    crash: Option<String>,
+    /// Lines that the running tools have printed since the last record.
+    printed: usize,
+    waiting: Waiting,
+    replies: u32,
+}
+
+/// What is being waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Waiting {
+    /// Nothing, or running tools.
+    Tools,
+    /// The model's answer.
+    Model,
+    /// A person's.
+    Person,
+}
+
+impl Progress {
+    pub(crate) fn new(style: Style) -> Self {
+        Self {
+            style,
+            calls: HashMap::new(),
+            running: BTreeSet::new(),
+            header: None,
+            held: None,
+            retried: 0,
+            crash: None,
+            printed: 0,
+            waiting: Waiting::Tools,
+            replies: 0,
+        }
+    }
+
+    /// Learns from a record of before this run, and shows nothing of it.
+    pub(crate) fn learn(&mut self, record: &Record) {
+        match &record.event {
+            Event::ModelReplied { items, .. } => {
+                for item in items {
+                    self.learn_item(item);
+                }
+            }
+            Event::Recovered { lost_calls, .. } => self.crash = Some(self.lost(lost_calls)),
+            Event::TurnStarted { .. } | Event::TurnEnded { .. } => self.crash = None,
+            _ => {}
+        }
+    }
+
+    /// The text that a record adds.
+    pub(crate) fn record(&mut self, record: &Record) -> String {
+        let mut text = self.crash.take().unwrap_or_default();
+        text.push_str(&self.event(&record.event));
+        self.printed = 0;
+        if !text.is_empty() && !matches!(record.event, Event::ToolStarted { .. }) {
+            self.header = None;
+        }
+        text
+    }
+
+    fn event(&mut self, event: &Event) -> String {
+        match event {
+            Event::Configured { settings } => self.configured(settings),
+            Event::PrefixSet { reason, .. } if self.replies > 0 => {
+                self.note(&format!("the instructions changed: {reason}"))
+            }
+            Event::PrefixSet { .. }
+            | Event::MessageAccepted { .. }
+            | Event::MessageDelivered { .. }
+            | Event::TurnStarted { .. }
+            | Event::TurnEnded { .. } => String::new(),
+            Event::ModelCalled { .. } => self.model_called(),
+            Event::ModelReplied { items, retries, .. } => self.model_replied(items, retries),
+            Event::ModelFailed { error, retries, .. } => self.model_failed(error, retries),
+            Event::ApprovalAsked { .. } => {
+                self.waiting = Waiting::Person;
+                String::new()
+            }
+            Event::ApprovalAnswered { answer, .. } => self.answered(answer),
+            Event::ToolStarted { call } => self.tool_started(*call),
+            Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome),
+            Event::PlanSet { steps } => self.plan(steps),
+            Event::JobStarted { job, call } => {
+                let detail = self.calls.get(call).map_or("", |shown| &shown.detail);
+                self.note(&format!("job {job} runs in the background: {detail}"))
+            }
+            Event::JobEnded {
+                end: JobEnd { job, outcome },
+            } => self.note(&format!("job {job} ended: {outcome}")),
+            Event::Noticed { text } => self.note(text),
+            Event::InterruptAccepted { cause } => {
+                self.warning(&format!("stopping ({})", first_line(cause).0))
+            }
+            Event::Recovered { lost_calls, .. } => self.lost(lost_calls),
+        }
+    }
+
+    /// The text that a live fragment adds: mostly none. Costs next to nothing.
+    pub(crate) fn delta(&mut self, delta: &Delta) -> String {
+        match delta {
+            Delta::Text { .. } | Delta::Thinking { .. } | Delta::CallWriting { .. } => {
+                String::new()
+            }
+            Delta::ToolOutput { text, .. } => {
+                self.printed += text.bytes().filter(|byte| *byte == b'\n').count();
+                String::new()
+            }
+            Delta::Retrying { retry } => {
+                self.retried += 1;
+                self.header = None;
+                self.retry(retry)
+            }
+        }
+    }
+
+    /// A sign of life when nothing was recorded for `silence`.
+    pub(crate) fn heartbeat(&mut self, silence: Duration) -> String {
+        let waited = duration(u64::try_from(silence.as_millis()).unwrap_or(u64::MAX));
+        let text = match (self.waiting, self.running.first()) {
+            (Waiting::Person, _) | (Waiting::Tools, None) => return String::new(),
+            (Waiting::Model, None) => format!("waiting for the model: {waited}"),
+            (_, Some(first)) => self.still_running(*first, &waited),
+        };
+        if self.header != self.running.first().copied() {
+            self.header = None;
+        }
+        let line = self.style.fit(&format!("  … {text}"), 0);
+        format!("{}\n", self.style.paint(Paint::Dim, &line))
+    }
+
+    fn still_running(&self, first: CallId, waited: &str) -> String {
+        let printed = match self.printed {
+            0 => String::new(),
+            lines => format!(", {}", counted(lines, "line")),
+        };
+        if self.header == Some(first) && self.running.len() == 1 {
+            return format!("{waited}{printed}");
+        }
+        let others = match self.running.len() {
+            1 => String::new(),
+            more => format!(" and {} more", more - 1),
+        };
+        format!(
+            "{}{others} is running: {waited}{printed}",
+            self.about(first)
+        )
+    }
+
+    /// What a reply said that turned out not to be the answer.
+    pub(crate) fn release(&mut self) -> String {
+        let held = self.held.take();
+        held.map_or_else(String::new, |text| self.commentary(&text))
+    }
+
+    /// Drops what is held: it was printed as the answer.
+    pub(crate) fn answered_with_held(&mut self) {
+        self.held = None;
+    }
+
+    /// A dim line about the harness.
+    pub(crate) fn note(&self, text: &str) -> String {
+        self.marked("·", Paint::Dim, text)
+    }
+
+    /// A line to be noticed.
+    pub(crate) fn warning(&self, text: &str) -> String {
+        self.marked("!", Paint::Yellow, text)
+    }
+
+    /// Lines about a failure.
+    pub(crate) fn error(&self, text: &str) -> String {
+        self.marked("✗", Paint::Red, text)
+    }
+
+    fn marked(&self, mark: &str, paint: Paint, text: &str) -> String {
+        let text = clean(text.trim()).replace('\n', "\n  ");
+        format!("{}\n", self.style.paint(paint, &format!("{mark} {text}")))
+    }
+
+    fn configured(&self, settings: &Settings) -> String {
+        let name = |value: Result<serde_json::Value, serde_json::Error>| {
+            let value = value.ok();
+            let name = value.as_ref().and_then(serde_json::Value::as_str);
+            name.unwrap_or("?").to_owned()
+        };
+        self.note(&format!(
+            "{}, effort {}, sandbox {}, approvals {}, in {}",
+            settings.model,
+            settings.effort.name(),
+            name(serde_json::to_value(settings.policy.sandbox)),
+            name(serde_json::to_value(settings.policy.approvals)),
+            settings.workspace.display(),
+        ))
+    }
+
+    fn model_called(&mut self) -> String {
+        self.waiting = Waiting::Model;
+        self.retried = 0;
+        self.release()
+    }
+
+    fn model_replied(&mut self, items: &[Item], retries: &[Retry]) -> String {
+        self.waiting = Waiting::Tools;
+        self.replies += 1;
+        let mut text = self.missed(retries);
+        let calls = items.iter().any(|item| matches!(item, Item::ToolCall(_)));
+        let mut held: Vec<&str> = Vec::new();
+        for item in items {
+            self.learn_item(item);
+            match item {
+                Item::Thinking { text: thought, .. } if !thought.trim().is_empty() => {
+                    let line = format!("~ {}", first_sentence(thought));
+                    text.push_str(&self.style.paint(Paint::Dim, &self.style.fit(&line, 0)));
+                    text.push('\n');
+                }
+                Item::Assistant { text: words, .. } if words.trim().is_empty() => {}
+                Item::Assistant { text: words, .. } if calls => {
+                    text.push_str(&self.commentary(words));
+                }
+                Item::Assistant { text: words, .. } => held.push(words.trim()),
+                _ => {}
+            }
+        }
+        if !held.is_empty() {
+            self.held = Some(held.join("\n\n"));
+        }
+        text
+    }
+
+    fn model_failed(&mut self, error: &ModelError, retries: &[Retry]) -> String {
+        self.waiting = Waiting::Tools;
+        let missed = self.missed(retries);
+        let said = self.error(&with_hint(&error.message, &error.hint));
+        format!("{missed}{said}")
+    }
+
+    /// Retries that were not seen live.
+    fn missed(&mut self, retries: &[Retry]) -> String {
+        let seen = std::mem::take(&mut self.retried);
+        let missed = retries.get(seen..).unwrap_or_default();
+        missed.iter().map(|retry| self.retry(retry)).collect()
+    }
+
+    fn retry(&self, retry: &Retry) -> String {
+        let (reason, _) = first_line(&retry.reason);
+        let text = format!("… {reason}, trying again in {}", duration(retry.wait_ms));
+        format!("{}\n", self.style.paint(Paint::Yellow, &text))
+    }
+
+    /// A question to a person, with everything in it visible.
+    pub(crate) fn question(&self, call: CallId, approval: &Approval) -> String {
+        let action = visible(approval.action.trim()).replace('\n', "\n    ");
+        let name = self.calls.get(&call).map_or("a call", |shown| &shown.name);
+        let mark = self.style.paint(Paint::Yellow, "?");
+        let action = self.style.paint(Paint::Bold, &action);
+        let reason = visible(approval.reason.trim()).replace('\n', " ");
+        format!("{mark} {name} asks to run:\n    {action}\n  why: {reason}\n")
+    }
+
+    fn answered(&mut self, answer: &Answer) -> String {
+        self.waiting = Waiting::Tools;
+        match answer {
+            Answer::AllowOnce => self.note("allowed once"),
+            Answer::AllowAlways => self.note("allowed for the whole session"),
+            Answer::Deny { .. } => self.note("not allowed"),
+        }
+    }
+
+    fn tool_started(&mut self, call: CallId) -> String {
+        self.running.insert(call);
+        let Some(shown) = self.calls.get(&call) else {
+            return String::new();
+        };
+        if shown.kind != CallKind::Command {
+            return String::new();
+        }
+        let line = self.headline(shown, "");
+        self.header = Some(call);
+        line
+    }
+
+    fn tool_ended(&mut self, call: CallId, outcome: &ToolOutcome) -> String {
+        self.running.remove(&call);
+        let unknown = || Shown {
+            name: format!("call {call}"),
+            detail: String::new(),
+            kind: CallKind::Other,
+        };
+        let shown = self.calls.remove(&call).unwrap_or_else(unknown);
+        let mut text = String::new();
+        let quiet = outcome.status == ToolStatus::Done && shown.kind == CallKind::Other;
+        let result = summary(outcome, &shown);
+        if !quiet {
+            if self.header != Some(call) {
+                text.push_str(&self.headline(&shown, ""));
+            }
+            text.push_str(&result.block(self.style));
+        } else if outcome.changes.is_empty() && outcome.plan.is_none() {
+            text.push_str(&self.headline(&shown, &result.words));
+        }
+        for change in &outcome.changes {
+            text.push_str(&crate::diff::change(change, self.style));
+        }
+        text
+    }
+
+    fn headline(&self, shown: &Shown, result: &str) -> String {
+        let mark = self.style.paint(Paint::Cyan, "●");
+        let name = self.style.paint(Paint::Bold, &shown.name);
+        let result = match result {
+            "" => String::new(),
+            result => format!(" · {result}"),
+        };
+        let taken = shown.name.chars().count() + result.chars().count() + 4;
+        let detail = self.style.fit(&shown.detail, taken);
+        let gap = if detail.is_empty() { "" } else { "  " };
+        format!(
+            "{mark} {name}{gap}{detail}{}\n",
+            self.style.paint(Paint::Dim, &result)
+        )
+    }
+
+    fn plan(&self, steps: &[PlanStep]) -> String {
+        let mut text = format!("{}\n", self.style.paint(Paint::Cyan, "☰ plan"));
+        for step in steps {
+            let (line, _) = first_line(&step.text);
+            let line = match step.status {
+                PlanStatus::Pending => format!("  ☐ {line}"),
+                PlanStatus::InProgress => self.style.paint(Paint::Bold, &format!("  ▸ {line}")),
+                PlanStatus::Completed => self.style.paint(Paint::Green, &format!("  ☑ {line}")),
+            };
+            text.push_str(&line);
+            text.push('\n');
+        }
+        text
+    }
+
+    fn commentary(&self, words: &str) -> String {
+        format!("{}\n", self.style.paint(Paint::Dim, &clean(words.trim())))
+    }
+
+    fn lost(&self, calls: &[CallId]) -> String {
+        if calls.is_empty() {
+            return self.warning("going on after a crash");
+        }
+        let about: Vec<String> = calls.iter().map(|call| self.about(*call)).collect();
+        self.warning(&format!(
+            "going on after a crash; lost in it, and not run again: {}",
+            about.join("; ")
+        ))
+    }
+
+    fn about(&self, call: CallId) -> String {
+        match self.calls.get(&call) {
+            Some(shown) if shown.detail.is_empty() => shown.name.clone(),
+            Some(shown) => format!("{} {}", shown.name, shown.detail),
+            None => format!("call {call}"),
+        }
+    }
+
+    fn learn_item(&mut self, item: &Item) {
+        if let Item::ToolCall(call) = item {
+            self.calls.insert(call.call, describe(call));
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! One run from start to end: opens the session, drives the task, prints the last lines, closes.
+
+use std::future::pending;
+use std::io::Write;
+use std::sync::Arc;
+
+use quire_protocol::{Client, MessageId, Op, Opened, Seq, SessionId, Settings};
+use tokio::sync::watch;
+
+use crate::approvals::Approvals;
+use crate::drive::{Drive, output_ending};
+use crate::schema::Schema;
+use crate::screen::{Ending, Screen};
+use crate::{Adapt, Error, Outcome, Output, Start, Task};
+
+/// Runs one task and prints it. `interrupts` counts the presses of Ctrl-C: the first interrupts
+/// the turn and waits for its end, the second returns at once, leaving the session as it is.
+///
+/// Fails when the session cannot be used or dies, when the schema is none, or when `out` cannot be
+/// written for another reason than that nobody reads it. Errors of `err` are ignored.
+pub async fn run<W: Write + Send, E: Write + Send>(
+    client: Arc<dyn Client>,
+    task: Task,
+    out: W,
+    err: E,
+    interrupts: watch::Receiver<u32>,
+) -> Result<Outcome, Error> {
+    let output = task.output;
+    let mut screen = Screen::new(output, task.style, out, err);
+    let mut presses = interrupts.clone();
+    let driven = tokio::select! {
+        biased;
+        () = pressed(&mut presses, 2) => None,
+        result = drive(&*client, task, &mut screen, interrupts) => Some(result),
+    };
+    let ending = match driven {
+        None => Ending::plain(Outcome::Cancelled),
+        Some(Ok(ending)) => {
+            let printed = last_lines(&mut screen, &ending);
+            close(&*client, &screen).await?;
+            return printed;
+        }
+        Some(Err(error)) => {
+            let detail = (output == Output::Json).then(|| error.to_string());
+            let ending = Ending {
+                detail,
+                ..Ending::plain(Outcome::Error)
+            };
+            if screen.session.is_some() || output == Output::Json {
+                let _ = screen.finish(&ending);
+            }
+            let _ = close(&*client, &screen).await;
+            return Err(error);
+        }
+    };
+    last_lines(&mut screen, &ending)
+}
+
+/// Completes when Ctrl-C was pressed so often; never, once nobody counts any more.
+pub(crate) async fn pressed(interrupts: &mut watch::Receiver<u32>, times: u32) {
+    if interrupts.wait_for(|count| *count >= times).await.is_err() {
+        pending::<()>().await;
+    }
+}
+
+fn last_lines<W: Write, E: Write>(
+    screen: &mut Screen<W, E>,
+    ending: &Ending,
+) -> Result<Outcome, Error> {
+    if ending.outcome == Outcome::OutputClosed {
+        return Ok(ending.outcome);
+    }
+    match screen.finish(ending) {
+        Ok(()) => Ok(ending.outcome),
+        Err(error) => output_ending(error).map(|ending| ending.outcome),
+    }
+}
+
+async fn close<W: Write, E: Write>(
+    client: &dyn Client,
+    screen: &Screen<W, E>,
+) -> Result<(), Error> {
+    match &screen.session {
+        Some(session) => Ok(client.close(session).await?),
+        None => Ok(()),
+    }
+}
+
+async fn drive<W: Write + Send, E: Write + Send>(
+    client: &dyn Client,
+    task: Task,
+    screen: &mut Screen<W, E>,
+    interrupts: watch::Receiver<u32>,
+) -> Result<Ending, Error> {
+    let begun = match task.start {
+        Start::New(_) if task.content.is_empty() => return Err(Error::EmptyPrompt),
+        Start::New(settings) => start(client, settings, screen).await?,
+        Start::Open { session, adapt } => open(client, session, adapt, screen).await?,
+    };
+    if task.content.is_empty() && !begun.unfinished {
+        return Err(Error::NothingToDo(begun.session));
+    }
+    let approvals = Approvals::new(task.approvals);
+    let mut drive = Drive::new(client, screen, begun.session.clone(), approvals);
+    drive.schema = begun.schema;
+    drive.known = begun.known;
+    if !task.content.is_empty() {
+        let message = MessageId::new(format!("exec-{}", begun.known));
+        drive.say(message, task.content).await?;
+    }
+    // After the message, so that the turn that goes on hears it with its next request.
+    let after = if begun.unfinished {
+        client.submit(&begun.session, Op::Resume).await?;
+        Seq(0)
+    } else {
+        begun.known
+    };
+    drive.follow(after, task.timeout, interrupts).await
+}
+
+/// A session that is ready to be told something.
+struct Begun {
+    session: SessionId,
+    schema: Option<Schema>,
+    known: Seq,
+    unfinished: bool,
+}
+
+async fn start<W: Write, E: Write>(
+    client: &dyn Client,
+    settings: Settings,
+    screen: &mut Screen<W, E>,
+) -> Result<Begun, Error> {
+    let schema = schema_of(&settings)?;
+    let session = client.start(settings).await?;
+    screen.session = Some(session.clone());
+    Ok(Begun {
+        session,
+        schema,
+        known: Seq(0),
+        unfinished: false,
+    })
+}
+
+async fn open<W: Write, E: Write>(
+    client: &dyn Client,
+    session: SessionId,
+    adapt: Adapt,
+    screen: &mut Screen<W, E>,
+) -> Result<Begun, Error> {
+    let Opened {
+        settings: recorded,
+        last,
+        unfinished,
+        repaired,
+    } = client.open(&session).await?;
+    screen.session = Some(session.clone());
+    if let Some(repaired) = repaired {
+        screen.warn(&repaired);
+    }
+    let settings = adapt(recorded.clone());
+    let schema = schema_of(&settings)?;
+    if settings != recorded {
+        client.submit(&session, Op::Configure { settings }).await?;
+    }
+    Ok(Begun {
+        session,
+        schema,
+        known: last,
+        unfinished,
+    })
+}
+
+fn schema_of(settings: &Settings) -> Result<Option<Schema>, Error> {
+    settings.output_schema.as_ref().map(Schema::new).transpose()
+}

@@ -1,0 +1,235 @@
+//! Where text goes: the output stream for the answer or the events, the error stream for the
+//! person. Errors of the error stream are ignored: a task does not die of an unread log.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use quire_protocol::{Approval, CallId, Delta, Record, SessionId};
+
+use crate::json::{self, ResultLine};
+use crate::progress::Progress;
+use crate::schema::Fitting;
+use crate::style::Paint;
+use crate::tally::Tally;
+use crate::text::{clean, counted, duration, thousands};
+use crate::{Outcome, Output, Style};
+
+/// The two streams and what has been shown on them.
+pub(crate) struct Screen<W, E> {
+    output: Output,
+    style: Style,
+    out: W,
+    err: E,
+    progress: Progress,
+    /// What this run used and said.
+    pub(crate) tally: Tally,
+    /// The session, once there is one.
+    pub(crate) session: Option<SessionId>,
+    /// Whether an answer has to fit a schema to be printed as one.
+    pub(crate) strict: bool,
+}
+
+/// How it ended, for the last lines.
+#[derive(Debug)]
+pub(crate) struct Ending {
+    /// How.
+    pub(crate) outcome: Outcome,
+    /// Why, when there is more to say.
+    pub(crate) detail: Option<String>,
+    /// The answer that fits the schema, if one was asked for and does.
+    pub(crate) fitting: Option<Fitting>,
+}
+
+impl Ending {
+    /// An end with nothing more to say.
+    pub(crate) fn plain(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            detail: None,
+            fitting: None,
+        }
+    }
+}
+
+impl<W: Write, E: Write> Screen<W, E> {
+    pub(crate) fn new(output: Output, style: Style, out: W, err: E) -> Self {
+        Self {
+            output,
+            style,
+            out,
+            err,
+            progress: Progress::new(style),
+            tally: Tally::default(),
+            session: None,
+            strict: false,
+        }
+    }
+
+    /// Learns from a record of before this run.
+    pub(crate) fn learn(&mut self, record: &Record) {
+        self.progress.learn(record);
+    }
+
+    /// Shows a record. Fails when the output stream does.
+    pub(crate) fn record(&mut self, record: &Record) -> io::Result<()> {
+        self.tally.add(record);
+        match self.output {
+            Output::Progress => {
+                let text = self.progress.record(record);
+                self.say(&text);
+                Ok(())
+            }
+            Output::Json => {
+                self.progress.learn(record);
+                self.print(&json::line(record))
+            }
+        }
+    }
+
+    /// Shows a live fragment, if it is of the few that are shown.
+    pub(crate) fn delta(&mut self, delta: &Delta) {
+        let text = self.progress.delta(delta);
+        self.follow(&text);
+    }
+
+    /// Shows a sign of life.
+    pub(crate) fn heartbeat(&mut self, silence: Duration) {
+        let text = self.progress.heartbeat(silence);
+        self.follow(&text);
+    }
+
+    /// Says that a call was refused because nobody can be asked.
+    pub(crate) fn refused(&mut self, call: CallId, approval: &Approval) {
+        let text = self.progress.question(call, approval);
+        self.follow(&text);
+    }
+
+    /// Puts a question to the person, whatever the output is.
+    pub(crate) fn ask(&mut self, call: CallId, approval: &Approval, choices: &str) {
+        let question = self.progress.question(call, approval);
+        self.say(&question);
+        self.say(choices);
+    }
+
+    /// Warns the person, whatever the output is.
+    pub(crate) fn warn(&mut self, text: &str) {
+        let text = self.progress.warning(text);
+        self.say(&text);
+    }
+
+    /// Text for the person.
+    pub(crate) fn say(&mut self, text: &str) {
+        if !text.is_empty() {
+            let _ = self.err.write_all(text.as_bytes());
+            let _ = self.err.flush();
+        }
+    }
+
+    /// The last lines: the summary and the answer, or the result.
+    pub(crate) fn finish(&mut self, ending: &Ending) -> io::Result<()> {
+        match self.output {
+            Output::Progress => self.finish_progress(ending),
+            Output::Json => self.finish_json(ending),
+        }
+    }
+
+    fn follow(&mut self, text: &str) {
+        if self.output == Output::Progress {
+            self.say(text);
+        }
+    }
+
+    fn print(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes())?;
+        self.out.flush()
+    }
+
+    fn finish_progress(&mut self, ending: &Ending) -> io::Result<()> {
+        let answer = match &ending.fitting {
+            Some(fitting) => Some(fitting.text.clone()),
+            None if ending.outcome.answers() && !self.strict => self.tally.answer_text(),
+            None => None,
+        };
+        if answer.is_some() {
+            self.progress.answered_with_held();
+        }
+        let said = self.progress.release();
+        self.say(&said);
+        let shown = self.tally.failure.is_some() && ending.detail == self.tally.failure;
+        if let Some(detail) = ending.detail.as_deref().filter(|_| !shown) {
+            let text = match ending.outcome {
+                Outcome::Error => self.progress.error(detail),
+                _ => self.progress.warning(detail),
+            };
+            self.say(&text);
+        }
+        let summary = self.summary(ending.outcome);
+        self.say(&summary);
+        if answer.is_some() {
+            self.say("\n");
+        }
+        match answer {
+            Some(answer) if ending.fitting.is_some() => self.print(&format!("{answer}\n")),
+            Some(answer) => self.print(&format!("{}\n", clean(&answer))),
+            None => Ok(()),
+        }
+    }
+
+    fn summary(&self, outcome: Outcome) -> String {
+        let tally = &self.tally;
+        let (mark, paint) = match outcome {
+            Outcome::Done => ("✓", Paint::Green),
+            Outcome::Error => ("✗", Paint::Red),
+            _ => ("■", Paint::Yellow),
+        };
+        let cached = match tally.usage.cache_read {
+            0 => String::new(),
+            cached => format!(" ({} cached)", thousands(cached)),
+        };
+        let cost = match tally.cost() {
+            Some(cost) => format!("${}", cost.rounded(4)),
+            None if tally.known_cost().picos() > 0 => {
+                format!("more than ${}", tally.known_cost().rounded(4))
+            }
+            None => "cost unknown".to_owned(),
+        };
+        let words = self
+            .style
+            .paint(paint, &format!("{mark} {}", outcome.words()));
+        let numbers = format!(
+            " · {} · {} · {} tokens in{cached}, {} out · {cost}",
+            duration(tally.duration_ms()),
+            counted(tally.requests as usize, "request"),
+            thousands(tally.usage.prompt()),
+            thousands(tally.usage.output),
+        );
+        let mut text = format!("{words}{}\n", self.style.paint(Paint::Dim, &numbers));
+        if let Some(session) = &self.session {
+            let resume = format!("  go on: quire exec --resume {session} \"…\"");
+            text.push_str(&self.style.paint(Paint::Dim, &resume));
+            text.push('\n');
+        }
+        text
+    }
+
+    fn finish_json(&mut self, ending: &Ending) -> io::Result<()> {
+        let answer = match &ending.fitting {
+            Some(fitting) => Some(fitting.text.clone()),
+            None => self.tally.answer_text(),
+        };
+        let text = json::line(&ResultLine {
+            session: self.session.as_ref(),
+            outcome: ending.outcome.name(),
+            exit_code: ending.outcome.exit_code(),
+            answer: answer.as_deref(),
+            output: ending.fitting.as_ref().map(|fitting| &fitting.value),
+            detail: ending.detail.as_deref(),
+            usage: self.tally.usage,
+            cost_usd: self.tally.cost(),
+            requests: self.tally.requests,
+            turns: self.tally.turns,
+            duration_ms: self.tally.duration_ms(),
+        });
+        self.print(&text)
+    }
+}

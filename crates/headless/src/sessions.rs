@@ -1,0 +1,183 @@
+//! Lists of sessions and of search hits, for a person. Pure: the caller brings the time.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+
+use quire_protocol::{Hit, SessionHead, SessionId};
+
+use crate::Style;
+use crate::style::Paint;
+use crate::text::{clean, cut, first_line, thousands};
+
+/// Characters of an id that are shown at least: a UUID's time to the millisecond.
+const SHORT: usize = 13;
+/// Columns for the workspace.
+const WORKSPACE: usize = 28;
+
+/// Sessions as an aligned table: id, age, workspace, events, title. `now_ms` is in milliseconds
+/// since the Unix epoch. Ids are cut to where they are still unique in the list.
+pub fn list(heads: &[SessionHead], now_ms: u64, style: Style) -> String {
+    let ids: Vec<&SessionId> = heads.iter().map(|head| &head.session).collect();
+    let short = unique_length(&ids);
+    let mut rows = vec![["ID", "AGE", "WORKSPACE", "EVENTS", "TITLE"].map(str::to_owned)];
+    rows.extend(heads.iter().map(|head| {
+        [
+            head.session.as_str().chars().take(short).collect(),
+            age(now_ms.saturating_sub(head.updated_ms)),
+            tail(&first_line(&head.workspace).0, WORKSPACE),
+            thousands(head.events),
+            first_line(&head.title).0,
+        ]
+    }));
+    let widths: [usize; 4] = std::array::from_fn(|column| {
+        let cells = rows.iter().map(|row| row[column].chars().count());
+        cells.max().unwrap_or(0)
+    });
+    let mut text = String::new();
+    for (index, [id, age, workspace, events, title]) in rows.iter().enumerate() {
+        let [w0, w1, w2, w3] = widths;
+        let start = format!("{id:w0$}  {age:>w1$}  {workspace:w2$}  {events:>w3$}  ");
+        let title = style.fit(title, start.chars().count());
+        let line = format!("{start}{title}");
+        let line = match index {
+            0 => style.paint(Paint::Dim, &line),
+            _ => line,
+        };
+        let _ = writeln!(text, "{}", line.trim_end());
+    }
+    text
+}
+
+/// Search hits: session, place, and the words around the match.
+pub fn hits(hits: &[Hit], style: Style) -> String {
+    let ids: Vec<&SessionId> = hits.iter().map(|hit| &hit.session).collect();
+    let short = unique_length(&ids);
+    let mut text = String::new();
+    for hit in hits {
+        let id: String = hit.session.as_str().chars().take(short).collect();
+        let place = format!("#{}", hit.seq);
+        let words = clean(&hit.snippet);
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let words = words
+            .join(" ")
+            .split('«')
+            .map(|part| match part.split_once('»') {
+                Some((found, rest)) => {
+                    format!(
+                        "{}{rest}",
+                        style.paint(Paint::Yellow, &format!("«{found}»"))
+                    )
+                }
+                None => part.to_owned(),
+            })
+            .collect::<String>();
+        let _ = writeln!(text, "{id}  {}  {words}", style.paint(Paint::Dim, &place));
+    }
+    text
+}
+
+/// How many characters tell the ids apart.
+fn unique_length(ids: &[&SessionId]) -> usize {
+    let different: HashSet<&str> = ids.iter().map(|id| id.as_str()).collect();
+    let longest = different.iter().map(|id| id.len()).max().unwrap_or(0);
+    (SHORT..longest)
+        .find(|length| {
+            let starts: HashSet<&str> = different
+                .iter()
+                .map(|id| id.get(..*length).unwrap_or(id))
+                .collect();
+            starts.len() == different.len()
+        })
+        .unwrap_or(longest.max(SHORT))
+}
+
+/// The end of a path, which tells more than its beginning.
+fn tail(path: &str, width: usize) -> String {
+    let length = path.chars().count();
+    if length <= width {
+        return path.to_owned();
+    }
+    let kept: String = path.chars().skip(length - width + 1).collect();
+    format!("…{}", cut(&kept, width))
+}
+
+fn age(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    match minutes {
+        0 => "now".to_owned(),
+        1..=59 => format!("{minutes} min"),
+        60..=2879 => format!("{} h", minutes / 60),
+        _ => format!("{} d", minutes / 1440),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use quire_protocol::Seq;
+
+    use super::*;
+    use crate::Color;
+
+    fn head(id: &str, updated_ms: u64, workspace: &str, title: &str, events: u64) -> SessionHead {
+        SessionHead {
+            session: SessionId::new(id),
+            created_ms: 0,
+            updated_ms,
+            workspace: workspace.into(),
+            title: title.into(),
+            events,
+        }
+    }
+
+    #[test]
+    fn sessions_in_a_table() {
+        let now = 400_000_000;
+        let heads = [
+            head(
+                "01936f00-0000-7aaa-8000-000000000001",
+                now - 5,
+                "/work/a",
+                "Fix it",
+                12,
+            ),
+            head(
+                "01936f00-0001-7aaa-8000-000000000002",
+                now - 3_600_000,
+                "/home/someone/projects/with/a/long/path",
+                "A long title that goes on\x1b[2J and on until it does not fit the line at all any more",
+                12345,
+            ),
+            head("01936f00-0001-7bbb-8000-000000000003", 0, "/w", "", 3),
+        ];
+        expect![[r#"
+            ID                AGE  WORKSPACE                     EVENTS  TITLE
+            01936f00-0000-7a  now  /work/a                           12  Fix it
+            01936f00-0001-7a  1 h  …e/projects/with/a/long/path  12,345  A long title that goes on and on until…
+            01936f00-0001-7b  4 d  /w                                 3
+        "#]]
+        .assert_eq(&list(&heads, now, Style::default()));
+        assert_eq!(
+            list(&[], now, Style::default()),
+            "ID  AGE  WORKSPACE  EVENTS  TITLE\n"
+        );
+    }
+
+    #[test]
+    fn hits_mark_what_was_found() {
+        let found = [Hit {
+            session: SessionId::new("01936f00-0000-7aaa-8000-000000000001"),
+            seq: Seq(7),
+            snippet: "the «parser»\n\x1b[1mfails on «empty» input".into(),
+        }];
+        expect![[r"
+            01936f00-0000  #7  the «parser» fails on «empty» input
+        "]]
+        .assert_eq(&hits(&found, Style::default()));
+        let colored = Style {
+            color: Color::Always,
+            width: 0,
+        };
+        assert!(hits(&found, colored).contains("\x1b[33m«parser»\x1b[0m fails"));
+    }
+}

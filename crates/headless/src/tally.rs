@@ -1,0 +1,161 @@
+//! What one run used and what it said last: a fold of its records.
+
+use quire_protocol::{Event, Item, Money, Record, Usage};
+
+/// What a run used and said.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Tokens, failed requests included.
+    pub(crate) usage: Usage,
+    /// Requests to the model.
+    pub(crate) requests: u32,
+    /// Turns that ended.
+    pub(crate) turns: u32,
+    /// Texts of the last reply that called no tool: the answer, when the turn ends there.
+    pub(crate) answer: Vec<String>,
+    /// What the last failed request said, until another succeeds.
+    pub(crate) failure: Option<String>,
+    cost: Money,
+    priced: Priced,
+    first_ms: Option<u64>,
+    last_ms: u64,
+}
+
+/// How much of the cost is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Priced {
+    /// Nothing was used.
+    #[default]
+    Nothing,
+    /// Every request had a price.
+    All,
+    /// Some request had none.
+    NotAll,
+}
+
+impl Tally {
+    /// Takes a record in.
+    pub(crate) fn add(&mut self, record: &Record) {
+        self.first_ms.get_or_insert(record.at_ms);
+        self.last_ms = record.at_ms;
+        match &record.event {
+            Event::ModelCalled { .. } => self.requests += 1,
+            Event::ModelReplied {
+                items, usage, cost, ..
+            } => {
+                self.spend(*usage, *cost);
+                self.failure = None;
+                self.answer = answer(items);
+            }
+            Event::ModelFailed {
+                error, usage, cost, ..
+            } => {
+                self.spend(*usage, *cost);
+                self.failure = Some(with_hint(&error.message, &error.hint));
+            }
+            Event::TurnStarted { .. } => self.answer.clear(),
+            Event::TurnEnded { .. } => self.turns += 1,
+            _ => {}
+        }
+    }
+
+    /// What it cost; none when a price is missing.
+    pub(crate) fn cost(&self) -> Option<Money> {
+        (self.priced != Priced::NotAll).then_some(self.cost)
+    }
+
+    /// The known part of the cost.
+    pub(crate) fn known_cost(&self) -> Money {
+        self.cost
+    }
+
+    /// From the first record to the last, in milliseconds.
+    pub(crate) fn duration_ms(&self) -> u64 {
+        self.last_ms
+            .saturating_sub(self.first_ms.unwrap_or(self.last_ms))
+    }
+
+    /// The answer, its parts as paragraphs.
+    pub(crate) fn answer_text(&self) -> Option<String> {
+        (!self.answer.is_empty()).then(|| self.answer.join("\n\n"))
+    }
+
+    fn spend(&mut self, usage: Usage, cost: Option<Money>) {
+        self.usage += usage;
+        self.cost += cost.unwrap_or_default();
+        self.priced = match (self.priced, cost) {
+            (priced, None) if usage == Usage::default() => priced,
+            (Priced::NotAll, _) | (_, None) => Priced::NotAll,
+            (Priced::Nothing | Priced::All, Some(_)) => Priced::All,
+        };
+    }
+}
+
+/// A message and what to do about it, on two lines.
+pub(crate) fn with_hint(message: &str, hint: &str) -> String {
+    if hint.is_empty() {
+        message.to_owned()
+    } else {
+        format!("{message}\n{hint}")
+    }
+}
+
+/// The texts of a reply that calls no tool; none of one that does.
+fn answer(items: &[Item]) -> Vec<String> {
+    if items.iter().any(|item| matches!(item, Item::ToolCall(_))) {
+        return Vec::new();
+    }
+    items
+        .iter()
+        .filter_map(|item| match item {
+            Item::Assistant { text, .. } if !text.trim().is_empty() => Some(text.trim().to_owned()),
+            _ => None,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{ModelError, ModelErrorKind, RequestId, Seq};
+
+    use super::*;
+
+    fn failed(output: u64, cost: Option<&str>) -> Record {
+        let event = Event::ModelFailed {
+            request: RequestId(1),
+            error: ModelError {
+                kind: ModelErrorKind::Busy,
+                message: "busy".into(),
+                hint: "wait".into(),
+                status: None,
+            },
+            usage: Usage {
+                output,
+                ..Usage::default()
+            },
+            cost: cost.map(|text| text.parse().unwrap()),
+            retries: Vec::new(),
+        };
+        Record {
+            seq: Seq(1),
+            at_ms: 1000 + output,
+            event,
+        }
+    }
+
+    #[test]
+    fn an_unknown_price_makes_the_cost_unknown_but_an_unused_request_does_not() {
+        let mut tally = Tally::default();
+        assert_eq!(tally.cost(), Some(Money::ZERO));
+        tally.add(&failed(0, None));
+        tally.add(&failed(5, Some("0.25")));
+        assert_eq!(tally.cost(), Some("0.25".parse().unwrap()));
+        tally.add(&failed(7, None));
+        tally.add(&failed(9, Some("0.5")));
+        assert_eq!(tally.cost(), None);
+        assert_eq!(tally.known_cost(), "0.75".parse().unwrap());
+        assert_eq!(tally.usage.output, 21);
+        assert_eq!(tally.duration_ms(), 9);
+        assert_eq!(tally.failure.as_deref(), Some("busy\nwait"));
+    }
+}
