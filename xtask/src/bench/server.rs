@@ -113,10 +113,11 @@ fn converse(stream: TcpStream, shared: &Shared) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut output = stream.try_clone()?;
     let mut input = BufReader::with_capacity(64 * 1024, stream);
-    while let Some(request) = read_request(&mut input)? {
+    let mut body = Vec::new();
+    while let Some(asks) = read_request(&mut input, &mut body)? {
         let asked = Instant::now();
-        if request.is_for_a_model {
-            answer(&mut output, shared, request.body, asked)?;
+        if asks == Asks::Model {
+            answer(&mut output, shared, &mut body, asked)?;
         } else {
             output.write_all(b"HTTP/1.1 404 Not Found\r\ncontent-length: 0\r\n\r\n")?;
         }
@@ -124,15 +125,22 @@ fn converse(stream: TcpStream, shared: &Shared) -> Result<()> {
     Ok(())
 }
 
-fn answer(output: &mut TcpStream, shared: &Shared, body: Vec<u8>, asked: Instant) -> Result<()> {
+/// Answers a request. Leaves the body before it in `body`, so that its memory is used again: fresh
+/// pages for megabytes would cost as much as what is measured.
+fn answer(
+    output: &mut TcpStream,
+    shared: &Shared,
+    body: &mut Vec<u8>,
+    asked: Instant,
+) -> Result<()> {
     let bytes = body.len();
     let (number, kept, failed_call) = {
         let mut log = shared.log();
         log.asked += 1;
-        let kept = (log.asked > 1).then(|| kept_share(&log.last_body, &body));
-        let fresh = &body[common_start(&log.last_body, &body)..];
+        let kept = (log.asked > 1).then(|| kept_share(&log.last_body, body));
+        let fresh = &body[common_start(&log.last_body, body)..];
         let failed_call = contains(fresh, b"\"is_error\":true");
-        log.last_body = body;
+        std::mem::swap(&mut log.last_body, body);
         (log.asked, kept, failed_call)
     };
     let done = Reply::Text(vec!["done".to_owned()]);
@@ -167,20 +175,24 @@ fn send(output: &mut TcpStream, body: &[u8]) -> Result<()> {
     Ok(())
 }
 
-struct Request {
-    is_for_a_model: bool,
-    body: Vec<u8>,
+/// What a request is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asks {
+    /// A model's answer.
+    Model,
+    /// Something that is not here.
+    Other,
 }
 
-/// The next request of a connection; `None` when the client has closed it.
-fn read_request(input: &mut impl BufRead) -> Result<Option<Request>> {
+/// Reads the next request of a connection into `body`; `None` when the client has closed it.
+fn read_request(input: &mut impl BufRead, body: &mut Vec<u8>) -> Result<Option<Asks>> {
     let first = line(input)?;
     if first.is_empty() {
         return Ok(None);
     }
     let path = first.split(' ').nth(1).unwrap_or_default();
     let path = path.split('?').next().unwrap_or_default();
-    let is_for_a_model = first.starts_with("POST ")
+    let is_model = first.starts_with("POST ")
         && ["/messages", "/responses", "/chat/completions"]
             .iter()
             .any(|end| path.ends_with(end));
@@ -195,28 +207,24 @@ fn read_request(input: &mut impl BufRead) -> Result<Option<Request>> {
             Some(_) => {}
         }
     }
-    let body = if chunked {
-        read_chunks(input)?
+    if chunked {
+        read_chunks(input, body)?;
     } else {
-        let mut body = vec![0; length];
-        input.read_exact(&mut body)?;
-        body
-    };
-    Ok(Some(Request {
-        is_for_a_model,
-        body,
-    }))
+        body.resize(length, 0);
+        input.read_exact(body)?;
+    }
+    Ok(Some(if is_model { Asks::Model } else { Asks::Other }))
 }
 
-fn read_chunks(input: &mut impl BufRead) -> Result<Vec<u8>> {
-    let mut body = Vec::new();
+fn read_chunks(input: &mut impl BufRead, body: &mut Vec<u8>) -> Result<()> {
+    body.clear();
     loop {
         let size = usize::from_str_radix(line(input)?.trim(), 16)?;
-        let read = input.by_ref().take(size as u64).read_to_end(&mut body)?;
+        let read = input.by_ref().take(size as u64).read_to_end(body)?;
         ensure!(read == size, "a chunk ended early");
         line(input)?;
         if size == 0 {
-            return Ok(body);
+            return Ok(());
         }
     }
 }
