@@ -1,0 +1,247 @@
+//! Request bodies that grow with the context. This half is common to all dialects: it pairs calls
+//! with results and puts items into an order that every provider takes; the dialects write them.
+
+use std::fmt;
+
+use bytes::Bytes;
+use quire_protocol::{CallId, Content, Item, Opaque, ToolCall, ToolStatus};
+
+use crate::ids::WireIds;
+use crate::tools::TextTools;
+use crate::{Dialect, Head, chat, json, messages, responses};
+
+/// Builds a request body that grows with the context: bytes once written never change.
+///
+/// Invariant: whatever is pushed later, [`Encoder::body`] without its short tail stays an exact
+/// prefix of every later body. A body is fit to be sent when every call pushed has its result.
+#[derive(Debug)]
+pub struct Encoder {
+    writer: Box<dyn Writer>,
+    dialect: Dialect,
+    text_tools: TextTools,
+    ids: WireIds,
+    open: Vec<OpenCall>,
+    /// Whether a result was written since the first of `open` was.
+    answering: bool,
+    /// Words for the model that came while calls were open.
+    deferred: Vec<Item>,
+    sealed: Vec<Bytes>,
+    sealed_len: usize,
+    fresh: Vec<u8>,
+    items: usize,
+}
+
+/// A call that has no result yet.
+#[derive(Debug)]
+struct OpenCall {
+    call: CallId,
+    id: String,
+    text_tool: bool,
+}
+
+/// A result on its way to a [`Writer`].
+pub(crate) struct Answer<'a> {
+    /// The id its call was sent under.
+    pub(crate) id: &'a str,
+    /// Whether the tool takes free text.
+    pub(crate) text_tool: bool,
+    /// How it went.
+    pub(crate) status: ToolStatus,
+    /// What the model is shown.
+    pub(crate) content: &'a [Content],
+}
+
+impl Answer<'_> {
+    /// Whether the model is told that it failed.
+    pub(crate) fn is_error(&self) -> bool {
+        self.status != ToolStatus::Done
+    }
+}
+
+/// What a dialect does with the items, in an order it can send. All bytes go to `out`, at once or
+/// with a later item; none is ever taken back.
+pub(crate) trait Writer: fmt::Debug + Send + Sync {
+    /// Words in the user's role.
+    fn user(&mut self, out: &mut Vec<u8>, content: &[Content]);
+    /// The model's words.
+    fn assistant(&mut self, out: &mut Vec<u8>, text: &str);
+    /// A block of this dialect, exactly as it came from the model.
+    fn echo(&mut self, out: &mut Vec<u8>, json: &str);
+    /// A call, under the id that its result will have too.
+    fn call(&mut self, out: &mut Vec<u8>, id: &str, call: &ToolCall, text_tool: bool);
+    /// The result of a call.
+    fn result(&mut self, out: &mut Vec<u8>, answer: &Answer<'_>);
+    /// Every call so far has its result.
+    fn results_end(&mut self, _out: &mut Vec<u8>) {}
+    /// What closes the body as it stands.
+    fn tail(&self, out: &mut Vec<u8>);
+}
+
+impl Encoder {
+    /// Starts a body.
+    #[must_use]
+    pub fn new(head: &Head<'_>) -> Self {
+        let mut fresh = Vec::with_capacity(4096);
+        let writer: Box<dyn Writer> = match head.dialect {
+            Dialect::Messages => Box::new(messages::encode::begin(head, &mut fresh)),
+            Dialect::Responses => Box::new(responses::encode::begin(head, &mut fresh)),
+            Dialect::Chat => Box::new(chat::encode::begin(head, &mut fresh)),
+        };
+        Self {
+            writer,
+            dialect: head.dialect,
+            text_tools: TextTools::of(head.prefix),
+            ids: WireIds::default(),
+            open: Vec::new(),
+            answering: false,
+            deferred: Vec::new(),
+            sealed: Vec::new(),
+            sealed_len: 0,
+            fresh,
+            items: 0,
+        }
+    }
+
+    /// Appends an item of the context.
+    pub fn push(&mut self, item: &Item) {
+        self.items += 1;
+        match item {
+            Item::User { .. } | Item::Notice { .. } if !self.open.is_empty() => {
+                self.deferred.push(item.clone());
+            }
+            Item::User { .. } | Item::Notice { .. } => self.write_user(item),
+            Item::Assistant { text, opaque } => {
+                self.end_step();
+                match opaque.as_ref().and_then(|opaque| self.own(opaque)) {
+                    Some(json) => self.writer.echo(&mut self.fresh, json),
+                    None => self.writer.assistant(&mut self.fresh, text),
+                }
+            }
+            Item::Thinking { opaque, .. } => {
+                if let Some(opaque) = opaque {
+                    self.write_echo(opaque);
+                }
+            }
+            Item::Foreign { opaque } => self.write_echo(opaque),
+            Item::ToolCall(call) => self.write_call(call),
+            Item::ToolResult {
+                call,
+                status,
+                content,
+            } => self.write_result(*call, *status, content),
+        }
+    }
+
+    /// How many items were pushed.
+    #[must_use]
+    pub fn items(&self) -> usize {
+        self.items
+    }
+
+    /// The body as it stands, in segments whose concatenation is the JSON text. The clones are
+    /// cheap: one segment per earlier call of this function, one of what is new, one tail.
+    pub fn body(&mut self) -> Vec<Bytes> {
+        if !self.fresh.is_empty() {
+            let segment = Bytes::from(std::mem::take(&mut self.fresh));
+            self.sealed_len += segment.len();
+            self.sealed.push(segment);
+        }
+        let mut body = Vec::with_capacity(self.sealed.len() + 1);
+        body.extend(self.sealed.iter().cloned());
+        let mut tail = Vec::new();
+        self.writer.tail(&mut tail);
+        body.push(Bytes::from(tail));
+        body
+    }
+
+    /// Bytes of the body, as it stands, that every later body starts with.
+    #[must_use]
+    pub fn prefix_len(&self) -> usize {
+        self.sealed_len + self.fresh.len()
+    }
+
+    /// The block, if it is this dialect's own and can be embedded.
+    fn own<'a>(&self, opaque: &'a Opaque) -> Option<&'a str> {
+        let json = opaque.json.trim();
+        (opaque.origin == self.dialect.name() && json::is_object(json)).then_some(json)
+    }
+
+    fn write_user(&mut self, item: &Item) {
+        match item {
+            Item::User { content, .. } => self.writer.user(&mut self.fresh, content),
+            Item::Notice { text } => {
+                let marked = format!("<system-notice>\n{text}\n</system-notice>");
+                self.writer.user(&mut self.fresh, &[Content::text(marked)]);
+            }
+            _ => {}
+        }
+    }
+
+    fn write_echo(&mut self, opaque: &Opaque) {
+        if let Some(json) = self.own(opaque) {
+            self.end_step();
+            self.writer.echo(&mut self.fresh, json);
+        }
+    }
+
+    fn write_call(&mut self, call: &ToolCall) {
+        self.end_step();
+        let id = self.ids.assign(call);
+        let text_tool = self.text_tools.contains(&call.name);
+        self.writer.call(&mut self.fresh, &id, call, text_tool);
+        self.open.push(OpenCall {
+            call: call.call,
+            id,
+            text_tool,
+        });
+    }
+
+    fn write_result(&mut self, call: CallId, status: ToolStatus, content: &[Content]) {
+        let Some(at) = self.open.iter().position(|open| open.call == call) else {
+            // Providers refuse a result without its call; its words are kept.
+            self.deferred.push(Item::User {
+                message: quire_protocol::MessageId::new(""),
+                content: content.to_vec(),
+            });
+            return self.end_results();
+        };
+        let open = self.open.remove(at);
+        self.answering = true;
+        self.writer.result(
+            &mut self.fresh,
+            &Answer {
+                id: &open.id,
+                text_tool: open.text_tool,
+                status,
+                content,
+            },
+        );
+        self.end_results();
+    }
+
+    /// Once no call is open, writes what had to wait for that.
+    fn end_results(&mut self) {
+        if !self.open.is_empty() {
+            return;
+        }
+        if std::mem::take(&mut self.answering) {
+            self.writer.results_end(&mut self.fresh);
+        }
+        for item in std::mem::take(&mut self.deferred) {
+            self.write_user(&item);
+        }
+    }
+
+    /// The model speaks again: calls of the step before that were left without a result get one,
+    /// for no provider takes a call without.
+    fn end_step(&mut self) {
+        if !self.answering {
+            return;
+        }
+        while let Some(open) = self.open.first() {
+            let call = open.call;
+            let content = [Content::text("No result was recorded for this call.")];
+            self.write_result(call, ToolStatus::Lost, &content);
+        }
+    }
+}

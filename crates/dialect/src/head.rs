@@ -1,0 +1,166 @@
+//! What opens a request: the dialect, the model and everything that stays fixed in a session.
+
+use std::fmt;
+
+use quire_protocol::Prefix;
+use serde_json::Value;
+
+/// The language a provider speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Anthropic's Messages.
+    Messages,
+    /// OpenAI's Responses.
+    Responses,
+    /// OpenAI's Chat Completions, spoken by most other servers.
+    Chat,
+}
+
+impl Dialect {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Messages, Self::Responses, Self::Chat];
+
+    /// Its name, as in [`quire_protocol::Opaque::origin`].
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Messages => "messages",
+            Self::Responses => "responses",
+            Self::Chat => "chat",
+        }
+    }
+
+    /// What follows the base URL. Anthropic's base URL has no `/v1`, OpenAI's includes it.
+    #[must_use]
+    pub const fn path(self) -> &'static str {
+        match self {
+            Self::Messages => "/v1/messages",
+            Self::Responses => "/responses",
+            Self::Chat => "/chat/completions",
+        }
+    }
+}
+
+impl fmt::Display for Dialect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// What opens a request and stays the same through a session.
+#[derive(Clone, Copy, Debug)]
+pub struct Head<'a> {
+    /// The language.
+    pub dialect: Dialect,
+    /// The model, as the provider names it.
+    pub model: &'a str,
+    /// System prompt and tools.
+    pub prefix: &'a Prefix,
+    /// Most tokens of one answer. Messages requires a number: 8,192 when absent.
+    pub max_output_tokens: Option<u32>,
+    /// Whether and how to think. Chat ignores it.
+    pub thinking: Thinking,
+    /// How hard to think, in the provider's own word; absent for the provider's default.
+    pub effort: Option<&'a str>,
+    /// The JSON schema that the answer must fit.
+    pub output_schema: Option<&'a Value>,
+    /// Groups requests that share a prompt cache; empty for none. Messages has no such thing.
+    pub cache_key: &'a str,
+    /// How to ask for prompt caching.
+    pub cache: Caching,
+    /// The version of the Messages API; other dialects ignore it.
+    pub api_version: ApiVersion,
+    /// What this server can do beyond the common ground.
+    pub features: Features,
+}
+
+impl<'a> Head<'a> {
+    /// A head with defaults that any server of the dialect should take.
+    #[must_use]
+    pub fn new(dialect: Dialect, model: &'a str, prefix: &'a Prefix) -> Self {
+        Self {
+            dialect,
+            model,
+            prefix,
+            max_output_tokens: None,
+            thinking: Thinking::Unset,
+            effort: None,
+            output_schema: None,
+            cache_key: "",
+            cache: Caching::Automatic,
+            api_version: ApiVersion::V20261021,
+            features: Features::default(),
+        }
+    }
+}
+
+/// Whether and how the model is asked to think.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Thinking {
+    /// Say nothing: the model's default.
+    #[default]
+    Unset,
+    /// The model decides how much. On Responses: ask for summaries of the reasoning.
+    Adaptive,
+    /// At most so many tokens, for older Messages models; kept below the output limit.
+    Budget(u32),
+    /// Not at all.
+    Disabled,
+}
+
+/// How to ask for prompt caching.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Caching {
+    /// Mark the prefix, and let the provider mark the end of each request by itself.
+    #[default]
+    Automatic,
+    /// Mark the prefix only, for servers without the automatic marker.
+    PrefixOnly,
+    /// Send nothing about caching.
+    Off,
+}
+
+/// A version of the Messages API.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ApiVersion {
+    /// The first one, which most compatible servers speak.
+    V20230601,
+    /// The current one.
+    #[default]
+    V20261021,
+}
+
+impl ApiVersion {
+    /// The value of the `anthropic-version` header.
+    #[must_use]
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::V20230601 => "2023-06-01",
+            Self::V20261021 => "2026-10-21",
+        }
+    }
+}
+
+/// What a server can do beyond the common ground of its dialect.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Features {
+    /// Responses: free-text tools with a grammar. Without it they become functions with one
+    /// string argument, `input`.
+    pub custom_tools: bool,
+    /// Responses: readable summaries of the reasoning (some accounts may not ask for them).
+    pub reasoning_summaries: bool,
+    /// Chat: takes `prompt_cache_key`.
+    pub cache_key: bool,
+    /// Chat: which field limits the answer.
+    pub output_limit: OutputLimit,
+}
+
+/// Chat's field for the most tokens of an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutputLimit {
+    /// `max_tokens`, which every server knows but OpenAI's newer models.
+    #[default]
+    MaxTokens,
+    /// `max_completion_tokens`.
+    MaxCompletionTokens,
+}

@@ -1,0 +1,5 @@
+//! Anthropic's Messages.
+
+pub(crate) mod decode;
+pub(crate) mod encode;
+mod usage;

@@ -1,0 +1,490 @@
+//! Answers in the Messages dialect: blocks that are started, grown by deltas and stopped.
+
+use quire_protocol::{TokenStop, Usage};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+use crate::Dialect;
+use crate::decoder::{
+    DecodeError, Decoded, Extra, Items, Text, error_member, event_type, owned, parse, text,
+};
+use crate::error::stream_error;
+use crate::json;
+use crate::messages::usage::WireUsage;
+use crate::sink::Sink;
+use crate::sse::Frame;
+use crate::tools::TextTools;
+
+/// Reads the events of one answer.
+#[derive(Debug)]
+pub(crate) struct MessagesReader {
+    text_tools: TextTools,
+    model: String,
+    extra: Extra,
+    blocks: Vec<(u64, Block)>,
+    usage: WireUsage,
+    stop: Option<String>,
+    complete: bool,
+}
+
+/// A content block in the making.
+#[derive(Debug)]
+enum Block {
+    Text {
+        text: String,
+        citations: Vec<Box<RawValue>>,
+    },
+    Thinking {
+        thinking: String,
+        signature: String,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+        input: String,
+        /// The arguments that came as deltas; they replace `input`.
+        json: String,
+    },
+    /// Thinking that only the provider can read.
+    Redacted {
+        raw: String,
+    },
+    /// A kind without a word of ours: as it came, and what deltas changed.
+    Foreign {
+        raw: Box<RawValue>,
+        changed: Map<String, Value>,
+        json: String,
+    },
+}
+
+#[derive(Deserialize)]
+struct Event<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Text<'a>>,
+    index: Option<u64>,
+    #[serde(borrow)]
+    delta: Option<EventDelta<'a>>,
+    #[serde(borrow)]
+    content_block: Option<&'a RawValue>,
+    #[serde(borrow)]
+    message: Option<Message<'a>>,
+    usage: Option<WireUsage>,
+}
+
+#[derive(Deserialize)]
+struct EventDelta<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    #[serde(borrow)]
+    partial_json: Option<Text<'a>>,
+    #[serde(borrow)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    signature: Option<Text<'a>>,
+    citation: Option<Box<RawValue>>,
+    content: Option<Value>,
+    encrypted_content: Option<Value>,
+    #[serde(borrow)]
+    stop_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<StopDetails<'a>>,
+}
+
+#[derive(Deserialize)]
+struct StopDetails<'a> {
+    #[serde(borrow)]
+    explanation: Option<Text<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    model: Option<Text<'a>>,
+    #[serde(borrow, default)]
+    content: Option<Vec<&'a RawValue>>,
+    #[serde(borrow)]
+    stop_reason: Option<Text<'a>>,
+    #[serde(borrow)]
+    stop_details: Option<StopDetails<'a>>,
+    usage: Option<WireUsage>,
+}
+
+impl MessagesReader {
+    pub(crate) fn new(text_tools: TextTools) -> Self {
+        Self {
+            text_tools,
+            model: String::new(),
+            extra: Extra::default(),
+            blocks: Vec::new(),
+            usage: WireUsage::default(),
+            stop: None,
+            complete: false,
+        }
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.complete
+    }
+
+    pub(crate) fn is_whole(&self) -> bool {
+        self.stop.is_some()
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage.total()
+    }
+
+    pub(crate) fn frame(
+        &mut self,
+        frame: Frame<'_>,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), DecodeError> {
+        let event: Event<'_> = match parse("event", frame.data) {
+            Ok(event) => event,
+            Err(error) => return tolerate(frame, error),
+        };
+        let kind = match &event.kind {
+            Some(kind) => kind.0.as_bytes(),
+            None => frame.event,
+        };
+        match kind {
+            b"content_block_delta" => {
+                if let (Some(index), Some(delta)) = (event.index, event.delta) {
+                    self.grow(index, delta, sink);
+                }
+            }
+            b"content_block_start" => {
+                if let (Some(index), Some(raw)) = (event.index, event.content_block) {
+                    self.start(index, raw, sink)?;
+                }
+            }
+            b"message_start" => {
+                if let Some(message) = event.message {
+                    self.open(message)?;
+                }
+            }
+            b"message_delta" => {
+                if let Some(usage) = event.usage {
+                    self.usage.overwrite(usage);
+                }
+                if let Some(delta) = event.delta {
+                    self.stopped(delta.stop_reason.as_ref(), delta.stop_details.as_ref());
+                }
+            }
+            b"message_stop" => self.complete = true,
+            b"error" => return Err(provider_error(frame.data)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Reads a message that came whole.
+    pub(crate) fn whole(&mut self, body: &[u8]) -> Result<(), DecodeError> {
+        if error_member(body).is_some() {
+            return Err(provider_error(body));
+        }
+        let message: Message<'_> = parse("message", body)?;
+        if message.content.is_none() {
+            return Err(DecodeError::Malformed("a message without content".into()));
+        }
+        self.open(message)?;
+        self.complete = true;
+        Ok(())
+    }
+
+    fn open(&mut self, message: Message<'_>) -> Result<(), DecodeError> {
+        text(message.model.as_ref()).clone_into(&mut self.model);
+        self.extra.response_id = owned(message.id.as_ref());
+        if let Some(usage) = message.usage {
+            self.usage.overwrite(usage);
+        }
+        let mut unseen = Vec::new();
+        let mut sink = Sink::new(&mut unseen);
+        for (index, raw) in (0..).zip(message.content.unwrap_or_default()) {
+            self.start(index, raw, &mut sink)?;
+        }
+        self.stopped(message.stop_reason.as_ref(), message.stop_details.as_ref());
+        Ok(())
+    }
+
+    fn stopped(&mut self, reason: Option<&Text<'_>>, details: Option<&StopDetails<'_>>) {
+        if let Some(reason) = owned(reason) {
+            self.stop = Some(reason);
+        }
+        if let Some(details) = details {
+            self.extra.refusal = owned(details.explanation.as_ref());
+        }
+    }
+
+    fn start(
+        &mut self,
+        index: u64,
+        raw: &RawValue,
+        sink: &mut Sink<'_>,
+    ) -> Result<(), DecodeError> {
+        let block = Block::read(raw)?;
+        match &block {
+            Block::Text { text, .. } => sink.text(text),
+            Block::Thinking { thinking, .. } => sink.thinking(thinking),
+            Block::ToolUse { name, .. } => sink.writing(index, name, 0),
+            Block::Redacted { .. } | Block::Foreign { .. } => {}
+        }
+        self.blocks.push((index, block));
+        Ok(())
+    }
+
+    fn grow(&mut self, index: u64, delta: EventDelta<'_>, sink: &mut Sink<'_>) {
+        let at = self.blocks.iter().rposition(|(known, _)| *known == index);
+        let at = match at {
+            Some(at) => at,
+            None => match Block::implied(text(delta.kind.as_ref())) {
+                Some(block) => {
+                    self.blocks.push((index, block));
+                    self.blocks.len() - 1
+                }
+                None => return,
+            },
+        };
+        self.blocks[at].1.grow(index, delta, sink);
+    }
+
+    pub(crate) fn finish(self) -> Decoded {
+        let mut items = Items::new(Dialect::Messages, &self.text_tools);
+        for (_, block) in self.blocks {
+            block.settle(&mut items);
+        }
+        let stop = token_stop(self.stop.as_deref(), items.has_calls());
+        let mut extra = self.extra;
+        self.usage.describe(&mut extra);
+        Decoded {
+            model: self.model,
+            items: items.into_list(),
+            stop,
+            usage: self.usage.total(),
+            extra,
+        }
+    }
+}
+
+/// An event of another shape than expected is an error only if it is one that matters.
+fn tolerate(frame: Frame<'_>, error: DecodeError) -> Result<(), DecodeError> {
+    match event_type(frame.data).as_deref() {
+        None
+        | Some("message_start" | "content_block_start" | "content_block_delta" | "message_delta") => {
+            Err(error)
+        }
+        Some("error") => Err(provider_error(frame.data)),
+        Some(_) => Ok(()),
+    }
+}
+
+fn provider_error(json: &[u8]) -> DecodeError {
+    stream_error(&error_member(json).unwrap_or_default())
+}
+
+fn token_stop(reason: Option<&str>, has_calls: bool) -> TokenStop {
+    match reason {
+        Some("max_tokens" | "model_context_window_exceeded") => TokenStop::MaxTokens,
+        Some("refusal") => TokenStop::Refusal,
+        Some("pause_turn" | "compaction") => TokenStop::Pause,
+        _ if has_calls => TokenStop::ToolUse,
+        _ => TokenStop::EndTurn,
+    }
+}
+
+#[derive(Deserialize)]
+struct BlockStart<'a> {
+    #[serde(rename = "type", borrow)]
+    kind: Option<Text<'a>>,
+    #[serde(borrow)]
+    text: Option<Text<'a>>,
+    citations: Option<Vec<Box<RawValue>>>,
+    #[serde(borrow)]
+    thinking: Option<Text<'a>>,
+    #[serde(borrow)]
+    signature: Option<Text<'a>>,
+    #[serde(borrow)]
+    id: Option<Text<'a>>,
+    #[serde(borrow)]
+    name: Option<Text<'a>>,
+    #[serde(borrow)]
+    input: Option<&'a RawValue>,
+}
+
+impl Block {
+    /// A block as its start, or a whole message, shows it.
+    fn read(raw: &RawValue) -> Result<Self, DecodeError> {
+        #[derive(Deserialize)]
+        struct Kind<'a> {
+            #[serde(rename = "type", borrow)]
+            kind: Text<'a>,
+        }
+        let kind: Kind<'_> = parse("content block", raw.get().as_bytes())?;
+        match kind.kind.0.as_ref() {
+            "text" | "thinking" | "tool_use" => {}
+            "redacted_thinking" => {
+                let raw = raw.get().to_owned();
+                return Ok(Self::Redacted { raw });
+            }
+            _ => {
+                return Ok(Self::Foreign {
+                    raw: raw.to_owned(),
+                    changed: Map::new(),
+                    json: String::new(),
+                });
+            }
+        }
+        let start: BlockStart<'_> = parse("content block", raw.get().as_bytes())?;
+        Ok(match text(start.kind.as_ref()) {
+            "text" => Self::Text {
+                text: text(start.text.as_ref()).to_owned(),
+                citations: start.citations.unwrap_or_default(),
+            },
+            "thinking" => Self::Thinking {
+                thinking: text(start.thinking.as_ref()).to_owned(),
+                signature: text(start.signature.as_ref()).to_owned(),
+            },
+            _ => Self::ToolUse {
+                id: text(start.id.as_ref()).to_owned(),
+                name: text(start.name.as_ref()).to_owned(),
+                input: start.input.map_or("{}", RawValue::get).to_owned(),
+                json: String::new(),
+            },
+        })
+    }
+
+    /// The block that a delta without a start belongs to; some servers leave the start out.
+    fn implied(delta: &str) -> Option<Self> {
+        match delta {
+            "text_delta" => Some(Self::Text {
+                text: String::new(),
+                citations: Vec::new(),
+            }),
+            "thinking_delta" | "signature_delta" => Some(Self::Thinking {
+                thinking: String::new(),
+                signature: String::new(),
+            }),
+            _ => None,
+        }
+    }
+
+    fn grow(&mut self, index: u64, delta: EventDelta<'_>, sink: &mut Sink<'_>) {
+        match self {
+            Self::Text { text, citations } => {
+                if let Some(more) = &delta.text {
+                    text.push_str(&more.0);
+                    sink.text(&more.0);
+                }
+                citations.extend(delta.citation);
+            }
+            Self::Thinking {
+                thinking,
+                signature,
+            } => {
+                if let Some(more) = &delta.thinking {
+                    thinking.push_str(&more.0);
+                    sink.thinking(&more.0);
+                }
+                if let Some(whole) = delta.signature {
+                    *signature = whole.0.into_owned();
+                }
+            }
+            Self::ToolUse { name, json, .. } => {
+                json.push_str(text(delta.partial_json.as_ref()));
+                sink.writing(index, name, json.len());
+            }
+            Self::Redacted { .. } => {}
+            Self::Foreign { changed, json, .. } => {
+                json.push_str(text(delta.partial_json.as_ref()));
+                change(changed, &delta);
+            }
+        }
+    }
+
+    fn settle(self, items: &mut Items<'_>) {
+        match self {
+            Self::Text { text, citations } => {
+                let json = (!citations.is_empty()).then(|| {
+                    compact(|object| {
+                        object
+                            .member("type", "text")
+                            .member("text", &text)
+                            .member("citations", &citations);
+                    })
+                });
+                items.assistant(text, json);
+            }
+            Self::Thinking {
+                thinking,
+                signature,
+            } => {
+                let json = (!signature.is_empty()).then(|| {
+                    compact(|object| {
+                        object
+                            .member("type", "thinking")
+                            .member("thinking", &thinking)
+                            .member("signature", &signature);
+                    })
+                });
+                items.thinking(thinking, json);
+            }
+            Self::ToolUse {
+                id,
+                name,
+                input,
+                json,
+            } => {
+                let arguments = if json.trim().is_empty() { input } else { json };
+                items.function(id, name, arguments);
+            }
+            Self::Redacted { raw } => items.thinking(String::new(), Some(raw)),
+            Self::Foreign { raw, changed, json } => settle_foreign(&raw, changed, &json, items),
+        }
+    }
+}
+
+/// Applies a delta to a block of unknown kind. Compaction deltas assign, text appends.
+fn change(changed: &mut Map<String, Value>, delta: &EventDelta<'_>) {
+    for (key, value) in [
+        ("content", &delta.content),
+        ("encrypted_content", &delta.encrypted_content),
+    ] {
+        if let Some(value) = value {
+            changed.insert(key.into(), value.clone());
+        }
+    }
+    if let Some(more) = &delta.text {
+        let text = changed
+            .entry("text")
+            .or_insert_with(|| Value::String(String::new()));
+        if let Value::String(text) = text {
+            text.push_str(&more.0);
+        }
+    }
+}
+
+fn settle_foreign(raw: &RawValue, changed: Map<String, Value>, json: &str, items: &mut Items<'_>) {
+    let input = serde_json::from_str::<Value>(json).ok();
+    if changed.is_empty() && input.is_none() {
+        return items.foreign(raw.get().to_owned());
+    }
+    let mut block: Map<String, Value> = serde_json::from_str(raw.get()).unwrap_or_default();
+    block.extend(changed);
+    if let Some(input) = input {
+        block.insert("input".into(), input);
+    }
+    items.foreign(Value::Object(block).to_string());
+}
+
+fn compact(write: impl FnOnce(&mut json::Object<'_>)) -> String {
+    let mut out = Vec::new();
+    let mut object = json::Object::open(&mut out);
+    write(&mut object);
+    object.close();
+    String::from_utf8(out).expect("JSON is UTF-8")
+}

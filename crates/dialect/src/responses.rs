@@ -1,0 +1,5 @@
+//! OpenAI's Responses.
+
+pub(crate) mod decode;
+pub(crate) mod encode;
+mod item;

@@ -1,0 +1,218 @@
+//! Requests in the Responses dialect. Every item of the context is an input item of its own, and
+//! nothing is stored on the provider's side.
+
+use quire_protocol::{Content, ToolCall, ToolInput, ToolSpec};
+use serde_json::json;
+
+use crate::encoder::{Answer, Writer};
+use crate::json::{self, Object};
+use crate::{Caching, Head, Thinking, arguments, tools};
+
+/// Writes everything up to the first input item.
+pub(crate) fn begin(head: &Head<'_>, out: &mut Vec<u8>) -> ResponsesWriter {
+    let mut body = Object::open(out);
+    body.member("model", head.model)
+        .member("stream", &true)
+        .member("store", &false);
+    if let Some(tokens) = head.max_output_tokens {
+        body.member("max_output_tokens", &tokens);
+    }
+    write_reasoning(&mut body, head);
+    body.member_raw("include", r#"["reasoning.encrypted_content"]"#);
+    if let Some(schema) = head.output_schema {
+        let format = json!({
+            "type": "json_schema",
+            "name": "answer",
+            "schema": schema,
+            "strict": tools::is_strict(schema),
+        });
+        body.member("text", &json!({"format": format}));
+    }
+    if !head.cache_key.is_empty() && head.cache != Caching::Off {
+        body.member("prompt_cache_key", head.cache_key);
+    }
+    write_tools(&mut body, head);
+    if !head.prefix.instructions.is_empty() {
+        body.member("instructions", &head.prefix.instructions);
+    }
+    body.key("input").push(b'[');
+    ResponsesWriter {
+        empty: true,
+        custom_tools: head.features.custom_tools,
+    }
+}
+
+fn write_reasoning(body: &mut Object<'_>, head: &Head<'_>) {
+    let summary = head.features.reasoning_summaries && head.thinking != Thinking::Disabled;
+    if head.effort.is_none() && !summary {
+        return;
+    }
+    let mut reasoning = Object::open(body.key("reasoning"));
+    if let Some(effort) = head.effort {
+        reasoning.member("effort", effort);
+    }
+    if summary {
+        reasoning.member("summary", "auto");
+    }
+    reasoning.close();
+}
+
+fn write_tools(body: &mut Object<'_>, head: &Head<'_>) {
+    if head.prefix.tools.is_empty() {
+        return;
+    }
+    body.member("parallel_tool_calls", &true);
+    let out = body.key("tools");
+    for (at, tool) in head.prefix.tools.iter().enumerate() {
+        out.push(if at == 0 { b'[' } else { b',' });
+        match &tool.input {
+            ToolInput::Text { grammar } if head.features.custom_tools => {
+                write_custom_tool(out, tool, grammar);
+            }
+            _ => write_function(out, tool),
+        }
+    }
+    out.push(b']');
+}
+
+fn write_custom_tool(out: &mut Vec<u8>, tool: &ToolSpec, grammar: &str) {
+    let mut entry = Object::open(out);
+    entry
+        .member("type", "custom")
+        .member("name", &tool.name)
+        .member("description", &tool.description);
+    if !grammar.is_empty() {
+        let format = json!({"type": "grammar", "syntax": "lark", "definition": grammar});
+        entry.member("format", &format);
+    }
+    entry.close();
+}
+
+fn write_function(out: &mut Vec<u8>, tool: &ToolSpec) {
+    let mut entry = Object::open(out);
+    entry
+        .member("type", "function")
+        .member("name", &tool.name)
+        .member("description", &tool.description)
+        .member("parameters", &tools::function_schema(tool))
+        .member("strict", &false);
+    entry.close();
+}
+
+/// Writes input items.
+#[derive(Debug)]
+pub(crate) struct ResponsesWriter {
+    empty: bool,
+    custom_tools: bool,
+}
+
+impl ResponsesWriter {
+    /// Makes room for an item.
+    fn place(&mut self, out: &mut Vec<u8>) {
+        if !self.empty {
+            out.push(b',');
+        }
+        self.empty = false;
+    }
+}
+
+impl Writer for ResponsesWriter {
+    fn user(&mut self, out: &mut Vec<u8>, content: &[Content]) {
+        if content.is_empty() {
+            return;
+        }
+        self.place(out);
+        let mut item = Object::open(out);
+        item.member("type", "message").member("role", "user");
+        write_parts(item.key("content"), content);
+        item.close();
+    }
+
+    fn assistant(&mut self, out: &mut Vec<u8>, text: &str) {
+        if text.is_empty() {
+            return;
+        }
+        self.place(out);
+        let mut item = Object::open(out);
+        item.member("type", "message")
+            .member("role", "assistant")
+            .member("content", text);
+        item.close();
+    }
+
+    fn echo(&mut self, out: &mut Vec<u8>, json: &str) {
+        self.place(out);
+        json::raw(out, json);
+    }
+
+    fn call(&mut self, out: &mut Vec<u8>, id: &str, call: &ToolCall, text_tool: bool) {
+        self.place(out);
+        let mut item = Object::open(out);
+        let custom = text_tool && self.custom_tools;
+        let kind = if custom {
+            "custom_tool_call"
+        } else {
+            "function_call"
+        };
+        item.member("type", kind)
+            .member("call_id", id)
+            .member("name", &call.name);
+        if custom {
+            item.member("input", &call.arguments);
+        } else if text_tool {
+            item.member("arguments", &arguments::wrap_text(&call.arguments));
+        } else {
+            item.member("arguments", &arguments::as_object(&call.arguments));
+        }
+        item.close();
+    }
+
+    fn result(&mut self, out: &mut Vec<u8>, answer: &Answer<'_>) {
+        self.place(out);
+        let custom = answer.text_tool && self.custom_tools;
+        let kind = if custom {
+            "custom_tool_call_output"
+        } else {
+            "function_call_output"
+        };
+        let mut item = Object::open(out);
+        item.member("type", kind).member("call_id", answer.id);
+        match answer.content {
+            [] => {
+                item.member("output", "");
+            }
+            [Content::Text { text }] => {
+                item.member("output", text);
+            }
+            parts => write_parts(item.key("output"), parts),
+        }
+        item.close();
+    }
+
+    fn tail(&self, out: &mut Vec<u8>) {
+        json::raw(out, "]}");
+    }
+}
+
+fn write_parts(out: &mut Vec<u8>, content: &[Content]) {
+    out.push(b'[');
+    for (at, part) in content.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        let mut entry = Object::open(out);
+        match part {
+            Content::Text { text } => {
+                entry.member("type", "input_text").member("text", text);
+            }
+            Content::Image { media_type, data } => {
+                entry
+                    .member("type", "input_image")
+                    .member("detail", "auto")
+                    .member("image_url", &format!("data:{media_type};base64,{data}"));
+            }
+        }
+        entry.close();
+    }
+    out.push(b']');
+}

@@ -1,0 +1,10 @@
+//! What the crate promises, through its public face: recorded answers, request bodies that only
+//! grow, and no panic whatever comes in.
+
+mod errors;
+mod fixtures;
+mod golden;
+mod prefix;
+mod requests;
+mod robust;
+mod whole;

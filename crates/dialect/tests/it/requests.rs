@@ -1,0 +1,325 @@
+//! What is sent, byte for byte.
+
+use expect_test::{Expect, expect};
+use quire_dialect::{ApiVersion, Caching, Dialect, Encoder, Features, Head, OutputLimit, Thinking};
+use quire_protocol::{CallId, Content, Item, MessageId, Opaque, Prefix, ToolCall, ToolStatus};
+use serde_json::{Value, json};
+
+use crate::fixtures::prefix;
+
+fn user(text: &str) -> Item {
+    Item::User {
+        message: MessageId::new("m"),
+        content: vec![Content::text(text)],
+    }
+}
+
+fn call(number: u32, id: &str, name: &str, arguments: &str) -> Item {
+    Item::ToolCall(ToolCall {
+        call: CallId(number),
+        provider_id: id.into(),
+        name: name.into(),
+        arguments: arguments.into(),
+    })
+}
+
+fn result(number: u32, status: ToolStatus, content: Vec<Content>) -> Item {
+    Item::ToolResult {
+        call: CallId(number),
+        status,
+        content,
+    }
+}
+
+fn image() -> Content {
+    Content::Image {
+        media_type: "image/png".into(),
+        data: "aGk=".into(),
+    }
+}
+
+fn thinking(origin: Dialect, json: &str) -> Item {
+    Item::Thinking {
+        text: "hidden".into(),
+        opaque: Some(Opaque {
+            origin: origin.name().into(),
+            json: json.into(),
+        }),
+    }
+}
+
+/// A session with a bit of everything.
+fn session() -> Vec<Item> {
+    vec![
+        user("Fix it."),
+        Item::Notice {
+            text: "Night.".into(),
+        },
+        thinking(
+            Dialect::Messages,
+            r#"{"type":"thinking","thinking":"x","signature":"s"}"#,
+        ),
+        thinking(
+            Dialect::Responses,
+            r#"{"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"}"#,
+        ),
+        thinking(Dialect::Chat, r#"{"reasoning_content":"x"}"#),
+        Item::Assistant {
+            text: "I'll look.".into(),
+            opaque: None,
+        },
+        call(1, "call_0", "read", r#"{"path": "a.png"}"#),
+        call(2, "call_0", "apply_patch", "*** Begin Patch\n"),
+        result(2, ToolStatus::Denied, vec![Content::text("no")]),
+        Item::Notice {
+            text: "Between.".into(),
+        },
+        result(
+            1,
+            ToolStatus::Done,
+            vec![Content::text("an image"), image()],
+        ),
+        call(3, "", "read", r#"{"path": "tr"#),
+        result(3, ToolStatus::Failed, vec![]),
+        user("Go on."),
+    ]
+}
+
+fn body(head: &Head<'_>, items: &[Item]) -> Value {
+    let mut encoder = Encoder::new(head);
+    for item in items {
+        encoder.push(item);
+    }
+    serde_json::from_slice(&encoder.body().concat()).expect("valid JSON")
+}
+
+/// One line for each element of the growing array.
+#[track_caller]
+fn check_items(head: &Head<'_>, key: &str, expected: &Expect) {
+    let body = body(head, &session());
+    let lines: Vec<String> = body[key]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    expected.assert_eq(&lines.join("\n"));
+}
+
+#[track_caller]
+fn check_head(head: &Head<'_>, expected: &Expect) {
+    let mut encoder = Encoder::new(head);
+    let body = String::from_utf8(encoder.body().concat()).expect("UTF-8");
+    expected.assert_eq(&body);
+}
+
+#[test]
+fn messages_items() {
+    check_items(
+        &Head::new(Dialect::Messages, "m", &prefix()),
+        "messages",
+        &expect![[r#"
+            {"role":"user","content":[{"type":"text","text":"Fix it."},{"type":"text","text":"<system-notice>\nNight.\n</system-notice>"}]}
+            {"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"s"},{"type":"text","text":"I'll look."},{"type":"tool_use","id":"call_0","name":"read","input":{"path":"a.png"}},{"type":"tool_use","id":"call_2","name":"apply_patch","input":{"input":"*** Begin Patch\n"}}]}
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"call_2","content":"no","is_error":true},{"type":"tool_result","tool_use_id":"call_0","content":[{"type":"text","text":"an image"},{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}}]},{"type":"text","text":"<system-notice>\nBetween.\n</system-notice>"}]}
+            {"role":"assistant","content":[{"type":"tool_use","id":"call_3","name":"read","input":{"malformed_arguments":"{\"path\": \"tr"}}]}
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"call_3","is_error":true},{"type":"text","text":"Go on."}]}"#]],
+    );
+}
+
+#[test]
+fn responses_items() {
+    let prefix = prefix();
+    let mut head = Head::new(Dialect::Responses, "m", &prefix);
+    head.features.custom_tools = true;
+    check_items(
+        &head,
+        "input",
+        &expect![[r#"
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"Fix it."}]}
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"<system-notice>\nNight.\n</system-notice>"}]}
+        {"type":"reasoning","id":"rs_1","summary":[],"encrypted_content":"e"}
+        {"type":"message","role":"assistant","content":"I'll look."}
+        {"type":"function_call","call_id":"call_0","name":"read","arguments":"{\"path\": \"a.png\"}"}
+        {"type":"custom_tool_call","call_id":"call_2","name":"apply_patch","input":"*** Begin Patch\n"}
+        {"type":"custom_tool_call_output","call_id":"call_2","output":"no"}
+        {"type":"function_call_output","call_id":"call_0","output":[{"type":"input_text","text":"an image"},{"type":"input_image","detail":"auto","image_url":"data:image/png;base64,aGk="}]}
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"<system-notice>\nBetween.\n</system-notice>"}]}
+        {"type":"function_call","call_id":"call_3","name":"read","arguments":"{\"malformed_arguments\":\"{\\\"path\\\": \\\"tr\"}"}
+        {"type":"function_call_output","call_id":"call_3","output":""}
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"Go on."}]}"#]],
+    );
+}
+
+#[test]
+fn responses_items_without_custom_tools() {
+    let prefix = prefix();
+    let head = Head::new(Dialect::Responses, "m", &prefix);
+    let body = body(&head, &session());
+    let patch = body["input"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .filter(|item| item["call_id"] == "call_2")
+        .map(Value::to_string)
+        .collect::<Vec<_>>();
+    expect![[r#"
+        {"type":"function_call","call_id":"call_2","name":"apply_patch","arguments":"{\"input\":\"*** Begin Patch\\n\"}"}
+        {"type":"function_call_output","call_id":"call_2","output":"no"}"#]].assert_eq(&patch.join("\n"));
+}
+
+#[test]
+fn chat_items() {
+    check_items(
+        &Head::new(Dialect::Chat, "m", &prefix()),
+        "messages",
+        &expect![[r#"
+            {"role":"system","content":"You are a \"careful\" engineer.\n"}
+            {"role":"user","content":"Fix it.\n\n<system-notice>\nNight.\n</system-notice>"}
+            {"role":"assistant","reasoning_content":"x","content":"I'll look.","tool_calls":[{"id":"call_0","type":"function","function":{"name":"read","arguments":"{\"path\": \"a.png\"}"}},{"id":"call_2","type":"function","function":{"name":"apply_patch","arguments":"{\"input\":\"*** Begin Patch\\n\"}"}}]}
+            {"role":"tool","tool_call_id":"call_2","content":"no"}
+            {"role":"tool","tool_call_id":"call_0","content":"an image\n(The image is in the next user message.)"}
+            {"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image/png;base64,aGk="}},{"type":"text","text":"<system-notice>\nBetween.\n</system-notice>"}]}
+            {"role":"assistant","content":null,"tool_calls":[{"id":"call_3","type":"function","function":{"name":"read","arguments":"{\"malformed_arguments\":\"{\\\"path\\\": \\\"tr\"}"}}]}
+            {"role":"tool","tool_call_id":"call_3","content":""}
+            {"role":"user","content":"Go on."}"#]],
+    );
+}
+
+#[test]
+fn arguments_travel_byte_for_byte() {
+    let prefix = prefix();
+    for dialect in [Dialect::Messages, Dialect::Responses, Dialect::Chat] {
+        let mut encoder = Encoder::new(&Head::new(dialect, "m", &prefix));
+        let arguments = r#"{"b" : 1.50,  "a":"x"}"#;
+        encoder.push(&call(1, "a", "read", arguments));
+        encoder.push(&result(1, ToolStatus::Done, vec![Content::text("ok")]));
+        let body = String::from_utf8(encoder.body().concat()).expect("UTF-8");
+        let sent = match dialect {
+            Dialect::Messages => arguments.to_owned(),
+            _ => Value::from(arguments).to_string(),
+        };
+        assert!(body.contains(&sent), "{dialect}: {body}");
+    }
+}
+
+#[test]
+fn messages_head() {
+    let schema = json!({"type": "object"});
+    let prefix = prefix();
+    let head = Head {
+        max_output_tokens: Some(64_000),
+        thinking: Thinking::Adaptive,
+        effort: Some("xhigh"),
+        output_schema: Some(&schema),
+        cache_key: "unused",
+        ..Head::new(Dialect::Messages, "claude", &prefix)
+    };
+    check_head(
+        &head,
+        &expect![[
+            r#"{"model":"claude","stream":true,"max_tokens":64000,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"xhigh","format":{"type":"json_schema","schema":{"type":"object"}}},"cache_control":{"type":"ephemeral"},"tools":[{"name":"read","description":"Reads a file.","input_schema":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}},{"name":"apply_patch","description":"Applies a patch.","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}],"system":[{"type":"text","text":"You are a \"careful\" engineer.\n","cache_control":{"type":"ephemeral"}}],"messages":[]}"#
+        ]],
+    );
+}
+
+#[test]
+fn messages_head_for_older_servers() {
+    let prefix = Prefix::default();
+    let head = Head {
+        max_output_tokens: Some(4_000),
+        thinking: Thinking::Budget(10_000),
+        cache: Caching::PrefixOnly,
+        api_version: ApiVersion::V20230601,
+        ..Head::new(Dialect::Messages, "claude", &prefix)
+    };
+    check_head(
+        &head,
+        &expect![[
+            r#"{"model":"claude","stream":true,"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens":2976},"messages":[]}"#
+        ]],
+    );
+}
+
+#[test]
+fn responses_head() {
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let prefix = prefix();
+    let head = Head {
+        max_output_tokens: Some(64_000),
+        effort: Some("high"),
+        output_schema: Some(&schema),
+        cache_key: "session-1",
+        features: Features {
+            custom_tools: true,
+            reasoning_summaries: true,
+            ..Features::default()
+        },
+        ..Head::new(Dialect::Responses, "gpt", &prefix)
+    };
+    check_head(
+        &head,
+        &expect![[
+            r#"{"model":"gpt","stream":true,"store":false,"max_output_tokens":64000,"reasoning":{"effort":"high","summary":"auto"},"include":["reasoning.encrypted_content"],"text":{"format":{"type":"json_schema","name":"answer","schema":{"type":"object","properties":{"a":{"type":"string"}}},"strict":false}},"prompt_cache_key":"session-1","parallel_tool_calls":true,"tools":[{"type":"function","name":"read","description":"Reads a file.","parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]},"strict":false},{"type":"custom","name":"apply_patch","description":"Applies a patch.","format":{"type":"grammar","syntax":"lark","definition":"start: /.+/s"}}],"instructions":"You are a \"careful\" engineer.\n","input":[]}"#
+        ]],
+    );
+}
+
+#[test]
+fn chat_head() {
+    let schema = json!({
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "required": ["a"],
+        "additionalProperties": false,
+    });
+    let prefix = prefix();
+    let head = Head {
+        max_output_tokens: Some(64_000),
+        effort: Some("high"),
+        output_schema: Some(&schema),
+        cache_key: "session-1",
+        features: Features {
+            cache_key: true,
+            output_limit: OutputLimit::MaxCompletionTokens,
+            ..Features::default()
+        },
+        ..Head::new(Dialect::Chat, "gpt", &prefix)
+    };
+    check_head(
+        &head,
+        &expect![[
+            r#"{"model":"gpt","stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":64000,"reasoning_effort":"high","response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false},"strict":true}},"prompt_cache_key":"session-1","tools":[{"type":"function","function":{"name":"read","description":"Reads a file.","parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}}},{"type":"function","function":{"name":"apply_patch","description":"Applies a patch.","parameters":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}}],"messages":[{"role":"system","content":"You are a \"careful\" engineer.\n"}]}"#
+        ]],
+    );
+}
+
+#[test]
+fn a_call_left_without_result_gets_one_before_the_model_speaks_again() {
+    let prefix = prefix();
+    let head = Head::new(Dialect::Messages, "m", &prefix);
+    let items = [
+        user("Go."),
+        call(1, "a", "read", "{}"),
+        call(2, "b", "read", "{}"),
+        result(1, ToolStatus::Done, vec![Content::text("1")]),
+        Item::Assistant {
+            text: "So?".into(),
+            opaque: None,
+        },
+        result(9, ToolStatus::Done, vec![Content::text("orphan")]),
+    ];
+    let body = body(&head, &items);
+    let lines: Vec<String> = body["messages"]
+        .as_array()
+        .expect("an array")
+        .iter()
+        .map(Value::to_string)
+        .collect();
+    expect![[r#"
+        {"role":"user","content":[{"type":"text","text":"Go."}]}
+        {"role":"assistant","content":[{"type":"tool_use","id":"a","name":"read","input":{}},{"type":"tool_use","id":"b","name":"read","input":{}}]}
+        {"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"1"},{"type":"tool_result","tool_use_id":"b","content":"No result was recorded for this call.","is_error":true}]}
+        {"role":"assistant","content":[{"type":"text","text":"So?"}]}
+        {"role":"user","content":[{"type":"text","text":"orphan"}]}"#]].assert_eq(&lines.join("\n"));
+}
