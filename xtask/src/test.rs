@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
@@ -36,6 +37,7 @@ pub(crate) fn command(extra: &[String]) -> Result<()> {
     step("tidy");
     tidy::command()?;
     deny()?;
+    simulation()?;
     step("tests");
     if has_subcommand("nextest") {
         run(cargo()
@@ -95,15 +97,50 @@ fn exists(program: &str) -> bool {
 /// `cargo deny` where it is installed; compiling it takes longer than everything else here.
 fn deny() -> Result<()> {
     step("dependencies");
-    if has_subcommand("deny") {
-        run(cargo().args(["deny", "--workspace", "check"]))
-    } else {
+    if !has_subcommand("deny") {
         println!(
-            "cargo-deny is not installed: advisories are not checked here; licences and sources \
-             were, by tidy"
+            "NOTE: cargo-deny is not installed: advisories are not checked here; licences and \
+             sources were, by tidy"
         );
-        Ok(())
+        return Ok(());
     }
+    if run(cargo().args(["deny", "fetch", "db"])).is_ok() {
+        return run(cargo().args(["deny", "--workspace", "check"]));
+    }
+    println!("NOTE: the advisory database cannot be had; advisories are not checked here");
+    run(cargo().args([
+        "deny",
+        "--workspace",
+        "check",
+        "bans",
+        "licenses",
+        "sources",
+    ]))
+}
+
+/// Lives that no run before this one has lived; the tests live the same ones each time.
+fn simulation() -> Result<()> {
+    let from = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs());
+    step(&format!("simulation, from seed {from}"));
+    run(cargo()
+        .args([
+            "run",
+            "--quiet",
+            "--package",
+            "quire-testkit",
+            "--example",
+            "simulate",
+        ])
+        .args([
+            "--locked",
+            "--",
+            "--seeds",
+            "1000",
+            "--from",
+            &from.to_string(),
+        ]))
 }
 
 /// Cargo's own runner, with one summary line at the end.
