@@ -178,8 +178,14 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
         detail: String,
     ) -> Result<Option<Ending>, Error> {
         self.approvals.clear();
-        let ordinary = matches!(reason, StopReason::EndTurn | StopReason::MaxTokens);
-        if ordinary && self.undelivered.is_some() && self.stopped.is_none() {
+        let another_follows = matches!(
+            reason,
+            StopReason::EndTurn
+                | StopReason::MaxTokens
+                | StopReason::MaxTurnRequests
+                | StopReason::Refusal
+        );
+        if another_follows && self.undelivered.is_some() && self.stopped.is_none() {
             return Ok(None);
         }
         let outcome = match self.stopped.take() {

@@ -42,6 +42,7 @@ pub(crate) fn summary(outcome: &ToolOutcome, shown: &Shown) -> Summary {
     let text = text_of(&outcome.content);
     match outcome.status {
         ToolStatus::Done if shown.kind == CallKind::Command => command(&text),
+        ToolStatus::Failed if !split_closing(&text).1.is_empty() => command(&text),
         ToolStatus::Done => Summary {
             words: size(&text, &outcome.content),
             paint: Paint::Dim,
@@ -78,62 +79,58 @@ fn failure(words: &str, paint: Paint, text: &str) -> Summary {
     }
 }
 
-/// A command's end: its exit code, and the last lines when it is not 0.
+/// A command's end, told by a closing line in brackets, as in `[exit code 1][took 12 s]`; a success
+/// needs none. What did not succeed shows its last lines.
 fn command(text: &str) -> Summary {
-    let lines: Vec<&str> = text.trim_end().lines().collect();
-    let ends = [lines.len().saturating_sub(1), 0];
-    let found = ends
-        .into_iter()
-        .find_map(|at| Some((at, exit_code(lines.get(at)?)?)));
-    let Some((at, code)) = found else {
-        return Summary {
-            words: counted(lines.len(), "line"),
-            paint: Paint::Dim,
-            lines: Vec::new(),
-        };
-    };
-    let output: Vec<&str> = lines
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| *index != at)
-        .map(|(_, line)| *line)
-        .collect();
-    let said: Vec<&&str> = output
-        .iter()
-        .filter(|line| !line.trim().is_empty())
-        .collect();
-    let words = format!("exit {code}, {}", counted(output.len(), "line"));
-    if code == 0 {
-        return Summary {
-            words,
-            paint: Paint::Dim,
-            lines: Vec::new(),
-        };
+    let (output, closing) = split_closing(text);
+    let (mut end, mut took) = (None, None);
+    for part in closing.trim_matches(['[', ']']).split("][") {
+        match part.strip_prefix("exit code ") {
+            Some(code) => end = Some(format!("exit {}", clean(code))),
+            None if part.starts_with("took ") => took = Some(clean(part)),
+            None if part.is_empty() => {}
+            None => end = Some(clean(part)),
+        }
     }
-    let tail = said.len().saturating_sub(SHOWN);
+    let success = end.as_deref().is_none_or(|end| end == "exit 0");
+    let mut words = vec![
+        end.unwrap_or_else(|| "ok".to_owned()),
+        counted(line_count(output), "line"),
+    ];
+    words.extend(took);
     Summary {
-        words,
-        paint: Paint::Red,
-        lines: said[tail..].iter().map(|line| clean(line)).collect(),
+        words: words.join(", "),
+        paint: if success { Paint::Dim } else { Paint::Red },
+        lines: if success {
+            Vec::new()
+        } else {
+            last_lines(output)
+        },
     }
 }
 
-/// The number in `exit code 3`, `exit status: 3`, `[exit 3]`, at a short line's start.
-fn exit_code(line: &str) -> Option<i64> {
-    let line = line.trim().trim_start_matches(['[', '(']).to_lowercase();
-    let rest = line
-        .strip_prefix("exited with ")
-        .or_else(|| line.strip_prefix("exit"))?;
-    let rest = rest.trim_start_matches([' ', ':']);
-    let rest = ["code", "status"]
-        .iter()
-        .find_map(|word| rest.strip_prefix(word))
-        .unwrap_or(rest)
-        .trim_start_matches([' ', ':']);
-    let end = rest
-        .find(|c: char| !c.is_ascii_digit() && c != '-')
-        .unwrap_or(rest.len());
-    rest[..end].parse().ok()
+/// What a command printed, and its closing line if there is one.
+fn split_closing(text: &str) -> (&str, &str) {
+    let text = text.trim_end();
+    let (output, last) = text.rsplit_once('\n').unwrap_or(("", text));
+    if last == "(no output)" {
+        return (output, "");
+    }
+    let inner = last.strip_prefix('[').and_then(|l| l.strip_suffix(']'));
+    let known = ["exit code ", "took ", "killed", "stopped", "timed out"];
+    let is_known = |part: &str| known.iter().any(|start| part.starts_with(start));
+    match inner {
+        Some(parts) if parts.split("][").all(is_known) => (output, last),
+        _ => (text, ""),
+    }
+}
+
+/// The last lines that say something.
+fn last_lines(output: &str) -> Vec<String> {
+    let said = output.lines().rev().filter(|line| !line.trim().is_empty());
+    let mut lines: Vec<String> = said.take(SHOWN).map(clean).collect();
+    lines.reverse();
+    lines
 }
 
 #[cfg(test)]
@@ -143,6 +140,10 @@ mod tests {
     use super::*;
 
     fn check(kind: CallKind, status: ToolStatus, text: &str, expected: &Expect) {
+        expected.assert_eq(&block(kind, status, text));
+    }
+
+    fn block(kind: CallKind, status: ToolStatus, text: &str) -> String {
         let shown = Shown {
             name: "x".into(),
             detail: String::new(),
@@ -150,47 +151,50 @@ mod tests {
         };
         let outcome = ToolOutcome::text(status, text);
         let block = summary(&outcome, &shown).block(Style::default());
-        expected.assert_eq(&format!("result:\n{block}"));
+        format!("result:\n{block}")
     }
 
     #[test]
     fn commands_in_a_few_lines() {
+        for (status, text, words) in [
+            (ToolStatus::Done, "a\nb\n", "ok, 2 lines"),
+            (ToolStatus::Done, "(no output)", "ok, 0 lines"),
+            (ToolStatus::Done, "a\n[took 12 s]", "ok, 1 line, took 12 s"),
+            (ToolStatus::Done, "[exit code 2]", "exit 2, 0 lines"),
+            (ToolStatus::Done, "[1, 2]", "ok, 1 line"),
+            (
+                ToolStatus::Failed,
+                "no such command tool",
+                "failed: no such command tool",
+            ),
+            (
+                ToolStatus::Lost,
+                "x",
+                "lost in a crash; it is not run again",
+            ),
+        ] {
+            let expected = format!("result:\n  └ {words}\n");
+            assert_eq!(block(CallKind::Command, status, text), expected);
+        }
         check(
             CallKind::Command,
             ToolStatus::Done,
-            "a\nb\nexit code 0",
+            "a\n\n\x1b[31mb\x1b[0m\n[exit code 101][took 3 s]",
             &expect![[r#"
                 result:
-                  └ exit 0, 2 lines
-            "#]],
-        );
-        check(
-            CallKind::Command,
-            ToolStatus::Done,
-            "exit code: 101\na\n\x1b[31mb\x1b[0m\n",
-            &expect![[r#"
-                result:
-                  └ exit 101, 2 lines
+                  └ exit 101, 3 lines, took 3 s
                     a
                     b
             "#]],
         );
         check(
             CallKind::Command,
-            ToolStatus::Done,
-            "[exit 2]",
+            ToolStatus::Failed,
+            "a\n[timed out after 5 s and was killed]",
             &expect![[r#"
                 result:
-                  └ exit 2, 0 lines
-            "#]],
-        );
-        check(
-            CallKind::Command,
-            ToolStatus::Done,
-            "no code\n",
-            &expect![[r#"
-                result:
-                  └ 1 line
+                  └ timed out after 5 s and was killed, 1 line
+                    a
             "#]],
         );
     }
@@ -225,15 +229,6 @@ mod tests {
                   └ refused: not allowed
             "#]],
         );
-        check(
-            CallKind::Command,
-            ToolStatus::Lost,
-            "x",
-            &expect![[r#"
-                result:
-                  └ lost in a crash; it is not run again
-            "#]],
-        );
     }
 
     #[test]
@@ -243,7 +238,7 @@ mod tests {
         check(
             CallKind::Command,
             ToolStatus::Done,
-            &format!("{text}\nexit code 1"),
+            &format!("{text}\n[exit code 1]"),
             &expect![[r#"
                 result:
                   └ exit 1, 50 lines

@@ -77,7 +77,7 @@ fn first_half() -> Vec<Step> {
         tool_started(1),
         tool_ended(
             1,
-            done("test f ... FAILED\nassertion failed: 1 != 2\nexit code 101"),
+            done("test f ... FAILED\nassertion failed: 1 != 2\n[exit code 101]"),
         ),
         tool_started(2),
         tool_ended(2, done("1\tfn f() {\n2\t    1\n")),
@@ -110,7 +110,7 @@ fn second_half() -> Vec<Step> {
             6,
             ToolOutcome::failed("there is no file missing.rs\ndid you mean lib.rs?"),
         ),
-        tool_ended(5, done("ok\nexit code 0")),
+        tool_ended(5, done("ok\n")),
         Event::Noticed {
             text: "1 request is left.".into(),
         }
@@ -152,7 +152,7 @@ async fn a_person_can_follow_a_task() {
           └ failed: there is no file missing.rs
             did you mean lib.rs?
         ● bash  cargo test (+1 line)
-          └ exit 0, 1 line
+          └ ok, 1 line
         · 1 request is left.
         ✓ done · 6.2 s · 3 requests · 3,300 tokens in (3,000 cached), 150 out · $0.0036
           go on: quire exec --resume 01936f00-0000-7aaa-8000-000000000001 "…"
@@ -233,7 +233,7 @@ async fn foreign_escapes_reach_no_terminal() {
         asked(1, evil),
         answered(1, Answer::AllowOnce),
         tool_started(1),
-        tool_ended(1, done(&format!("{evil}\n{evil}\nexit code 1"))),
+        tool_ended(1, done(&format!("{evil}\n{evil}\n[exit code 1]"))),
         Event::Noticed { text: evil.into() }.into(),
         Event::PlanSet {
             steps: vec![PlanStep {
