@@ -10,18 +10,16 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, Response};
-use quire_dialect::{
-    DecodeError, Decoded, Decoder, Dialect, Retryable, decode_error, decode_whole,
-};
+use quire_dialect::{DecodeError, Decoded, Decoder, Retryable, decode_error, decode_whole};
 use quire_protocol::{Delta, ModelError, ModelErrorKind, Prefix, Usage};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::Day;
 use crate::day::{day_of, http_date};
 use crate::failure::model_error;
 use crate::flow::Outlet;
 use crate::retry::Advice;
-use crate::transport::{Transport, broken_stream};
+use crate::transport::{Transport, broken_stream, may_pass};
+use crate::{Day, Provider};
 
 /// The most bytes read of an answer that comes as one JSON text.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -35,12 +33,11 @@ const TRAILER: Duration = Duration::from_millis(3);
 /// What stays the same from attempt to attempt.
 pub(crate) struct Attempt<'a> {
     pub(crate) transport: &'a Transport,
-    pub(crate) dialect: Dialect,
+    pub(crate) provider: &'a Provider,
     pub(crate) prefix: &'a Prefix,
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) idle_timeout: Duration,
-    pub(crate) base_url_hint: String,
 }
 
 /// A whole answer and the day it came.
@@ -90,7 +87,8 @@ impl Attempt<'_> {
             .transport
             .send(Method::POST, &self.url, headers, body.into());
         let response = match timeout(self.idle_timeout, sending).await {
-            Ok(response) => response?,
+            Ok(Ok(response)) => response,
+            Ok(Err(error)) => return Err(not_sent(error)),
             Err(_) => return Err(self.silent().into()),
         };
         let date = response
@@ -127,7 +125,7 @@ impl Attempt<'_> {
         }
         if kind == "application/json" || kind.ends_with("+json") {
             let body = self.collect(response.into_body(), WHOLE_LIMIT).await?;
-            return Ok(decode_whole(self.dialect, self.prefix, &body)?);
+            return Ok(decode_whole(self.provider.dialect, self.prefix, &body)?);
         }
         Err(ModelError {
             status: Some(status),
@@ -137,7 +135,7 @@ impl Attempt<'_> {
                     "{} answered with {kind}, not with a model's answer",
                     self.url
                 ),
-                self.base_url_hint.clone(),
+                self.provider.base_url_hint(),
             )
         }
         .into())
@@ -152,18 +150,15 @@ impl Attempt<'_> {
             .collect(response.into_body(), ERROR_LIMIT)
             .await
             .unwrap_or_default();
-        let mut error = decode_error(self.dialect, status, Some(&kind), &body);
-        if error.kind == ModelErrorKind::NotAnApi {
-            error.hint.clone_from(&self.base_url_hint);
-        }
+        let error = decode_error(self.provider.dialect, status, Some(&kind), &body);
         Broken {
             advice,
-            ..error.into()
+            ..self.provider.explain(error).into()
         }
     }
 
     async fn stream(&self, body: Incoming, outlet: &Outlet) -> Result<Decoded, Broken> {
-        let mut decoder = Decoder::new(self.dialect, self.prefix);
+        let mut decoder = Decoder::new(self.provider.dialect, self.prefix);
         match self.read(body, &mut decoder, outlet).await {
             Ok(()) => {
                 let usage = decoder.usage();
@@ -266,6 +261,17 @@ impl Attempt<'_> {
             ),
             "Try again; a slow local model may need a longer idle timeout.",
         )
+    }
+}
+
+fn not_sent(error: ModelError) -> Broken {
+    let advice = Advice {
+        after: None,
+        retry: Some(may_pass(&error)),
+    };
+    Broken {
+        advice,
+        ..error.into()
     }
 }
 

@@ -65,28 +65,39 @@ impl Model for HttpModel {
 #[derive(Default)]
 struct Trail {
     usage: Usage,
-    /// `None` until something was used; then what it cost, if that is known.
-    cost: Option<Option<Money>>,
+    /// What each attempt that used something cost, as far as that is known.
+    costs: Vec<Option<Money>>,
     retries: Vec<Retry>,
 }
 
 impl Trail {
     fn add(&mut self, usage: Usage, cost: Option<Money>) {
-        if usage == Usage::default() {
-            return;
-        }
         self.usage += usage;
-        self.cost = Some(match self.cost {
-            None => cost,
-            Some(before) => before.zip(cost).map(|(a, b)| a + b),
-        });
+        self.costs.push(cost);
+    }
+
+    fn lose(&mut self, broken: &Broken, facts: &ModelFacts) {
+        if broken.usage != Usage::default() {
+            let billing = Billing {
+                day: broken.day,
+                ..Billing::default()
+            };
+            self.add(broken.usage, facts.cost(&broken.usage, billing));
+        }
+    }
+
+    fn cost(&self) -> Option<Money> {
+        if self.costs.is_empty() {
+            return None;
+        }
+        self.costs.iter().copied().sum()
     }
 
     fn failed(self, error: ModelError) -> ModelEvent {
         ModelEvent::Failed(ModelFailure {
             error,
             usage: self.usage,
-            cost: self.cost.flatten(),
+            cost: self.cost(),
             retries: self.retries,
         })
     }
@@ -108,7 +119,7 @@ impl Trail {
             items: decoded.items,
             stop: decoded.stop,
             usage: self.usage,
-            cost: self.cost.flatten(),
+            cost: self.cost(),
             retries: self.retries,
         })
     }
@@ -132,11 +143,7 @@ impl Inner {
                 Ok(answer) => return trail.finished(answer, &facts, model.to_owned()),
                 Err(broken) => broken,
             };
-            let billing = Billing {
-                day: broken.day,
-                ..Billing::default()
-            };
-            trail.add(broken.usage, facts.cost(&broken.usage, billing));
+            trail.lose(&broken, &facts);
             let retry = match self.after(model, &plan, broken, &mut failures) {
                 Ok(retry) => retry,
                 Err(error) => return trail.failed(error),
@@ -194,11 +201,10 @@ impl Inner {
         Ok(Attempt {
             headers: provider.header_map()?,
             transport: self.transport.get_or_init(new),
-            dialect: provider.dialect,
+            provider,
             prefix: &request.prefix,
             url: provider.url(provider.dialect.path()),
             idle_timeout: self.retry.idle_timeout,
-            base_url_hint: provider.base_url_hint(),
         })
     }
 

@@ -115,147 +115,55 @@ mod tests {
     use super::*;
     use crate::Catalogue;
 
-    fn usage(input: u64, read: u64, short: u64, long: u64, output: u64) -> Usage {
-        Usage {
-            input,
-            cache_read: read,
-            cache_write_5m: short,
-            cache_write_1h: long,
-            output,
-            thinking: 0,
-        }
-    }
+    /// model; input, cache read, short write, long write, output; day; geo; speed; cost
+    const TABLE: &str = "
+        claude-opus-5     1000000 0 0 0 0  today  -      -        5
+        claude-opus-5     0 1000000 0 0 0  today  -      -        0.5
+        claude-opus-5     0 0 1000000 0 0  today  global standard 6.25
+        claude-opus-5     0 0 0 1000000 0  today  -      -        10
+        claude-opus-5     0 0 0 0 1000000  today  -      -        25
+        claude-opus-5     1000000 0 0 0 0  today  us     -        5.5
+        claude-opus-5     1000000 0 0 0 0  today  us     fast     11
+        claude-opus-5     1 1 1 1 1        today  -      -        0.00004675
+        claude-fable-5-1  0 1000000 0 0 0  today  -      -        0.25
+        claude-opus-4-6   200000 0 0 0 0   launch -      -        1
+        claude-opus-4-6   200001 0 0 0 0   launch -      -        2.00001
+        claude-opus-4-6   1 200000 0 0 4   launch -      -        0.20016
+        claude-opus-4-6   200001 0 0 0 0   today  -      -        1.000005
+        claude-opus-4-6   200001 0 0 0 0   -      -      -        1.000005
+        claude-opus-4-6   1 0 0 0 0        before -      -        -
+        claude-sonnet-5-5 1000000 0 0 0 0  today  -      fast     -
+        claude-haiku-5-5  1000000 0 0 0 0  today  -      -        -
+        gpt-5             0 1000000 0 0 0  today  -      -        0.125
+        llama-4-scout     1000000 0 0 0 0  today  -      -        -
+    ";
 
     #[test]
     fn costs() {
-        let launch = Some(Day::new(2026, 2, 10));
-        let today = Some(Day::new(2026, 11, 1));
-        let million = usage(1_000_000, 0, 0, 0, 0);
-        for (model, usage, day, geo, speed, cost) in [
-            ("claude-opus-5", million, today, None, None, Some("5")),
-            (
-                "claude-opus-5",
-                usage(0, 1_000_000, 0, 0, 0),
-                today,
-                None,
-                None,
-                Some("0.5"),
-            ),
-            (
-                "claude-opus-5",
-                usage(0, 0, 1_000_000, 0, 0),
-                today,
-                None,
-                None,
-                Some("6.25"),
-            ),
-            (
-                "claude-opus-5",
-                usage(0, 0, 0, 1_000_000, 0),
-                today,
-                None,
-                None,
-                Some("10"),
-            ),
-            (
-                "claude-opus-5",
-                usage(0, 0, 0, 0, 1_000_000),
-                today,
-                None,
-                None,
-                Some("25"),
-            ),
-            (
-                "claude-opus-5",
-                million,
-                today,
-                Some("us"),
-                None,
-                Some("5.5"),
-            ),
-            (
-                "claude-opus-5",
-                million,
-                today,
-                Some("us"),
-                Some("fast"),
-                Some("11"),
-            ),
-            (
-                "claude-opus-5",
-                usage(1, 1, 1, 1, 1),
-                today,
-                None,
-                None,
-                Some("0.00004675"),
-            ),
-            (
-                "claude-fable-5-1",
-                usage(0, 1_000_000, 0, 0, 0),
-                today,
-                None,
-                None,
-                Some("0.25"),
-            ),
-            // The launch price of 4.6: all of a request is dearer strictly above 200,000.
-            (
-                "claude-opus-4-6",
-                usage(200_000, 0, 0, 0, 0),
-                launch,
-                None,
-                None,
-                Some("1"),
-            ),
-            (
-                "claude-opus-4-6",
-                usage(200_001, 0, 0, 0, 0),
-                launch,
-                None,
-                None,
-                Some("2.00001"),
-            ),
-            (
-                "claude-opus-4-6",
-                usage(1, 200_000, 0, 0, 4),
-                launch,
-                None,
-                None,
-                Some("0.20016"),
-            ),
-            (
-                "claude-opus-4-6",
-                usage(200_001, 0, 0, 0, 0),
-                today,
-                None,
-                None,
-                Some("1.000005"),
-            ),
-            (
-                "claude-opus-4-6",
-                usage(200_001, 0, 0, 0, 0),
-                None,
-                None,
-                None,
-                Some("1.000005"),
-            ),
-            (
-                "claude-sonnet-5-5",
-                million,
-                today,
-                None,
-                Some("fast"),
-                None,
-            ),
-            ("claude-haiku-5-5", million, today, None, None, None),
-            ("llama-4-scout", million, today, None, None, None),
-        ] {
-            let facts = Catalogue::builtin().facts("anthropic", model);
-            let found = facts.cost(&usage, Billing { day, geo, speed });
-            assert_eq!(
-                found.map(|cost| cost.to_string()).as_deref(),
-                cost,
-                "{model} {usage:?}"
-            );
+        for line in TABLE.lines().filter(|line| !line.trim().is_empty()) {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let count = |at: usize| words[at].parse::<u64>().unwrap();
+            let word = |at: usize| Some(words[at]).filter(|word| *word != "-");
+            let usage = Usage {
+                input: count(1),
+                cache_read: count(2),
+                cache_write_5m: count(3),
+                cache_write_1h: count(4),
+                output: count(5),
+                thinking: 0,
+            };
+            let billing = Billing {
+                day: word(6).map(|day| match day {
+                    "before" => Day::new(2026, 1, 1),
+                    "launch" => Day::new(2026, 2, 10),
+                    _ => Day::new(2026, 11, 1),
+                }),
+                geo: word(7),
+                speed: word(8),
+            };
+            let facts = Catalogue::builtin().facts("anthropic", words[0]);
+            let cost = facts.cost(&usage, billing).map(|cost| cost.to_string());
+            assert_eq!(cost.as_deref(), word(9), "{line}");
         }
     }
 }

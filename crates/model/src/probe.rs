@@ -21,11 +21,14 @@ pub struct Probe {
     pub took: Duration,
 }
 
-/// Asks for the list of models, which costs nothing. An error says what is wrong and what to do.
-pub async fn probe(provider: &Provider, limit: Duration) -> Result<Probe, ModelError> {
+/// How long a probe may take.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Asks for the list of models, which costs nothing; takes ten seconds at most. An error says what
+/// is wrong and what to do.
+pub async fn probe(provider: &Provider) -> Result<Probe, ModelError> {
     let began = Instant::now();
-    let asking = ask(provider, limit);
-    let models = tokio::time::timeout(limit, asking)
+    let models = tokio::time::timeout(LIMIT, ask(provider))
         .await
         .unwrap_or_else(|_| {
             Err(model_error(
@@ -33,7 +36,7 @@ pub async fn probe(provider: &Provider, limit: Duration) -> Result<Probe, ModelE
                 format!(
                     "{} did not answer within {} s",
                     provider.base_url,
-                    limit.as_secs_f32()
+                    LIMIT.as_secs()
                 ),
                 "Check the base URL, the network and HTTPS_PROXY.",
             ))
@@ -44,10 +47,10 @@ pub async fn probe(provider: &Provider, limit: Duration) -> Result<Probe, ModelE
     })
 }
 
-async fn ask(provider: &Provider, limit: Duration) -> Result<Vec<String>, ModelError> {
+async fn ask(provider: &Provider) -> Result<Vec<String>, ModelError> {
     let headers = provider.header_map()?;
     let url = provider.url(provider.models_path());
-    let transport = Transport::new(&provider.proxies, limit);
+    let transport = Transport::new(&provider.proxies, LIMIT);
     let nothing = Segments::from(Vec::new());
     let response = transport.send(Method::GET, &url, headers, nothing).await?;
     let status = response.status();
@@ -71,12 +74,8 @@ async fn ask(provider: &Provider, limit: Duration) -> Result<Vec<String>, ModelE
     if matches!(status.as_u16(), 404 | 405 | 501) {
         return Ok(Vec::new());
     }
-    Err(decode_error(
-        provider.dialect,
-        status.as_u16(),
-        Some(content_type),
-        &body,
-    ))
+    let error = decode_error(provider.dialect, status.as_u16(), Some(content_type), &body);
+    Err(provider.explain(error))
 }
 
 fn not_an_api(provider: &Provider, url: &str) -> ModelError {

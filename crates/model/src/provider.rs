@@ -86,9 +86,10 @@ impl Provider {
     /// Where requests go. A base URL that ends in `/v1` for an Anthropic-style server is forgiven.
     pub(crate) fn url(&self, path: &str) -> String {
         let base = self.base_url.trim().trim_end_matches('/');
-        let base = match path.starts_with("/v1/") {
-            true => base.strip_suffix("/v1").unwrap_or(base),
-            false => base,
+        let base = if path.starts_with("/v1/") {
+            base.strip_suffix("/v1").unwrap_or(base)
+        } else {
+            base
         };
         format!("{base}{path}")
     }
@@ -190,6 +191,21 @@ impl Provider {
             format!("there is no key for {}", self.name),
             format!("Set the environment variable {}.", self.key_variable),
         )
+    }
+
+    /// Puts what this provider's settings say into an error's hint.
+    pub(crate) fn explain(&self, mut error: ModelError) -> ModelError {
+        match error.kind {
+            ModelErrorKind::NotAnApi => error.hint = self.base_url_hint(),
+            ModelErrorKind::Auth => {
+                error.hint = format!(
+                    "{} {} holds the key for {}.",
+                    error.hint, self.key_variable, self.name
+                );
+            }
+            _ => {}
+        }
+        error
     }
 
     /// What to look at when something other than the API answers.

@@ -243,29 +243,34 @@ fn by_model(item: &Item) -> bool {
 async fn show(items: &[Item], pace: Option<Pace>, outlet: &Outlet) {
     let size = pace.map_or(usize::MAX, |pace| pace.characters.max(1));
     for item in items {
-        let (text, make): (&str, fn(&str, &str, u64) -> Delta) = match item {
-            Item::Assistant { text, .. } => (text, |_, text, _| Delta::Text { text: text.into() }),
-            Item::Thinking { text, .. } => {
-                (text, |_, text, _| Delta::Thinking { text: text.into() })
-            }
-            Item::ToolCall(call) => (&call.arguments, |name, _, bytes| Delta::CallWriting {
-                name: name.into(),
-                bytes,
-            }),
-            _ => continue,
-        };
-        let name = match item {
-            Item::ToolCall(call) => call.name.as_str(),
-            _ => "",
-        };
-        let mut bytes = 0;
-        for piece in pieces(text, size) {
+        let mut shown = 0;
+        for piece in pieces(text_of(item), size) {
             if let Some(pace) = pace {
                 tokio::time::sleep(pace.wait).await;
             }
-            bytes += piece.len() as u64;
-            outlet.send([make(name, piece, bytes)]).await;
+            shown += piece.len();
+            outlet.send(fragment(item, piece, shown)).await;
         }
+    }
+}
+
+fn text_of(item: &Item) -> &str {
+    match item {
+        Item::Assistant { text, .. } | Item::Thinking { text, .. } => text,
+        Item::ToolCall(call) => &call.arguments,
+        _ => "",
+    }
+}
+
+fn fragment(item: &Item, piece: &str, shown: usize) -> Option<Delta> {
+    match item {
+        Item::Assistant { .. } => Some(Delta::Text { text: piece.into() }),
+        Item::Thinking { .. } => Some(Delta::Thinking { text: piece.into() }),
+        Item::ToolCall(call) => Some(Delta::CallWriting {
+            name: call.name.clone(),
+            bytes: shown as u64,
+        }),
+        _ => None,
     }
 }
 
@@ -469,15 +474,25 @@ mod tests {
             "",
             &expect!["line 1 of the recording: there is no reply in it"],
         );
-        check_error(&format!("{good}nonsense"), &expect!["line 3 of the recording: expected ident at line 1 column 2"]);
-        check_error(&format!("{good}{{\"blocks\":[]}}"), &expect!["line 3 of the recording: a reply needs at least one block"]);
+        check_error(
+            &format!("{good}nonsense"),
+            &expect!["line 3 of the recording: expected ident at line 1 column 2"],
+        );
+        check_error(
+            &format!("{good}{{\"blocks\":[]}}"),
+            &expect!["line 3 of the recording: a reply needs at least one block"],
+        );
         check_error(
             &format!("{good}{{\"blocks\":[{{\"type\":\"song\"}}]}}"),
-            &expect!["line 3 of the recording: unknown variant `song`, expected one of `text`, `thinking`, `call`, `tool_use` at line 1 column 25"],
+            &expect![
+                "line 3 of the recording: unknown variant `song`, expected one of `text`, `thinking`, `call`, `tool_use` at line 1 column 25"
+            ],
         );
         check_error(
             "{\"blocks\":[{\"type\":\"text\",\"text\":\"\"}],\"stop\":\"tired\"}",
-            &expect!["line 1 of the recording: unknown variant `tired`, expected one of `completed`, `end_turn`, `stop`, `stop_sequence`, `tool_calls`, `tool_use`, `incomplete`, `length`, `max_tokens`, `content_filter`, `refusal`, `pause_turn` at line 1 column 52"],
+            &expect![
+                "line 1 of the recording: unknown variant `tired`, expected one of `completed`, `end_turn`, `stop`, `stop_sequence`, `tool_calls`, `tool_use`, `incomplete`, `length`, `max_tokens`, `content_filter`, `refusal`, `pause_turn` at line 1 column 52"
+            ],
         );
     }
 }

@@ -32,10 +32,10 @@ impl Default for RetryPolicy {
             retries: 4,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(8),
-            longest_busy_wait: Duration::from_secs(60),
-            patience: Duration::from_secs(120),
+            longest_busy_wait: Duration::from_mins(1),
+            patience: Duration::from_mins(2),
             connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(300),
+            idle_timeout: Duration::from_mins(5),
         }
     }
 }
@@ -132,7 +132,7 @@ impl RetryPolicy {
         let doublings = failures.saturating_sub(1).min(16);
         let wait = self.first_wait.saturating_mul(1 << doublings).min(longest);
         let off = u32::try_from(dice % 256).unwrap_or(0);
-        wait - (wait / 1_024).saturating_mul(off)
+        wait.saturating_sub((wait / 1_024).saturating_mul(off))
     }
 }
 
@@ -333,10 +333,10 @@ mod tests {
             assert_eq!(verdict, Verdict::GiveUp(Some(reason)));
         }
         let advice = Advice {
-            after: Some(Duration::from_secs(120)),
+            after: Some(Duration::from_mins(2)),
             retry: None,
         };
         let verdict = judge(&error(Busy, Some(429)), advice, 1);
-        assert_eq!(verdict, Verdict::Again(Duration::from_secs(120)));
+        assert_eq!(verdict, Verdict::Again(Duration::from_mins(2)));
     }
 }

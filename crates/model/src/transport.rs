@@ -83,9 +83,16 @@ fn reason(error: &(dyn std::error::Error + 'static)) -> String {
     last.to_string()
 }
 
+/// How rustls begins its words about a certificate that it does not trust.
+const UNTRUSTED: &str = "invalid peer certificate";
+
+/// Whether time can cure a failure to connect.
+pub(crate) fn may_pass(error: &ModelError) -> bool {
+    error.kind == ModelErrorKind::Network && !error.message.contains(UNTRUSTED)
+}
+
 fn network_error(url: &str, connecting: bool, reason: &str) -> ModelError {
-    let lower = reason.to_lowercase();
-    let hint = if lower.contains("certificate") || lower.contains("unknownissuer") {
+    let hint = if reason.contains(UNTRUSTED) {
         "The server's certificate is not trusted here. Set SSL_CERT_FILE to your organisation's \
          certificates, or install the package ca-certificates."
     } else if connecting {
@@ -164,7 +171,7 @@ impl Connector {
         let mut tcp = HttpConnector::new();
         tcp.set_nodelay(true);
         tcp.enforce_http(false);
-        tcp.set_keepalive(Some(Duration::from_secs(60)));
+        tcp.set_keepalive(Some(Duration::from_mins(1)));
         let proxies = Matcher::builder()
             .https(proxies.https.as_str())
             .http(proxies.http.as_str())
@@ -240,8 +247,22 @@ async fn open(mut route: Route, to: Uri) -> Result<MaybeHttpsStream<TokioIo<TcpS
     if to.scheme_str() == Some("https") {
         HttpsConnector::from((route, tls()?)).call(to).await
     } else {
-        Ok(MaybeHttpsStream::Http(route.call(to).await?))
+        Ok(MaybeHttpsStream::Http(route.call(with_port(to)).await?))
     }
+}
+
+/// An `http` URL with its port written out: a tunnel would take 443 for granted.
+fn with_port(to: Uri) -> Uri {
+    if to.port().is_some() {
+        return to;
+    }
+    let authority = format!("{}:80", to.host().unwrap_or_default());
+    let written = Uri::builder()
+        .scheme("http")
+        .authority(authority)
+        .path_and_query("/")
+        .build();
+    written.unwrap_or(to)
 }
 
 /// The way to a server.

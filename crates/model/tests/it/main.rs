@@ -1,0 +1,10 @@
+//! Providers over real sockets: a server in the test's own process plays one scene per request.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod answers;
+mod connections;
+mod refusals;
+mod retries;
+mod server;
+mod wire;
