@@ -25,7 +25,7 @@ cargo xtask <command>
   tidy              hold the rules of the house: edges between crates, sizes, budgets, licences
   test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
   bench [--help]    one table: start, time per step, memory, streaming, exact prefix
-  release           build the binary as it is shipped, into target/dist/";
+  release           gather the binary as it is shipped, with man pages, in target/dist-bundle/";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);

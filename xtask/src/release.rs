@@ -32,6 +32,7 @@ pub(crate) fn command() -> Result<()> {
             fs::copy(from, bundle.join(name))?;
         }
     }
+    generated(&binary, &bundle)?;
     let version = output(&binary, &["--version"])?;
     let bytes = fs::metadata(&binary)?.len();
     println!(
@@ -40,6 +41,20 @@ pub(crate) fn command() -> Result<()> {
         String::from_utf8_lossy(&version).trim(),
         mebibytes(bytes)
     );
+    Ok(())
+}
+
+/// What the binary writes about itself: manual pages and shell completions.
+fn generated(binary: &Path, bundle: &Path) -> Result<()> {
+    let man = bundle.join("man");
+    let completions = bundle.join("completions");
+    fs::create_dir_all(&man)?;
+    fs::create_dir_all(&completions)?;
+    output(binary, &["man", "--folder", &man.to_string_lossy()])?;
+    for shell in ["bash", "zsh", "fish"] {
+        let script = output(binary, &["completions", shell])?;
+        fs::write(completions.join(format!("quire.{shell}")), script)?;
+    }
     Ok(())
 }
 
