@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use quire_protocol::{
-    Answer, Approval, CallId, Delta, Event, Item, JobEnd, ModelError, PlanStatus, PlanStep, Record,
-    Retry, Settings, ToolOutcome, ToolStatus,
+    Answer, Approval, CallId, Delta, Event, Item, JobEnd, ModelError, ModelErrorKind, PlanStatus,
+    PlanStep, Record, Retry, Settings, ToolOutcome, ToolStatus,
 };
 
 use crate::Style;
@@ -260,7 +260,11 @@ impl Progress {
     fn model_failed(&mut self, error: &ModelError, retries: &[Retry]) -> String {
         self.waiting = Waiting::Tools;
         let missed = self.missed(retries);
-        let said = self.error(&with_hint(&error.message, &error.hint));
+        let words = with_hint(&error.message, &error.hint);
+        let said = match error.kind {
+            ModelErrorKind::Cancelled => self.note(&words),
+            _ => self.error(&words),
+        };
         format!("{missed}{said}")
     }
 

@@ -155,7 +155,11 @@ impl<W: Write, E: Write> Screen<W, E> {
         }
         let said = self.progress.release();
         self.say(&said);
-        let shown = self.tally.failure.is_some() && ending.detail == self.tally.failure;
+        // A stop was shown when it was accepted, a failure when it was recorded.
+        let shown = match ending.outcome {
+            Outcome::Cancelled | Outcome::TimedOut => true,
+            _ => self.tally.failure.is_some() && ending.detail == self.tally.failure,
+        };
         if let Some(detail) = ending.detail.as_deref().filter(|_| !shown) {
             let text = match ending.outcome {
                 Outcome::Error => self.progress.error(detail),

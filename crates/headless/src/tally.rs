@@ -1,6 +1,6 @@
 //! What one run used and what it said last: a fold of its records.
 
-use quire_protocol::{Event, Item, Money, Record, Usage};
+use quire_protocol::{Event, Item, ModelErrorKind, Money, Record, Usage};
 
 /// What a run used and said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,7 +51,8 @@ impl Tally {
                 error, usage, cost, ..
             } => {
                 self.spend(*usage, *cost);
-                self.failure = Some(with_hint(&error.message, &error.hint));
+                let failed = error.kind != ModelErrorKind::Cancelled;
+                self.failure = failed.then(|| with_hint(&error.message, &error.hint));
             }
             Event::TurnStarted { .. } => self.answer.clear(),
             Event::TurnEnded { .. } => self.turns += 1,
@@ -116,7 +117,7 @@ fn answer(items: &[Item]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ModelError, ModelErrorKind, RequestId, Seq};
+    use quire_protocol::{ModelError, RequestId, Seq};
 
     use super::*;
 

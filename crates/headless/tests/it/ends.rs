@@ -146,7 +146,23 @@ fn open_turn() -> Vec<Step> {
 }
 
 fn stopped(cause: &str) -> Vec<Step> {
-    vec![interrupted(cause), ended(StopReason::Cancelled)]
+    let cancelled = Event::ModelFailed {
+        request: RequestId(1),
+        error: ModelError {
+            kind: ModelErrorKind::Cancelled,
+            message: "the request was cancelled".into(),
+            hint: String::new(),
+            status: None,
+        },
+        usage: Usage::default(),
+        cost: None,
+        retries: Vec::new(),
+    };
+    vec![
+        interrupted(cause),
+        cancelled.into(),
+        ended_with(StopReason::Cancelled, "stopped by it"),
+    ]
 }
 
 #[tokio::test]
@@ -162,7 +178,8 @@ async fn the_first_interrupt_waits_for_the_end_of_the_turn() {
     );
     assert_eq!(script.closed(), 1);
     assert!(
-        ran.err.contains("! stopping (signal)\n■ cancelled"),
+        ran.err
+            .contains("! stopping (signal)\n· the request was cancelled\n■ cancelled"),
         "{}",
         ran.err
     );
@@ -329,7 +346,6 @@ async fn stops_have_their_own_outcomes() {
         (StopReason::NoProgress, Outcome::NoProgress, ""),
         (StopReason::MaxTokens, Outcome::Truncated, "Words.\n"),
         (StopReason::Refusal, Outcome::Refused, "Words.\n"),
-        (StopReason::Cancelled, Outcome::Cancelled, ""),
     ] {
         let mut steps = open_turn();
         steps.push(replied(vec![says("Words.")]));
