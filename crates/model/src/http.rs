@@ -170,7 +170,9 @@ impl Inner {
             return Ok(Retry { reason, wait_ms: 0 });
         }
         failures.count(&error);
-        let dice = self.dice.hash_one((failures.all, &error.message));
+        let dice = self
+            .dice
+            .hash_one((std::time::Instant::now(), failures.all));
         match self.retry.judge(&error, advice, *failures, dice) {
             Verdict::Again(wait) => Ok(Retry {
                 reason: error.message,
