@@ -5,6 +5,7 @@
 //! with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first), `a-` (refused), and
 //! `refusal`, `cut` or `pause` for how it stopped; `fail`; `done N WORDS`, `spawn N` (a job),
 //! `over N` (the job's end), `crash`, and `limit NAME NUMBER`.
+#![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
 mod approvals;
 mod budget;

@@ -32,3 +32,23 @@ impl Dice {
         things.get(usize::try_from(self.roll(count)).unwrap_or(0))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_side_comes_up_and_none_beyond() {
+        let mut dice = Dice::new(1);
+        let mut seen = [0_u32; 6];
+        for _ in 0..6_000 {
+            seen[usize::try_from(dice.roll(6)).unwrap()] += 1;
+        }
+        assert!(
+            seen.iter().all(|count| (800..1_200).contains(count)),
+            "{seen:?}"
+        );
+        assert_eq!(dice.roll(0), 0);
+        assert_eq!(dice.pick::<u8>(&[]), None);
+    }
+}

@@ -62,6 +62,8 @@ pub(crate) struct Witness {
     due: Vec<Effect>,
     /// Whether this decision accepted an interrupt.
     interrupted: bool,
+    /// Whether the last turn ended because a new process took over.
+    ended_by_crash: bool,
 }
 
 impl Witness {
@@ -101,9 +103,18 @@ impl Witness {
             }
             Event::TurnStarted { .. } => {
                 ensure!(!self.turns.must_not_start(), "a turn opens after a stop");
+                let spoken = matches!(cause, Cause::Input(Input::Op(Op::Say { .. })));
+                ensure!(
+                    spoken || !self.may_hold_messages(),
+                    "a turn opens by itself after {:?}",
+                    self.turns.last_end
+                );
                 self.circles.reset();
             }
-            Event::TurnEnded { reason, .. } => self.may_end(*reason)?,
+            Event::TurnEnded { reason, .. } => {
+                self.may_end(*reason)?;
+                self.ended_by_crash = matches!(cause, Cause::Recovery);
+            }
             Event::InterruptAccepted { .. } => self.interrupted = true,
             Event::PlanSet { steps } => self.plan.clone_from(steps),
             Event::JobStarted { .. } | Event::JobEnded { .. } => self.saw_job(event)?,
@@ -358,7 +369,17 @@ impl Witness {
                 self.calls.asked().next().is_none(),
                 "a question outlives a stop"
             );
-        } else if !self.turns.dormant {
+        } else if self.turns.dormant {
+            let Cause::Input(Input::Op(Op::Say { .. } | Op::Answer { .. } | Op::Resume)) = cause
+            else {
+                return Ok(());
+            };
+            ensure!(
+                !self.calls.all_settled(),
+                "a person acts and the turn sleeps on"
+            );
+            self.calls.none_could_start(&self.limits)?;
+        } else {
             ensure!(
                 running || self.calls.asked().next().is_some(),
                 "the turn is stuck"
@@ -381,16 +402,16 @@ impl Witness {
         !self.turns.open && self.turns.last_end == Some(StopReason::Budget)
     }
 
-    /// Whether the last turn ended in a way after which messages wait for a person.
+    /// Whether the last turn ended in a way after which messages wait for a person. One who spoke
+    /// after the interrupt need not speak again, unless a crash came between.
     pub(crate) fn may_hold_messages(&self) -> bool {
-        matches!(
-            self.turns.last_end,
-            Some(
-                StopReason::Cancelled
-                    | StopReason::Budget
-                    | StopReason::NoProgress
-                    | StopReason::Error
-            )
-        )
+        match self.turns.last_end {
+            Some(StopReason::Cancelled) => self.turns.hushed || self.ended_by_crash,
+            Some(StopReason::Budget | StopReason::NoProgress | StopReason::Error) => true,
+            _ => false,
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

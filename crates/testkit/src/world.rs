@@ -17,7 +17,7 @@ use crate::{Dice, Summary};
 const SHOWN: usize = 25;
 
 /// The whole journal is folded again after every so many steps, and at each crash and the end.
-const FOLDED: u64 = 4;
+const FOLDED: u64 = 8;
 
 type Checked = Result<(), String>;
 

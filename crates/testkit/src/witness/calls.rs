@@ -82,6 +82,7 @@ impl Calls {
         let most = usize::try_from(limits.parallel_calls.max(1)).unwrap_or(1);
         match () {
             () if call.started || call.outcome.is_some() => Some("it started before"),
+            () if self.refused => Some("the answer that asks for it was refused"),
             () if !call.allowed() => Some("it is not allowed"),
             () if before.iter().any(|c| open(c) && c.lane == Lane::Exclusive) => {
                 Some("an exclusive call before it is open")

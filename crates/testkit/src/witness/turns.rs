@@ -25,7 +25,7 @@ pub(super) struct Turns {
     /// Whether the last request failed.
     failed: bool,
     /// From an interrupt until a person speaks.
-    hushed: bool,
+    pub(super) hushed: bool,
 }
 
 impl Turns {
