@@ -1,0 +1,32 @@
+//! The built-in tools: shell and its jobs, read, write, edit, apply_patch, search, list, plan; as
+//! one [`quire_protocol::ToolSet`]. Processes go through the sandbox port, huge output through the
+//! store port; file tools work in this process and keep to the policy themselves.
+
+mod apply_patch;
+mod arguments;
+mod calls;
+mod clean;
+mod drive;
+mod edit;
+mod hunks;
+mod jobs;
+mod list;
+mod names;
+mod patch;
+mod place;
+mod plan;
+mod read;
+mod replace;
+mod report;
+mod script;
+mod search;
+mod shell;
+mod spool;
+mod text;
+mod toolbox;
+mod verdict;
+mod walk;
+mod write;
+
+pub use patch::{Chunk, ChunkLine, FilePatch, Patch, PatchError, parse_patch};
+pub use toolbox::{ToolDialect, Toolbox, ToolboxOptions, well_known_secrets};

@@ -1,0 +1,323 @@
+//! Where file tools may read and write. Paths are resolved through symbolic links before they are
+//! judged, and what was judged is checked again on the open folder before it is used.
+
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use quire_protocol::{Policy, SandboxMode};
+
+/// The workspace under a policy.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// The workspace, absolute and without symbolic links.
+    pub(crate) workspace: PathBuf,
+    /// What confines it.
+    pub(crate) policy: Policy,
+    /// What is never read.
+    pub(crate) hidden: Arc<[PathBuf]>,
+}
+
+/// A file that may be written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Where it really is, absolute.
+    pub(crate) path: PathBuf,
+    /// How a person knows it: relative to the workspace where it is in it.
+    pub(crate) shown: PathBuf,
+}
+
+impl Place {
+    /// The absolute path that `path` means, `.` and `..` resolved by name.
+    pub(crate) fn absolute(&self, path: &str) -> PathBuf {
+        let mut absolute = PathBuf::new();
+        for component in self.workspace.join(path).components() {
+            match component {
+                Component::ParentDir => {
+                    absolute.pop();
+                }
+                Component::CurDir => {}
+                other => absolute.push(other),
+            }
+        }
+        absolute
+    }
+
+    /// The path as a person knows it.
+    pub(crate) fn shown(&self, path: &Path) -> PathBuf {
+        match path.strip_prefix(&self.workspace) {
+            Ok(relative) if relative.as_os_str().is_empty() => PathBuf::from("."),
+            Ok(relative) => relative.to_owned(),
+            Err(_) => path.to_owned(),
+        }
+    }
+
+    /// The real path of something that exists and may be read.
+    pub(crate) fn readable(&self, path: &str) -> Result<PathBuf, String> {
+        let absolute = self.absolute(path);
+        let real = fs::canonicalize(&absolute).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => crate::names::missing(self, &absolute),
+            _ => format!("cannot read {path}: {error}"),
+        })?;
+        if self.is_hidden(&real) || self.is_hidden(&absolute) {
+            return Err(format!("{path} holds secrets and is not shown to models"));
+        }
+        Ok(real)
+    }
+
+    /// Whether a path is beneath one that is never read.
+    pub(crate) fn is_hidden(&self, path: &Path) -> bool {
+        self.policy.sandbox != SandboxMode::Off
+            && self.hidden.iter().any(|hidden| path.starts_with(hidden))
+    }
+
+    /// The file that a write to `path` would change, if it may be.
+    pub(crate) fn writable(&self, path: &str) -> Result<Target, String> {
+        if path.trim().is_empty() || path.contains('\0') {
+            return Err("the path is empty or not a path".to_owned());
+        }
+        if path.ends_with('/') {
+            return Err(format!("{path} is a folder's name, not a file's"));
+        }
+        if self.policy.sandbox == SandboxMode::ReadOnly {
+            return Err("this run may only read: nothing was changed".to_owned());
+        }
+        let mut real = self.absolute(path);
+        if fs::symlink_metadata(&real).is_ok_and(|found| found.is_symlink()) {
+            real = fs::canonicalize(&real).map_err(|error| {
+                format!("{path} is a symbolic link that leads nowhere: {error}")
+            })?;
+        }
+        let name = real
+            .file_name()
+            .ok_or_else(|| format!("{path} is not a file's name"))?;
+        let parent = real.parent().unwrap_or(Path::new("/"));
+        let real = real_folder(parent)
+            .map_err(|error| format!("cannot write {path}: {error}"))?
+            .join(name);
+        self.check_writable(path, &real)?;
+        Ok(Target {
+            shown: self.shown(&real),
+            path: real,
+        })
+    }
+
+    fn check_writable(&self, path: &str, real: &Path) -> Result<(), String> {
+        if self.policy.sandbox == SandboxMode::Off {
+            return Ok(());
+        }
+        let inside = std::iter::once(self.workspace.clone())
+            .chain(
+                self.policy
+                    .writable
+                    .iter()
+                    .filter_map(|root| fs::canonicalize(root).ok()),
+            )
+            .find_map(|root| real.strip_prefix(&root).ok().map(Path::to_owned));
+        let Some(relative) = inside else {
+            return Err(format!(
+                "{path} is outside the workspace ({}), where nothing may be written",
+                self.workspace.display()
+            ));
+        };
+        if self.is_hidden(real) {
+            return Err(format!("{path} may not be written"));
+        }
+        for component in relative.components() {
+            let name = component.as_os_str().to_string_lossy().to_ascii_lowercase();
+            if name == ".git" || name == ".quire" {
+                return Err(format!(
+                    "{path} is protected: `{name}` decides what runs later; use git's own commands"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The real path of a folder of which only a part may exist yet.
+fn real_folder(folder: &Path) -> io::Result<PathBuf> {
+    let mut missing = Vec::new();
+    let mut existing = folder;
+    loop {
+        match fs::canonicalize(existing) {
+            Ok(real) => {
+                return Ok(missing
+                    .iter()
+                    .rev()
+                    .fold(real, |path, name| path.join(name)));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                if fs::symlink_metadata(existing).is_ok() {
+                    return Err(io::Error::other(
+                        "a symbolic link in the path leads nowhere",
+                    ));
+                }
+                match (existing.parent(), existing.file_name()) {
+                    (Some(parent), Some(name)) => {
+                        missing.push(name.to_owned());
+                        existing = parent;
+                    }
+                    _ => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// An open folder whose real path was checked while it was open, so that what is done in it
+/// happens there even if a link on the way to it is changed meanwhile.
+struct Anchor {
+    folder: PathBuf,
+    _open: File,
+}
+
+impl Anchor {
+    fn open(path: &Path, real: &Path) -> io::Result<Self> {
+        let open = File::open(path)?;
+        if !open.metadata()?.is_dir() {
+            return Err(io::Error::other(format!(
+                "{} is not a folder",
+                real.display()
+            )));
+        }
+        let folder = handle_path(&open, path);
+        if fs::canonicalize(&folder)? != real {
+            return Err(io::Error::other(format!(
+                "{} changed while it was being used",
+                real.display()
+            )));
+        }
+        Ok(Self {
+            folder,
+            _open: open,
+        })
+    }
+
+    /// Opens a folder, making it and those above it as needed.
+    fn made(real: &Path) -> io::Result<Self> {
+        match Self::open(real, real) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let (Some(parent), Some(name)) = (real.parent(), real.file_name()) else {
+                    return Err(error);
+                };
+                let above = Self::made(parent)?;
+                match fs::create_dir(above.folder.join(name)) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+                    _ => Self::open(&above.folder.join(name), real),
+                }
+            }
+            opened => opened,
+        }
+    }
+}
+
+/// A path that leads to an open folder whatever happens to its name.
+#[cfg(target_os = "linux")]
+fn handle_path(open: &File, path: &Path) -> PathBuf {
+    use std::os::fd::AsRawFd as _;
+    let handle = PathBuf::from(format!("/proc/self/fd/{}", open.as_raw_fd()));
+    if handle.exists() {
+        handle
+    } else {
+        path.to_owned()
+    }
+}
+
+/// Without `/proc` the checked path itself has to do.
+#[cfg(not(target_os = "linux"))]
+fn handle_path(_: &File, path: &Path) -> PathBuf {
+    path.to_owned()
+}
+
+impl Target {
+    /// The file's bytes; none if there is no such file. Fails on what is not a file or is larger
+    /// than `most` bytes.
+    pub(crate) fn read(&self, most: u64) -> Result<Option<Vec<u8>>, String> {
+        let shown = self.shown.display();
+        let found = match fs::symlink_metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(format!("cannot read {shown}: {error}")),
+            Ok(found) => found,
+        };
+        if found.is_dir() {
+            return Err(format!("{shown} is a folder, not a file"));
+        }
+        if !found.is_file() {
+            return Err(format!("{shown} is not a regular file"));
+        }
+        if found.len() > most {
+            return Err(format!(
+                "{shown} has {}, too much to change as a whole: use a command for it",
+                crate::text::size(found.len())
+            ));
+        }
+        fs::read(&self.path)
+            .map(Some)
+            .map_err(|error| format!("cannot read {shown}: {error}"))
+    }
+
+    /// Replaces the file in one step, or makes it and the folders above it. Its permissions stay.
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<(), String> {
+        self.try_write(bytes)
+            .map_err(|error| self.cannot("write", &error))
+    }
+
+    /// Removes the file.
+    pub(crate) fn remove(&self) -> Result<(), String> {
+        let (folder, name) = self.parts();
+        Anchor::open(folder, folder)
+            .and_then(|anchor| fs::remove_file(anchor.folder.join(name)))
+            .map_err(|error| self.cannot("remove", &error))
+    }
+
+    fn parts(&self) -> (&Path, &std::ffi::OsStr) {
+        (
+            self.path.parent().unwrap_or(Path::new("/")),
+            self.path.file_name().expect("a target has a file name"),
+        )
+    }
+
+    fn try_write(&self, bytes: &[u8]) -> io::Result<()> {
+        let (folder, name) = self.parts();
+        let anchor = Anchor::made(folder)?;
+        let place = anchor.folder.join(name);
+        let permissions = fs::symlink_metadata(&place)
+            .ok()
+            .map(|found| found.permissions());
+        if permissions.as_ref().is_some_and(fs::Permissions::readonly) {
+            return Err(io::Error::other(
+                "it is write-protected; change its mode first if that is meant",
+            ));
+        }
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".quire-tmp-");
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt as _;
+            builder.permissions(fs::Permissions::from_mode(0o666));
+        }
+        let mut file = builder.tempfile_in(&anchor.folder)?;
+        file.write_all(bytes)?;
+        if let Some(permissions) = permissions {
+            file.as_file().set_permissions(permissions)?;
+        }
+        file.persist(&place).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    fn cannot(&self, what: &str, error: &io::Error) -> String {
+        let shown = self.shown.display();
+        match error.kind() {
+            io::ErrorKind::StorageFull => {
+                format!("cannot {what} {shown}: the disk is full; the file is as it was")
+            }
+            io::ErrorKind::NotADirectory => {
+                format!("cannot {what} {shown}: something on the way to it is a file, not a folder")
+            }
+            _ => format!("cannot {what} {shown}: {error}"),
+        }
+    }
+}

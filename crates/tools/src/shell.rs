@@ -1,0 +1,376 @@
+//! The shell tool (`bash` or `shell`): a command line in the sandbox, to its end or as a job.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use quire_protocol::{
+    ApprovalMode, CallId, Command, Delta, JobId, Policy, Process, ProcessEnd, ProcessLimits,
+    Sandbox, SandboxMode, ToolInput, ToolOutcome, ToolSpec, ToolStatus, Verdict,
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use crate::arguments::Arguments;
+use crate::calls::{Stop, lock};
+use crate::drive::{Ending, Live, drive};
+use crate::jobs::Jobs;
+use crate::place::Place;
+use crate::spool::{Blobs, Spool};
+use crate::{names, verdict};
+
+const SHAPE: &str = "{command: string, directory?: string, timeout_s?: int, background?: bool, \
+                     outside_sandbox?: string}";
+const DEFAULT_TIMEOUT_S: u64 = 120;
+const MOST_TIMEOUT_S: u64 = 3600;
+/// A command that ran at least so long says how long.
+const LONG: Duration = Duration::from_secs(10);
+
+pub(crate) fn spec(name: &str) -> ToolSpec {
+    ToolSpec {
+        name: name.to_owned(),
+        description: "Run a command line in a sandbox: it may write the workspace and its temp \
+                      folder only, and has no network unless allowed. Each call is a new shell; \
+                      stdin is empty. Long output is cut in the middle and kept whole."
+            .to_owned(),
+        input: ToolInput::Json(json!({
+            "type": "object",
+            "properties": {
+                "command": {"type": "string"},
+                "directory": {"type": "string", "description": "Default: the workspace"},
+                "timeout_s": {"type": "integer", "description": "Default 120, at most 3600"},
+                "background": {"type": "boolean", "description":
+                    "Start it as a job and return at once: servers, watchers. See the job tool"},
+                "outside_sandbox": {"type": "string", "description":
+                    "Why it must run unconfined. A person is asked; only where the sandbox stands in the way"},
+            },
+            "required": ["command"],
+        })),
+    }
+}
+
+/// What a call asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ShellRequest {
+    pub(crate) command: String,
+    pub(crate) directory: Option<String>,
+    timeout: Option<Duration>,
+    start: Start,
+    outside: Option<String>,
+}
+
+/// Whether to wait for the end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    Waiting,
+    Background,
+}
+
+impl ShellRequest {
+    pub(crate) fn parse(arguments: &str) -> Result<Self, String> {
+        let arguments = Arguments::parse(arguments, SHAPE)?;
+        let command = match arguments.value(&["command", "cmd"]) {
+            Some(Value::Array(words)) => from_words(words),
+            _ => None,
+        };
+        let command = match command {
+            Some(command) => command,
+            None => arguments.text(&["command", "cmd"])?,
+        };
+        if command.contains('\0') {
+            return Err("a command cannot hold a NUL character".to_owned());
+        }
+        let directory = arguments.optional_text(&["directory", "workdir"])?;
+        let seconds = arguments.count("timeout_s")?;
+        let start = if arguments.flag(&["background", "run_in_background"])? {
+            Start::Background
+        } else {
+            Start::Waiting
+        };
+        Ok(Self {
+            command,
+            directory: directory.filter(|directory| !directory.is_empty()),
+            timeout: seconds.map(|seconds| Duration::from_secs(seconds.clamp(1, MOST_TIMEOUT_S))),
+            start,
+            outside: arguments
+                .optional_text(&["outside_sandbox"])?
+                .filter(|reason| !reason.trim().is_empty()),
+        })
+    }
+
+    /// Why it is to run outside the sandbox, if it is and there is one.
+    pub(crate) fn outside(&self, policy: &Policy) -> Option<&str> {
+        self.outside
+            .as_deref()
+            .filter(|_| policy.sandbox != SandboxMode::Off)
+    }
+}
+
+/// A command that was written as words, as some models do.
+fn from_words(words: &[Value]) -> Option<String> {
+    let words: Vec<&str> = words.iter().map(Value::as_str).collect::<Option<_>>()?;
+    if let [shell, option, script] = words.as_slice()
+        && shell.ends_with("sh")
+        && option.starts_with('-')
+        && option.ends_with('c')
+    {
+        return Some((*script).to_owned());
+    }
+    let quoted: Vec<String> = words
+        .iter()
+        .map(|word| format!("'{}'", word.replace('\'', r"'\''")))
+        .collect();
+    Some(quoted.join(" "))
+}
+
+/// Runs commands for one toolbox.
+pub(crate) struct Shell {
+    program: &'static str,
+    sandbox: Arc<dyn Sandbox>,
+    pub(crate) blobs: Blobs,
+    pub(crate) jobs: Jobs,
+}
+
+/// A call of the shell and what it is given.
+pub(crate) struct ShellCall<'a> {
+    pub(crate) call: CallId,
+    pub(crate) request: ShellRequest,
+    pub(crate) place: &'a Place,
+    pub(crate) progress: Arc<dyn Fn(Delta) + Send + Sync>,
+    pub(crate) stop: &'a Stop,
+}
+
+impl Shell {
+    pub(crate) fn new(sandbox: Arc<dyn Sandbox>, blobs: Blobs) -> Self {
+        let program = ["/bin/bash", "/usr/bin/bash", "/usr/local/bin/bash"]
+            .into_iter()
+            .find(|program| Path::new(program).exists())
+            .unwrap_or("/bin/sh");
+        Self {
+            program,
+            sandbox,
+            blobs,
+            jobs: Jobs::default(),
+        }
+    }
+
+    /// Runs a call whose question, if there was one, has been answered with yes.
+    pub(crate) async fn run(&self, call: ShellCall<'_>) -> Result<ToolOutcome, String> {
+        if let Verdict::Refuse { reason } =
+            verdict::command_verdict(&call.request, &call.place.policy)
+        {
+            return Ok(ToolOutcome::text(ToolStatus::Denied, reason));
+        }
+        if call.request.start == Start::Background {
+            self.jobs.check_room()?;
+        }
+        let command = self.command(&call.request, call.place)?;
+        let process = self
+            .sandbox
+            .spawn(command)
+            .await
+            .map_err(|error| format!("nothing was run: {error}"))?;
+        if call.request.start == Start::Background {
+            return Ok(self.begin_job(&call, process));
+        }
+        Ok(self.follow(call, &*process).await)
+    }
+
+    fn command(&self, request: &ShellRequest, place: &Place) -> Result<Command, String> {
+        let directory = match &request.directory {
+            Some(directory) => place.absolute(directory),
+            None => place.workspace.clone(),
+        };
+        if !directory.exists() {
+            return Err(names::missing(place, &directory));
+        }
+        if !directory.is_dir() {
+            return Err(format!("{} is not a folder", directory.display()));
+        }
+        let mut policy = place.policy.clone();
+        if request.outside(&policy).is_some() {
+            policy.sandbox = SandboxMode::Off;
+        }
+        Ok(Command {
+            argv: vec![
+                self.program.to_owned(),
+                "-c".to_owned(),
+                request.command.clone(),
+            ],
+            directory,
+            workspace: place.workspace.clone(),
+            policy,
+            limits: ProcessLimits::default(),
+        })
+    }
+
+    fn begin_job(&self, call: &ShellCall<'_>, process: Arc<dyn Process>) -> ToolOutcome {
+        let job = JobId(call.call.0);
+        let deadline = call.request.timeout.map(|timeout| Instant::now() + timeout);
+        self.jobs
+            .begin(job, &call.request.command, process, deadline);
+        let mut outcome = ToolOutcome::text(
+            ToolStatus::Done,
+            format!("Started as job {job}. You are told when it ends; poll it with the job tool."),
+        );
+        outcome.job = Some(job);
+        outcome
+    }
+
+    async fn follow(&self, call: ShellCall<'_>, process: &dyn Process) -> ToolOutcome {
+        let begun = Instant::now();
+        let timeout = call
+            .request
+            .timeout
+            .unwrap_or(Duration::from_secs(DEFAULT_TIMEOUT_S));
+        let spool = Mutex::new(Spool::default());
+        let live = Live::to(call.call, Arc::clone(&call.progress));
+        let ending = drive(process, &spool, live, Some(begun + timeout), call.stop).await;
+        let spool = std::mem::take(&mut *lock(&spool));
+        let mut text = spool.shown(&self.blobs).await;
+        let confined = call.request.outside(&call.place.policy).is_none();
+        if confined && let Some(hint) = sandbox_hint(ending, &text, &call.place.policy) {
+            text.push_str(hint);
+        }
+        text.push_str(&closing(ending, timeout, begun.elapsed(), text.is_empty()));
+        let status = match ending {
+            Ending::Own(_) => ToolStatus::Done,
+            Ending::TimedOut => ToolStatus::Failed,
+            Ending::Stopped => ToolStatus::Cancelled,
+        };
+        ToolOutcome::text(status, text.trim_end())
+    }
+}
+
+/// The last line: how it ended. Nothing for a success that printed something quickly.
+fn closing(ending: Ending, timeout: Duration, took: Duration, silent: bool) -> String {
+    let mut line = match ending {
+        Ending::Own(ProcessEnd::Exited(0)) if silent => "(no output)".to_owned(),
+        Ending::Own(ProcessEnd::Exited(0)) => String::new(),
+        Ending::TimedOut => format!(
+            "[timed out after {} s and was killed; give a larger timeout_s, or background for what does not end]",
+            timeout.as_secs()
+        ),
+        Ending::Stopped => "[stopped; it may have run in part]".to_owned(),
+        Ending::Own(end) => format!("[{}]", in_words(end)),
+    };
+    if took >= LONG && ending != Ending::TimedOut {
+        let _ = write!(line, "[took {} s]", took.as_secs());
+    }
+    line
+}
+
+/// How a process ended.
+pub(crate) fn in_words(end: ProcessEnd) -> String {
+    match end {
+        ProcessEnd::Exited(code) => format!("exit code {code}"),
+        ProcessEnd::Signalled(signal) => {
+            format!("killed by signal {signal}{}", signal_name(signal))
+        }
+        ProcessEnd::OverLimit => {
+            "killed: it used more memory, processes or time than it may".to_owned()
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        2 => " (SIGINT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
+    }
+}
+
+/// What the sandbox may have to do with a failure.
+fn sandbox_hint(ending: Ending, text: &str, policy: &Policy) -> Option<&'static str> {
+    const SIGNS: [&str; 7] = [
+        "Read-only file system",
+        "Permission denied",
+        "Operation not permitted",
+        "Could not resolve host",
+        "Temporary failure in name resolution",
+        "Network is unreachable",
+        "failed to lookup address",
+    ];
+    let failed = matches!(ending, Ending::Own(ProcessEnd::Exited(code)) if code != 0);
+    if !failed
+        || policy.sandbox == SandboxMode::Off
+        || !SIGNS.iter().any(|sign| text.contains(sign))
+    {
+        return None;
+    }
+    Some(if policy.approvals == ApprovalMode::Never {
+        "[perhaps the sandbox: commands write the workspace only and have no network unless allowed]\n"
+    } else {
+        "[perhaps the sandbox: if the command needs more, call again with outside_sandbox and why]\n"
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_in_every_form() {
+        for (arguments, command) in [
+            (r#"{"command":"ls -l"}"#, "ls -l"),
+            (r#"{"cmd":"ls"}"#, "ls"),
+            (r#"{"command":["bash","-lc","ls | wc"]}"#, "ls | wc"),
+            (r#"{"command":["echo","it's"]}"#, r"'echo' 'it'\''s'"),
+        ] {
+            assert_eq!(ShellRequest::parse(arguments).unwrap().command, command);
+        }
+        let request =
+            ShellRequest::parse(r#"{"command":"x","timeout_s":"99999","background":"true"}"#)
+                .unwrap();
+        assert_eq!(request.timeout, Some(Duration::from_secs(MOST_TIMEOUT_S)));
+        assert_eq!(request.start, Start::Background);
+        assert!(ShellRequest::parse(r#"{"command":"a\u0000b"}"#).is_err());
+        assert!(
+            ShellRequest::parse("{}")
+                .unwrap_err()
+                .contains("`command` is missing")
+        );
+    }
+
+    #[test]
+    fn endings_in_words() {
+        let second = Duration::from_secs(1);
+        for (ending, took, silent, line) in [
+            (Ending::Own(ProcessEnd::Exited(0)), second, false, ""),
+            (
+                Ending::Own(ProcessEnd::Exited(0)),
+                second,
+                true,
+                "(no output)",
+            ),
+            (
+                Ending::Own(ProcessEnd::Exited(2)),
+                second,
+                false,
+                "[exit code 2]",
+            ),
+            (
+                Ending::Own(ProcessEnd::Exited(0)),
+                12 * second,
+                false,
+                "[took 12 s]",
+            ),
+            (
+                Ending::Own(ProcessEnd::Signalled(9)),
+                second,
+                true,
+                "[killed by signal 9 (SIGKILL)]",
+            ),
+        ] {
+            assert_eq!(closing(ending, second, took, silent), line);
+        }
+    }
+}

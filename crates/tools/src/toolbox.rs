@@ -1,0 +1,381 @@
+//! The tools of a session as the engine knows them: their specs, and calls sent to the right one.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use quire_protocol::{
+    CallId, CallPlan, JobEnd, Policy, Sandbox, Store, ToolCall, ToolContext, ToolOutcome, ToolSet,
+    ToolSpec, ToolStatus,
+};
+
+use crate::calls::{Calls, Guard, Stop};
+use crate::jobs::JobRequest;
+use crate::place::Place;
+use crate::read::ReadRequest;
+use crate::shell::{Shell, ShellCall, ShellRequest};
+use crate::spool::Blobs;
+use crate::{apply_patch, edit, jobs, list, plan, read, search, shell, verdict, write};
+
+/// Which tools a family of models works best with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolDialect {
+    /// Exact-replace edits and `bash`.
+    ClaudeLike,
+    /// `apply_patch` and `shell`.
+    GptLike,
+}
+
+/// A tool of this crate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Tool {
+    Shell,
+    Job,
+    Read,
+    Write,
+    Edit,
+    ApplyPatch,
+    Search,
+    List,
+    Plan,
+}
+
+impl ToolDialect {
+    fn tools(self) -> &'static [Tool] {
+        match self {
+            Self::ClaudeLike => &[
+                Tool::Shell,
+                Tool::Job,
+                Tool::Read,
+                Tool::Write,
+                Tool::Edit,
+                Tool::Search,
+                Tool::List,
+                Tool::Plan,
+            ],
+            Self::GptLike => &[
+                Tool::Shell,
+                Tool::Job,
+                Tool::Read,
+                Tool::ApplyPatch,
+                Tool::Search,
+                Tool::List,
+                Tool::Plan,
+            ],
+        }
+    }
+
+    fn tool(self, name: &str) -> Option<Tool> {
+        self.tools()
+            .iter()
+            .copied()
+            .find(|tool| tool.name(self) == name)
+    }
+}
+
+impl Tool {
+    fn name(self, dialect: ToolDialect) -> &'static str {
+        match self {
+            Self::Shell if dialect == ToolDialect::ClaudeLike => "bash",
+            Self::Shell => "shell",
+            Self::Job => "job",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Edit => "edit",
+            Self::ApplyPatch => "apply_patch",
+            Self::Search => "search",
+            Self::List => "list",
+            Self::Plan => "plan",
+        }
+    }
+
+    fn spec(self, dialect: ToolDialect) -> ToolSpec {
+        match self {
+            Self::Shell => shell::spec(self.name(dialect)),
+            Self::Job => jobs::spec(),
+            Self::Read => read::spec(),
+            Self::Write => write::spec(),
+            Self::Edit => edit::spec(),
+            Self::ApplyPatch => apply_patch::spec(),
+            Self::Search => search::spec(),
+            Self::List => list::spec(),
+            Self::Plan => plan::spec(),
+        }
+    }
+
+    /// The files that a call would change; none if its arguments cannot be read.
+    pub(crate) fn targets(self, arguments: &str) -> Vec<String> {
+        match self {
+            Self::Write => write::targets(arguments),
+            Self::Edit => edit::targets(arguments),
+            Self::ApplyPatch => apply_patch::targets(arguments),
+            _ => Ok(Vec::new()),
+        }
+        .unwrap_or_default()
+    }
+
+    /// What it does, for a person who is asked.
+    pub(crate) fn verb(self) -> &'static str {
+        match self {
+            Self::Write => "write",
+            Self::Edit => "edit",
+            _ => "patch",
+        }
+    }
+}
+
+/// What a toolbox may be told besides what it needs.
+#[derive(Clone, Debug, Default)]
+pub struct ToolboxOptions {
+    /// Files and folders, absolute, that file tools never show or change (unless the policy's
+    /// sandbox is off): the person's secrets, and the data folder of Quire itself.
+    pub hidden: Vec<PathBuf>,
+}
+
+/// Where a person's secrets usually are, beneath their home folder.
+#[must_use]
+pub fn well_known_secrets(home: &Path) -> Vec<PathBuf> {
+    [
+        ".ssh",
+        ".aws",
+        ".azure",
+        ".gnupg",
+        ".kube",
+        ".netrc",
+        ".npmrc",
+        ".pypirc",
+        ".git-credentials",
+        ".docker/config.json",
+        ".cargo/credentials",
+        ".cargo/credentials.toml",
+        ".config/gcloud",
+        ".config/gh",
+        ".config/git/credentials",
+        ".local/share/keyrings",
+        ".password-store",
+        "Library/Keychains",
+    ]
+    .iter()
+    .map(|secret| home.join(secret))
+    .collect()
+}
+
+/// The built-in tools of one session. Dropping it stops its calls and jobs.
+pub struct Toolbox {
+    shared: Arc<Shared>,
+}
+
+/// What calls need while they run.
+struct Shared {
+    dialect: ToolDialect,
+    workspace: PathBuf,
+    hidden: Arc<[PathBuf]>,
+    shell: Shell,
+    calls: Calls,
+}
+
+impl Toolbox {
+    /// Tools that work in `workspace`, start processes in `sandbox` and keep large output in
+    /// `store`.
+    pub fn new(
+        dialect: ToolDialect,
+        workspace: PathBuf,
+        sandbox: Arc<dyn Sandbox>,
+        store: Arc<dyn Store>,
+    ) -> Self {
+        Self::with_options(
+            dialect,
+            workspace,
+            sandbox,
+            store,
+            ToolboxOptions::default(),
+        )
+    }
+
+    /// Like [`Toolbox::new`], with options.
+    pub fn with_options(
+        dialect: ToolDialect,
+        workspace: PathBuf,
+        sandbox: Arc<dyn Sandbox>,
+        store: Arc<dyn Store>,
+        options: ToolboxOptions,
+    ) -> Self {
+        let real = |path: PathBuf| std::fs::canonicalize(&path).unwrap_or(path);
+        Self {
+            shared: Arc::new(Shared {
+                dialect,
+                workspace: real(workspace),
+                hidden: options.hidden.into_iter().map(real).collect(),
+                shell: Shell::new(sandbox, Blobs::new(store)),
+                calls: Calls::default(),
+            }),
+        }
+    }
+}
+
+impl Drop for Toolbox {
+    fn drop(&mut self) {
+        self.shared.calls.stop_all();
+        self.shared.shell.jobs.stop_all();
+    }
+}
+
+impl ToolSet for Toolbox {
+    fn specs(&self) -> Vec<ToolSpec> {
+        let dialect = self.shared.dialect;
+        dialect
+            .tools()
+            .iter()
+            .map(|tool| tool.spec(dialect))
+            .collect()
+    }
+
+    fn plan(&self, call: &ToolCall, policy: &Policy) -> CallPlan {
+        verdict::plan(self.shared.dialect.tool(&call.name), call, policy)
+    }
+
+    fn run(&self, call: ToolCall, context: ToolContext) -> BoxFuture<'static, ToolOutcome> {
+        let shared = Arc::clone(&self.shared);
+        let guard = shared.calls.begin(call.call);
+        async move {
+            let mut driven = Driven {
+                stop: guard.stop(),
+                ended: false,
+            };
+            // On a task of its own, so that it can be cancelled while nobody polls this future.
+            let outcome = tokio::spawn(async move { shared.perform(call, context, &guard).await })
+                .await
+                .unwrap_or_else(|error| ToolOutcome::failed(format!("the tool broke: {error}")));
+            driven.ended = true;
+            driven.marked(outcome)
+        }
+        .boxed()
+    }
+
+    fn cancel(&self, call: CallId) -> BoxFuture<'static, ()> {
+        let calls = self.shared.calls.clone();
+        async move { calls.cancel(call).await }.boxed()
+    }
+
+    fn stop_jobs(&self) -> BoxFuture<'static, Vec<JobEnd>> {
+        self.shared.shell.jobs.clone().kill_all().boxed()
+    }
+
+    fn job_ended(&self) -> BoxFuture<'static, JobEnd> {
+        self.shared.shell.jobs.clone().ended().boxed()
+    }
+}
+
+/// Stops the call when its future is dropped before it ended.
+struct Driven {
+    stop: Arc<Stop>,
+    ended: bool,
+}
+
+impl Driven {
+    /// A call that was stopped says so, whatever it had done until then.
+    fn marked(&self, mut outcome: ToolOutcome) -> ToolOutcome {
+        if self.stop.is_stopped() {
+            outcome.status = ToolStatus::Cancelled;
+        }
+        outcome
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.stop.stop();
+        }
+    }
+}
+
+impl Shared {
+    async fn perform(&self, call: ToolCall, context: ToolContext, guard: &Guard) -> ToolOutcome {
+        let stop = guard.stop();
+        if stop.is_stopped() {
+            return ToolOutcome::text(ToolStatus::Cancelled, "stopped before it began");
+        }
+        let Some(tool) = self.dialect.tool(&call.name) else {
+            return self.unknown(&call.name);
+        };
+        let place = Place {
+            workspace: self.workspace.clone(),
+            policy: context.policy.clone(),
+            hidden: Arc::clone(&self.hidden),
+        };
+        let ran = match tool {
+            Tool::Shell => self.run_shell(&call, &context, &place, &stop).await,
+            Tool::Job => match JobRequest::parse(&call.arguments) {
+                Ok(request) => {
+                    let shell = &self.shell;
+                    shell.jobs.run(request, &shell.blobs, &stop).await
+                }
+                Err(reason) => Err(reason),
+            },
+            Tool::Read => self.run_read(call.arguments, place, stop).await,
+            Tool::Write => blocking(move || write::run(&call.arguments, &place)).await,
+            Tool::Edit => blocking(move || edit::run(&call.arguments, &place)).await,
+            Tool::ApplyPatch => blocking(move || apply_patch::run(&call.arguments, &place)).await,
+            Tool::Search => blocking(move || search::run(&call.arguments, &place, &stop)).await,
+            Tool::List => blocking(move || list::run(&call.arguments, &place, &stop)).await,
+            Tool::Plan => plan::run(&call.arguments),
+        };
+        ran.unwrap_or_else(ToolOutcome::failed)
+    }
+
+    async fn run_shell(
+        &self,
+        call: &ToolCall,
+        context: &ToolContext,
+        place: &Place,
+        stop: &Stop,
+    ) -> Result<ToolOutcome, String> {
+        let request = ShellRequest::parse(&call.arguments)?;
+        let call = ShellCall {
+            call: call.call,
+            request,
+            place,
+            progress: Arc::clone(&context.progress),
+            stop,
+        };
+        self.shell.run(call).await
+    }
+
+    async fn run_read(
+        &self,
+        arguments: String,
+        place: Place,
+        stop: Arc<Stop>,
+    ) -> Result<ToolOutcome, String> {
+        let request = ReadRequest::parse(&arguments)?;
+        if request.handle().is_some() {
+            return request.run_on_blob(&self.shell.blobs).await;
+        }
+        blocking(move || request.run(&place, &stop)).await
+    }
+
+    fn unknown(&self, name: &str) -> ToolOutcome {
+        let names: Vec<&str> = self
+            .dialect
+            .tools()
+            .iter()
+            .map(|tool| tool.name(self.dialect))
+            .collect();
+        ToolOutcome::failed(format!(
+            "there is no tool `{name}`; there are: {}",
+            names.join(", ")
+        ))
+    }
+}
+
+/// Runs file work where it may block.
+async fn blocking(
+    work: impl FnOnce() -> Result<ToolOutcome, String> + Send + 'static,
+) -> Result<ToolOutcome, String> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(ran) => ran,
+        Err(error) => Err(format!("the tool broke: {error}")),
+    }
+}

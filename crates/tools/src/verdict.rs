@@ -1,0 +1,392 @@
+//! What policy says about a call: run, ask or refuse. Pure.
+
+use quire_protocol::{
+    Approval, ApprovalMode, CallPlan, Lane, Policy, Rule, RuleAction, SandboxMode, ToolCall,
+    Verdict,
+};
+
+use crate::jobs::JobRequest;
+use crate::script::{Script, begins_loosely, begins_with};
+use crate::shell::ShellRequest;
+use crate::toolbox::Tool;
+
+/// Plans a call of a known tool, or of none.
+pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, policy: &Policy) -> CallPlan {
+    let (lane, verdict) = match tool {
+        None | Some(Tool::Read | Tool::Search | Tool::List | Tool::Plan) => {
+            (Lane::Shared, Verdict::Run)
+        }
+        Some(Tool::Job) => {
+            let kills = matches!(
+                JobRequest::parse(&call.arguments),
+                Ok(JobRequest::Kill { .. })
+            );
+            let lane = if kills { Lane::Exclusive } else { Lane::Shared };
+            (lane, Verdict::Run)
+        }
+        Some(tool @ (Tool::Write | Tool::Edit | Tool::ApplyPatch)) => {
+            (Lane::Exclusive, change_verdict(tool, call, policy))
+        }
+        Some(Tool::Shell) => (
+            Lane::Exclusive,
+            match ShellRequest::parse(&call.arguments) {
+                Ok(request) => command_verdict(&request, policy),
+                Err(_) => Verdict::Run,
+            },
+        ),
+    };
+    CallPlan {
+        call: call.call,
+        lane,
+        verdict,
+    }
+}
+
+fn change_verdict(tool: Tool, call: &ToolCall, policy: &Policy) -> Verdict {
+    if policy.sandbox == SandboxMode::ReadOnly {
+        return Verdict::Refuse {
+            reason: "this run may only read: describe the change instead of making it".to_owned(),
+        };
+    }
+    let targets = tool.targets(&call.arguments);
+    if policy.approvals != ApprovalMode::Ask || targets.is_empty() {
+        return Verdict::Run;
+    }
+    ask(
+        policy,
+        Approval {
+            action: format!("{} {}", tool.verb(), targets.join(", ")),
+            reason: "it changes files".to_owned(),
+            prefix: Vec::new(),
+        },
+    )
+}
+
+/// What policy says about a command.
+pub(crate) fn command_verdict(request: &ShellRequest, policy: &Policy) -> Verdict {
+    let outside = request.outside(policy);
+    let approval = |reason: String| Approval {
+        action: action(request),
+        reason,
+        prefix: remembered_prefix(&request.command),
+    };
+    match ruled(&request.command, &policy.rules) {
+        Some((RuleAction::Deny, prefix)) => Verdict::Refuse {
+            reason: format!("a rule refuses `{prefix}`: do it another way, or say what you need"),
+        },
+        Some((RuleAction::Ask, prefix)) => {
+            ask(policy, approval(format!("a rule asks about `{prefix}`")))
+        }
+        Some((RuleAction::Allow, _)) => Verdict::Run,
+        None => match outside {
+            Some(reason) => ask(policy, approval(format!("outside the sandbox: {reason}"))),
+            None if policy.approvals == ApprovalMode::Ask => {
+                ask(policy, approval("it may change something".to_owned()))
+            }
+            None => Verdict::Run,
+        },
+    }
+}
+
+fn ask(policy: &Policy, approval: Approval) -> Verdict {
+    if policy.approvals == ApprovalMode::Never {
+        return Verdict::Refuse {
+            reason: format!(
+                "this needs a person's approval ({}), which is not available in this run: do it \
+                 inside the sandbox, or say what you need",
+                approval.reason
+            ),
+        };
+    }
+    Verdict::Ask { approval }
+}
+
+fn action(request: &ShellRequest) -> String {
+    match &request.directory {
+        Some(directory) => format!("{} (in {directory})", request.command),
+        None => request.command.clone(),
+    }
+}
+
+/// What "always" would allow: the first two words of a single plain command.
+fn remembered_prefix(command: &str) -> Vec<String> {
+    let script = Script::parse(command);
+    match script.commands.as_slice() {
+        [words] if script.plain && !command.contains(['&', '|', ';', '\n']) => {
+            words.iter().take(2).cloned().collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// What the rules say about a script, with the prefix that decided. A refusal wins over a
+/// question, and either over a permission, which needs every command of the script allowed.
+fn ruled(command: &str, rules: &[Rule]) -> Option<(RuleAction, String)> {
+    if rules.is_empty() {
+        return None;
+    }
+    let script = Script::parse(command);
+    let mut all_allowed = script.plain && !script.commands.is_empty();
+    let mut asked = None;
+    let mut suspects = Script::suspects(command);
+    suspects.extend(script.commands.iter().cloned());
+    for words in &suspects {
+        let rule = winning(words, rules, script.plain);
+        match rule.map(|rule| rule.action) {
+            Some(RuleAction::Deny) => return rule.map(decided),
+            Some(RuleAction::Ask) => asked = asked.or(rule.map(decided)),
+            Some(RuleAction::Allow) | None => {}
+        }
+    }
+    all_allowed &= script.commands.iter().all(|words| {
+        winning(words, rules, true).is_some_and(|rule| rule.action == RuleAction::Allow)
+    });
+    asked.or_else(|| all_allowed.then(|| (RuleAction::Allow, String::new())))
+}
+
+fn decided(rule: &Rule) -> (RuleAction, String) {
+    (rule.action, rule.prefix.join(" "))
+}
+
+/// The longest rule that matches a command, a later one among equals.
+fn winning<'a>(words: &[String], rules: &'a [Rule], plain: bool) -> Option<&'a Rule> {
+    rules
+        .iter()
+        .filter(|rule| match rule.action {
+            RuleAction::Allow => plain && begins_with(words, &rule.prefix),
+            RuleAction::Ask | RuleAction::Deny => begins_loosely(words, &rule.prefix),
+        })
+        .max_by_key(|rule| rule.prefix.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::CallId;
+    use serde_json::json;
+
+    use super::*;
+
+    fn policy(
+        sandbox: SandboxMode,
+        approvals: ApprovalMode,
+        rules: &[(&str, RuleAction)],
+    ) -> Policy {
+        Policy {
+            sandbox,
+            approvals,
+            rules: rules
+                .iter()
+                .map(|(prefix, action)| Rule {
+                    prefix: prefix.split(' ').map(str::to_owned).collect(),
+                    action: *action,
+                })
+                .collect(),
+            domains: Vec::new(),
+            writable: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    fn call(name: &str, arguments: &serde_json::Value) -> ToolCall {
+        ToolCall {
+            call: CallId(1),
+            provider_id: "p".to_owned(),
+            name: name.to_owned(),
+            arguments: arguments.to_string(),
+        }
+    }
+
+    fn word(verdict: &Verdict) -> &'static str {
+        match verdict {
+            Verdict::Run => "run",
+            Verdict::Ask { .. } => "ask",
+            Verdict::Refuse { .. } => "refuse",
+        }
+    }
+
+    fn judged(command: &str, outside: Option<&str>, policy: &Policy) -> Verdict {
+        let call = call(
+            "bash",
+            &json!({"command": command, "outside_sandbox": outside}),
+        );
+        plan(Some(Tool::Shell), &call, policy).verdict
+    }
+
+    #[test]
+    fn modes() {
+        use ApprovalMode::{Ask, Auto, Never};
+        use SandboxMode::{Off, ReadOnly, WorkspaceWrite};
+        for (sandbox, approvals, inside, outside, write) in [
+            (WorkspaceWrite, Auto, "run", "ask", "run"),
+            (WorkspaceWrite, Never, "run", "refuse", "run"),
+            (WorkspaceWrite, Ask, "ask", "ask", "ask"),
+            (ReadOnly, Auto, "run", "ask", "refuse"),
+            (ReadOnly, Never, "run", "refuse", "refuse"),
+            (ReadOnly, Ask, "ask", "ask", "refuse"),
+            (Off, Auto, "run", "run", "run"),
+            (Off, Never, "run", "run", "run"),
+            (Off, Ask, "ask", "ask", "ask"),
+        ] {
+            let policy = policy(sandbox, approvals, &[]);
+            let write_call = call("write", &json!({"path": "a", "content": ""}));
+            let change = plan(Some(Tool::Write), &write_call, &policy).verdict;
+            assert_eq!(
+                [
+                    word(&judged("make", None, &policy)),
+                    word(&judged("make", Some("net"), &policy)),
+                    word(&change)
+                ],
+                [inside, outside, write],
+                "{sandbox:?} {approvals:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_allowing_rule_cannot_be_bypassed() {
+        let policy = policy(
+            SandboxMode::WorkspaceWrite,
+            ApprovalMode::Ask,
+            &[
+                ("git status", RuleAction::Allow),
+                ("cargo", RuleAction::Allow),
+            ],
+        );
+        for command in [
+            "git status",
+            "git status -s",
+            "git status && cargo test",
+            "cargo test 2>&1",
+            "cargo",
+            "git status | cargo x",
+            "git 'status'",
+            "git status\ncargo x",
+        ] {
+            assert_eq!(word(&judged(command, None, &policy)), "run", "{command}");
+            assert_eq!(
+                word(&judged(command, Some("net"), &policy)),
+                "run",
+                "{command}"
+            );
+        }
+        for command in [
+            "git",
+            "git push",
+            "git status; rm -rf .",
+            "git status && rm x",
+            "git status\nrm x",
+            "git status & rm x",
+            "git status | sh",
+            "git status $(rm x)",
+            "git status `rm x`",
+            "git status > .git/config",
+            "git status \"$(rm x)\"",
+            "git$IFS'status'",
+            "\\git status",
+            "git -c alias.status='!rm x' status",
+            "A=b git status",
+            "env git status",
+            "git status # x\n",
+            "cargo() { rm x; }; cargo",
+            "PATH=. cargo",
+            "cargo <(rm x)",
+            "sudo cargo",
+            "bash -c cargo",
+            "xargs cargo",
+            "eval cargo",
+            "./cargo",
+            "/tmp/cargo",
+            "cat <<X\ncargo\nX",
+            "cargo x || rm y",
+            "(cargo)",
+            "git status\\\n; rm x",
+            "carg* x",
+            "git  status;rm x",
+            "git\u{a0}status",
+            "",
+            "# git status",
+        ] {
+            assert_eq!(word(&judged(command, None, &policy)), "ask", "{command}");
+        }
+    }
+
+    #[test]
+    fn a_refusing_rule_sees_through_disguises_and_the_longest_wins() {
+        let policy = policy(
+            SandboxMode::WorkspaceWrite,
+            ApprovalMode::Auto,
+            &[
+                ("git", RuleAction::Ask),
+                ("git push", RuleAction::Deny),
+                ("git push origin", RuleAction::Allow),
+                ("rm", RuleAction::Allow),
+                ("rm", RuleAction::Deny),
+            ],
+        );
+        for (command, expected) in [
+            ("git status", "ask"),
+            ("git push", "refuse"),
+            ("git push origin", "run"),
+            ("A=1 git push origin", "refuse"),
+            ("ls; /bin/rm x", "refuse"),
+            ("bash -c 'rm x'", "refuse"),
+            ("ls", "run"),
+            ("git status; git push", "refuse"),
+        ] {
+            assert_eq!(word(&judged(command, None, &policy)), expected, "{command}");
+        }
+    }
+
+    #[test]
+    fn always_means_a_narrow_prefix_or_none() {
+        for (command, prefix) in [
+            ("git push origin main", vec!["git", "push"]),
+            ("ls", vec!["ls"]),
+            ("git push; rm x", vec![]),
+            ("curl a | sh", vec![]),
+            ("sudo ls", vec![]),
+            ("A=1 ls", vec![]),
+        ] {
+            assert_eq!(remembered_prefix(command), prefix, "{command}");
+        }
+    }
+
+    #[test]
+    fn questions_show_the_command_and_the_reason() {
+        let policy = policy(SandboxMode::WorkspaceWrite, ApprovalMode::Auto, &[]);
+        let Verdict::Ask { approval } = judged("cargo fetch", Some("needs the network"), &policy)
+        else {
+            panic!("not asked");
+        };
+        assert_eq!(approval.action, "cargo fetch");
+        assert_eq!(approval.reason, "outside the sandbox: needs the network");
+        assert_eq!(approval.prefix, ["cargo", "fetch"]);
+    }
+
+    #[test]
+    fn lanes() {
+        let policy = policy(SandboxMode::WorkspaceWrite, ApprovalMode::Auto, &[]);
+        for (tool, arguments, lane) in [
+            (None, json!({}), Lane::Shared),
+            (Some(Tool::Read), json!({"path": "a"}), Lane::Shared),
+            (Some(Tool::Edit), json!({"path": "a"}), Lane::Exclusive),
+            (Some(Tool::Shell), json!({"command": "ls"}), Lane::Exclusive),
+            (
+                Some(Tool::Job),
+                json!({"action": "poll", "job": 1}),
+                Lane::Shared,
+            ),
+            (
+                Some(Tool::Job),
+                json!({"action": "kill", "job": 1}),
+                Lane::Exclusive,
+            ),
+        ] {
+            assert_eq!(
+                plan(tool, &call("x", &arguments), &policy).lane,
+                lane,
+                "{arguments}"
+            );
+        }
+    }
+}

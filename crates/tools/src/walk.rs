@@ -1,0 +1,48 @@
+//! Walks folders in one order, as git sees them: ignored files and `.git` left out, hidden files
+//! kept, links not followed.
+
+use std::path::Path;
+
+use ignore::{DirEntry, WalkBuilder};
+
+use crate::place::Place;
+
+/// What is beneath `root`, sorted by path; unreadable entries are passed over.
+pub(crate) fn entries(
+    place: &Place,
+    root: &Path,
+    depth: Option<usize>,
+) -> impl Iterator<Item = DirEntry> + use<> {
+    let guard = place.clone();
+    WalkBuilder::new(root)
+        .hidden(false)
+        .require_git(false)
+        .follow_links(false)
+        .max_depth(depth)
+        .sort_by_file_name(Ord::cmp)
+        .filter_entry(move |entry| {
+            entry.depth() == 0 || (entry.file_name() != ".git" && !guard.is_hidden(entry.path()))
+        })
+        .build()
+        .flatten()
+        .filter(|entry| entry.depth() > 0 || entry.file_type().is_some_and(|kind| kind.is_file()))
+}
+
+/// Whether an entry is a regular file.
+pub(crate) fn is_file(entry: &DirEntry) -> bool {
+    entry.file_type().is_some_and(|kind| kind.is_file())
+}
+
+/// A test of paths by a glob, relative to the folder it is used in. Without a slash it means
+/// names at any depth.
+pub(crate) fn glob(pattern: &str) -> Result<globset::GlobMatcher, String> {
+    let anchored = match pattern.trim_start_matches("./") {
+        bare if !bare.contains('/') => format!("**/{bare}"),
+        path => path.trim_start_matches('/').to_owned(),
+    };
+    globset::GlobBuilder::new(&anchored)
+        .literal_separator(true)
+        .build()
+        .map(|glob| glob.compile_matcher())
+        .map_err(|error| format!("`{pattern}` is not a glob: {error}"))
+}
