@@ -1,12 +1,14 @@
 //! How long an answer of 200,000 tiny deltas takes to read, for each dialect.
 
 use std::fmt::Write;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use quire_dialect::{Decoder, Dialect};
 use quire_protocol::{Item, Prefix};
 
 const DELTAS: usize = 200_000;
+/// The best of so many rounds is shown: the others measured the machine.
+const ROUNDS: usize = 10;
 /// As a socket would deliver it.
 const CHUNK: usize = 16 << 10;
 
@@ -14,25 +16,30 @@ const CHUNK: usize = 16 << 10;
 fn main() {
     for dialect in Dialect::ALL {
         let stream = stream(dialect);
-        let start = Instant::now();
-        let mut decoder = Decoder::new(dialect, &Prefix::default());
-        let mut deltas = Vec::new();
-        for chunk in stream.as_bytes().chunks(CHUNK) {
-            decoder.push(chunk, &mut deltas).expect("a sound stream");
-            deltas.clear();
-        }
-        let answer = decoder.finish().expect("a whole answer");
-        let elapsed = start.elapsed();
-        let Some(Item::Assistant { text, .. }) = answer.items.first() else {
-            panic!("no text")
-        };
+        let best = (0..ROUNDS)
+            .map(|_| read(dialect, stream.as_bytes()))
+            .min()
+            .expect("at least one round");
         println!(
-            "{dialect:<10} {:>6.1} ms for {} bytes of SSE with {} bytes of text",
-            elapsed.as_secs_f64() * 1e3,
+            "{:<10} {:>6.1} ms for {} bytes of SSE",
+            dialect.name(),
+            best.as_secs_f64() * 1e3,
             stream.len(),
-            text.len(),
         );
     }
+}
+
+fn read(dialect: Dialect, stream: &[u8]) -> Duration {
+    let start = Instant::now();
+    let mut decoder = Decoder::new(dialect, &Prefix::default());
+    let mut deltas = Vec::new();
+    for chunk in stream.chunks(CHUNK) {
+        decoder.push(chunk, &mut deltas).expect("a sound stream");
+        deltas.clear();
+    }
+    let answer = decoder.finish().expect("a whole answer");
+    assert!(matches!(answer.items.first(), Some(Item::Assistant { text, .. }) if !text.is_empty()));
+    start.elapsed()
 }
 
 fn stream(dialect: Dialect) -> String {

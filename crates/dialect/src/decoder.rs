@@ -7,6 +7,7 @@ use quire_protocol::{
 };
 use serde::Deserialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 
 use crate::chat::decode::ChatReader;
 use crate::messages::decode::MessagesReader;
@@ -142,8 +143,8 @@ impl Decoder {
         self.reader.is_complete()
     }
 
-    /// Whether the answer is all there, though more (its usage) may follow:
-    /// [`Decoder::finish`] would succeed.
+    /// Whether the answer is all there, though more (its usage) may follow: [`Decoder::finish`]
+    /// would not call it truncated.
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.reader.is_complete() || self.reader.is_whole()
@@ -282,6 +283,11 @@ pub(crate) fn parse<'a, T: Deserialize<'a>>(what: &str, json: &'a [u8]) -> Resul
         return Err(DecodeError::Malformed(format!("{what}: no JSON object")));
     }
     serde_json::from_slice(json).map_err(|error| DecodeError::Malformed(format!("{what}: {error}")))
+}
+
+/// A member of which a wrong shape is no reason to lose the answer: token counts, explanations.
+pub(crate) fn lenient<'a, T: Deserialize<'a>>(raw: Option<&'a RawValue>) -> Option<T> {
+    serde_json::from_str(raw?.get()).ok()
 }
 
 /// Serde would read a struct from an array too.

@@ -37,7 +37,7 @@ pub fn decode_error(
 }
 
 /// Classifies an error that was reported inside a stream, where the status says nothing.
-pub(crate) fn stream_error(error: &Value) -> DecodeError {
+pub(crate) fn stream_error(dialect: Dialect, error: &Value) -> DecodeError {
     let report = Report::of_error(error);
     let kind = report.kind(report.status);
     let retryable = match kind {
@@ -49,7 +49,7 @@ pub(crate) fn stream_error(error: &Value) -> DecodeError {
     } else {
         format!("the provider reported an error: {}", report.message)
     };
-    let hint = hint(kind, Dialect::Messages).to_owned();
+    let hint = hint(kind, dialect).to_owned();
     DecodeError::Provider(
         ModelError {
             kind,

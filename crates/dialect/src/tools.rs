@@ -64,3 +64,32 @@ fn requires(object: &serde_json::Map<String, Value>, key: &str) -> bool {
         .and_then(Value::as_array)
         .is_some_and(|required| required.iter().any(|name| name == key))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(schema: &Value, expected: bool) {
+        assert_eq!(is_strict(schema), expected, "{schema}");
+    }
+
+    #[test]
+    fn strict_schemas_are_closed_and_complete_all_the_way_down() {
+        let leaf = json!({"type": "string"});
+        let closed = json!({
+            "type": "object",
+            "properties": {"a": leaf},
+            "required": ["a"],
+            "additionalProperties": false,
+        });
+        check(&leaf, true);
+        check(&closed, true);
+        check(&json!({"type": "array", "items": closed}), true);
+        check(&json!({"type": "object", "properties": {"a": leaf}}), false);
+        let mut optional = closed.clone();
+        optional["required"] = json!([]);
+        check(&optional, false);
+        check(&json!({"anyOf": [closed, optional]}), false);
+    }
+}

@@ -11,7 +11,9 @@ use serde_json::{Map, Value};
 use crate::Dialect;
 use crate::chat::reasoning::Reasoning;
 use crate::chat::usage::WireUsage;
-use crate::decoder::{DecodeError, Decoded, Extra, Items, Text, error_member, owned, parse, text};
+use crate::decoder::{
+    DecodeError, Decoded, Extra, Items, Text, error_member, lenient, owned, parse, text,
+};
 use crate::error::stream_error;
 use crate::sink::Sink;
 use crate::sse::Frame;
@@ -41,6 +43,7 @@ struct Call {
     arguments: String,
 }
 
+/// Large members stay raw until they are needed: most chunks are tiny.
 #[derive(Deserialize)]
 struct Chunk<'a> {
     #[serde(borrow)]
@@ -51,7 +54,8 @@ struct Chunk<'a> {
     service_tier: Option<Text<'a>>,
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
-    usage: Option<WireUsage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
@@ -63,7 +67,8 @@ struct Choice<'a> {
     delta: Option<Message<'a>>,
     #[serde(borrow)]
     finish_reason: Option<Text<'a>>,
-    usage: Option<WireUsage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 /// A message, or what a chunk adds to it.
@@ -77,11 +82,12 @@ struct Message<'a> {
     reasoning_content: Option<Text<'a>>,
     #[serde(borrow)]
     reasoning: Option<Text<'a>>,
-    reasoning_details: Option<Vec<Map<String, Value>>>,
+    #[serde(borrow)]
+    reasoning_details: Option<&'a RawValue>,
     #[serde(borrow)]
     tool_calls: Option<Vec<WireCall<'a>>>,
     #[serde(borrow)]
-    function_call: Option<Function<'a>>,
+    function_call: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -170,7 +176,7 @@ impl ChatReader {
     fn take(&mut self, chunk: Chunk<'_>, sink: &mut Sink<'_>) -> Result<(), DecodeError> {
         if let Some(raw) = chunk.error {
             let error = serde_json::from_str(raw.get()).unwrap_or_default();
-            return Err(stream_error(&error));
+            return Err(stream_error(Dialect::Chat, &error));
         }
         if self.model.is_empty() {
             self.model = owned(chunk.model.as_ref()).unwrap_or_default();
@@ -181,16 +187,12 @@ impl ChatReader {
         if let Some(tier) = owned(chunk.service_tier.as_ref()) {
             self.extra.service_tier = Some(tier);
         }
-        if let Some(usage) = chunk.usage {
-            self.usage = usage.usage();
-        }
+        self.count(chunk.usage);
         for choice in chunk.choices.into_iter().flatten() {
             if choice.index.unwrap_or(0) != 0 {
                 continue;
             }
-            if let Some(usage) = choice.usage {
-                self.usage = usage.usage();
-            }
+            self.count(choice.usage);
             if let Some(message) = choice.delta {
                 self.message(message, sink);
             }
@@ -201,11 +203,17 @@ impl ChatReader {
         Ok(())
     }
 
+    fn count(&mut self, usage: Option<&RawValue>) {
+        if let Some(usage) = lenient::<WireUsage>(usage) {
+            self.usage = usage.usage();
+        }
+    }
+
     fn message(&mut self, message: Message<'_>, sink: &mut Sink<'_>) {
         let shown = self.reasoning.add(
             text(message.reasoning_content.as_ref()),
             text(message.reasoning.as_ref()),
-            message.reasoning_details.unwrap_or_default(),
+            lenient(message.reasoning_details).unwrap_or_default(),
         );
         sink.thinking(&shown);
         if let Some(more) = &message.content {
@@ -220,7 +228,7 @@ impl ChatReader {
         for call in message.tool_calls.into_iter().flatten() {
             self.call(&call, sink);
         }
-        if let Some(function) = message.function_call {
+        if let Some(function) = lenient(message.function_call) {
             let call = WireCall {
                 index: Some(0),
                 id: None,
@@ -283,7 +291,7 @@ impl ChatReader {
             Some("length" | "max_tokens" | "model_length") => TokenStop::MaxTokens,
             Some("content_filter") => TokenStop::Refusal,
             Some("error") => {
-                return Err(stream_error(&Value::Null));
+                return Err(stream_error(Dialect::Chat, &Value::Null));
             }
             _ if items.has_calls() => TokenStop::ToolUse,
             _ if self.refused => TokenStop::Refusal,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::Dialect;
 use crate::decoder::{
-    DecodeError, Decoded, Extra, Items, Text, error_member, event_type, owned, parse, text,
+    DecodeError, Decoded, Extra, Items, Text, error_member, event_type, lenient, owned, parse, text,
 };
 use crate::error::stream_error;
 use crate::json;
@@ -58,6 +58,7 @@ enum Block {
     },
 }
 
+/// Large members stay raw until the event turns out to need them: most are tiny deltas.
 #[derive(Deserialize)]
 struct Event<'a> {
     #[serde(rename = "type", borrow)]
@@ -68,8 +69,9 @@ struct Event<'a> {
     #[serde(borrow)]
     content_block: Option<&'a RawValue>,
     #[serde(borrow)]
-    message: Option<Message<'a>>,
-    usage: Option<WireUsage>,
+    message: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -84,13 +86,16 @@ struct EventDelta<'a> {
     thinking: Option<Text<'a>>,
     #[serde(borrow)]
     signature: Option<Text<'a>>,
-    citation: Option<Box<RawValue>>,
-    content: Option<Value>,
-    encrypted_content: Option<Value>,
+    #[serde(borrow)]
+    citation: Option<&'a RawValue>,
+    #[serde(borrow)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow)]
+    encrypted_content: Option<&'a RawValue>,
     #[serde(borrow)]
     stop_reason: Option<Text<'a>>,
     #[serde(borrow)]
-    stop_details: Option<StopDetails<'a>>,
+    stop_details: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -110,8 +115,9 @@ struct Message<'a> {
     #[serde(borrow)]
     stop_reason: Option<Text<'a>>,
     #[serde(borrow)]
-    stop_details: Option<StopDetails<'a>>,
-    usage: Option<WireUsage>,
+    stop_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
 }
 
 impl MessagesReader {
@@ -165,15 +171,13 @@ impl MessagesReader {
             }
             b"message_start" => {
                 if let Some(message) = event.message {
-                    self.open(message)?;
+                    self.open(parse("message", message.get().as_bytes())?)?;
                 }
             }
             b"message_delta" => {
-                if let Some(usage) = event.usage {
-                    self.usage.overwrite(usage);
-                }
+                self.count(event.usage);
                 if let Some(delta) = event.delta {
-                    self.stopped(delta.stop_reason.as_ref(), delta.stop_details.as_ref());
+                    self.stopped(delta.stop_reason.as_ref(), delta.stop_details);
                 }
             }
             b"message_stop" => self.complete = true,
@@ -200,23 +204,27 @@ impl MessagesReader {
     fn open(&mut self, message: Message<'_>) -> Result<(), DecodeError> {
         text(message.model.as_ref()).clone_into(&mut self.model);
         self.extra.response_id = owned(message.id.as_ref());
-        if let Some(usage) = message.usage {
-            self.usage.overwrite(usage);
-        }
+        self.count(message.usage);
         let mut unseen = Vec::new();
         let mut sink = Sink::new(&mut unseen);
         for (index, raw) in (0..).zip(message.content.unwrap_or_default()) {
             self.start(index, raw, &mut sink)?;
         }
-        self.stopped(message.stop_reason.as_ref(), message.stop_details.as_ref());
+        self.stopped(message.stop_reason.as_ref(), message.stop_details);
         Ok(())
     }
 
-    fn stopped(&mut self, reason: Option<&Text<'_>>, details: Option<&StopDetails<'_>>) {
+    fn count(&mut self, usage: Option<&RawValue>) {
+        if let Some(usage) = lenient(usage) {
+            self.usage.overwrite(usage);
+        }
+    }
+
+    fn stopped(&mut self, reason: Option<&Text<'_>>, details: Option<&RawValue>) {
         if let Some(reason) = owned(reason) {
             self.stop = Some(reason);
         }
-        if let Some(details) = details {
+        if let Some(details) = lenient::<StopDetails<'_>>(details) {
             self.extra.refusal = owned(details.explanation.as_ref());
         }
     }
@@ -284,7 +292,7 @@ fn tolerate(frame: Frame<'_>, error: DecodeError) -> Result<(), DecodeError> {
 }
 
 fn provider_error(json: &[u8]) -> DecodeError {
-    stream_error(&error_member(json).unwrap_or_default())
+    stream_error(Dialect::Messages, &error_member(json).unwrap_or_default())
 }
 
 fn token_stop(reason: Option<&str>, has_calls: bool) -> TokenStop {
@@ -380,7 +388,7 @@ impl Block {
                     text.push_str(&more.0);
                     sink.text(&more.0);
                 }
-                citations.extend(delta.citation);
+                citations.extend(delta.citation.map(ToOwned::to_owned));
             }
             Self::Thinking {
                 thinking,
@@ -451,11 +459,11 @@ impl Block {
 /// Applies a delta to a block of unknown kind. Compaction deltas assign, text appends.
 fn change(changed: &mut Map<String, Value>, delta: &EventDelta<'_>) {
     for (key, value) in [
-        ("content", &delta.content),
-        ("encrypted_content", &delta.encrypted_content),
+        ("content", delta.content),
+        ("encrypted_content", delta.encrypted_content),
     ] {
-        if let Some(value) = value {
-            changed.insert(key.into(), value.clone());
+        if let Some(value) = lenient(value) {
+            changed.insert(key.into(), value);
         }
     }
     if let Some(more) = &delta.text {

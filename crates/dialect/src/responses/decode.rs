@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::Dialect;
 use crate::decoder::{
-    DecodeError, Decoded, Extra, Items, Text, count, error_member, event_type, owned, parse, text,
+    DecodeError, Decoded, Extra, Items, Text, count, error_member, event_type, lenient, owned,
+    parse, text,
 };
 use crate::error::stream_error;
 use crate::responses::item;
@@ -72,7 +73,8 @@ struct Response<'a> {
     #[serde(borrow)]
     service_tier: Option<Text<'a>>,
     output: Option<Vec<Box<RawValue>>>,
-    usage: Option<WireUsage>,
+    #[serde(borrow)]
+    usage: Option<&'a RawValue>,
     error: Option<Value>,
     #[serde(borrow)]
     incomplete_details: Option<Incomplete<'a>>,
@@ -308,7 +310,7 @@ impl ResponsesReader {
 
     fn end(&mut self, response: Response<'_>, kind: &str) -> Result<(), DecodeError> {
         self.describe(&response);
-        if let Some(usage) = response.usage {
+        if let Some(usage) = lenient::<WireUsage>(response.usage) {
             self.usage = usage.usage();
         }
         let status = match text(response.status.as_ref()) {
@@ -316,7 +318,10 @@ impl ResponsesReader {
             status => status,
         };
         if matches!(status, "failed" | "cancelled") || response.error.is_some() {
-            return Err(stream_error(&response.error.unwrap_or_default()));
+            return Err(stream_error(
+                Dialect::Responses,
+                &response.error.unwrap_or_default(),
+            ));
         }
         let reason = response
             .incomplete_details
@@ -383,11 +388,11 @@ fn tolerate(frame: Frame<'_>, error: DecodeError) -> Result<(), DecodeError> {
 /// An error, flat or nested, or something that is no event at all.
 fn other(frame: Frame<'_>) -> Result<(), DecodeError> {
     if let Some(error) = error_member(frame.data) {
-        return Err(stream_error(&error));
+        return Err(stream_error(Dialect::Responses, &error));
     }
     let flat: Value = parse("event", frame.data)?;
     if frame.event == b"error" || flat.get("type").is_some_and(|kind| kind == "error") {
-        return Err(stream_error(&flat));
+        return Err(stream_error(Dialect::Responses, &flat));
     }
     Ok(())
 }

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use expect_test::expect_file;
-use quire_dialect::{DecodeError, Decoded, Decoder};
+use expect_test::{expect, expect_file};
+use quire_dialect::{DecodeError, Decoded, Decoder, Dialect};
 use quire_protocol::{Delta, Item, Usage};
 
-use crate::fixtures::{Fixture, all, folder, prefix};
+use crate::fixtures::{all, folder, prefix};
 
 /// What came of a stream.
 #[derive(Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ struct Outcome {
     shown: [String; 3],
 }
 
-fn decode<'a>(fixture: &Fixture, chunks: impl Iterator<Item = &'a [u8]>) -> Outcome {
-    let mut decoder = Decoder::new(fixture.dialect, &prefix());
+fn decode<'a>(dialect: Dialect, chunks: impl Iterator<Item = &'a [u8]>) -> Outcome {
+    let mut decoder = Decoder::new(dialect, &prefix());
     let mut deltas = Vec::new();
     let mut failure = None;
     for chunk in chunks {
@@ -77,7 +77,7 @@ fn ragged(bytes: &[u8], mut seed: u64) -> impl Iterator<Item = &[u8]> {
 #[test]
 fn recordings_mean_what_they_meant() {
     for fixture in all() {
-        let whole = decode(&fixture, std::iter::once(fixture.bytes.as_slice()));
+        let whole = decode(fixture.dialect, std::iter::once(fixture.bytes.as_slice()));
         expect_file![folder().join(format!("{}.txt", fixture.name))].assert_eq(&report(&whole));
     }
 }
@@ -85,11 +85,11 @@ fn recordings_mean_what_they_meant() {
 #[test]
 fn chunking_changes_nothing() {
     for fixture in all() {
-        let whole = decode(&fixture, std::iter::once(fixture.bytes.as_slice()));
-        let single = decode(&fixture, fixture.bytes.chunks(1));
+        let whole = decode(fixture.dialect, std::iter::once(fixture.bytes.as_slice()));
+        let single = decode(fixture.dialect, fixture.bytes.chunks(1));
         assert_eq!(whole, single, "{} byte by byte", fixture.name);
         for seed in 0..50 {
-            let ragged = decode(&fixture, ragged(&fixture.bytes, seed));
+            let ragged = decode(fixture.dialect, ragged(&fixture.bytes, seed));
             assert_eq!(whole, ragged, "{} with seed {seed}", fixture.name);
         }
     }
@@ -98,25 +98,38 @@ fn chunking_changes_nothing() {
 #[test]
 fn line_endings_change_nothing() {
     for fixture in all() {
-        let whole = decode(&fixture, std::iter::once(fixture.bytes.as_slice()));
+        let whole = decode(fixture.dialect, std::iter::once(fixture.bytes.as_slice()));
         let text = String::from_utf8(fixture.bytes.clone()).expect("UTF-8");
         for ending in ["\r\n", "\r"] {
-            let other = Fixture {
-                bytes: text.replace('\n', ending).into_bytes(),
-                ..fixture_like(&fixture)
-            };
-            let decoded = decode(&other, other.bytes.chunks(3));
+            let other = text.replace('\n', ending);
+            let decoded = decode(fixture.dialect, other.as_bytes().chunks(3));
             assert_eq!(whole, decoded, "{} with {ending:?}", fixture.name);
         }
     }
 }
 
-fn fixture_like(fixture: &Fixture) -> Fixture {
-    Fixture {
-        name: fixture.name.clone(),
-        dialect: fixture.dialect,
-        bytes: Vec::new(),
-    }
+#[test]
+fn one_push_shows_each_run_once() {
+    let fixture = all()
+        .into_iter()
+        .find(|fixture| fixture.name == "messages_thinking_calls")
+        .expect("the recording");
+    let mut decoder = Decoder::new(fixture.dialect, &prefix());
+    let mut deltas = vec![Delta::Thinking {
+        text: "before".into(),
+    }];
+    decoder
+        .push(&fixture.bytes, &mut deltas)
+        .expect("a sound stream");
+    let lines: Vec<String> = deltas.iter().map(|delta| format!("{delta:?}")).collect();
+    expect![[r#"
+        Thinking { text: "before" }
+        Thinking { text: "Look first, then act." }
+        Text { text: "I'll look." }
+        CallWriting { name: "read", bytes: 33 }
+        CallWriting { name: "list", bytes: 0 }
+        CallWriting { name: "apply_patch", bytes: 44 }"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 fn report(outcome: &Outcome) -> String {

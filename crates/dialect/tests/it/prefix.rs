@@ -85,7 +85,10 @@ fn check(head: &Head<'_>, items: &[Item], cuts: &[bool]) {
         }
         let body = join(&growing.body());
         let parsed: Result<Value, _> = serde_json::from_slice(&body);
-        assert!(parsed.is_ok(), "{}", String::from_utf8_lossy(&body));
+        let Ok(parsed) = parsed else {
+            panic!("{}", String::from_utf8_lossy(&body))
+        };
+        check_pairs(head.dialect, &parsed);
         if let Some((before, length)) = &earlier {
             assert_eq!(before[..*length], body[..*length], "{}", head.dialect);
         }
@@ -101,6 +104,55 @@ fn check(head: &Head<'_>, items: &[Item], cuts: &[bool]) {
         join(&fresh.body()),
         "the same items make the same bytes, however often a body was asked for"
     );
+}
+
+/// Every result follows its call, and words never stand between them.
+fn check_pairs(dialect: Dialect, body: &Value) {
+    match dialect {
+        Dialect::Messages => check_messages(body["messages"].as_array().expect("an array")),
+        Dialect::Chat => check_chat(body["messages"].as_array().expect("an array")),
+        Dialect::Responses => {}
+    }
+}
+
+fn check_messages(messages: &[Value]) {
+    let mut calls: Vec<&str> = Vec::new();
+    for pair in messages.windows(2) {
+        assert_ne!(pair[0]["role"], pair[1]["role"], "roles take turns");
+    }
+    for message in messages {
+        let blocks = message["content"].as_array().expect("an array");
+        assert!(!blocks.is_empty(), "no message is empty");
+        let mut words = false;
+        for block in blocks {
+            if let Some(id) = block["tool_use_id"].as_str() {
+                let at = calls.iter().position(|call| *call == id);
+                calls.remove(at.expect("a call for the result"));
+                assert!(!words, "results come first");
+            } else if message["role"] == "user" {
+                assert!(calls.is_empty(), "a call is left open");
+                words = true;
+            }
+            if block["type"] == "tool_use" {
+                calls.push(block["id"].as_str().expect("an id"));
+            }
+        }
+    }
+}
+
+fn check_chat(messages: &[Value]) {
+    let mut calls: Vec<&str> = Vec::new();
+    for message in messages {
+        if let Some(id) = message["tool_call_id"].as_str() {
+            let at = calls.iter().position(|call| *call == id);
+            calls.remove(at.expect("a call for the result"));
+            continue;
+        }
+        assert!(calls.is_empty(), "a call is left open");
+        for call in message["tool_calls"].as_array().into_iter().flatten() {
+            calls.push(call["id"].as_str().expect("an id"));
+        }
+    }
 }
 
 proptest! {
