@@ -50,11 +50,11 @@ impl Fault {
     }
 }
 
-/// The writer's thread is gone, which only a bug can cause.
+/// A thread that was to answer is gone, which only a bug can cause.
 pub(crate) fn stopped(directory: &Path) -> StoreError {
     unusable(
         directory,
-        "its writing thread has stopped; start the program again",
+        "a thread of it has stopped; start the program again",
     )
 }
 

@@ -38,8 +38,7 @@ pub enum Durability {
 pub struct Stats {
     /// Transactions committed for callers.
     pub commits: u64,
-    /// Times the disk was waited for, at most: what SQLite does inside a checkpoint is counted as
-    /// its worst case.
+    /// Times the disk was waited for; what SQLite does inside a checkpoint is counted as three.
     pub syncs: u64,
 }
 
