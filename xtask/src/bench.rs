@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use crate::cargo::{cargo, root, run};
 
 mod child;
+mod floor;
 mod memory;
 mod server;
 mod table;
@@ -112,6 +113,9 @@ fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
     let least = kept.into_iter().fold(1.0, f64::min) * 100.0;
     let what = "least share of a request that the next one starts with";
     rows.push(Row::new(what, Unit::Percent, vec![least]).with_target(100.0));
+    let floor = floor::measure(subject.dialect)?.into_iter().map(ms);
+    let what = "floor: a body of 2.4 MB straight to the model's side";
+    rows.push(Row::new(what, Unit::Ms, floor.collect()));
     Ok(rows)
 }
 

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
@@ -42,6 +42,7 @@ struct Shared {
     script: Vec<Reply>,
     stopped: AtomicBool,
     log: Mutex<Log>,
+    answered: Condvar,
 }
 
 #[derive(Default)]
@@ -53,9 +54,7 @@ struct Log {
 
 impl Shared {
     fn log(&self) -> MutexGuard<'_, Log> {
-        self.log
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -69,6 +68,7 @@ impl Server {
             script,
             stopped: AtomicBool::new(false),
             log: Mutex::default(),
+            answered: Condvar::new(),
         });
         let for_thread = Arc::clone(&shared);
         std::thread::spawn(move || accept(&listener, &for_thread));
@@ -80,9 +80,15 @@ impl Server {
         format!("http://{}", self.address)
     }
 
-    /// What happened so far.
+    /// What happened so far. Waits for an answer that is still on its way out.
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
-        self.shared.log().exchanges.clone()
+        let log = self.shared.log();
+        self.shared
+            .answered
+            .wait_while(log, |log| log.exchanges.len() < log.asked)
+            .unwrap_or_else(PoisonError::into_inner)
+            .exchanges
+            .clone()
     }
 }
 
@@ -146,7 +152,7 @@ fn answer(
     let done = Reply::Text(vec!["done".to_owned()]);
     let reply = shared.script.get(number - 1).unwrap_or(&done);
     let answer = wire::encode(shared.dialect, reply, number, bytes);
-    send(output, &answer)?;
+    let sent = send(output, &answer);
     shared.log().exchanges.push(Exchange {
         asked,
         answered: Instant::now(),
@@ -154,7 +160,8 @@ fn answer(
         kept,
         failed_call,
     });
-    Ok(())
+    shared.answered.notify_all();
+    sent
 }
 
 fn send(output: &mut TcpStream, body: &[u8]) -> Result<()> {
