@@ -14,8 +14,7 @@ use crate::{edit, hunks, names, report};
 const GRAMMAR: &str = r#"start: "*** Begin Patch\n" file+ "*** End Patch" "\n"?
 file: "*** Add File: " NAME ADDED+
     | "*** Delete File: " NAME
-    | "*** Update File: " NAME ("*** Move to: " NAME)? chunk*
-chunk: HEAD* LINE+ END?
+    | "*** Update File: " NAME ("*** Move to: " NAME)? (HEAD | LINE | END)*
 NAME: /[^\n]+\n/
 ADDED: /\+[^\n]*\n/
 HEAD: /@@[^\n]*\n/

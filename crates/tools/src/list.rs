@@ -49,9 +49,8 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
         if stop.is_stopped() || walked > MOST_WALKED {
             break;
         }
-        let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
         let matches = match &glob {
-            Some(glob) => walk::is_file(&entry) && glob.is_match(relative),
+            Some(glob) => walk::is_file(&entry) && walk::matches(glob, place, &root, &entry),
             None => true,
         };
         if !matches {

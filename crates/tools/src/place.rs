@@ -2,7 +2,7 @@
 //! judged, and what was judged is checked again on the open folder before it is used.
 
 use std::fs::{self, File};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -214,7 +214,16 @@ impl Anchor {
     }
 }
 
-/// A path that leads to an open folder whatever happens to its name.
+/// Opens what is at a real path, unless a link was put there since it was judged.
+pub(crate) fn open_checked(real: &Path) -> io::Result<File> {
+    let open = File::open(real)?;
+    if fs::canonicalize(handle_path(&open, real))? != real {
+        return Err(io::Error::other("it changed while it was being opened"));
+    }
+    Ok(open)
+}
+
+/// A path that leads to an open file or folder whatever happens to its name.
 #[cfg(target_os = "linux")]
 fn handle_path(open: &File, path: &Path) -> PathBuf {
     use std::os::fd::AsRawFd as _;
@@ -254,8 +263,10 @@ impl Target {
                 crate::text::size(found.len())
             ));
         }
-        fs::read(&self.path)
-            .map(Some)
+        let mut bytes = Vec::new();
+        open_checked(&self.path)
+            .and_then(|file| file.take(most.saturating_add(1)).read_to_end(&mut bytes))
+            .map(|_| Some(bytes))
             .map_err(|error| format!("cannot read {shown}: {error}"))
     }
 
@@ -319,5 +330,72 @@ impl Target {
             }
             _ => format!("cannot {what} {shown}: {error}"),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quire_protocol::ApprovalMode;
+
+    use super::*;
+
+    fn place(workspace: &Path) -> Place {
+        Place {
+            workspace: fs::canonicalize(workspace).unwrap(),
+            policy: Policy {
+                sandbox: SandboxMode::WorkspaceWrite,
+                approvals: ApprovalMode::Auto,
+                rules: Vec::new(),
+                domains: Vec::new(),
+                writable: Vec::new(),
+                environment: Vec::new(),
+            },
+            hidden: Arc::from([]),
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
+        #[test]
+        fn no_path_leads_out(
+            segments in proptest::collection::vec(proptest::sample::select(vec![
+                "..", ".", "a", "new", "up", "out", "loop", ".git", "/", "", "a/b",
+            ]), 1..8),
+        ) {
+            let folder = tempfile::tempdir().unwrap();
+            let workspace = folder.path().join("work");
+            fs::create_dir_all(workspace.join("a/b")).unwrap();
+            std::os::unix::fs::symlink("..", workspace.join("up")).unwrap();
+            std::os::unix::fs::symlink("/", workspace.join("out")).unwrap();
+            std::os::unix::fs::symlink("loop", workspace.join("loop")).unwrap();
+            let place = place(&workspace);
+            if let Ok(target) = place.writable(&segments.join("/")) {
+                prop_assert!(target.path.starts_with(&place.workspace), "{target:?}");
+                prop_assert!(!target.shown.components().any(|part| part.as_os_str() == ".git"));
+                let parent = target.path.parent().unwrap();
+                if let Ok(real) = fs::canonicalize(parent) {
+                    prop_assert_eq!(real.as_path(), parent);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_folder_that_became_a_link_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let workspace = folder.path().join("work");
+        let outside = folder.path().join("outside");
+        fs::create_dir_all(workspace.join("a")).unwrap();
+        fs::create_dir(&outside).unwrap();
+        fs::write(outside.join("file"), "safe").unwrap();
+        let target = place(&workspace).writable("a/file").unwrap();
+        fs::remove_dir(workspace.join("a")).unwrap();
+        std::os::unix::fs::symlink(&outside, workspace.join("a")).unwrap();
+        assert!(target.write(b"bad").unwrap_err().contains("changed while"));
+        assert!(target.remove().unwrap_err().contains("changed while"));
+        assert!(target.read(100).unwrap_err().contains("changed while"));
+        assert_eq!(fs::read_to_string(outside.join("file")).unwrap(), "safe");
     }
 }

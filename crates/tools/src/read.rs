@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::arguments::Arguments;
 use crate::calls::Stop;
 use crate::clean::clean;
-use crate::place::Place;
+use crate::place::{Place, open_checked};
 use crate::spool::{Blobs, SCHEME};
 use crate::text;
 
@@ -104,7 +104,7 @@ impl ReadRequest {
         if !found.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        let mut file = File::open(path)?;
+        let mut file = open_checked(path)?;
         let mut start = Vec::new();
         file.by_ref().take(SNIFFED).read_to_end(&mut start)?;
         if let Some(media_type) = image_type(&start) {

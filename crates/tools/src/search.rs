@@ -149,13 +149,10 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
         if stop.is_stopped() {
             return Err("stopped".to_owned());
         }
-        let relative = entry.path().strip_prefix(&root).unwrap_or(entry.path());
-        let name = if relative.as_os_str().is_empty() {
-            Path::new(entry.file_name())
-        } else {
-            relative
-        };
-        let wanted = request.glob.as_ref().is_none_or(|glob| glob.is_match(name));
+        let wanted = request
+            .glob
+            .as_ref()
+            .is_none_or(|glob| walk::matches(glob, place, &root, &entry));
         if !walk::is_file(&entry) || !wanted {
             continue;
         }

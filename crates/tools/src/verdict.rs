@@ -77,8 +77,13 @@ pub(crate) fn command_verdict(request: &ShellRequest, policy: &Policy) -> Verdic
         Some((RuleAction::Ask, prefix)) => {
             ask(policy, approval(format!("a rule asks about `{prefix}`")))
         }
-        Some((RuleAction::Allow, _)) => Verdict::Run,
-        None => match outside {
+        // Where everything asks, "always" was perhaps said of the command inside the sandbox.
+        Some((RuleAction::Allow, _))
+            if outside.is_none() || policy.approvals != ApprovalMode::Ask =>
+        {
+            Verdict::Run
+        }
+        Some((RuleAction::Allow, _)) | None => match outside {
             Some(reason) => ask(policy, approval(format!("outside the sandbox: {reason}"))),
             None if policy.approvals == ApprovalMode::Ask => {
                 ask(policy, approval("it may change something".to_owned()))
@@ -263,11 +268,16 @@ mod tests {
             "git status\ncargo x",
         ] {
             assert_eq!(word(&judged(command, None, &policy)), "run", "{command}");
-            assert_eq!(
-                word(&judged(command, Some("net"), &policy)),
-                "run",
-                "{command}"
-            );
+            let outside = |approvals| {
+                let policy = Policy {
+                    approvals,
+                    ..policy.clone()
+                };
+                word(&judged(command, Some("net"), &policy))
+            };
+            assert_eq!(outside(ApprovalMode::Auto), "run", "{command}");
+            assert_eq!(outside(ApprovalMode::Never), "run", "{command}");
+            assert_eq!(outside(ApprovalMode::Ask), "ask", "{command}");
         }
         for command in [
             "git",

@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use globset::GlobMatcher;
 use ignore::{DirEntry, WalkBuilder};
 
 use crate::place::Place;
@@ -35,7 +36,7 @@ pub(crate) fn is_file(entry: &DirEntry) -> bool {
 
 /// A test of paths by a glob, relative to the folder it is used in. Without a slash it means
 /// names at any depth.
-pub(crate) fn glob(pattern: &str) -> Result<globset::GlobMatcher, String> {
+pub(crate) fn glob(pattern: &str) -> Result<GlobMatcher, String> {
     let anchored = match pattern.trim_start_matches("./") {
         bare if !bare.contains('/') => format!("**/{bare}"),
         path => path.trim_start_matches('/').to_owned(),
@@ -45,4 +46,16 @@ pub(crate) fn glob(pattern: &str) -> Result<globset::GlobMatcher, String> {
         .build()
         .map(|glob| glob.compile_matcher())
         .map_err(|error| format!("`{pattern}` is not a glob: {error}"))
+}
+
+/// Whether a glob means an entry: by its path beneath `root`, by its path beneath the workspace, or
+/// by its name when it is the root itself.
+pub(crate) fn matches(glob: &GlobMatcher, place: &Place, root: &Path, entry: &DirEntry) -> bool {
+    let relative = entry.path().strip_prefix(root).unwrap_or(entry.path());
+    let relative = if entry.depth() == 0 {
+        Path::new(entry.file_name())
+    } else {
+        relative
+    };
+    glob.is_match(relative) || glob.is_match(place.shown(entry.path()))
 }

@@ -123,6 +123,7 @@ async fn endless_output_does_not_starve_a_stop() {
     assert!(text(&outcome).contains("timed out"), "{outcome:?}");
 }
 
+#[cfg(target_os = "linux")]
 #[tokio::test]
 async fn huge_output_is_cut_for_the_model_and_kept_in_flat_memory() {
     let world = World::claude();
@@ -144,6 +145,7 @@ async fn huge_output_is_cut_for_the_model_and_kept_in_flat_memory() {
 }
 
 /// The most memory this process ever had, in bytes.
+#[cfg(target_os = "linux")]
 fn peak_memory() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
