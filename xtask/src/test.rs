@@ -54,7 +54,11 @@ fn step(name: &str) {
 }
 
 /// Programs that tests run, with the Debian package each is in.
-const PROGRAMS: &[(&str, &str)] = &[("git", "git"), ("bwrap", "bubblewrap")];
+const PROGRAMS: &[(&str, &str)] = if cfg!(target_os = "linux") {
+    &[("git", "git"), ("bwrap", "bubblewrap")]
+} else {
+    &[("git", "git")]
+};
 
 /// Installs the programs that tests run, where this machine lets us; says so loudly where not.
 fn prerequisites() {

@@ -13,6 +13,16 @@ const EMPTY_WORDS: &[&str] = &["Manager", "Helper", "Helpers", "Util", "Utils", 
 const EMPTY_STEMS: &[&str] = &[
     "util", "utils", "helper", "helpers", "common", "misc", "mod",
 ];
+/// Marks of work that is not finished, or of a test that does not run.
+const MARKS: &[&str] = &[
+    "#[ignore",
+    "allow(dead_code)",
+    "todo!(",
+    "unimplemented!(",
+    "TODO",
+    "FIXME",
+    "HACK",
+];
 /// What a pure crate does not name outside its tests.
 const IMPURE: &[&str] = &[
     "std::fs",
@@ -35,6 +45,7 @@ pub(super) fn check(file: &SourceFile) -> Vec<Finding> {
         findings.extend(names(file));
         findings.extend(re_exports(file));
         findings.extend(purity(file));
+        findings.extend(marks(file));
     }
     findings
 }
@@ -146,6 +157,21 @@ fn purity(file: &SourceFile) -> Vec<Finding> {
         .collect()
 }
 
+fn marks(file: &SourceFile) -> Vec<Finding> {
+    if file.path.starts_with("xtask/src/tidy/") {
+        return Vec::new();
+    }
+    numbered(&file.text)
+        .filter_map(|(number, line)| {
+            let mark = MARKS.iter().find(|mark| line.contains(**mark))?;
+            Some(format!(
+                "{}:{number}: `{mark}`: finish it or take it out",
+                file.path
+            ))
+        })
+        .collect()
+}
+
 /// Paths of somebody's machine and hosts of package registries.
 fn places(file: &SourceFile) -> Vec<Finding> {
     numbered(&file.text)
@@ -236,6 +262,16 @@ mod tests {
                 None,
             ),
             ("crates/kernel/tests/a.rs", "//! X.\nuse std::fs;\n", None),
+            (
+                "crates/store/tests/it/a.rs",
+                "//! X.\n#[ignore]\n",
+                Some("finish it"),
+            ),
+            (
+                "crates/store/src/a.rs",
+                "//! X.\n// FIXME: y\n",
+                Some("finish it"),
+            ),
             ("crates/cli/fixtures/a.rs", "fn main() {}\n", None),
             ("README.md", machine.as_str(), Some("one machine")),
             ("README.md", registry.as_str(), Some("registry")),
