@@ -1,2 +1,78 @@
-//! The quire binary.
-fn main() {}
+//! The `quire` binary: arguments → config → parts → face. It wires; it decides nothing.
+
+mod args;
+mod assemble;
+mod demo;
+mod doctor;
+mod exec;
+mod generate;
+mod sessions;
+mod settings;
+mod surroundings;
+mod terminal;
+mod workbench;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+use crate::args::{Cli, Command};
+use crate::surroundings::Surroundings;
+
+/// The exit code of wrong usage or settings, which `clap` uses too.
+const USAGE: u8 = 2;
+
+/// A command line or settings that cannot work; everything else that fails exits with 1.
+#[derive(Debug)]
+struct Usage(String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// An error about usage or settings.
+fn usage(message: impl std::fmt::Display) -> anyhow::Error {
+    Usage(message.to_string()).into()
+}
+
+fn main() -> ExitCode {
+    quire_sandbox::run_if_spawner();
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            terminal::complain(&format!("{error:#}"));
+            let wrong_usage = error.chain().any(|cause| cause.is::<Usage>());
+            ExitCode::from(if wrong_usage { USAGE } else { 1 })
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    match cli.command {
+        Command::Completions { shell } => return generate::completions(shell),
+        Command::Man { folder } => return generate::manual(folder.as_deref()),
+        _ => {}
+    }
+    let surroundings = Surroundings::find()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let code = runtime.block_on(async {
+        match cli.command {
+            Command::Exec(args) => exec::exec(*args, &surroundings).await,
+            Command::Demo => demo::demo(&surroundings).await,
+            Command::Sessions(args) => sessions::sessions(args, &surroundings).await,
+            Command::Doctor { model } => doctor::doctor(model.as_deref(), &surroundings).await,
+            Command::Config(args) => settings::config(args, &surroundings),
+            Command::Completions { .. } | Command::Man { .. } => unreachable!("handled above"),
+        }
+    });
+    // A thread that still reads standard input must not hold the process.
+    runtime.shutdown_background();
+    code
+}

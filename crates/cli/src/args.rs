@@ -1,0 +1,228 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// An open agent system: plans, codes, debugs and reviews with any model, confined and durable.
+#[derive(Debug, Parser)]
+#[command(
+    name = "quire",
+    version,
+    max_term_width = 100,
+    after_help = "\
+Examples:
+  quire demo                                  see it work, without a key or a network
+  quire exec \"fix the failing test\"           do a task in this folder
+  quire exec --continue \"now add a test\"      go on with the newest session of this folder
+
+Set ANTHROPIC_API_KEY or OPENAI_API_KEY, or point OPENAI_BASE_URL at a local server."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Do one task in the current folder, without a screen
+    Exec(Box<ExecArgs>),
+    /// Show the main job without a key or a network: a recorded model, everything else real
+    Demo,
+    /// List, show, search, export and remove sessions
+    Sessions(SessionsArgs),
+    /// Check key, endpoint, sandbox, git and disk, and say what to do
+    #[command(after_help = "Example:\n  quire doctor --model openai/gpt-5.5")]
+    Doctor {
+        /// The model to check: PROVIDER/NAME, or a name from the config
+        #[arg(long, short)]
+        model: Option<String>,
+    },
+    /// Show every setting and where its value comes from, or set one
+    Config(ConfigArgs),
+    /// Print a completion script for a shell
+    #[command(
+        after_help = "Example:\n  quire completions bash > ~/.local/share/bash-completion/completions/quire"
+    )]
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, or write one page per command into a folder
+    #[command(after_help = "Example:\n  quire man | man -l -")]
+    Man {
+        /// The folder for all pages
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  quire exec \"why does tests/parse.rs fail?\" --sandbox read-only
+  git diff | quire exec \"review this change\" --model anthropic/claude-opus-5-5 --effort max
+  quire exec --json \"list the public API\" --output-schema api.json
+  quire exec --resume 0199                    go on where a killed session stopped
+
+Exit codes: 0 done, 1 error, 2 wrong usage or settings, 3 the model refused, 4 budget spent,
+5 turn limit, 6 no progress, 7 answer cut at the output limit, 124 timeout, 130 cancelled,
+141 nobody reads the output.")]
+pub(crate) struct ExecArgs {
+    /// The task. What comes on standard input is added to it; alone, it is the task
+    pub(crate) prompt: Option<String>,
+    /// Print one event a line as JSON (docs/guide/events.md)
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Make the final answer valid JSON of the schema in this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) output_schema: Option<PathBuf>,
+    /// PROVIDER/NAME (anthropic/…, openai/…, chat/…), or a name from the config
+    #[arg(long, short)]
+    pub(crate) model: Option<String>,
+    /// How hard to think: low, medium, high, xhigh or max
+    #[arg(long)]
+    pub(crate) effort: Option<String>,
+    /// Most requests to the model
+    #[arg(long, value_name = "N")]
+    pub(crate) max_turns: Option<u32>,
+    /// Most money, in dollars; no request is sent once it is spent
+    #[arg(long, value_name = "USD")]
+    pub(crate) budget_usd: Option<String>,
+    /// Most time: seconds, or 90s, 15m, 2h
+    #[arg(long, value_name = "TIME")]
+    pub(crate) timeout: Option<String>,
+    /// Go on with the newest session of this folder
+    #[arg(long = "continue", short = 'c', conflicts_with = "resume")]
+    pub(crate) continue_newest: bool,
+    /// Go on with this session (the first characters of its id are enough)
+    #[arg(long, value_name = "ID")]
+    pub(crate) resume: Option<String>,
+    /// Show the model an image (png, jpeg, gif, webp); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(crate) image: Vec<PathBuf>,
+    /// What commands may do
+    #[arg(long, value_enum)]
+    pub(crate) sandbox: Option<Sandbox>,
+    /// When to ask
+    #[arg(long, value_enum)]
+    pub(crate) approve: Option<Approve>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Sandbox {
+    /// Read the disk, write nothing
+    ReadOnly,
+    /// Write this folder too, except what configures git and Quire
+    WorkspaceWrite,
+    /// Everything you may do yourself
+    Off,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Approve {
+    /// Before everything that may change something
+    Ask,
+    /// Only to leave the sandbox
+    Auto,
+    /// Never: what would ask is refused
+    Never,
+}
+
+impl Sandbox {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::ReadOnly => "read-only",
+            Self::WorkspaceWrite => "workspace-write",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl Approve {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Auto => "auto",
+            Self::Never => "never",
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  quire sessions                      those of every folder, newest first
+  quire sessions search \"flaky test\"
+  quire sessions export 0199 --markdown > session.md")]
+pub(crate) struct SessionsArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<SessionsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum SessionsCommand {
+    /// List sessions, newest first
+    List {
+        /// Only those of the current folder
+        #[arg(long)]
+        here: bool,
+        /// At most so many; 0 for all
+        #[arg(long, default_value_t = 30)]
+        limit: usize,
+    },
+    /// Show a session as Markdown
+    Show {
+        /// The first characters of its id
+        id: String,
+    },
+    /// Search everything that was said, called and answered
+    Search {
+        /// Words to find
+        text: String,
+        /// At most so many hits
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+    },
+    /// Print a session's events as JSON Lines, or the session as Markdown
+    Export {
+        /// The first characters of its id
+        id: String,
+        /// As Markdown
+        #[arg(long)]
+        markdown: bool,
+    },
+    /// Remove a session for good, after asking
+    Rm {
+        /// The first characters of its id
+        id: String,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  quire config                        every value and where it comes from
+  quire config set model openai/gpt-5.5")]
+pub(crate) struct ConfigArgs {
+    #[command(subcommand)]
+    pub(crate) command: Option<ConfigCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Show every setting and where its value comes from
+    Show,
+    /// Set a value in your own config file
+    Set {
+        /// Its name, as `quire config` shows it
+        key: String,
+        /// Its value
+        value: String,
+    },
+    /// Let this folder's own .quire/config.toml count
+    Trust,
+}

@@ -1,0 +1,129 @@
+//! `quire sessions`: list, show, search, export, remove.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use futures_util::StreamExt as _;
+use quire_protocol::{Client, Frame, Record, Seq, SessionHead, SessionId, SessionQuery};
+
+use crate::args::{SessionsArgs, SessionsCommand};
+use crate::surroundings::{Surroundings, now_ms};
+use crate::{assemble, terminal, usage};
+
+pub(crate) async fn sessions(
+    args: SessionsArgs,
+    surroundings: &Surroundings,
+) -> anyhow::Result<ExitCode> {
+    let resolved = surroundings.settings([])?;
+    let archive = assemble::archive(surroundings, &resolved)?;
+    let style = terminal::style(surroundings, std::io::stdout().is_terminal());
+    let command = args.command.unwrap_or(SessionsCommand::List {
+        here: false,
+        limit: 30,
+    });
+    match command {
+        SessionsCommand::List { here, limit } => {
+            let workspace = surroundings.workspace.to_string_lossy().into_owned();
+            let query = SessionQuery {
+                workspace: here.then_some(workspace),
+                id_prefix: None,
+                limit,
+            };
+            let heads = archive.sessions(query).await?;
+            if heads.is_empty() {
+                terminal::complain("there is no session yet: `quire exec \"…\"` starts one");
+            } else {
+                terminal::print(&quire_headless::list(&heads, now_ms(), style))?;
+            }
+        }
+        SessionsCommand::Show { id } => {
+            let records = records(&archive, &id).await?;
+            terminal::print(&quire_headless::markdown(&records))?;
+        }
+        SessionsCommand::Search { text, limit } => {
+            let hits = archive.search(&text, limit).await?;
+            if hits.is_empty() {
+                terminal::complain(&format!("nothing found for “{text}”"));
+                return Ok(ExitCode::FAILURE);
+            }
+            terminal::print(&quire_headless::hits(&hits, style))?;
+        }
+        SessionsCommand::Export { id, markdown } => {
+            let records = records(&archive, &id).await?;
+            terminal::print(&if markdown {
+                quire_headless::markdown(&records)
+            } else {
+                quire_headless::jsonl(&records)
+            })?;
+        }
+        SessionsCommand::Rm { id, yes } => return remove(&archive, &id, yes).await,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Result<ExitCode> {
+    let head = find_session(archive, id).await?;
+    if !confirmed {
+        if !terminal::is_attended() {
+            return Err(usage(
+                "removing needs a yes: add --yes, nobody can be asked here",
+            ));
+        }
+        let title = quire_headless::clean(&head.title);
+        let question = format!(
+            "Remove session {} (“{title}”, {} events) for good?",
+            head.session, head.events
+        );
+        if !terminal::confirms(&question)? {
+            terminal::complain("kept");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    archive.remove(&head.session).await?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The one session whose id starts with `prefix`.
+pub(crate) async fn find_session(client: &dyn Client, prefix: &str) -> anyhow::Result<SessionHead> {
+    let query = SessionQuery {
+        workspace: None,
+        id_prefix: Some(prefix.to_owned()),
+        limit: 2,
+    };
+    let mut found = client.sessions(query).await?;
+    match (found.pop(), found.pop()) {
+        (Some(head), None) => Ok(head),
+        (None, _) => Err(usage(format!(
+            "there is no session `{prefix}`: `quire sessions` lists them"
+        ))),
+        (Some(_), Some(_)) => Err(usage(format!(
+            "several sessions start with `{prefix}`: write more of the id"
+        ))),
+    }
+}
+
+async fn records(client: &dyn Client, prefix: &str) -> anyhow::Result<Vec<Record>> {
+    let head = find_session(client, prefix).await?;
+    let records = journal(client, &head.session).await;
+    if records.len() as u64 != head.events {
+        terminal::complain(&format!(
+            "the journal is damaged: {} of {} events can be read; `quire exec --resume {}` repairs \
+             it and keeps the rest aside",
+            records.len(),
+            head.events,
+            head.session
+        ));
+    }
+    Ok(records)
+}
+
+async fn journal(client: &dyn Client, session: &SessionId) -> Vec<Record> {
+    let frames = client.watch(session, Seq(0));
+    let records = frames.filter_map(|frame| async {
+        match frame {
+            Frame::Record(record) => Some(record),
+            Frame::Delta(_) => None,
+        }
+    });
+    records.collect().await
+}

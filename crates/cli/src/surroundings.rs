@@ -1,0 +1,163 @@
+//! What the process finds around it: the environment, its folders, the clock. Nothing below `cli`
+//! looks for itself.
+
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use anyhow::Context as _;
+use quire_config::{Layers, Paths, Resolved};
+
+use crate::usage;
+
+/// What the process found.
+#[derive(Clone)]
+pub(crate) struct Surroundings {
+    /// The environment. Variables that are not UTF-8 are left out.
+    pub(crate) variables: Vec<(String, String)>,
+    /// Where config and data live.
+    pub(crate) paths: Paths,
+    /// The current folder, without links.
+    pub(crate) workspace: PathBuf,
+    /// This very program.
+    pub(crate) program: PathBuf,
+}
+
+impl Surroundings {
+    pub(crate) fn find() -> anyhow::Result<Self> {
+        let variables: Vec<(String, String)> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let find = |name: &str| lookup(&variables, name).map(str::to_owned);
+        let paths = Paths::find(find).map_err(usage)?;
+        let workspace = std::env::current_dir()
+            .and_then(|folder| folder.canonicalize())
+            .map_err(|error| {
+                usage(format!(
+                    "the current folder cannot be used ({error}): change to one that exists"
+                ))
+            })?;
+        let program = own_program()?;
+        Ok(Self {
+            variables,
+            paths,
+            workspace,
+            program,
+        })
+    }
+
+    /// The value of a variable that is set and not empty.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        lookup(&self.variables, name).filter(|value| !value.is_empty())
+    }
+
+    /// The settings, with flags over everything else: the key, the flag, its value.
+    pub(crate) fn settings(
+        &self,
+        flags: impl IntoIterator<Item = (&'static str, &'static str, String)>,
+    ) -> anyhow::Result<Resolved> {
+        let mut layers = Layers::new(&self.workspace)
+            .home(self.paths.home.clone())
+            .environment(self.variables.iter().cloned());
+        let (user, project) = (
+            self.paths.config_file(),
+            Paths::project_file(&self.workspace),
+        );
+        if let Some(bytes) = read_if_there(&user)? {
+            layers = layers.user(&user, bytes);
+        }
+        if let Some(bytes) = read_if_there(&project)? {
+            layers = layers.project(&project, bytes);
+        }
+        for (key, flag, value) in flags {
+            layers = layers.flag(key, flag, value);
+        }
+        layers.resolve().map_err(usage)
+    }
+
+    /// The date where the program runs, in UTC: `2026-11-23`.
+    pub(crate) fn date() -> String {
+        let (year, month, day) = civil(now_ms() / 86_400_000);
+        format!("{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// This program's file. On Linux by a name that still works after an update has replaced it.
+fn own_program() -> anyhow::Result<PathBuf> {
+    if cfg!(target_os = "linux") {
+        return Ok(PathBuf::from("/proc/self/exe"));
+    }
+    std::env::current_exe().context("cannot find this program's own file")
+}
+
+/// Milliseconds since the Unix epoch.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the root reads the clock for its faces"
+)]
+pub(crate) fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+}
+
+fn lookup<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    variables
+        .iter()
+        .find(|(known, _)| known == name)
+        .map(|(_, value)| value.as_str())
+}
+
+fn read_if_there(path: &std::path::Path) -> anyhow::Result<Option<Vec<u8>>> {
+    match std::fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error)
+            if matches!(
+                error.kind(),
+                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
+            ) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(usage(format!("cannot read {}: {error}", path.display()))),
+    }
+}
+
+/// Year, month and day of a count of days since 1 January 1970, in the Gregorian calendar.
+fn civil(days: u64) -> (u64, u64, u64) {
+    // Years are counted from 1 March, so that the leap day comes last.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 {
+        shifted + 3
+    } else {
+        shifted - 9
+    };
+    let year = year_of_era + era * 400 + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::civil;
+
+    #[test]
+    fn days() {
+        for (days, date) in [
+            (0, (1970, 1, 1)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (20_780, (2026, 11, 23)),
+            (47_540, (2100, 2, 28)),
+            (47_541, (2100, 3, 1)),
+        ] {
+            assert_eq!(civil(days), date, "{days}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What each session works with: its tools and what it is told first.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use quire_engine::Workbench;
+use quire_instructions::{Place, compose, instruction_files};
+use quire_model::Catalogue;
+use quire_protocol::{Policy, Sandbox, SandboxMode, SessionId, Settings, Store, ToolSet};
+use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
+
+use crate::surroundings::Surroundings;
+
+/// Makes tools over the sandbox and the store.
+pub(crate) struct Bench {
+    pub(crate) sandbox: Arc<dyn Sandbox>,
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) catalogue: Arc<Catalogue>,
+    /// What the reading tools refuse to read.
+    pub(crate) hidden: Vec<PathBuf>,
+    /// The folder of the person's own instructions; none when instruction files are not read.
+    pub(crate) personal: Option<PathBuf>,
+}
+
+impl Workbench for Bench {
+    fn tools(&self, _: &SessionId, settings: &Settings) -> Result<Arc<dyn ToolSet>, String> {
+        if !settings.workspace.is_dir() {
+            return Err(format!(
+                "the folder {} is not there: make it again, or start a new session elsewhere",
+                settings.workspace.display()
+            ));
+        }
+        let (provider, name) = settings
+            .model
+            .split_once('/')
+            .unwrap_or(("", &settings.model));
+        let dialect = match self.catalogue.facts(provider, name).family {
+            quire_model::ToolDialect::ClaudeLike => ToolDialect::ClaudeLike,
+            quire_model::ToolDialect::GptLike => ToolDialect::GptLike,
+        };
+        Ok(Arc::new(Toolbox::with_options(
+            dialect,
+            settings.workspace.clone(),
+            Arc::clone(&self.sandbox),
+            Arc::clone(&self.store),
+            ToolboxOptions {
+                hidden: self.hidden.clone(),
+            },
+        )))
+    }
+
+    fn instructions(&self, settings: &Settings) -> String {
+        let files = match &self.personal {
+            Some(personal) => instruction_files(Some(personal), &settings.workspace),
+            None => Vec::new(),
+        };
+        let place = Place {
+            workspace: settings.workspace.clone(),
+            system: std::env::consts::OS.to_owned(),
+            date: Surroundings::date(),
+            confinement: confinement(&settings.policy),
+        };
+        compose(&place, &files)
+    }
+}
+
+/// What confines commands, in a sentence for the model.
+fn confinement(policy: &Policy) -> String {
+    let files = match policy.sandbox {
+        SandboxMode::Off => return "none; be careful".to_owned(),
+        SandboxMode::ReadOnly => "commands read the disk and write only /tmp",
+        SandboxMode::WorkspaceWrite => {
+            "commands read the disk and write this folder and /tmp, but not .git/hooks or .git/config"
+        }
+    };
+    let network = if policy.domains.is_empty() {
+        "no network".to_owned()
+    } else {
+        format!("network only to {}, by proxy", policy.domains.join(", "))
+    };
+    format!("{files}; {network}")
+}
+
+/// Makes nothing: for commands that only look at sessions.
+pub(crate) struct Closed;
+
+impl Workbench for Closed {
+    fn tools(&self, _: &SessionId, _: &Settings) -> Result<Arc<dyn ToolSet>, String> {
+        Err("this command only looks at sessions".to_owned())
+    }
+
+    fn instructions(&self, _: &Settings) -> String {
+        String::new()
+    }
+}

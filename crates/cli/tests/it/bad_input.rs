@@ -1,0 +1,315 @@
+//! What goes wrong outside: each says what happened and what to do, and nothing is lost.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use serde_json::{Value, json};
+
+use crate::provider::{Answer, Provider, result_texts, results};
+use crate::run::{Place, exists, finish};
+
+fn answers(status: u16, kind: &'static str, body: &'static str) -> Provider {
+    Provider::start(move |_| Answer::Raw(status, kind, body.to_owned()))
+}
+
+/// A model that makes these calls, one a step, and then says `done`.
+fn calls(calls: Vec<(&'static str, Value)>) -> Provider {
+    Provider::start(move |request| match calls.get(results(request)) {
+        Some((name, arguments)) => Answer::Reply("", vec![(*name, arguments.clone())]),
+        None => Answer::Reply("done", vec![]),
+    })
+}
+
+#[test]
+fn no_key() {
+    let place = Place::new();
+    finish(place.command(&["exec", "hi"])).says(
+        2,
+        &[
+            "no model to use",
+            "ANTHROPIC_API_KEY",
+            "OPENAI_API_KEY",
+            "quire demo",
+        ],
+    );
+    finish(place.command(&["exec", "hi", "--model", "anthropic/claude-opus-5-5"]))
+        .says(1, &["no key for anthropic", "ANTHROPIC_API_KEY"]);
+}
+
+#[test]
+fn wrong_key() {
+    let place = Place::new();
+    let provider = answers(
+        401,
+        "application/json",
+        r#"{"type":"error","error":{"type":"authentication_error","message":"invalid x-api-key"}}"#,
+    );
+    let ran = finish(place.exec(&provider, &["hi"]));
+    ran.says(1, &["invalid x-api-key", "ANTHROPIC_API_KEY"]);
+    assert_eq!(
+        provider.requests().len(),
+        1,
+        "a wrong key is not tried again"
+    );
+}
+
+#[test]
+fn wrong_url() {
+    let place = Place::new();
+    let mut command = place.command(&["exec", "hi", "--model", "chat/m", "--timeout", "30"]);
+    // Nothing listens on the discard port.
+    command.env("OPENAI_BASE_URL", "http://127.0.0.1:9/v1");
+    let ran = finish(command);
+    assert_ne!(ran.code, 0);
+    ran.says(ran.code, &["127.0.0.1:9"]);
+    let mut command = place.command(&["exec", "hi", "--model", "chat/m"]);
+    command.env("OPENAI_BASE_URL", "not a url");
+    finish(command).says(1, &["not a url"]);
+}
+
+#[test]
+fn unknown_model() {
+    let place = Place::new();
+    let provider = answers(
+        404,
+        "application/json",
+        r#"{"type":"error","error":{"type":"not_found_error","message":"model: double"}}"#,
+    );
+    finish(place.exec(&provider, &["hi"])).says(1, &["model: double", "--model"]);
+    finish(place.command(&["exec", "hi", "--model", "nowhere/x"]))
+        .says(2, &["no model `nowhere/x`", "anthropic", "openai", "chat"]);
+    finish(place.command(&["exec", "hi", "--model", "gpt"])).says(2, &["PROVIDER/NAME"]);
+}
+
+#[test]
+fn an_endpoint_that_answers_html() {
+    let place = Place::new();
+    let provider = answers(200, "text/html", "<!doctype html><h1>Welcome</h1>");
+    finish(place.exec(&provider, &["hi"])).says(1, &["HTML", "base URL", &provider.url]);
+}
+
+#[test]
+fn malformed_arguments_and_invented_tools_are_told_to_the_model() {
+    let place = Place::new();
+    let provider = calls(vec![
+        ("bash", Value::String(r#"{"command": "echo"#.to_owned())),
+        ("teleport", json!({"to": "moon"})),
+        ("read", json!({"file": "x"})),
+    ]);
+    finish(place.exec(&provider, &["go"])).says(0, &["done"]);
+    let requests = provider.requests();
+    let told = result_texts(requests.last().unwrap());
+    for words in ["JSON", "teleport", "bash", "path"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+}
+
+#[test]
+fn a_patch_that_does_not_apply_changes_nothing() {
+    let place = Place::new();
+    place.write("a.txt", "one\ntwo\n");
+    place.write("b.txt", "three\n");
+    let provider = calls(vec![
+        (
+            "edit",
+            json!({"path": "a.txt", "edits": [
+            {"old": "one", "new": "1"}, {"old": "nowhere", "new": "2"}]}),
+        ),
+        (
+            "edit",
+            json!({"path": "b.txt", "edits": [{"old": "three", "new": "3"}]}),
+        ),
+    ]);
+    finish(place.exec(&provider, &["go"])).says(0, &["done"]);
+    assert_eq!(place.read("a.txt"), "one\ntwo\n");
+    assert_eq!(place.read("b.txt"), "3\n");
+    let told = result_texts(provider.requests().last().unwrap());
+    assert!(told.contains("nowhere"), "{told}");
+}
+
+#[test]
+fn a_file_that_is_not_utf8_is_not_damaged() {
+    let place = Place::new();
+    let bytes = b"caf\xe9 one\n";
+    place.write("latin1.txt", bytes);
+    let provider = calls(vec![
+        ("read", json!({"path": "latin1.txt"})),
+        (
+            "edit",
+            json!({"path": "latin1.txt", "edits": [{"old": "one", "new": "1"}]}),
+        ),
+    ]);
+    finish(place.exec(&provider, &["go"])).says(0, &["done"]);
+    assert_eq!(fs::read(place.work().join("latin1.txt")).unwrap(), bytes);
+    let told = result_texts(provider.requests().last().unwrap());
+    assert!(told.contains("UTF-8"), "{told}");
+}
+
+#[test]
+fn a_file_of_two_gigabytes_is_read_in_part() {
+    let place = Place::new();
+    place.write("huge.txt", "first line\n");
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .open(place.work().join("huge.txt"))
+        .unwrap();
+    // Sparse: it takes no room.
+    file.set_len(2 << 30).unwrap();
+    let provider = calls(vec![
+        ("read", json!({"path": "huge.txt"})),
+        ("bash", json!({"command": "head -c 11 huge.txt"})),
+    ]);
+    finish(place.exec(&provider, &["go"])).says(0, &["done"]);
+    let requests = provider.requests();
+    let last = requests.last().unwrap();
+    assert!(last.to_string().len() < 200_000);
+    assert!(result_texts(last).contains("first line"));
+}
+
+#[test]
+fn a_missing_directory() {
+    let place = Place::new();
+    let mut command = place.command(&["exec", "hi"]);
+    let gone = place.work().join("gone");
+    fs::create_dir(&gone).unwrap();
+    command.current_dir(&gone);
+    // The folder vanishes between the shell's `cd` and the start: the shell of a person who
+    // removed it in another window.
+    let script = format!(
+        "cd {0} && rmdir {0} && exec {1} exec hi",
+        gone.display(),
+        env!("CARGO_BIN_EXE_quire")
+    );
+    let mut shell = place.command(&[]);
+    shell = with_program(&shell, "sh", &["-c", &script]);
+    finish(shell).says(
+        2,
+        &["current folder cannot be used", "change to one that exists"],
+    );
+}
+
+/// The same environment around another program.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test starts a shell around the program"
+)]
+fn with_program(
+    like: &std::process::Command,
+    program: &str,
+    arguments: &[&str],
+) -> std::process::Command {
+    let mut command = std::process::Command::new(program);
+    command.args(arguments).env_clear();
+    for (name, value) in like.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
+    }
+    if let Some(folder) = like.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command
+}
+
+#[test]
+fn a_home_that_cannot_be_written() {
+    let place = Place::new();
+    let provider = calls(vec![]);
+    // Permissions do not bind the superuser; a file in the way binds everybody.
+    fs::write(place.home().join("quire"), "in the way").unwrap();
+    finish(place.exec(&provider, &["hi"])).says(1, &["cannot use the store", "quire"]);
+    let mut command = place.exec(&provider, &["hi"]);
+    command.env("QUIRE_HOME", "/proc/quire");
+    finish(command).says(1, &["cannot use the store", "/proc/quire"]);
+    assert!(provider.requests().is_empty(), "nothing was sent");
+}
+
+#[test]
+fn a_full_disk() {
+    let place = Place::new();
+    // A limit on the size of files is what a full disk looks like to SQLite, for this process only.
+    let provider = calls(vec![(
+        "bash",
+        json!({"command": "head -c 3000000 /dev/zero | tr '\\0' x"}),
+    )]);
+    let like = place.exec(&provider, &["go"]);
+    let script = format!(
+        "trap '' XFSZ; ulimit -f 200; exec {} exec --model anthropic/double go",
+        env!("CARGO_BIN_EXE_quire")
+    );
+    let ran = finish(with_program(&like, "bash", &["-c", &script]));
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
+    // Whatever could not be kept, the session is there and goes on once there is room.
+    let listed = finish(place.command(&["sessions"]));
+    listed.says(0, &["go"]);
+    let id = listed
+        .out
+        .lines()
+        .nth(1)
+        .unwrap()
+        .split_whitespace()
+        .next()
+        .unwrap();
+    finish(place.exec(&provider, &["--resume", id, "go on"])).says(0, &["done"]);
+}
+
+#[test]
+fn bad_arguments() {
+    let place = Place::new();
+    place.write("schema.json", "{ not json");
+    place.write("image.png", "no image");
+    let provider = calls(vec![]);
+    for (arguments, words) in [
+        (vec!["hi", "--effort", "huge"], vec!["--effort", "low"]),
+        (
+            vec!["hi", "--budget-usd", "much"],
+            vec!["--budget-usd", "2.50"],
+        ),
+        (vec!["hi", "--timeout", "soon"], vec!["--timeout", "15m"]),
+        (
+            vec!["hi", "--output-schema", "schema.json"],
+            vec!["schema.json", "not JSON"],
+        ),
+        (
+            vec!["hi", "--output-schema", "gone.json"],
+            vec!["gone.json"],
+        ),
+        (
+            vec!["hi", "--image", "image.png"],
+            vec!["image.png", "no png"],
+        ),
+        (vec!["--resume", "nope", "hi"], vec!["no session `nope`"]),
+        (vec!["--continue", "hi"], vec!["no session in this folder"]),
+        (vec![], vec!["there is no task"]),
+    ] {
+        finish(place.exec(&provider, &arguments)).says(2, &words);
+    }
+    assert!(provider.requests().is_empty(), "nothing was sent");
+}
+
+#[test]
+fn a_config_that_cannot_be_read_names_the_line() {
+    let place = Place::new();
+    let home = place.home().join("quire");
+    fs::create_dir_all(&home).unwrap();
+    fs::write(
+        home.join("config.toml"),
+        "effort = \"high\"\nmax_turns = \"many\"\n",
+    )
+    .unwrap();
+    let provider = calls(vec![]);
+    finish(place.exec(&provider, &["hi"])).says(2, &["config.toml:2", "whole number"]);
+    fs::write(home.join("config.toml"), "modle = \"x/y\"\n").unwrap();
+    finish(place.exec(&provider, &["hi"])).says(0, &["config.toml:1", "model", "done"]);
+    fs::write(home.join("config.toml"), b"\xff\xfe").unwrap();
+    finish(place.exec(&provider, &["hi"])).says(2, &["config.toml"]);
+    fs::remove_file(home.join("config.toml")).unwrap();
+    fs::create_dir(home.join("config.toml")).unwrap();
+    finish(place.exec(&provider, &["hi"])).says(2, &["config.toml"]);
+    assert!(exists(&home));
+    let mode = fs::metadata(home.join("data"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o077, 0, "nobody else reads the journal");
+}

@@ -1,0 +1,194 @@
+//! `kill -9` at random moments: what was shown is there, nothing runs twice, the task ends.
+
+use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::provider::{Answer, Provider, results};
+use crate::run::{Place, finish};
+
+/// How often the process is killed.
+const KILLS: u32 = 200;
+
+/// Steps of one task; each appends its number to a file.
+const STEPS: usize = 12;
+
+/// The longest a process may live before it is killed, in microseconds: a little more than it takes
+/// to start, resume and do a few steps, so that every moment is hit.
+const LONGEST_US: u64 = 160_000;
+
+fn provider() -> Provider {
+    Provider::start(|request| {
+        let done = results(request);
+        if done < STEPS {
+            let command = format!("echo {done} >> log; sleep 0.01; echo did {done}");
+            Answer::Reply(
+                "a few words before the call",
+                vec![("bash", json!({"command": command}))],
+            )
+        } else {
+            Answer::Reply("all done", vec![])
+        }
+    })
+}
+
+/// A small generator, so that a failure can be repeated with its seed.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+/// One process: what it showed, and whether it came to its end by itself.
+struct Life {
+    lines: Vec<String>,
+    finished: bool,
+}
+
+fn live(mut command: Command, longest: Duration) -> Life {
+    let mut child: Child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = child.stdout.take().unwrap();
+    let (sender, lines) = mpsc::channel();
+    let reader = std::thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    let end = Instant::now() + longest;
+    let mut life = Life {
+        lines: Vec::new(),
+        finished: false,
+    };
+    loop {
+        let left = end.saturating_duration_since(Instant::now());
+        match lines.recv_timeout(left) {
+            Ok(line) => life.lines.push(line),
+            Err(mpsc::RecvTimeoutError::Timeout) => break,
+            Err(mpsc::RecvTimeoutError::Disconnected) => {
+                life.finished = child.wait().unwrap().success();
+                break;
+            }
+        }
+    }
+    // Kills with SIGKILL; a process that is gone already is fine.
+    let _ = child.kill();
+    child.wait().unwrap();
+    reader.join().unwrap();
+    life.lines.extend(lines.try_iter());
+    // A line that was cut by the kill was not shown.
+    life.lines
+        .retain(|line| serde_json::from_str::<Value>(line).is_ok());
+    life
+}
+
+fn newest_session(place: &Place) -> Option<String> {
+    let listed = finish(place.command(&["sessions", "list", "--limit", "1"]));
+    let id = listed.out.lines().nth(1)?.split_whitespace().next()?;
+    Some(id.to_owned())
+}
+
+/// Everything that holds at the end of a task, whatever happened on the way.
+fn check(place: &Place, session: &str, shown: &HashSet<String>) {
+    let exported = finish(place.command(&["sessions", "export", session]));
+    exported.says(0, &[]);
+    let journal: Vec<&str> = exported.out.lines().collect();
+    for line in shown {
+        assert!(journal.contains(&line.as_str()), "lost: {line}");
+    }
+    let events: Vec<Value> = journal
+        .iter()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of = |kind: &str| -> Vec<&Value> {
+        events
+            .iter()
+            .filter(|event| event["type"] == kind)
+            .collect()
+    };
+    let (started, ended) = (of("tool_started"), of("tool_ended"));
+    let calls: HashSet<u64> = started
+        .iter()
+        .map(|e| e["call"].as_u64().unwrap())
+        .collect();
+    assert_eq!(calls.len(), started.len(), "a call started twice");
+    let results: HashSet<u64> = ended.iter().map(|e| e["call"].as_u64().unwrap()).collect();
+    assert_eq!(results.len(), ended.len(), "a call has two results");
+    assert_eq!(calls, results, "a call has no result");
+    let last = of("turn_ended");
+    assert_eq!(last.len(), 1, "one turn, ended once");
+    assert_eq!(last[0]["reason"], "end_turn");
+    let log = place.read("log");
+    let mut steps: Vec<&str> = log.lines().collect();
+    let all = steps.len();
+    steps.sort_unstable();
+    steps.dedup();
+    assert_eq!(steps.len(), all, "a command ran twice: {log}");
+}
+
+#[test]
+fn killed_at_random_moments_it_loses_nothing() {
+    let provider = provider();
+    let mut dice = Dice(2026);
+    let (mut kills, mut tasks) = (0, 0);
+    while kills < KILLS {
+        let place = Place::new();
+        let mut shown = HashSet::new();
+        let mut session: Option<String> = None;
+        loop {
+            let command = match &session {
+                Some(id) => place.exec(&provider, &["--json", "--resume", id]),
+                None => place.exec(&provider, &["--json", "go through the steps"]),
+            };
+            let longest = if kills < KILLS {
+                Duration::from_micros(dice.roll(LONGEST_US))
+            } else {
+                Duration::from_secs(60)
+            };
+            let life = live(command, longest);
+            let events = life
+                .lines
+                .into_iter()
+                .filter(|line| line.contains("\"seq\":"));
+            shown.extend(events);
+            if life.finished {
+                break;
+            }
+            kills += 1;
+            session = session.or_else(|| begun(&place));
+            if session.is_none() {
+                shown.clear();
+            }
+        }
+        let session = newest_session(&place).unwrap();
+        check(&place, &session, &shown);
+        tasks += 1;
+    }
+    assert!(tasks > 1, "every task was killed for ever");
+}
+
+/// The session, once it holds the prompt: one that was killed before has nothing to go on with.
+fn begun(place: &Place) -> Option<String> {
+    let session = newest_session(place)?;
+    let exported = finish(place.command(&["sessions", "export", &session]));
+    if exported.out.contains("\"message_delivered\"") {
+        return Some(session);
+    }
+    finish(place.command(&["sessions", "rm", "--yes", &session])).says(0, &[]);
+    None
+}

@@ -1,0 +1,9 @@
+//! The binary as a person runs it: real processes, a real socket, a real sandbox, a clean home.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod bad_input;
+mod crash;
+mod journey;
+mod provider;
+mod run;
