@@ -1,0 +1,17 @@
+//! The spawner as a program of its own, for programs that embed this crate and cannot start
+//! themselves again. With `try` it attempts one escape, so that tests can see that it fails.
+
+use std::process::ExitCode;
+
+#[cfg(target_os = "linux")]
+mod escapes;
+
+fn main() -> ExitCode {
+    quire_sandbox::run_if_spawner();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.split_first() {
+        #[cfg(target_os = "linux")]
+        Some((word, rest)) if word == "try" => escapes::attempt(rest),
+        _ => ExitCode::from(2),
+    }
+}

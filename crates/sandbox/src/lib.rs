@@ -1,0 +1,28 @@
+//! Runs processes confined and bounded.
+//!
+//! On Linux all processes are made by a *spawner*, this same program started again as a small
+//! process of one thread ([`run_if_spawner`]), because forking a large process costs a hundred
+//! times as much. It makes one *cell* per workspace and policy: namespaces in which the disk is
+//! read-only but for the workspace. Each command gets a supervisor of its own in the cell, under
+//! which it runs without privileges behind Landlock and seccomp; the supervisor's end is the end
+//! of everything the command started. Where the kernel gives no namespaces, bubblewrap or
+//! Landlock alone take the cell's place; [`Spawner`] finds out which by trying, says which, and
+//! refuses when there is none.
+//!
+//! What is not kept out, on purpose: a command may leave any file in the workspace, also a
+//! repository of its own in a subfolder. Commands may not open Unix sockets at all, because a
+//! listener anywhere on the disk would be a way out.
+
+mod environment;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(any(target_os = "macos", test))]
+mod macos;
+mod options;
+
+pub use environment::allowed_environment;
+#[cfg(target_os = "linux")]
+pub use linux::{Spawner, run_if_spawner};
+#[cfg(target_os = "macos")]
+pub use macos::{Spawner, run_if_spawner};
+pub use options::Options;

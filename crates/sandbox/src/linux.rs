@@ -1,0 +1,26 @@
+//! The Linux sandbox: a spawner, its cells, and one supervisor per command.
+
+mod bubblewrap;
+mod cell;
+mod cgroup;
+mod command;
+mod descendants;
+mod domains;
+mod git;
+mod handle;
+mod host;
+mod ladder;
+mod plan;
+mod proxy;
+mod running;
+mod spawner;
+mod supervisor;
+mod sys;
+mod wall;
+mod wire;
+
+pub use handle::Spawner;
+pub use spawner::run_if_spawner;
+
+/// Where the proxy listens, inside a cell.
+pub(crate) const PROXY_PORT: u16 = 3128;

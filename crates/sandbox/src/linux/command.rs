@@ -1,0 +1,149 @@
+//! The last steps before a program runs: what bounds it and what confines it.
+
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+use quire_protocol::ProcessLimits;
+
+use crate::linux::cell::Cell;
+use crate::linux::sys::process::{self, Limit};
+use crate::linux::wall::{landlock, seccomp};
+use crate::linux::wire::{CommandOrder, Ground};
+
+/// How many files one process may have open.
+const OPEN_FILES: u64 = 16_384;
+
+/// Becomes the command. Returns only when that failed, with the reason.
+pub(crate) fn start(cell: &mut Cell, order: &CommandOrder, output: BorrowedFd<'_>) -> String {
+    let failed = confine(cell, order, output).and_then(|filters| {
+        let argv = arguments(cell, order, &filters);
+        exec(&argv, &order.environment)
+    });
+    match failed {
+        Ok(never) => match never {},
+        Err(reason) => reason,
+    }
+}
+
+/// Everything up to the exec. Returns files that the program must inherit.
+fn confine(
+    cell: &mut Cell,
+    order: &CommandOrder,
+    output: BorrowedFd<'_>,
+) -> Result<Vec<OwnedFd>, String> {
+    let because = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
+    process::new_session();
+    for target in [1, 2] {
+        process::redirect(output, target).map_err(because("output"))?;
+    }
+    set_limits(&order.limits, &cell.ground);
+    std::env::set_current_dir(&order.directory)
+        .map_err(|error| format!("{}: {error}", order.directory.display()))?;
+    process::reset_signals();
+    process::close_on_exec();
+    if cell.ground == Ground::Open {
+        return Ok(Vec::new());
+    }
+    if let (Ground::Bubblewrap { .. }, Some(filters)) = (&cell.ground, &cell.filters) {
+        let files = filters
+            .iter()
+            .map(|filter| process::inherited_file(&seccomp::bytes(filter)));
+        return files.collect::<io::Result<_>>().map_err(because("seccomp"));
+    }
+    process::drop_capabilities().map_err(because("capabilities"))?;
+    process::renounce_privileges().map_err(because("no_new_privs"))?;
+    if let Some(rules) = cell.landlock.take() {
+        landlock::impose(rules)?;
+    }
+    if let Some(filters) = &cell.filters {
+        seccomp::install(filters)?;
+    }
+    Ok(Vec::new())
+}
+
+fn set_limits(limits: &ProcessLimits, ground: &Ground) {
+    process::limit(Limit::Core, 0);
+    process::limit(Limit::CpuSeconds, limits.cpu_seconds);
+    process::limit(Limit::FileBytes, limits.file_bytes);
+    process::limit(Limit::Data, limits.memory_bytes);
+    process::limit(Limit::OpenFiles, OPEN_FILES);
+    // Counted per user of a user namespace, so it means something in a cell only.
+    if matches!(ground, Ground::Namespaces { .. }) {
+        let processes = u64::from(limits.processes);
+        process::limit(Limit::Processes, processes + processes / 8 + 64);
+    }
+}
+
+/// The command line that is really executed.
+fn arguments(cell: &Cell, order: &CommandOrder, filters: &[OwnedFd]) -> Vec<String> {
+    let Ground::Bubblewrap { program, arguments } = &cell.ground else {
+        return order.argv.clone();
+    };
+    let mut argv = vec![program.to_string_lossy().into_owned()];
+    argv.extend(arguments.iter().cloned());
+    for filter in filters {
+        argv.extend([
+            "--add-seccomp-fd".to_owned(),
+            filter.as_fd().as_raw_fd().to_string(),
+        ]);
+    }
+    argv.extend([
+        "--chdir".to_owned(),
+        order.directory.to_string_lossy().into_owned(),
+    ]);
+    argv.push("--".to_owned());
+    argv.extend(order.argv.iter().cloned());
+    argv
+}
+
+/// Looks the program up as a shell would and becomes it.
+fn exec(argv: &[String], environment: &[String]) -> Result<std::convert::Infallible, String> {
+    let strings = |texts: &[String]| -> Result<Vec<CString>, String> {
+        let string = |text: &String| CString::new(text.as_str());
+        let all: Result<_, _> = texts.iter().map(string).collect();
+        all.map_err(|_| "a zero byte in an argument or in the environment".to_owned())
+    };
+    let program = argv.first().ok_or("no program was named")?;
+    let (arguments, environment_strings) = (strings(argv)?, strings(environment)?);
+    let mut reason = io::Error::from_raw_os_error(libc::ENOENT);
+    for candidate in candidates(program, environment) {
+        let Ok(path) = CString::new(candidate) else {
+            continue;
+        };
+        let error = process::exec(&path, &arguments, &environment_strings);
+        match error.raw_os_error() {
+            Some(libc::ENOENT | libc::ENOTDIR) => {}
+            Some(libc::EACCES) => reason = error,
+            _ => return Err(error.to_string()),
+        }
+    }
+    Err(reason.to_string())
+}
+
+/// Where a program may lie, in order.
+fn candidates(program: &str, environment: &[String]) -> Vec<String> {
+    if program.contains('/') {
+        return vec![program.to_owned()];
+    }
+    let path = environment
+        .iter()
+        .find_map(|entry| entry.strip_prefix("PATH="))
+        .unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    path.split(':')
+        .filter(|folder| folder.starts_with('/'))
+        .map(|folder| format!("{folder}/{program}"))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_are_looked_for_in_absolute_folders_of_the_path() {
+        let environment = ["HOME=/h".to_owned(), "PATH=/a:.::/b".to_owned()];
+        assert_eq!(candidates("x", &environment), ["/a/x", "/b/x"]);
+        assert_eq!(candidates("./x", &environment), ["./x"]);
+    }
+}

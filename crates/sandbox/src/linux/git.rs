@@ -1,0 +1,158 @@
+//! What git runs or obeys in a repository, and therefore no command may change.
+//!
+//! Commands may commit: objects, refs and the index stay writable. They may not change hooks or
+//! configuration, because the person's own git would run those later, outside the sandbox. A
+//! repository that a command makes somewhere in the workspace by itself is that command's own
+//! data, as a script is: this module cannot tell it from one that the person wants.
+
+use std::path::{Path, PathBuf};
+
+/// How deep below a workspace other repositories are looked for.
+const DEPTH: usize = 3;
+
+/// How many folders are looked at for that.
+const FOLDERS: usize = 2000;
+
+/// What to protect in a `.git` folder.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Guards {
+    /// The folder cannot be protected in part: all of it must be.
+    pub(crate) whole: bool,
+    /// Paths that exist.
+    pub(crate) present: Vec<PathBuf>,
+    /// Folders that do not exist; an empty one changes nothing.
+    pub(crate) missing_folders: Vec<PathBuf>,
+    /// Files that do not exist; an empty one changes nothing.
+    pub(crate) missing_files: Vec<PathBuf>,
+    /// Files that do not exist and must not; an empty one would break git.
+    pub(crate) forbidden: Vec<PathBuf>,
+}
+
+/// What to protect in this `.git` folder, those of submodules and linked worktrees
+/// included.
+pub(crate) fn guards(folder: &Path) -> Guards {
+    let mut guards = Guards::default();
+    guards.look_at(folder);
+    for module in modules(&folder.join("modules"), DEPTH) {
+        guards.look_at(&module);
+    }
+    for worktree in subfolders(&folder.join("worktrees")) {
+        for name in ["commondir", "gitdir", "config.worktree"] {
+            guards.file(worktree.join(name), Absent::Ignore);
+        }
+    }
+    guards
+}
+
+impl Guards {
+    fn look_at(&mut self, folder: &Path) {
+        let config = folder.join("config");
+        let per_worktree = std::fs::read_to_string(&config)
+            .is_ok_and(|text| text.to_ascii_lowercase().contains("worktreeconfig"));
+        self.file(config, Absent::Ignore);
+        let absent = if per_worktree {
+            Absent::HoldPlace
+        } else {
+            Absent::Ignore
+        };
+        self.file(folder.join("config.worktree"), absent);
+        self.file(folder.join("info/attributes"), Absent::Ignore);
+        self.file(folder.join("commondir"), Absent::Forbid);
+        let hooks = folder.join("hooks");
+        match std::fs::symlink_metadata(&hooks) {
+            Err(_) => self.missing_folders.push(hooks),
+            Ok(data) if data.is_symlink() => self.whole = true,
+            Ok(_) => self.present.push(hooks),
+        }
+    }
+
+    fn file(&mut self, path: PathBuf, absent: Absent) {
+        match std::fs::symlink_metadata(&path) {
+            Ok(data) if data.is_symlink() => self.whole = true,
+            Ok(_) => self.present.push(path),
+            Err(_) => match absent {
+                Absent::Ignore => {}
+                Absent::HoldPlace => self.missing_files.push(path),
+                Absent::Forbid => self.forbidden.push(path),
+            },
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Absent {
+    Ignore,
+    HoldPlace,
+    Forbid,
+}
+
+/// The git folders of submodules below `folder`; their names may have several parts.
+fn modules(folder: &Path, depth: usize) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for path in subfolders(folder) {
+        if path.join("HEAD").exists() {
+            found.extend(modules(&path.join("modules"), depth));
+            found.push(path);
+        } else if depth > 0 {
+            found.extend(modules(&path, depth - 1));
+        }
+    }
+    found
+}
+
+/// Folders below the workspace that have a `.git` of their own. Best effort: it looks a few
+/// levels deep and not into folders of dependencies and build products.
+pub(crate) fn nested_repositories(workspace: &Path) -> Vec<PathBuf> {
+    let mut level = vec![workspace.to_path_buf()];
+    let mut found = Vec::new();
+    let mut seen = 0;
+    for _ in 0..DEPTH {
+        let mut next = Vec::new();
+        for folder in level.iter().flat_map(|folder| subfolders(folder)) {
+            seen += 1;
+            if seen > FOLDERS {
+                return found;
+            }
+            if folder.join(".git").symlink_metadata().is_ok() {
+                found.push(folder.clone());
+            }
+            let name = folder.file_name().unwrap_or_default();
+            if !["node_modules", "target", ".git", ".venv"]
+                .iter()
+                .any(|skipped| name == *skipped)
+            {
+                next.push(folder);
+            }
+        }
+        level = next;
+    }
+    found
+}
+
+fn subfolders(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// The shared git folder of a linked worktree whose `.git` file is `marker`; only when that
+/// folder knows the worktree too, so that a forged file gains nothing.
+pub(crate) fn common_folder_of_worktree(marker: &Path) -> Option<PathBuf> {
+    let text = std::fs::read_to_string(marker).ok()?;
+    let target = Path::new(text.strip_prefix("gitdir:")?.trim());
+    let folder = marker.parent()?.join(target).canonicalize().ok()?;
+    let back = std::fs::read_to_string(folder.join("gitdir")).ok()?;
+    if Path::new(back.trim()).canonicalize().ok()? != marker.canonicalize().ok()? {
+        return None;
+    }
+    let common = std::fs::read_to_string(folder.join("commondir")).ok()?;
+    let common = folder.join(common.trim()).canonicalize().ok()?;
+    folder
+        .starts_with(common.join("worktrees"))
+        .then_some(common)
+}

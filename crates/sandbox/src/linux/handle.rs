@@ -1,0 +1,431 @@
+//! The main process's side of the spawner: which cells there are, and the sandbox port.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::{Arc, OnceLock};
+
+use quire_protocol::{
+    Command, Policy, Process, ProcessLimits, Sandbox, SandboxError, SandboxMode, SandboxReport,
+    Wall,
+};
+use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
+
+use crate::allowed_environment;
+use crate::linux::ladder::{self, Order, Place, RUNGS, Verdict};
+use crate::linux::running::{Running, StartError};
+use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
+use crate::linux::wire::{self, CellAnswer, CommandAnswer, CommandOrder, MARKER};
+use crate::linux::{PROXY_PORT, proxy};
+use crate::options::Options;
+
+/// How long a cell may take to be built, in milliseconds.
+const BUILD_MS: i32 = 10_000;
+
+/// How many idle cells are kept.
+const CELLS: usize = 8;
+
+/// Starts confined processes through a spawner process, which dies with this value.
+///
+/// Its futures need a tokio runtime with IO.
+pub struct Spawner {
+    core: Arc<Core>,
+    /// Least recently used first.
+    homes: Mutex<Vec<(Key, Arc<Home>)>>,
+}
+
+/// What is shared with blocking work.
+struct Core {
+    options: Options,
+    orders: OwnedFd,
+    process: std::sync::Mutex<Child>,
+    verdict: OnceLock<Verdict>,
+}
+
+/// What makes one cell differ from another.
+#[derive(Clone, Debug, PartialEq)]
+struct Key {
+    wall: Wall,
+    workspace: PathBuf,
+    mode: SandboxMode,
+    domains: Vec<String>,
+    writable: Vec<PathBuf>,
+    limits: ProcessLimits,
+}
+
+/// A cell as the main process knows it. Dropping it ends the cell.
+pub(crate) struct Home {
+    channel: OwnedFd,
+    wall: Wall,
+    forbidden: Vec<PathBuf>,
+    temp: Option<PathBuf>,
+    answer: CellAnswer,
+    proxy: std::sync::Mutex<Option<AbortHandle>>,
+}
+
+impl Home {
+    /// Whether killing a command's supervisor kills the whole tree.
+    pub(crate) fn contains_trees(&self) -> bool {
+        self.wall == Wall::Cell
+    }
+
+    /// Removes files that a command may not leave behind and that no mount could prevent.
+    pub(crate) fn tidy(&self) {
+        for path in &self.forbidden {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        channel::shut(self.channel.as_fd());
+        if let Ok(Some(task)) = self.proxy.get_mut().map(Option::take) {
+            task.abort();
+        }
+        if let Some(folder) = &self.temp {
+            let _ = std::fs::remove_dir_all(folder);
+        }
+    }
+}
+
+impl Spawner {
+    /// Starts the spawner process. Takes a millisecond or two and does not wait for it.
+    ///
+    /// # Errors
+    /// [`SandboxError::Broken`] when it cannot be started.
+    pub fn start(options: Options) -> Result<Self, SandboxError> {
+        let broken = |error: std::io::Error| SandboxError::Broken(error.to_string());
+        let (orders, theirs) = channel::pair().map_err(broken)?;
+        #[expect(clippy::disallowed_methods, reason = "this is where processes begin")]
+        let process = std::process::Command::new(&options.program)
+            .arg(MARKER)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .map_err(broken)?;
+        let core = Core {
+            options,
+            orders,
+            process: std::sync::Mutex::new(process),
+            verdict: OnceLock::new(),
+        };
+        Ok(Self {
+            core: Arc::new(core),
+            homes: Mutex::new(Vec::new()),
+        })
+    }
+
+    async fn start_command(&self, command: Command) -> Result<Arc<dyn Process>, SandboxError> {
+        let (key, workspace) = self.key(&command).await?;
+        // A cell may have died since it was last used (its memory was used up): one new attempt.
+        for last in [false, true] {
+            let home = self.home(&key, &workspace, &command).await?;
+            let order = self.core.command_order(&command, &home);
+            match Running::start(&home, &order).await {
+                Ok(running) => return Ok(Arc::new(running)),
+                Err(StartError::Cell(_)) if !last => self.forget(&home).await,
+                Err(StartError::Cell(reason)) => return Err(SandboxError::Broken(reason)),
+                Err(StartError::Program(reason)) => {
+                    let program = command.argv.first().cloned().unwrap_or_default();
+                    return Err(SandboxError::NotStarted { program, reason });
+                }
+            }
+        }
+        Err(SandboxError::Broken("the cell died twice".to_owned()))
+    }
+
+    async fn key(&self, command: &Command) -> Result<(Key, PathBuf), SandboxError> {
+        let wall = self.wall(command.policy.sandbox).await?;
+        let workspace = command.workspace.canonicalize().map_err(|error| {
+            SandboxError::Refused(format!("{}: {error}", command.workspace.display()))
+        })?;
+        let key = Key {
+            wall,
+            workspace: workspace.clone(),
+            mode: command.policy.sandbox,
+            domains: command.policy.domains.clone(),
+            writable: command.policy.writable.clone(),
+            limits: command.limits,
+        };
+        Ok((key, workspace))
+    }
+
+    async fn wall(&self, mode: SandboxMode) -> Result<Wall, SandboxError> {
+        if mode == SandboxMode::Off {
+            return Ok(Wall::Off);
+        }
+        let core = Arc::clone(&self.core);
+        let verdict = blocking(move || core.verdict().clone()).await?;
+        if verdict.wall == Wall::Refused {
+            let reasons = verdict.failures.iter();
+            let reasons: Vec<String> = reasons
+                .map(|(wall, reason)| format!("{wall:?}: {reason}"))
+                .collect();
+            return Err(SandboxError::Refused(reasons.join("; ")));
+        }
+        Ok(verdict.wall)
+    }
+
+    /// The cell for a key, made if need be.
+    async fn home(
+        &self,
+        key: &Key,
+        workspace: &Path,
+        command: &Command,
+    ) -> Result<Arc<Home>, SandboxError> {
+        let mut homes = self.homes.lock().await;
+        if let Some(place) = homes.iter().position(|(known, _)| known == key) {
+            let found = homes.remove(place);
+            let home = Arc::clone(&found.1);
+            homes.push(found);
+            return Ok(home);
+        }
+        let (core, wall) = (Arc::clone(&self.core), key.wall);
+        let (workspace, policy) = (workspace.to_path_buf(), command.policy.clone());
+        let limits = command.limits;
+        let (home, listener) = blocking(move || {
+            let place = Place {
+                workspace: &workspace,
+                policy: &policy,
+                limits,
+            };
+            core.build(wall, &place)
+        })
+        .await?
+        .map_err(SandboxError::Refused)?;
+        if let Some(listener) = listener {
+            let task = proxy::serve(listener, command.policy.domains.clone())
+                .map_err(|error| SandboxError::Broken(error.to_string()))?;
+            *home
+                .proxy
+                .lock()
+                .expect("nothing panics while it holds this lock") = Some(task);
+        }
+        let home = Arc::new(home);
+        if homes.len() >= CELLS {
+            homes.remove(0);
+        }
+        homes.push((key.clone(), Arc::clone(&home)));
+        Ok(home)
+    }
+
+    async fn forget(&self, dead: &Arc<Home>) {
+        let mut homes = self.homes.lock().await;
+        homes.retain(|(_, home)| !Arc::ptr_eq(home, dead));
+    }
+}
+
+/// Runs what waits for the kernel beside the runtime.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, SandboxError> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| SandboxError::Broken(error.to_string()))
+}
+
+impl Sandbox for Spawner {
+    fn report(&self, policy: &Policy) -> SandboxReport {
+        let verdict = match policy.sandbox {
+            SandboxMode::Off => Verdict {
+                wall: Wall::Off,
+                failures: Vec::new(),
+                answer: None,
+            },
+            _ => self.core.verdict().clone(),
+        };
+        ladder::report(&verdict, policy)
+    }
+
+    fn spawn(
+        &self,
+        command: Command,
+    ) -> std::pin::Pin<Box<dyn Future<Output = Result<Arc<dyn Process>, SandboxError>> + Send + '_>>
+    {
+        Box::pin(self.start_command(command))
+    }
+}
+
+impl Core {
+    /// The strongest wall that really stands; tried once.
+    fn verdict(&self) -> &Verdict {
+        self.verdict.get_or_init(|| {
+            let mut failures = Vec::new();
+            let forced = self.options.force;
+            let rungs: Vec<Wall> = forced.map_or_else(|| RUNGS.to_vec(), |wall| vec![wall]);
+            for wall in rungs {
+                match self.try_wall(wall) {
+                    Ok(answer) => {
+                        return Verdict {
+                            wall,
+                            failures,
+                            answer: Some(answer),
+                        };
+                    }
+                    Err(reason) => failures.push((wall, reason)),
+                }
+            }
+            Verdict {
+                wall: Wall::Refused,
+                failures,
+                answer: None,
+            }
+        })
+    }
+
+    /// Builds a cell behind this wall and runs a trivial command in it.
+    fn try_wall(&self, wall: Wall) -> Result<CellAnswer, String> {
+        if !RUNGS.contains(&wall) {
+            return Err("not a wall of this system".to_owned());
+        }
+        let policy = trial_policy();
+        let limits = ProcessLimits::default();
+        let place = Place {
+            workspace: Path::new("/usr"),
+            policy: &policy,
+            limits,
+        };
+        let (home, _) = self.build(wall, &place)?;
+        let command = Command {
+            argv: vec!["true".to_owned()],
+            directory: "/".into(),
+            workspace: place.workspace.into(),
+            policy: policy.clone(),
+            limits,
+        };
+        let order = self.command_order(&command, &home);
+        run_trial(&home, &order)?;
+        Ok(home.answer.clone())
+    }
+
+    /// Orders a cell and waits until it stands.
+    fn build(&self, wall: Wall, place: &Place<'_>) -> Result<(Home, Option<OwnedFd>), String> {
+        let Order {
+            cell,
+            forbidden,
+            temp,
+        } = ladder::order(wall, place, &self.options)?;
+        let text = |error: std::io::Error| format!("the spawner: {error}");
+        let (channel, theirs) = channel::pair().map_err(text)?;
+        let bytes = wire::encode(&cell)?;
+        channel::send(self.orders.as_fd(), &bytes, &[theirs.as_fd()], Wait::Block).map_err(text)?;
+        drop(theirs);
+        let ready = channel::poll(&[channel.as_fd()], BUILD_MS).map_err(text)?;
+        if !ready[0] {
+            return Err("the cell was not built in time".to_owned());
+        }
+        let message =
+            channel::receive(channel.as_fd(), MESSAGE_BYTES, Wait::Never).map_err(text)?;
+        let message = message.ok_or("the cell died while it was built")?;
+        let answer = match wire::decode(&message.bytes)? {
+            CellAnswer::Failed(reason) => return Err(reason),
+            ready @ CellAnswer::Ready { .. } => ready,
+        };
+        let home = Home {
+            channel,
+            wall,
+            forbidden,
+            temp,
+            answer,
+            proxy: std::sync::Mutex::new(None),
+        };
+        Ok((home, message.descriptors.into_iter().next()))
+    }
+
+    fn command_order(&self, command: &Command, home: &Home) -> CommandOrder {
+        let mut environment =
+            allowed_environment(&self.options.environment, &command.policy.environment);
+        let mut set = |name: &str, value: &str| {
+            environment.retain(|(known, _)| known != name);
+            environment.push((name.to_owned(), value.to_owned()));
+        };
+        match (home.wall, &home.temp) {
+            (_, Some(folder)) => set("TMPDIR", &folder.to_string_lossy()),
+            (Wall::Off, None) => {}
+            _ => set("TMPDIR", "/tmp"),
+        }
+        if home.wall == Wall::Cell && !command.policy.domains.is_empty() {
+            let proxy = format!("http://127.0.0.1:{PROXY_PORT}");
+            for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"] {
+                set(name, &proxy);
+                set(&name.to_ascii_lowercase(), &proxy);
+            }
+            for name in ["NO_PROXY", "no_proxy"] {
+                set(name, "localhost,127.0.0.1,::1");
+            }
+        }
+        let directory = command.directory.clone();
+        CommandOrder {
+            argv: command.argv.clone(),
+            environment: environment
+                .into_iter()
+                .map(|(name, value)| format!("{name}={value}"))
+                .collect(),
+            directory,
+            limits: command.limits,
+        }
+    }
+}
+
+impl Home {
+    /// The channel on which this cell takes orders.
+    pub(crate) fn channel(&self) -> &OwnedFd {
+        &self.channel
+    }
+}
+
+fn trial_policy() -> Policy {
+    Policy {
+        sandbox: SandboxMode::ReadOnly,
+        approvals: quire_protocol::ApprovalMode::Never,
+        rules: Vec::new(),
+        domains: Vec::new(),
+        writable: Vec::new(),
+        environment: Vec::new(),
+    }
+}
+
+/// Runs a command to its end without a runtime; its output is thrown away.
+fn run_trial(home: &Home, order: &CommandOrder) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    let (answers, theirs) = channel::pair().map_err(text)?;
+    let (reader, writer) = std::io::pipe().map_err(text)?;
+    let bytes = wire::encode(order)?;
+    let descriptors = [theirs.as_fd(), writer.as_fd()];
+    channel::send(home.channel.as_fd(), &bytes, &descriptors, Wait::Block).map_err(text)?;
+    drop((theirs, writer));
+    loop {
+        if !channel::poll(&[answers.as_fd()], BUILD_MS).map_err(text)?[0] {
+            return Err("a trial command did not end in time".to_owned());
+        }
+        let message = channel::receive(answers.as_fd(), channel::STATUS_BYTES, Wait::Never);
+        let message = message.map_err(text)?.ok_or("a trial command was killed")?;
+        match wire::decode(&message.bytes)? {
+            CommandAnswer::Placed | CommandAnswer::Started => {}
+            CommandAnswer::Failed(reason) => return Err(reason),
+            CommandAnswer::Ended(quire_protocol::ProcessEnd::Exited(0)) => return Ok(()),
+            CommandAnswer::Ended(end) => {
+                let mut said = String::new();
+                let _ = std::io::Read::read_to_string(&mut { reader }, &mut said);
+                return Err(format!(
+                    "a trial command ended with {end:?}: {}",
+                    said.trim()
+                ));
+            }
+        }
+    }
+}
+
+impl Drop for Core {
+    fn drop(&mut self) {
+        channel::shut(self.orders.as_fd());
+        if let Ok(process) = self.process.get_mut() {
+            let _ = process.wait();
+        }
+    }
+}

@@ -1,0 +1,250 @@
+//! What a cell shows of the disk, and how: a list of mounts. Looks at the disk but changes nothing.
+
+use std::path::{Path, PathBuf};
+
+use quire_protocol::{Policy, SandboxMode};
+use serde::{Deserialize, Serialize};
+
+use crate::linux::git;
+
+/// Something to mount over the read-only disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Mount {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: MountKind,
+}
+
+/// How it is mounted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum MountKind {
+    /// The path itself, writable. A mount point cannot be renamed or removed.
+    Writable,
+    /// The path itself, read-only.
+    ReadOnly,
+    /// An empty folder that stays empty.
+    Empty,
+    /// A file that is always empty.
+    Blank,
+    /// A private folder that starts empty.
+    Temp,
+}
+
+/// Something that is made on the disk only to be mounted over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) struct Placeholder {
+    pub(crate) path: PathBuf,
+    pub(crate) kind: PlaceholderKind,
+}
+
+/// What is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum PlaceholderKind {
+    Folder,
+    File,
+}
+
+/// All that is needed to build a cell's view of the disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Plan {
+    /// In the order in which they are mounted: what contains another comes first.
+    pub(crate) mounts: Vec<Mount>,
+    /// Made before, removed after.
+    pub(crate) placeholders: Vec<Placeholder>,
+    /// Files that a command may not leave behind: they would change what git runs, and cannot be
+    /// mounted over because an empty one changes that too.
+    pub(crate) forbidden: Vec<PathBuf>,
+    /// Folders that commands may write, temporary ones aside.
+    pub(crate) writable: Vec<PathBuf>,
+}
+
+/// What a plan is made from.
+pub(crate) struct Wishes<'a> {
+    pub(crate) workspace: &'a Path,
+    pub(crate) policy: &'a Policy,
+    /// Quire's own folders.
+    pub(crate) protected: &'a [PathBuf],
+    /// Folders and files that hold secrets.
+    pub(crate) hidden: &'a [PathBuf],
+}
+
+/// Folders that every cell has for itself.
+const PRIVATE: [&str; 2] = ["/tmp", "/var/tmp"];
+
+/// Folders in which the machine's services listen.
+const SERVICES: [&str; 2] = ["/run", "/var/run"];
+
+/// Makes the plan.
+///
+/// # Errors
+/// In words, when something that must be protected cannot be.
+pub(crate) fn plan(wishes: &Wishes<'_>) -> Result<Plan, String> {
+    let mut plan = Plan::default();
+    for path in PRIVATE {
+        plan.add_existing_folder(Path::new(path), MountKind::Temp);
+    }
+    for path in SERVICES {
+        plan.add_existing_folder(Path::new(path), MountKind::Empty);
+    }
+    if wishes.policy.sandbox == SandboxMode::WorkspaceWrite {
+        plan.add(wishes.workspace, MountKind::Writable);
+        plan.guard(wishes.workspace)?;
+    } else {
+        plan.add(wishes.workspace, MountKind::ReadOnly);
+    }
+    for folder in &wishes.policy.writable {
+        if let Ok(folder) = folder.canonicalize() {
+            plan.add(&folder, MountKind::Writable);
+            plan.guard_repository(&folder)?;
+        }
+    }
+    for path in wishes.protected.iter().chain(wishes.hidden) {
+        if wishes.workspace == path {
+            return Err(format!(
+                "the workspace {} is a folder that commands may not see",
+                path.display()
+            ));
+        }
+        plan.hide(path);
+    }
+    plan.finish();
+    Ok(plan)
+}
+
+impl Plan {
+    fn add(&mut self, path: &Path, kind: MountKind) {
+        let path = path.to_path_buf();
+        if kind == MountKind::Writable && !self.writable.contains(&path) {
+            self.writable.push(path.clone());
+        }
+        self.mounts.push(Mount { path, kind });
+    }
+
+    fn add_existing_folder(&mut self, path: &Path, kind: MountKind) {
+        if is_folder(path) {
+            self.add(path, kind);
+        }
+    }
+
+    /// Hides a folder or a file, wherever its name leads.
+    fn hide(&mut self, path: &Path) {
+        let Ok(path) = path.canonicalize() else {
+            return;
+        };
+        let kind = if path.is_dir() {
+            MountKind::Empty
+        } else {
+            MountKind::Blank
+        };
+        self.add(&path, kind);
+    }
+
+    /// Protects what configures git and Quire in a writable workspace.
+    fn guard(&mut self, workspace: &Path) -> Result<(), String> {
+        self.guard_repository(workspace)?;
+        for nested in git::nested_repositories(workspace) {
+            self.guard_repository(&nested)?;
+        }
+        let marker = workspace.join(".git");
+        if !exists(&marker) {
+            self.hold_place(marker, PlaceholderKind::Folder, MountKind::Empty);
+        }
+        let own = workspace.join(".quire");
+        match std::fs::symlink_metadata(&own) {
+            Err(_) => self.hold_place(own, PlaceholderKind::Folder, MountKind::Empty),
+            Ok(data) if data.is_symlink() => return Err(symlink(&own)),
+            Ok(_) => self.add(&own, MountKind::ReadOnly),
+        }
+        Ok(())
+    }
+
+    fn guard_repository(&mut self, folder: &Path) -> Result<(), String> {
+        let marker = folder.join(".git");
+        let Ok(data) = std::fs::symlink_metadata(&marker) else {
+            return Ok(());
+        };
+        if data.is_symlink() {
+            return Err(symlink(&marker));
+        }
+        if data.is_dir() {
+            self.guard_git_folder(&marker);
+        } else {
+            self.add(&marker, MountKind::ReadOnly);
+            if let Some(common) = git::common_folder_of_worktree(&marker) {
+                self.guard_git_folder(&common);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a `.git` folder writable but for what git runs or obeys.
+    fn guard_git_folder(&mut self, folder: &Path) {
+        let guards = git::guards(folder);
+        if guards.whole {
+            self.add(folder, MountKind::ReadOnly);
+            return;
+        }
+        self.add(folder, MountKind::Writable);
+        for path in guards.present {
+            self.add(&path, MountKind::ReadOnly);
+        }
+        for path in guards.missing_folders {
+            self.hold_place(path, PlaceholderKind::Folder, MountKind::Empty);
+        }
+        for path in guards.missing_files {
+            self.hold_place(path, PlaceholderKind::File, MountKind::ReadOnly);
+        }
+        self.forbidden.extend(guards.forbidden);
+    }
+
+    fn hold_place(&mut self, path: PathBuf, place: PlaceholderKind, mount: MountKind) {
+        self.add(&path, mount);
+        self.placeholders.push(Placeholder { path, kind: place });
+    }
+
+    /// Orders the mounts. Of two at one path the stricter, which came later, stays.
+    fn finish(&mut self) {
+        self.mounts.reverse();
+        let mut seen = std::collections::HashSet::new();
+        self.mounts.retain(|mount| seen.insert(mount.path.clone()));
+        self.mounts.reverse();
+        self.mounts
+            .sort_by_key(|mount| mount.path.components().count());
+    }
+}
+
+fn symlink(path: &Path) -> String {
+    format!(
+        "{} is a symbolic link, so it cannot be protected; put the folder itself there",
+        path.display()
+    )
+}
+
+fn exists(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok()
+}
+
+/// Whether this is a folder itself, not a link to one.
+fn is_folder(path: &Path) -> bool {
+    std::fs::symlink_metadata(path).is_ok_and(|data| data.is_dir())
+}
+
+/// Splits the disk along `without`: the fewest paths that together hold everything under `root`
+/// but those. Landlock can only grant, never take away; so what is not to be granted is left out.
+pub(crate) fn everything_but(root: &Path, without: &[PathBuf]) -> Vec<PathBuf> {
+    if without.iter().any(|path| root.starts_with(path)) {
+        return Vec::new();
+    }
+    if !without.iter().any(|path| path.starts_with(root)) {
+        return vec![root.to_path_buf()];
+    }
+    let Ok(entries) = std::fs::read_dir(root) else {
+        return Vec::new();
+    };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    paths
+        .iter()
+        .filter(|path| !path.is_symlink())
+        .flat_map(|path| everything_but(path, without))
+        .collect()
+}

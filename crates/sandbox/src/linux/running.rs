@@ -1,0 +1,197 @@
+//! One command as the main process sees it: its output, its end, and the means to end it.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use quire_protocol::{Process, ProcessEnd, ProcessEvent};
+use tokio::io::unix::AsyncFd;
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::unix::pipe;
+use tokio::sync::Mutex;
+
+use crate::linux::handle::Home;
+use crate::linux::sys::channel::{self, STATUS_BYTES, Wait};
+use crate::linux::sys::process;
+use crate::linux::wire::{self, CommandAnswer, CommandOrder};
+
+/// How much output is handed on at once, in bytes. What is not read yet waits in the pipe and
+/// holds the command up.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// Why a command is not running.
+pub(crate) enum StartError {
+    /// Its cell is broken; another one may not be.
+    Cell(String),
+    /// The program cannot be started.
+    Program(String),
+}
+
+/// A command that was started. Dropping it kills the whole tree.
+pub(crate) struct Running {
+    home: Arc<Home>,
+    /// Can be read when the supervisor is dead, and with it, in a cell, the tree.
+    handle: AsyncFd<OwnedFd>,
+    answers: AsyncFd<OwnedFd>,
+    reader: Mutex<Reader>,
+}
+
+struct Reader {
+    /// Absent when it was read to its end.
+    output: Option<pipe::Receiver>,
+    end: Option<ProcessEnd>,
+    chunk: Vec<u8>,
+}
+
+impl Running {
+    /// Starts a command in a cell and returns when its program runs.
+    pub(crate) async fn start(home: &Arc<Home>, order: &CommandOrder) -> Result<Self, StartError> {
+        let cell = |error: io::Error| StartError::Cell(error.to_string());
+        let (answers, theirs) = channel::pair().map_err(cell)?;
+        let (reader, writer) = io::pipe().map_err(cell)?;
+        channel::set_nonblocking(reader.as_fd()).map_err(cell)?;
+        let bytes = wire::encode(order).map_err(StartError::Program)?;
+        send(home, &bytes, [theirs.as_fd(), writer.as_fd()]).await?;
+        drop((theirs, writer));
+        let answers = channel::register(answers, Interest::READABLE).map_err(cell)?;
+        let handle = started(&answers).await?;
+        let reader = Reader {
+            output: Some(pipe::Receiver::from_owned_fd(reader.into()).map_err(cell)?),
+            end: None,
+            chunk: Vec::new(),
+        };
+        Ok(Self {
+            home: Arc::clone(home),
+            handle: channel::register(handle, Interest::READABLE).map_err(cell)?,
+            answers,
+            reader: Mutex::new(reader),
+        })
+    }
+
+    async fn read(&self) -> ProcessEvent {
+        let mut reader = self.reader.lock().await;
+        if let Some(end) = reader.end {
+            return ProcessEvent::Ended(end);
+        }
+        let Reader { output, chunk, .. } = &mut *reader;
+        if let Some(pipe) = output {
+            chunk.resize(CHUNK_BYTES, 0);
+            let length = tokio::select! {
+                biased;
+                read = pipe.read(chunk) => read.unwrap_or(0),
+                // Dead, yet someone outside still holds the pipe: only what is in it counts.
+                () = self.dead() => pipe.try_read(chunk).unwrap_or(0),
+            };
+            if length > 0 {
+                return ProcessEvent::Output(chunk[..length].to_vec());
+            }
+            *output = None;
+            *chunk = Vec::new();
+        }
+        self.dead().await;
+        self.home.tidy();
+        let end = self.told_end();
+        reader.end = Some(end);
+        ProcessEvent::Ended(end)
+    }
+
+    async fn dead(&self) {
+        // An error means that the runtime is shutting down; nothing can be awaited then.
+        let _ = self.handle.readable().await;
+    }
+
+    /// What the supervisor said last; it says nothing when it was killed itself.
+    fn told_end(&self) -> ProcessEnd {
+        let answers = self.answers.get_ref().as_fd();
+        while let Ok(Some(message)) = channel::receive(answers, STATUS_BYTES, Wait::Never) {
+            if let Ok(CommandAnswer::Ended(end)) = wire::decode(&message.bytes) {
+                return end;
+            }
+        }
+        ProcessEnd::Signalled(libc::SIGKILL)
+    }
+
+    /// Tells the supervisor to end, and where that is enough kills it.
+    fn end(&self) {
+        if self.home.contains_trees() {
+            process::kill(self.handle.get_ref().as_fd());
+        }
+        channel::shut(self.answers.get_ref().as_fd());
+    }
+}
+
+/// Hands an order to a cell, waiting for room in its channel.
+async fn send(
+    home: &Home,
+    bytes: &[u8],
+    descriptors: [std::os::fd::BorrowedFd<'_>; 2],
+) -> Result<(), StartError> {
+    let try_send = || channel::send(home.channel().as_fd(), bytes, &descriptors, Wait::Never);
+    match try_send() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+        done => return done.map_err(|error| not_sent(&error)),
+    }
+    // A copy, because one descriptor can be watched only once at a time.
+    let copy = home
+        .channel()
+        .try_clone()
+        .map_err(|error| not_sent(&error))?;
+    let copy = channel::register(copy, Interest::WRITABLE).map_err(|error| not_sent(&error))?;
+    let sent = copy.async_io(Interest::WRITABLE, |_| try_send()).await;
+    sent.map_err(|error| not_sent(&error))
+}
+
+fn not_sent(error: &io::Error) -> StartError {
+    match error.raw_os_error() {
+        Some(libc::EMSGSIZE) => StartError::Program("its arguments are too long".to_owned()),
+        _ if error.kind() == io::ErrorKind::InvalidInput => {
+            StartError::Program("its arguments are too long".to_owned())
+        }
+        _ => StartError::Cell(error.to_string()),
+    }
+}
+
+/// Waits until the program runs. Returns the handle of its supervisor.
+async fn started(answers: &AsyncFd<OwnedFd>) -> Result<OwnedFd, StartError> {
+    let (mut handle, mut runs) = (None, false);
+    loop {
+        if runs && let Some(handle) = handle {
+            return Ok(handle);
+        }
+        let message = answers
+            .async_io(Interest::READABLE, |channel| {
+                channel::receive(channel.as_fd(), STATUS_BYTES, Wait::Never)
+            })
+            .await
+            .map_err(|error| StartError::Cell(error.to_string()))?;
+        let Some(message) = message else {
+            return Err(StartError::Cell("the cell died".to_owned()));
+        };
+        match wire::decode(&message.bytes).map_err(StartError::Cell)? {
+            CommandAnswer::Placed => handle = message.descriptors.into_iter().next(),
+            CommandAnswer::Started => runs = true,
+            CommandAnswer::Failed(reason) => return Err(StartError::Program(reason)),
+            CommandAnswer::Ended(end) => return Err(StartError::Cell(format!("{end:?} too soon"))),
+        }
+    }
+}
+
+impl Process for Running {
+    fn next(&self) -> Pin<Box<dyn Future<Output = ProcessEvent> + Send + '_>> {
+        Box::pin(self.read())
+    }
+
+    fn kill(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {
+        Box::pin(async {
+            self.end();
+            self.dead().await;
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}

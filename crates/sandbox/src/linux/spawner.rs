@@ -1,0 +1,192 @@
+//! The spawner: a small process of one thread that makes cells, and takes them with it when the
+//! main process is gone. It is this same program, started with a private first argument.
+
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use crate::linux::cell::{self, Cell};
+use crate::linux::cgroup::{self, Cgroup};
+use crate::linux::host;
+use crate::linux::plan::{Placeholder, PlaceholderKind};
+use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
+use crate::linux::sys::process::{self, Fork, Resume};
+use crate::linux::wire::{self, CellAnswer, CellOrder, Ground, MARKER};
+
+/// Becomes the spawner if this process was started as one, and then never returns.
+///
+/// Call it first in `main`, before any thread is started or much memory is used.
+pub fn run_if_spawner() {
+    if std::env::args_os()
+        .nth(1)
+        .is_some_and(|argument| argument == MARKER)
+    {
+        process::new_session();
+        let code = match process::take_input() {
+            Ok(orders) => serve(&orders),
+            Err(_) => 1,
+        };
+        process::end(code);
+    }
+}
+
+/// A cell that lives, and what is to be tidied up after it.
+struct Living {
+    handle: OwnedFd,
+    made: Vec<Placeholder>,
+    /// Held to be removed with this.
+    cgroup: Option<Cgroup>,
+}
+
+/// Makes cells until the main process is gone. Returns the exit code.
+fn serve(orders: &OwnedFd) -> i32 {
+    process::forget_children();
+    let mut living: Vec<Living> = Vec::new();
+    let mut count = 0_u64;
+    loop {
+        let mut watched: Vec<BorrowedFd<'_>> = vec![orders.as_fd()];
+        watched.extend(living.iter().map(|cell| cell.handle.as_fd()));
+        let Ok(ready) = channel::poll(&watched, -1) else {
+            break;
+        };
+        let mut ended = ready[1..].iter();
+        living.retain(|cell| {
+            let gone = *ended.next().expect("one answer per cell");
+            if gone {
+                tidy(&cell.made);
+            }
+            !gone
+        });
+        if !ready[0] {
+            continue;
+        }
+        let Ok(Some(message)) = channel::receive(orders.as_fd(), MESSAGE_BYTES, Wait::Block) else {
+            break;
+        };
+        count += 1;
+        let Some(answers) = message.descriptors.into_iter().next() else {
+            continue;
+        };
+        let name = format!("quire-{}-{count}", std::process::id());
+        match make(&message.bytes, &name, &answers) {
+            Ok(cell) => living.push(cell),
+            Err(reason) => answer(answers.as_fd(), &CellAnswer::Failed(reason), &[]),
+        }
+    }
+    for cell in living {
+        process::kill(cell.handle.as_fd());
+        let _ = channel::poll(&[cell.handle.as_fd()], -1);
+        tidy(&cell.made);
+    }
+    0
+}
+
+/// Makes one cell: a child of this process that listens for commands itself.
+fn make(order: &[u8], name: &str, channel: &OwnedFd) -> Result<Living, String> {
+    let order: CellOrder = wire::decode(order)?;
+    let mut made = Vec::new();
+    let placed = hold_places(&order.placeholders, &mut made);
+    let mut living = Living {
+        handle: channel.try_clone().map_err(|error| error.to_string())?,
+        made,
+        cgroup: None,
+    };
+    if let Err(reason) = placed {
+        tidy(&living.made);
+        return Err(reason);
+    }
+    let (mut group, group_answer) = match cgroup::create(name, &order.limits) {
+        Ok(group) => {
+            let detail = group.detail.clone();
+            (Some(group), Ok(detail))
+        }
+        Err(reason) => (None, Err(reason)),
+    };
+    let namespaces = match order.ground {
+        Ground::Namespaces { .. } => process::CELL,
+        Ground::Bubblewrap { .. } | Ground::Landlock | Ground::Open => 0,
+    };
+    let user = process::identity();
+    match process::fork(namespaces, Resume::AtOnce) {
+        Ok(Fork::Child) => {
+            process::die_with_parent();
+            let entered = group.as_mut().map_or(Ok(()), Cgroup::enter);
+            let group_answer = group_answer
+                .and_then(|detail| entered.map(|()| detail).map_err(|error| error.to_string()));
+            match cell::build(order, group, user) {
+                Ok((cell, proxy)) => live(cell, proxy, channel, group_answer),
+                Err(reason) => {
+                    answer(channel.as_fd(), &CellAnswer::Failed(reason), &[]);
+                    process::end(1)
+                }
+            }
+        }
+        Ok(Fork::Parent { handle, .. }) => {
+            living.handle = handle;
+            living.cgroup = group;
+            Ok(living)
+        }
+        Err(error) => {
+            tidy(&living.made);
+            Err(format!("the kernel gives no new namespaces: {error}"))
+        }
+    }
+}
+
+/// The life of a cell's process.
+fn live(
+    cell: Cell,
+    proxy: Option<OwnedFd>,
+    channel: &OwnedFd,
+    cgroup: Result<String, String>,
+) -> ! {
+    let ready = CellAnswer::Ready {
+        cgroup,
+        landlock: cell.landlock_detail.clone(),
+    };
+    let listening: Vec<BorrowedFd<'_>> = proxy.iter().map(AsFd::as_fd).collect();
+    answer(channel.as_fd(), &ready, &listening);
+    drop(proxy);
+    host::serve(cell, channel)
+}
+
+fn answer(channel: BorrowedFd<'_>, answer: &CellAnswer, descriptors: &[BorrowedFd<'_>]) {
+    if let Ok(bytes) = wire::encode(answer) {
+        let _ = channel::send(channel, &bytes, descriptors, Wait::Block);
+    }
+}
+
+/// Makes what is missing. What is there already stays and is not ours to remove.
+fn hold_places(wanted: &[Placeholder], made: &mut Vec<Placeholder>) -> Result<(), String> {
+    for place in wanted {
+        let result = match place.kind {
+            PlaceholderKind::Folder => std::fs::create_dir(&place.path),
+            PlaceholderKind::File => std::fs::File::create_new(&place.path).map(drop),
+        };
+        match result {
+            Ok(()) => made.push(place.clone()),
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(cannot_protect(&place.path, &error)),
+        }
+    }
+    Ok(())
+}
+
+fn cannot_protect(path: &Path, error: &std::io::Error) -> String {
+    format!("cannot protect {}: {error}", path.display())
+}
+
+/// Removes what was made for a cell, as far as it is still empty.
+fn tidy(made: &[Placeholder]) {
+    for place in made {
+        match place.kind {
+            PlaceholderKind::Folder => {
+                let _ = std::fs::remove_dir(&place.path);
+            }
+            PlaceholderKind::File => {
+                if std::fs::metadata(&place.path).is_ok_and(|data| data.len() == 0) {
+                    let _ = std::fs::remove_file(&place.path);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What the main process, the spawner, its cells and their commands say to each other. One
+//! message of JSON each; both ends are the same program.
+
+use std::path::PathBuf;
+
+use quire_protocol::{ProcessEnd, ProcessLimits};
+use serde::{Deserialize, Serialize};
+
+use crate::linux::plan::{Mount, Placeholder};
+
+/// The first argument that turns the program into the spawner.
+pub(crate) const MARKER: &str = "--quire-spawner";
+
+/// What confines the commands of a cell.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub(crate) enum Ground {
+    /// Own namespaces with these mounts, Landlock and seccomp.
+    Namespaces {
+        mounts: Vec<Mount>,
+        /// Whether commands reach the network through a proxy that listens inside.
+        proxy: bool,
+    },
+    /// `bwrap` at this path, with these arguments before the command, and seccomp.
+    Bubblewrap {
+        program: PathBuf,
+        arguments: Vec<String>,
+    },
+    /// Landlock and seccomp.
+    Landlock,
+    /// Nothing.
+    Open,
+}
+
+/// Main process → spawner: make a cell. The cell's end of its channel comes with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CellOrder {
+    pub(crate) ground: Ground,
+    /// Mount points that must exist first; removed again, if still empty, when the cell ends.
+    pub(crate) placeholders: Vec<Placeholder>,
+    /// Paths that Landlock lets commands read and execute.
+    pub(crate) readable: Vec<PathBuf>,
+    /// Paths that Landlock lets commands change.
+    pub(crate) writable: Vec<PathBuf>,
+    /// Bounds for the whole cell, where a cgroup can be had.
+    pub(crate) limits: ProcessLimits,
+}
+
+/// Cell → main process, once. With a proxy, the listening socket comes with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum CellAnswer {
+    Ready {
+        /// Which cgroup bounds it, or why none does.
+        cgroup: Result<String, String>,
+        /// What Landlock enforces.
+        landlock: Result<String, String>,
+    },
+    Failed(String),
+}
+
+/// Main process → cell: run a command. Its channel and its output come with it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct CommandOrder {
+    pub(crate) argv: Vec<String>,
+    /// `NAME=value` each.
+    pub(crate) environment: Vec<String>,
+    pub(crate) directory: PathBuf,
+    pub(crate) limits: ProcessLimits,
+}
+
+/// Command → main process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum CommandAnswer {
+    /// The process that holds the command's tree exists; a handle to it comes with this.
+    Placed,
+    /// The program runs.
+    Started,
+    /// Nothing ran.
+    Failed(String),
+    /// The command ended; what is left of its tree is being killed.
+    Ended(ProcessEnd),
+}
+
+/// A message as bytes.
+pub(crate) fn encode(message: &impl Serialize) -> Result<Vec<u8>, String> {
+    serde_json::to_vec(message).map_err(|error| error.to_string())
+}
+
+/// A message from bytes.
+pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, String> {
+    serde_json::from_slice(bytes).map_err(|error| error.to_string())
+}

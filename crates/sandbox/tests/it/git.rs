@@ -1,0 +1,192 @@
+//! What configures git stays as it is, and git works.
+
+use quire_protocol::{ProcessEnd, Wall};
+
+use crate::world::{World, read, run};
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the person's own git, outside the sandbox"
+)]
+fn git(folder: &std::path::Path, arguments: &[&str]) {
+    let done = std::process::Command::new("git")
+        .args(["-c", "user.name=a", "-c", "user.email=a@b"])
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .expect("git runs");
+    assert!(
+        done.status.success(),
+        "{}",
+        String::from_utf8_lossy(&done.stderr)
+    );
+}
+
+fn repository(wall: Wall) -> World {
+    let world = World::with_wall(Some(wall));
+    let workspace = world.workspace();
+    git(&workspace, &["init", "-q", "-b", "main"]);
+    std::fs::write(workspace.join("file"), "one\n").expect("a file");
+    git(&workspace, &["add", "."]);
+    git(&workspace, &["commit", "-q", "-m", "one"]);
+    world
+}
+
+const COMMIT: &str = "export GIT_AUTHOR_NAME=a GIT_AUTHOR_EMAIL=a@b GIT_COMMITTER_NAME=a \
+    GIT_COMMITTER_EMAIL=a@b; git status --short && echo two >> file && git add file && \
+    git commit -q -m two && git checkout -q -b branch && git log --oneline | wc -l";
+
+#[test]
+fn commands_commit_and_branch() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let outcome = world.shell(COMMIT).await;
+        assert_eq!(outcome.text, "2\n");
+        assert_eq!(outcome.end, ProcessEnd::Exited(0));
+    });
+}
+
+/// Every way that comes to mind to have the person's git run something later.
+const ATTACKS: [&str; 12] = [
+    "echo evil > .git/hooks/pre-commit",
+    "echo evil > .git/config",
+    "git config core.hooksPath evil",
+    "mv .git old; cp -r old .git; echo evil > .git/config; echo evil > .git/hooks/pre-commit",
+    "rm -rf .git; git init -q; echo evil > .git/hooks/pre-commit; git config a.b evil",
+    "mv .git/hooks .git/h; mkdir .git/hooks; echo evil > .git/hooks/pre-commit",
+    "rm -rf .git/hooks; ln -s ../evil .git/hooks",
+    "mv .git/config .git/c; echo evil > .git/config",
+    "ln -s hooks .git/h; echo evil > .git/h/pre-commit; ln .git/config c; echo evil > c",
+    "mkdir evil; echo evil > evil/config; echo ../evil > .git/commondir",
+    "cp .git/config c; echo evil >> c; mv -f c .git/config",
+    "rm -rf .git/modules; echo evil > .git/info/attributes; exec 3<>.git/config; echo evil >&3",
+];
+
+#[test]
+fn what_git_runs_or_obeys_cannot_be_changed() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap, Wall::Landlock] {
+            let world = repository(wall);
+            let place = world.workspace().join(".git");
+            let config = read(&place.join("config"));
+            if quire_protocol::Sandbox::report(&world.spawner, &world.policy).wall != wall {
+                continue;
+            }
+            for attack in ATTACKS {
+                world.shell(attack).await;
+                assert_eq!(read(&place.join("config")), config, "{wall:?}: {attack}");
+                assert!(
+                    !place.join("hooks/pre-commit").exists(),
+                    "{wall:?}: {attack}"
+                );
+                assert!(!place.join("commondir").exists(), "{wall:?}: {attack}");
+                assert!(!place.join("hooks").is_symlink(), "{wall:?}: {attack}");
+            }
+        }
+    });
+}
+
+#[test]
+fn a_workspace_without_a_repository_gets_none_and_keeps_no_trace() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let outcome = world
+            .shell("git init -q; mkdir -p .git/hooks; echo evil > .git/config")
+            .await;
+        assert_ne!(outcome.end, ProcessEnd::Exited(0));
+        let workspace = world.workspace();
+        assert_eq!(
+            std::fs::read_dir(workspace.join(".git"))
+                .expect("held")
+                .count(),
+            0
+        );
+        let root = world.close();
+        assert!(!workspace.join(".git").exists());
+        assert!(!workspace.join(".quire").exists());
+        drop(root);
+    });
+}
+
+#[test]
+fn hooks_that_are_missing_stay_missing() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let hooks = world.workspace().join(".git/hooks");
+        std::fs::remove_dir_all(&hooks).expect("removed");
+        world
+            .shell("mkdir -p .git/hooks; echo evil > .git/hooks/pre-commit")
+            .await;
+        assert!(!hooks.join("pre-commit").exists());
+    });
+}
+
+#[test]
+fn a_linked_worktree_commits_and_its_repository_is_protected() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let main = world.path("outside/main");
+        std::fs::create_dir(&main).expect("a folder");
+        git(&main, &["init", "-q", "-b", "main"]);
+        git(&main, &["commit", "-q", "--allow-empty", "-m", "one"]);
+        let workspace = world.workspace();
+        git(
+            &main,
+            &[
+                "worktree",
+                "add",
+                "-q",
+                "-b",
+                "tree",
+                &workspace.to_string_lossy(),
+            ],
+        );
+        let outcome = world.shell(COMMIT).await;
+        assert_eq!(outcome.text, "2\n");
+        let config = read(&main.join(".git/config"));
+        let back = read(&main.join(".git/worktrees/workspace/commondir"));
+        world
+            .shell(
+                "d=$(git rev-parse --git-common-dir); echo evil > $d/config; \
+                 echo evil > $d/hooks/pre-commit; echo evil > $d/../file; echo gitdir: evil > .git; \
+                 echo evil > $d/worktrees/workspace/commondir",
+            )
+            .await;
+        assert_eq!(read(&main.join(".git/config")), config);
+        assert_eq!(read(&main.join(".git/worktrees/workspace/commondir")), back);
+        assert!(!main.join(".git/hooks/pre-commit").exists());
+        assert!(!main.join("file").exists());
+        assert!(!read(&workspace.join(".git")).contains("evil"));
+    });
+}
+
+#[test]
+fn a_forged_git_file_opens_no_other_folder() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let other = world.path("outside/other");
+        std::fs::create_dir(&other).expect("a folder");
+        git(&other, &["init", "-q"]);
+        let forged = format!("gitdir: {}/.git\n", other.display());
+        std::fs::write(world.workspace().join(".git"), forged).expect("a file");
+        world
+            .shell("echo evil > ../outside/other/.git/description")
+            .await;
+        assert!(!read(&other.join(".git/description")).contains("evil"));
+    });
+}
+
+#[test]
+fn nested_repositories_are_protected_too() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let nested = world.workspace().join("vendor/lib");
+        std::fs::create_dir_all(&nested).expect("a folder");
+        git(&nested, &["init", "-q"]);
+        world
+            .shell("cd vendor/lib; git config a.b evil; echo evil > .git/hooks/pre-commit")
+            .await;
+        assert!(!read(&nested.join(".git/config")).contains("evil"));
+        assert!(!nested.join(".git/hooks/pre-commit").exists());
+    });
+}

@@ -1,0 +1,148 @@
+//! Which wall stands, and that it is told and never lowered.
+
+use quire_protocol::{ProcessEnd, Sandbox, SandboxError, SandboxMode, Wall};
+
+use crate::world::{World, run};
+
+/// Walls that this machine gives, each with a world behind it.
+pub(crate) fn worlds() -> Vec<(Wall, World)> {
+    let all = [Wall::Cell, Wall::Bubblewrap, Wall::Landlock];
+    let worlds = all.map(|wall| (wall, World::with_wall(Some(wall))));
+    let stands = |world: &World, wall| world.spawner.report(&world.policy).wall == wall;
+    worlds
+        .into_iter()
+        .filter(|(wall, world)| stands(world, *wall))
+        .collect()
+}
+
+#[test]
+fn every_wall_that_stands_runs_commands() {
+    run(async {
+        let worlds = worlds();
+        assert!(!worlds.is_empty(), "no wall stands on this machine");
+        for (wall, world) in worlds {
+            std::fs::write(world.workspace().join("seen"), "here").expect("a file");
+            drop(world.run(&["true"]).await);
+            let outcome = world
+                .shell("cat seen && pwd && echo more >> seen && cat seen")
+                .await;
+            assert_eq!(
+                outcome.end,
+                ProcessEnd::Exited(0),
+                "{wall:?}: {}",
+                outcome.text
+            );
+            assert!(
+                outcome.text.ends_with("heremore\n"),
+                "{wall:?}: {}",
+                outcome.text
+            );
+        }
+    });
+}
+
+#[test]
+fn the_strongest_wall_is_chosen_and_told_with_its_layers() {
+    let world = World::new();
+    let strongest = worlds()[0].0;
+    let report = world.spawner.report(&world.policy);
+    assert_eq!(report.wall, strongest);
+    for name in [
+        "mounts",
+        "network",
+        "pid namespace",
+        "seccomp",
+        "landlock",
+        "cgroup",
+    ] {
+        assert!(
+            report.layers.iter().any(|layer| layer.name == name),
+            "{name}: {report:#?}"
+        );
+    }
+    println!("{report:#?}");
+}
+
+#[test]
+fn off_is_told_as_off() {
+    let mut world = World::new();
+    world.policy.sandbox = SandboxMode::Off;
+    assert_eq!(world.spawner.report(&world.policy).wall, Wall::Off);
+}
+
+#[test]
+fn a_wall_that_cannot_be_had_is_a_refusal() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Seatbelt));
+        assert_eq!(world.spawner.report(&world.policy).wall, Wall::Refused);
+        match world.spawn(&["true"]).await {
+            Err(SandboxError::Refused(_)) => {}
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it ran"),
+        }
+    });
+}
+
+#[test]
+fn a_workspace_that_cannot_be_protected_is_a_refusal() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        std::os::unix::fs::symlink("../outside", world.workspace().join(".git")).expect("a link");
+        match world.spawn(&["true"]).await {
+            Err(SandboxError::Refused(reason)) => assert!(reason.contains(".git"), "{reason}"),
+            Err(other) => panic!("{other}"),
+            Ok(_) => panic!("it ran"),
+        }
+    });
+}
+
+#[test]
+fn a_read_only_policy_writes_nothing_but_temp() {
+    run(async {
+        for (wall, mut world) in worlds() {
+            world.policy.sandbox = SandboxMode::ReadOnly;
+            let outcome = world
+                .shell("echo x > made; echo y > $TMPDIR/t && cat $TMPDIR/t")
+                .await;
+            assert!(!world.workspace().join("made").exists(), "{wall:?}");
+            assert!(outcome.text.ends_with("y\n"), "{wall:?}: {}", outcome.text);
+            assert!(!world.workspace().join(".git").exists());
+        }
+    });
+}
+
+#[test]
+fn other_folders_are_writable_when_the_policy_names_them() {
+    run(async {
+        for (wall, mut world) in worlds() {
+            world.policy.writable = vec![world.path("outside")];
+            let outcome = world.shell("echo changed > ../outside/file").await;
+            assert_eq!(
+                outcome.end,
+                ProcessEnd::Exited(0),
+                "{wall:?}: {}",
+                outcome.text
+            );
+        }
+    });
+}
+
+#[test]
+fn a_workspace_below_tmp_and_one_in_a_hidden_folder_work() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let below = tempfile::tempdir_in("/tmp").expect("a folder");
+        let hidden = world.path("quire/worktree");
+        std::fs::create_dir(&hidden).expect("a folder");
+        for folder in [below.path(), &hidden] {
+            let mut command = world.command(&["sh", "-c", "echo x > made; ls -A .."]);
+            command.directory = folder.to_path_buf();
+            command.workspace = folder.to_path_buf();
+            let process = world.spawner.spawn(command).await.expect("starts");
+            let outcome = crate::world::finish(&*process).await;
+            let name = folder.file_name().expect("a name").to_string_lossy();
+            assert_eq!(outcome.text, format!("{name}\n"));
+            assert!(folder.join("made").exists());
+        }
+    });
+}

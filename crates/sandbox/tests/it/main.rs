@@ -1,0 +1,10 @@
+//! The sandbox against real processes: what commands can do, what they cannot, and how they end.
+#![cfg(target_os = "linux")]
+
+mod escapes;
+mod git;
+mod ladder;
+mod life;
+mod limits;
+mod network;
+mod world;

@@ -1,0 +1,165 @@
+//! A folder with a workspace and things outside of it, and a sandbox over them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use quire_protocol::{
+    ApprovalMode, Command, Policy, Process, ProcessEnd, ProcessEvent, ProcessLimits, Sandbox,
+    SandboxError, SandboxMode, Wall,
+};
+use quire_sandbox::{Options, Spawner};
+use std::sync::Arc;
+use tempfile::TempDir;
+
+/// The helper program, which is also the spawner.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_quire-spawner");
+
+/// Long enough for a loaded machine; nothing waits for it unless it fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct World {
+    pub(crate) spawner: Spawner,
+    pub(crate) policy: Policy,
+    pub(crate) limits: ProcessLimits,
+    root: TempDir,
+}
+
+/// What a command did.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) end: ProcessEnd,
+    pub(crate) text: String,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with_wall(None)
+    }
+
+    pub(crate) fn with_wall(force: Option<Wall>) -> Self {
+        let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let path = root.path();
+        for folder in ["workspace", "outside", "home/.ssh", "quire"] {
+            std::fs::create_dir_all(path.join(folder)).expect("a folder");
+        }
+        std::fs::write(path.join("home/.ssh/id"), "SECRET").expect("a file");
+        std::fs::write(path.join("quire/config.toml"), "SECRET").expect("a file");
+        std::fs::write(path.join("outside/file"), "outside").expect("a file");
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let options = Options {
+            program: PROGRAM.into(),
+            environment: vec![
+                variable("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
+                variable("HOME", &path.join("home").to_string_lossy()),
+                variable("API_KEY", "SECRET"),
+            ],
+            protected: vec![path.join("quire")],
+            hidden: vec![path.join("home/.ssh")],
+            temp_root: path.join("temp"),
+            force,
+        };
+        let policy = Policy {
+            sandbox: SandboxMode::WorkspaceWrite,
+            approvals: ApprovalMode::Never,
+            rules: Vec::new(),
+            domains: Vec::new(),
+            writable: Vec::new(),
+            environment: Vec::new(),
+        };
+        Self {
+            spawner: Spawner::start(options).expect("a spawner"),
+            policy,
+            limits: ProcessLimits::default(),
+            root,
+        }
+    }
+
+    /// Ends the sandbox; what it left on the disk is still there.
+    pub(crate) fn close(self) -> TempDir {
+        let Self { spawner, root, .. } = self;
+        drop(spawner);
+        root
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.path().join(name)
+    }
+
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.path("workspace")
+    }
+
+    pub(crate) fn command(&self, argv: &[&str]) -> Command {
+        Command {
+            argv: argv.iter().map(|word| (*word).to_owned()).collect(),
+            directory: self.workspace(),
+            workspace: self.workspace(),
+            policy: self.policy.clone(),
+            limits: self.limits,
+        }
+    }
+
+    pub(crate) async fn spawn(&self, argv: &[&str]) -> Result<Arc<dyn Process>, SandboxError> {
+        self.spawner.spawn(self.command(argv)).await
+    }
+
+    pub(crate) async fn run(&self, argv: &[&str]) -> Outcome {
+        let process = self.spawn(argv).await.expect("the command starts");
+        finish(&*process).await
+    }
+
+    pub(crate) async fn shell(&self, script: &str) -> Outcome {
+        self.run(&["sh", "-c", script]).await
+    }
+
+    /// Makes an escape attempt; true when it worked.
+    pub(crate) async fn escapes(&self, words: &[&str]) -> bool {
+        let mut argv = vec![PROGRAM, "try"];
+        argv.extend(words);
+        let outcome = self.run(&argv).await;
+        match outcome.end {
+            ProcessEnd::Exited(0) => true,
+            ProcessEnd::Exited(1) | ProcessEnd::Signalled(_) => false,
+            end => panic!("{words:?} ended with {end:?}: {}", outcome.text),
+        }
+    }
+}
+
+/// Reads a command's output to its end.
+pub(crate) async fn finish(process: &dyn Process) -> Outcome {
+    let mut bytes = Vec::new();
+    loop {
+        match tokio::time::timeout(PATIENCE, process.next())
+            .await
+            .expect("it ends in time")
+        {
+            ProcessEvent::Output(more) => bytes.extend(more),
+            ProcessEvent::Ended(end) => {
+                let text = String::from_utf8_lossy(&bytes).into_owned();
+                return Outcome { end, text };
+            }
+        }
+    }
+}
+
+/// Waits for a condition that another process brings about.
+pub(crate) async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = std::time::Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < PATIENCE, "{what} did not come about");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}
+
+/// Runs a test's body.
+pub(crate) fn run(body: impl Future<Output = ()>) {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime")
+        .block_on(body);
+}
+
+pub(crate) fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_default()
+}
