@@ -64,15 +64,20 @@ impl Calls {
         }
     }
 
-    /// Stops a call and waits until nothing of it runs; a call that does not run is no matter.
-    pub(crate) async fn cancel(&self, call: CallId) {
+    /// Stops a call now; the future waits until nothing of it runs. A call that does not run is no
+    /// matter.
+    pub(crate) fn cancel(&self, call: CallId) -> impl Future<Output = ()> + Send + use<> {
         let running = lock(&self.running).get(&call).cloned();
-        if let Some(running) = running {
+        if let Some(running) = &running {
             running.stop.stop();
-            let mut over = running.over.subscribe();
-            over.wait_for(|over| *over)
-                .await
-                .expect("the sender lives as long as `running`");
+        }
+        async move {
+            if let Some(running) = running {
+                let mut over = running.over.subscribe();
+                over.wait_for(|over| *over)
+                    .await
+                    .expect("the sender lives as long as `running`");
+            }
         }
     }
 

@@ -172,6 +172,10 @@ impl Shell {
             .await
             .map_err(|error| format!("nothing was run: {error}"))?;
         if call.request.start == Start::Background {
+            if call.stop.is_stopped() {
+                process.kill().await;
+                return Err("stopped before it began".to_owned());
+            }
             return Ok(self.begin_job(&call, process));
         }
         Ok(self.follow(call, &*process).await)

@@ -254,8 +254,7 @@ impl ToolSet for Toolbox {
     }
 
     fn cancel(&self, call: CallId) -> BoxFuture<'static, ()> {
-        let calls = self.shared.calls.clone();
-        async move { calls.cancel(call).await }.boxed()
+        self.shared.calls.cancel(call).boxed()
     }
 
     fn stop_jobs(&self) -> BoxFuture<'static, Vec<JobEnd>> {
