@@ -75,7 +75,7 @@ fn unknown_model() {
         "application/json",
         r#"{"type":"error","error":{"type":"not_found_error","message":"model: double"}}"#,
     );
-    finish(place.exec(&provider, &["hi"])).says(1, &["model: double", "--model"]);
+    finish(place.exec(&provider, &["hi"])).says(1, &["model: double", "Check the model's name"]);
     finish(place.command(&["exec", "hi", "--model", "nowhere/x"]))
         .says(2, &["no model `nowhere/x`", "anthropic", "openai", "chat"]);
     finish(place.command(&["exec", "hi", "--model", "gpt"])).says(2, &["PROVIDER/NAME"]);
@@ -85,7 +85,7 @@ fn unknown_model() {
 fn an_endpoint_that_answers_html() {
     let place = Place::new();
     let provider = answers(200, "text/html", "<!doctype html><h1>Welcome</h1>");
-    finish(place.exec(&provider, &["hi"])).says(1, &["HTML", "base URL", &provider.url]);
+    finish(place.exec(&provider, &["hi"])).says(1, &["text/html", "base URL", &provider.url]);
 }
 
 #[test]
@@ -124,7 +124,7 @@ fn a_patch_that_does_not_apply_changes_nothing() {
     assert_eq!(place.read("a.txt"), "one\ntwo\n");
     assert_eq!(place.read("b.txt"), "3\n");
     let told = result_texts(provider.requests().last().unwrap());
-    assert!(told.contains("nowhere"), "{told}");
+    assert!(told.contains("edit 2 of 2"), "{told}");
 }
 
 #[test]
