@@ -27,6 +27,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         force: None,
     })?;
     println!("spawner started in {:?}", start.elapsed());
+    print("bare", &mut bare()?);
     for mode in [SandboxMode::Off, SandboxMode::WorkspaceWrite] {
         let policy = Policy {
             sandbox: mode,
@@ -51,14 +52,33 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         for _ in 0..RUNS {
             times.push(run(&spawner, &command).await?);
         }
-        times.sort_unstable();
-        println!(
-            "{wall:?}: probe {probed:?}, first {first:?}, median {:?}, p95 {:?}",
-            times[RUNS / 2],
-            times[RUNS * 95 / 100]
-        );
+        println!("{wall:?}: probe {probed:?}, first {first:?}");
+        print("then", &mut times);
     }
     Ok(())
+}
+
+fn print(name: &str, times: &mut [Duration]) {
+    times.sort_unstable();
+    let at = |percent: usize| times[times.len() * percent / 100];
+    println!(
+        "  {name}: p10 {:?}, median {:?}, p95 {:?}",
+        at(10),
+        at(50),
+        at(95)
+    );
+}
+
+/// The same without any of this crate, to compare with.
+fn bare() -> std::io::Result<Vec<Duration>> {
+    let mut times = Vec::with_capacity(RUNS);
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        #[expect(clippy::disallowed_methods, reason = "this measures a bare process")]
+        std::process::Command::new("/bin/true").status()?;
+        times.push(start.elapsed());
+    }
+    Ok(times)
 }
 
 /// From asking to start until the end is known.

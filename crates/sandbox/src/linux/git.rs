@@ -7,6 +7,8 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::linux::plan::is_vacant;
+
 /// How deep below a workspace other repositories are looked for.
 const DEPTH: usize = 3;
 
@@ -60,7 +62,8 @@ impl Guards {
         self.file(folder.join("commondir"), Absent::Forbid);
         let hooks = folder.join("hooks");
         match std::fs::symlink_metadata(&hooks) {
-            Err(_) => self.missing_folders.push(hooks),
+            _ if is_vacant(&hooks) => self.missing_folders.push(hooks),
+            Err(_) => {}
             Ok(data) if data.is_symlink() => self.whole = true,
             Ok(_) => self.present.push(hooks),
         }
@@ -69,6 +72,9 @@ impl Guards {
     fn file(&mut self, path: PathBuf, absent: Absent) {
         match std::fs::symlink_metadata(&path) {
             Ok(data) if data.is_symlink() => self.whole = true,
+            Ok(_) if absent == Absent::HoldPlace && is_vacant(&path) => {
+                self.missing_files.push(path);
+            }
             Ok(_) => self.present.push(path),
             Err(_) => match absent {
                 Absent::Ignore => {}
@@ -79,7 +85,7 @@ impl Guards {
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Absent {
     Ignore,
     HoldPlace,

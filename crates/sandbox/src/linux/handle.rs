@@ -14,6 +14,7 @@ use tokio::task::AbortHandle;
 
 use crate::allowed_environment;
 use crate::linux::ladder::{self, Order, Place, RUNGS, Verdict};
+use crate::linux::landmarks::Landmarks;
 use crate::linux::running::{Running, StartError};
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::wire::{self, CellAnswer, CommandAnswer, CommandOrder, MARKER};
@@ -59,6 +60,7 @@ pub(crate) struct Home {
     channel: OwnedFd,
     wall: Wall,
     forbidden: Vec<PathBuf>,
+    landmarks: Landmarks,
     temp: Option<PathBuf>,
     answer: CellAnswer,
     proxy: std::sync::Mutex<Option<AbortHandle>>,
@@ -181,9 +183,11 @@ impl Spawner {
         let mut homes = self.homes.lock().await;
         if let Some(place) = homes.iter().position(|(known, _)| known == key) {
             let found = homes.remove(place);
-            let home = Arc::clone(&found.1);
-            homes.push(found);
-            return Ok(home);
+            if found.1.landmarks.stand() {
+                let home = Arc::clone(&found.1);
+                homes.push(found);
+                return Ok(home);
+            }
         }
         let (core, wall) = (Arc::clone(&self.core), key.wall);
         let (workspace, policy) = (workspace.to_path_buf(), command.policy.clone());
@@ -308,6 +312,7 @@ impl Core {
         let Order {
             cell,
             forbidden,
+            landmarks,
             temp,
         } = ladder::order(wall, place, &self.options)?;
         let text = |error: std::io::Error| format!("the spawner: {error}");
@@ -330,6 +335,7 @@ impl Core {
             channel,
             wall,
             forbidden,
+            landmarks,
             temp,
             answer,
             proxy: std::sync::Mutex::new(None),

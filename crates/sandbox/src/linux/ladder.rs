@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use quire_protocol::{Layer, Policy, SandboxMode, SandboxReport, Wall};
 
+use crate::linux::landmarks::Landmarks;
 use crate::linux::plan::{Plan, Wishes, everything_but, plan};
 use crate::linux::wire::{CellAnswer, CellOrder, Ground};
 use crate::linux::{PROXY_PORT, bubblewrap};
@@ -27,6 +28,8 @@ pub(crate) struct Verdict {
 pub(crate) struct Order {
     pub(crate) cell: CellOrder,
     pub(crate) forbidden: Vec<PathBuf>,
+    /// What is protected where; when it changes, a new cell is due.
+    pub(crate) landmarks: Landmarks,
     /// A private temp folder on the disk, where none can be mounted.
     pub(crate) temp: Option<PathBuf>,
 }
@@ -83,11 +86,12 @@ fn confined(
     Order {
         cell: CellOrder {
             ground,
-            placeholders: plan.placeholders,
+            placeholders: plan.placeholders.clone(),
             readable,
             writable,
             limits: place.limits,
         },
+        landmarks: Landmarks::survey(&plan.mounts),
         forbidden: plan.forbidden,
         temp: None,
     }

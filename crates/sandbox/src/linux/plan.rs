@@ -145,12 +145,15 @@ impl Plan {
             self.guard_repository(&nested)?;
         }
         let marker = workspace.join(".git");
-        if !exists(&marker) {
+        if is_vacant(&marker) {
             self.hold_place(marker, PlaceholderKind::Folder, MountKind::Empty);
         }
         let own = workspace.join(".quire");
         match std::fs::symlink_metadata(&own) {
-            Err(_) => self.hold_place(own, PlaceholderKind::Folder, MountKind::Empty),
+            _ if is_vacant(&own) => {
+                self.hold_place(own, PlaceholderKind::Folder, MountKind::Empty);
+            }
+            Err(_) => {}
             Ok(data) if data.is_symlink() => return Err(symlink(&own)),
             Ok(_) => self.add(&own, MountKind::ReadOnly),
         }
@@ -164,6 +167,9 @@ impl Plan {
         };
         if data.is_symlink() {
             return Err(symlink(&marker));
+        }
+        if is_vacant(&marker) {
+            return Ok(());
         }
         if data.is_dir() {
             self.guard_git_folder(&marker);
@@ -219,8 +225,17 @@ fn symlink(path: &Path) -> String {
     )
 }
 
-fn exists(path: &Path) -> bool {
-    std::fs::symlink_metadata(path).is_ok()
+/// Whether nothing is there, or something empty: perhaps another cell's placeholder.
+pub(crate) fn is_vacant(path: &Path) -> bool {
+    match std::fs::symlink_metadata(path) {
+        Err(_) => true,
+        Ok(data) if data.is_dir() => is_empty(path),
+        Ok(data) => data.is_file() && data.len() == 0,
+    }
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// Whether this is a folder itself, not a link to one.

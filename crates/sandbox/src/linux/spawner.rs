@@ -2,12 +2,11 @@
 //! main process is gone. It is this same program, started with a private first argument.
 
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 
 use crate::linux::cell::{self, Cell};
 use crate::linux::cgroup::{self, Cgroup};
+use crate::linux::held::{self, Held};
 use crate::linux::host;
-use crate::linux::plan::{Placeholder, PlaceholderKind};
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::sys::process::{self, Fork, Resume};
 use crate::linux::wire::{self, CellAnswer, CellOrder, Ground, MARKER};
@@ -32,7 +31,7 @@ pub fn run_if_spawner() {
 /// A cell that lives, and what is to be tidied up after it.
 struct Living {
     handle: OwnedFd,
-    made: Vec<Placeholder>,
+    held: Vec<Held>,
     /// Held to be removed with this.
     cgroup: Option<Cgroup>,
 }
@@ -49,10 +48,10 @@ fn serve(orders: &OwnedFd) -> i32 {
             break;
         };
         let mut ended = ready[1..].iter();
-        living.retain(|cell| {
+        living.retain_mut(|cell| {
             let gone = *ended.next().expect("one answer per cell");
             if gone {
-                tidy(&cell.made);
+                held::release(&mut cell.held);
             }
             !gone
         });
@@ -72,10 +71,10 @@ fn serve(orders: &OwnedFd) -> i32 {
             Err(reason) => answer(answers.as_fd(), &CellAnswer::Failed(reason), &[]),
         }
     }
-    for cell in living {
+    for mut cell in living {
         process::kill(cell.handle.as_fd());
         let _ = channel::poll(&[cell.handle.as_fd()], -1);
-        tidy(&cell.made);
+        held::release(&mut cell.held);
     }
     0
 }
@@ -83,15 +82,15 @@ fn serve(orders: &OwnedFd) -> i32 {
 /// Makes one cell: a child of this process that listens for commands itself.
 fn make(order: &[u8], name: &str, channel: &OwnedFd) -> Result<Living, String> {
     let order: CellOrder = wire::decode(order)?;
-    let mut made = Vec::new();
-    let placed = hold_places(&order.placeholders, &mut made);
+    let mut held = Vec::new();
+    let placed = held::hold(&order.placeholders, &mut held);
     let mut living = Living {
         handle: channel.try_clone().map_err(|error| error.to_string())?,
-        made,
+        held,
         cgroup: None,
     };
     if let Err(reason) = placed {
-        tidy(&living.made);
+        held::release(&mut living.held);
         return Err(reason);
     }
     let (mut group, group_answer) = match cgroup::create(name, &order.limits) {
@@ -126,7 +125,7 @@ fn make(order: &[u8], name: &str, channel: &OwnedFd) -> Result<Living, String> {
             Ok(living)
         }
         Err(error) => {
-            tidy(&living.made);
+            held::release(&mut living.held);
             Err(format!("the kernel gives no new namespaces: {error}"))
         }
     }
@@ -152,41 +151,5 @@ fn live(
 fn answer(channel: BorrowedFd<'_>, answer: &CellAnswer, descriptors: &[BorrowedFd<'_>]) {
     if let Ok(bytes) = wire::encode(answer) {
         let _ = channel::send(channel, &bytes, descriptors, Wait::Block);
-    }
-}
-
-/// Makes what is missing. What is there already stays and is not ours to remove.
-fn hold_places(wanted: &[Placeholder], made: &mut Vec<Placeholder>) -> Result<(), String> {
-    for place in wanted {
-        let result = match place.kind {
-            PlaceholderKind::Folder => std::fs::create_dir(&place.path),
-            PlaceholderKind::File => std::fs::File::create_new(&place.path).map(drop),
-        };
-        match result {
-            Ok(()) => made.push(place.clone()),
-            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(cannot_protect(&place.path, &error)),
-        }
-    }
-    Ok(())
-}
-
-fn cannot_protect(path: &Path, error: &std::io::Error) -> String {
-    format!("cannot protect {}: {error}", path.display())
-}
-
-/// Removes what was made for a cell, as far as it is still empty.
-fn tidy(made: &[Placeholder]) {
-    for place in made {
-        match place.kind {
-            PlaceholderKind::Folder => {
-                let _ = std::fs::remove_dir(&place.path);
-            }
-            PlaceholderKind::File => {
-                if std::fs::metadata(&place.path).is_ok_and(|data| data.len() == 0) {
-                    let _ = std::fs::remove_file(&place.path);
-                }
-            }
-        }
     }
 }

@@ -283,17 +283,45 @@ fn programs_with_more_rights() {
 #[test]
 fn nothing_outlives_the_main_process() {
     run(async {
+        let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a main process that can be killed"
+        )]
+        let mut main = std::process::Command::new(PROGRAM)
+            .arg("hold")
+            .arg(root.path())
+            .arg("3000.333")
+            .spawn()
+            .expect("starts");
+        crate::world::until("a start", || crate::life::count("sleep\x003000.333") == 4).await;
+        main.kill().expect("killed");
+        main.wait().expect("dead");
+        crate::world::until("the end of everything", || {
+            crate::life::count("3000.333") == 0
+        })
+        .await;
+        let left = || std::fs::read_dir(root.path()).expect("a folder").count();
+        crate::world::until("a tidy folder", || left() == 0).await;
+    });
+}
+
+#[test]
+fn nothing_outlives_the_spawner() {
+    run(async {
         let world = World::with_wall(Some(Wall::Cell));
         let pidfile = world.workspace().join("pid");
         let script =
             "(setsid sh -c 'exec sleep 2000.777' &); echo ready > pid; exec sleep 2000.777";
         let process = world.spawn(&["sh", "-c", script]).await.expect("starts");
         crate::world::until("a start", || read(&pidfile) == "ready\n").await;
-        let spawner = spawner_of(std::process::id(), "2000.777");
         // SIGKILL, as the out-of-memory killer would send it.
-        let killed = world_kill(spawner);
+        let killed = world_kill(spawner_of(std::process::id(), "2000.777"));
         assert!(killed, "no spawner found");
-        crate::world::until("the end of everything", || !crate::life::runs("2000.777")).await;
+        crate::world::until("the end of everything", || {
+            crate::life::count("2000.777") == 0
+        })
+        .await;
         assert_eq!(
             crate::world::finish(&*process).await.end,
             ProcessEnd::Signalled(9)

@@ -1,6 +1,6 @@
 //! What configures git stays as it is, and git works.
 
-use quire_protocol::{ProcessEnd, Wall};
+use quire_protocol::{ProcessEnd, Sandbox, Wall};
 
 use crate::world::{World, read, run};
 
@@ -69,7 +69,7 @@ fn what_git_runs_or_obeys_cannot_be_changed() {
             let world = repository(wall);
             let place = world.workspace().join(".git");
             let config = read(&place.join("config"));
-            if quire_protocol::Sandbox::report(&world.spawner, &world.policy).wall != wall {
+            if world.spawner.report(&world.policy).wall != wall {
                 continue;
             }
             for attack in ATTACKS {
@@ -188,5 +188,56 @@ fn nested_repositories_are_protected_too() {
             .await;
         assert!(!read(&nested.join(".git/config")).contains("evil"));
         assert!(!nested.join(".git/hooks/pre-commit").exists());
+    });
+}
+
+#[test]
+fn what_the_person_changes_meanwhile_is_protected_again() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let workspace = world.workspace();
+        world.shell("true").await;
+        git(&workspace, &["config", "a.b", "person"]);
+        world.shell("echo evil > .git/config").await;
+        let config = read(&workspace.join(".git/config"));
+        assert!(
+            config.contains("person") && !config.contains("evil"),
+            "{config}"
+        );
+        std::fs::remove_dir_all(workspace.join(".git")).expect("removed");
+        world.shell("mkdir .git; echo evil > .git/config").await;
+        assert!(!workspace.join(".git/config").exists());
+        git(&workspace, &["init", "-q"]);
+        world
+            .shell("echo evil > .git/config; git status > seen")
+            .await;
+        assert!(!read(&workspace.join(".git/config")).contains("evil"));
+        assert!(read(&workspace.join("seen")).contains("No commits yet"));
+    });
+}
+
+#[test]
+fn one_cell_s_end_does_not_undo_another_s_protection() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let other = World::with_wall(Some(Wall::Cell));
+        let workspace = world.workspace();
+        let first = world.spawn(&["sleep", "100"]).await.expect("starts");
+        let mut command = other.command(&["sh", "-c", "read line < go; mkdir .git/hooks .quire/x"]);
+        command.directory.clone_from(&workspace);
+        command.workspace.clone_from(&workspace);
+        let fifo = world.run(&["mkfifo", "go"]).await;
+        assert_eq!(fifo.end, ProcessEnd::Exited(0), "{}", fifo.text);
+        let second = other.spawner.spawn(command).await.expect("starts");
+        drop(first);
+        let root = world.close();
+        std::fs::write(workspace.join("go"), "go\n").expect("the other waits");
+        crate::world::finish(&*second).await;
+        assert!(!workspace.join(".git/hooks").exists());
+        assert!(!workspace.join(".quire/x").exists());
+        drop(second);
+        drop(other.close());
+        assert!(!workspace.join(".git").exists());
+        drop(root);
     });
 }

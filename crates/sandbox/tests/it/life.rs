@@ -138,20 +138,19 @@ fn dropping_a_command_kills_it() {
         let process = process.expect("starts");
         assert!(matches!(process.next().await, ProcessEvent::Output(_)));
         drop(process);
-        until("its death", || !runs("1000.4242")).await;
+        until("its death", || count("1000.4242") == 0).await;
     });
 }
 
-/// Whether a process with this in its command line exists.
-pub(crate) fn runs(needle: &str) -> bool {
-    std::fs::read_dir("/proc")
-        .expect("/proc")
-        .flatten()
-        .any(|entry| {
-            let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
-            line.windows(needle.len())
-                .any(|part| part == needle.as_bytes())
-        })
+/// How many processes have this in their command line.
+pub(crate) fn count(needle: &str) -> usize {
+    let processes = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let found = processes.filter(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        line.windows(needle.len())
+            .any(|part| part == needle.as_bytes())
+    });
+    found.count()
 }
 
 #[test]

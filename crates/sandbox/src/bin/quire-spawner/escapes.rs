@@ -198,6 +198,7 @@ fn fork_for_ever() -> io::Result<()> {
     }
 }
 
+/// Fills memory and holds it for a while.
 fn fill_memory(mebibytes: i64) {
     let mut held = Vec::new();
     for _ in 0..mebibytes {
@@ -207,6 +208,7 @@ fn fill_memory(mebibytes: i64) {
         }
         held.push(std::hint::black_box(block));
     }
+    std::thread::sleep(Duration::from_secs(10));
 }
 
 /// Leaves its process group and its parent, then writes to a file for ever.

@@ -1,0 +1,66 @@
+//! Noticing that the person changed what a cell protects. A mount vanishes when its mount point is
+//! replaced or removed from outside, as git does with its configuration at every change; commands
+//! that are started after that need a new cell.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+
+use crate::linux::plan::{Mount, MountKind, is_vacant};
+
+/// Where a cell's mounts lie, as they were found.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Landmarks(Vec<Landmark>);
+
+#[derive(Clone, Debug)]
+struct Landmark {
+    path: PathBuf,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nothing, or an empty folder.
+    Vacant,
+    /// This file or folder of this file system.
+    Is { device: u64, inode: u64 },
+}
+
+impl Landmarks {
+    /// Looks at everything that will be mounted over for protection.
+    pub(crate) fn survey(mounts: &[Mount]) -> Self {
+        let lasting = mounts.iter().filter(|mount| mount.kind != MountKind::Temp);
+        let landmarks = lasting.map(|mount| Landmark {
+            path: mount.path.clone(),
+            state: State::of(mount),
+        });
+        Self(landmarks.collect())
+    }
+
+    /// Whether everything is still as it was.
+    pub(crate) fn stand(&self) -> bool {
+        self.0.iter().all(Landmark::stands)
+    }
+}
+
+impl State {
+    fn of(mount: &Mount) -> Self {
+        if mount.kind == MountKind::Empty && is_vacant(&mount.path) {
+            return Self::Vacant;
+        }
+        fs::symlink_metadata(&mount.path).map_or(Self::Vacant, |data| Self::Is {
+            device: data.dev(),
+            inode: data.ino(),
+        })
+    }
+}
+
+impl Landmark {
+    fn stands(&self) -> bool {
+        match self.state {
+            State::Vacant => is_vacant(&self.path),
+            State::Is { device, inode } => fs::symlink_metadata(&self.path)
+                .is_ok_and(|data| (data.dev(), data.ino()) == (device, inode)),
+        }
+    }
+}
