@@ -7,7 +7,7 @@ use quire_config::{ModelEntry, Resolved};
 use quire_dialect::{ApiVersion, Dialect};
 use quire_engine::{Engine, Parts};
 use quire_model::{
-    Catalogue, HttpModel, Override, PriceRow, Prices, Provider, Proxies, RetryPolicy, Router,
+    Catalogue, HttpModel, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy, Router,
     Secret,
 };
 use quire_protocol::{Model, Settings, Store};
@@ -15,14 +15,7 @@ use quire_sandbox::{Options, Spawner};
 use quire_store::{Durability, SqliteStore};
 
 use crate::surroundings::Surroundings;
-use crate::usage;
 use crate::workbench::Bench;
-
-/// The model when nobody names one: the first provider that has a key.
-const DEFAULT_MODELS: [(&str, &str); 2] = [
-    ("anthropic", "anthropic/claude-opus-5-5"),
-    ("openai", "openai/gpt-6.1-sol"),
-];
 
 /// Opens the store in the data folder.
 pub(crate) fn store(
@@ -105,6 +98,14 @@ pub(crate) fn provider(
         .key
         .as_ref()
         .map(|key| Secret::new(key.value.expose()));
+    if let (None, "anthropic", Some(token)) = (
+        &provider.key,
+        name,
+        surroundings.variable("ANTHROPIC_AUTH_TOKEN"),
+    ) {
+        provider.key = Some(Secret::new(token));
+        provider.key_header = KeyHeader::Bearer;
+    }
     provider.key_variable.clone_from(&described.key_env);
     provider.headers = described
         .headers
@@ -124,20 +125,14 @@ pub(crate) fn provider(
 }
 
 fn model_override(entry: &ModelEntry) -> Override {
-    let prices = entry.prices.map(|given| {
-        let per_token = |million: quire_protocol::Money| million.scaled(1, 1_000_000);
-        let share = |part: Option<quire_protocol::Money>| match part {
-            Some(part) if given.input.picos() > 0 => ratio(part.picos(), given.input.picos()),
-            _ => (1, 1),
-        };
-        let mut row = PriceRow::flat(per_token(given.input), per_token(given.output));
-        row.cache_read = share(given.cache_read);
-        row.cache_write_5m = share(given.cache_write);
-        row.cache_write_1h = share(given.cache_write);
-        Prices {
-            rows: vec![row],
-            ..Prices::default()
-        }
+    let prices = entry.prices.map(|prices| {
+        let quire_config::TokenPrices {
+            input,
+            output,
+            cache_read,
+            cache_write,
+        } = prices;
+        Prices::per_million(input, output, cache_read, cache_write)
     });
     Override {
         model: format!("{}/{}", entry.provider, entry.name),
@@ -146,85 +141,6 @@ fn model_override(entry: &ModelEntry) -> Override {
         prices,
         ..Override::default()
     }
-}
-
-/// A fraction in lowest terms; both parts are picodollars for a million tokens, so they share many
-/// factors. One that does not fit is rounded to a millionth.
-fn ratio(part: i64, whole: i64) -> (u32, u32) {
-    let divisor = gcd(part.unsigned_abs(), whole.unsigned_abs()).max(1);
-    let (part, whole) = (
-        part.unsigned_abs() / divisor,
-        whole.unsigned_abs() / divisor,
-    );
-    match (u32::try_from(part), u32::try_from(whole)) {
-        (Ok(part), Ok(whole)) => (part, whole),
-        _ => {
-            let millionths = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
-            (u32::try_from(millionths).unwrap_or(u32::MAX), 1_000_000)
-        }
-    }
-}
-
-fn gcd(a: u64, b: u64) -> u64 {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// The model to use as `provider/name`: the one that the settings name, else that of the first
-/// provider with a key.
-pub(crate) fn model_name(
-    surroundings: &Surroundings,
-    resolved: &Resolved,
-) -> anyhow::Result<String> {
-    let Some(asked) = resolved.model() else {
-        return default_model(surroundings, resolved);
-    };
-    if let Some(entry) = resolved.models().get(asked) {
-        return Ok(format!("{}/{}", entry.provider, entry.name));
-    }
-    let known = || {
-        let providers: Vec<&str> = resolved.providers().keys().map(String::as_str).collect();
-        let models: Vec<&str> = resolved.models().keys().map(String::as_str).collect();
-        format!(
-            "providers: {}; names from the config: {}",
-            providers.join(", "),
-            if models.is_empty() {
-                "none".to_owned()
-            } else {
-                models.join(", ")
-            }
-        )
-    };
-    match asked.split_once('/') {
-        Some((provider, name))
-            if resolved.providers().contains_key(provider) && !name.is_empty() =>
-        {
-            Ok(asked.to_owned())
-        }
-        _ => Err(usage(format!(
-            "there is no model `{asked}`: write it PROVIDER/NAME, like anthropic/claude-opus-5-5 \
-             ({})",
-            known()
-        ))),
-    }
-}
-
-fn default_model(surroundings: &Surroundings, resolved: &Resolved) -> anyhow::Result<String> {
-    for (provider, model) in DEFAULT_MODELS {
-        let has_key = resolved
-            .providers()
-            .get(provider)
-            .is_some_and(|provider| provider.key.is_some());
-        if has_key {
-            return Ok(model.to_owned());
-        }
-    }
-    let hint = if surroundings.variable("OPENAI_BASE_URL").is_some() {
-        "OPENAI_BASE_URL is set: name a model it serves, like --model chat/NAME"
-    } else {
-        "set ANTHROPIC_API_KEY or OPENAI_API_KEY, or for a local server set OPENAI_BASE_URL and \
-         use --model chat/NAME; `quire demo` works without any"
-    };
-    Err(usage(format!("there is no model to use: {hint}")))
 }
 
 /// Settings for a new session in the current folder.

@@ -56,7 +56,7 @@ pub(crate) async fn doctor(
 }
 
 async fn check_model(report: &mut Report, surroundings: &Surroundings, resolved: &Resolved) {
-    let name = match assemble::model_name(surroundings, resolved) {
+    let name = match resolved.model_name() {
         Ok(name) => name,
         Err(error) => return report.bad("model", &error.to_string()),
     };

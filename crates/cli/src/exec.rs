@@ -6,9 +6,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use quire_config::{Layer, Resolved};
+use quire_config::{Resolved, seconds};
 use quire_headless::{Approver, Output, Start, Task};
 use quire_protocol::{Client, Content, SessionQuery, Settings, Store};
 use tokio::sync::watch;
@@ -17,9 +15,6 @@ use crate::args::ExecArgs;
 use crate::sessions::find_session;
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage};
-
-/// The largest image that is sent, in bytes; providers take no more.
-const IMAGE_BYTES: u64 = 5 << 20;
 
 pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
     let resolved = surroundings.settings(flags(&args)?)?;
@@ -72,7 +67,12 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
 
 /// The settings that flags make, with how each was written.
 fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, String)>> {
-    let timeout = args.timeout.as_deref().map(seconds).transpose()?;
+    let timeout = args
+        .timeout
+        .as_deref()
+        .map(seconds)
+        .transpose()
+        .map_err(|wrong| usage(format!("--timeout {wrong}")))?;
     let given = [
         ("model", "--model", args.model.clone()),
         ("effort", "--effort", args.effort.clone()),
@@ -100,83 +100,25 @@ fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, Str
         .collect())
 }
 
-/// A time as seconds: `90`, `90s`, `15m`, `2h`.
-fn seconds(text: &str) -> anyhow::Result<u64> {
-    let (digits, factor) = match text.char_indices().last() {
-        Some((at, 's')) => (&text[..at], 1),
-        Some((at, 'm')) => (&text[..at], 60),
-        Some((at, 'h')) => (&text[..at], 3600),
-        _ => (text, 1),
-    };
-    digits
-        .parse::<u64>()
-        .ok()
-        .and_then(|count| count.checked_mul(factor))
-        .filter(|seconds| *seconds > 0)
-        .ok_or_else(|| usage(format!("--timeout {text}: write it like 90s, 15m or 2h")))
-}
-
 /// What is said: the prompt, what comes on standard input, the images.
 async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
     let piped = terminal::piped_input().await?;
-    let prompt = args
-        .prompt
-        .as_deref()
-        .filter(|prompt| !prompt.trim().is_empty() && *prompt != "-");
-    let text = match (prompt, piped) {
-        (Some(prompt), Some(piped)) => format!("{prompt}\n\n<stdin>\n{piped}\n</stdin>"),
-        (Some(prompt), None) => prompt.to_owned(),
-        (None, Some(piped)) => piped,
-        (None, None) if args.resume.is_some() && args.image.is_empty() => return Ok(Vec::new()),
-        (None, None) => {
-            return Err(usage(
-                "there is no task: write it after `quire exec`, or pipe it in",
-            ));
+    let prompt = args.prompt.as_deref();
+    let Some(words) = quire_headless::words(prompt, piped.as_deref()) else {
+        if args.resume.is_some() && args.image.is_empty() {
+            return Ok(Vec::new());
         }
+        return Err(usage(
+            "there is no task: write it after `quire exec`, or pipe it in",
+        ));
     };
-    let mut content = vec![Content::text(text)];
+    let mut content = vec![words];
     for path in &args.image {
-        content.push(image(path)?);
+        let image = quire_headless::image(path)
+            .map_err(|what| usage(format!("--image {}: {what}", path.display())))?;
+        content.push(image);
     }
     Ok(content)
-}
-
-fn image(path: &Path) -> anyhow::Result<Content> {
-    let wrong = |what: String| usage(format!("--image {}: {what}", path.display()));
-    let size = std::fs::metadata(path)
-        .map_err(|error| wrong(error.to_string()))?
-        .len();
-    if size > IMAGE_BYTES {
-        return Err(wrong(format!(
-            "{size} bytes are too many, at most {IMAGE_BYTES} are sent: make it smaller"
-        )));
-    }
-    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    let media_type = match bytes.as_slice() {
-        [0x89, b'P', b'N', b'G', ..] => "image/png",
-        [0xff, 0xd8, 0xff, ..] => "image/jpeg",
-        [b'G', b'I', b'F', b'8', ..] => "image/gif",
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => "image/webp",
-        _ => return Err(wrong("it is no png, jpeg, gif or webp".to_owned())),
-    };
-    Ok(Content::Image {
-        media_type: media_type.to_owned(),
-        data: STANDARD.encode(bytes),
-    })
 }
 
 fn read_schema(path: &Path) -> anyhow::Result<serde_json::Value> {
@@ -205,49 +147,16 @@ async fn start(
             .ok_or_else(|| usage("there is no session in this folder yet: leave out --continue"))?
             .session
     } else {
-        let model = assemble::model_name(surroundings, resolved)?;
+        let model = resolved.model_name().map_err(usage)?;
         let mut settings = assemble::session_settings(surroundings, resolved, model);
         settings.output_schema = schema;
         return Ok(Start::New(settings));
     };
-    let flagged = |key: &str| {
-        let source = resolved.source(key);
-        source.is_some_and(|source| source.layer() == Layer::Flag)
-    };
-    let model = match flagged("model") {
-        true => Some(assemble::model_name(surroundings, resolved)?),
-        false => None,
-    };
-    let (effort, policy, limits) = (resolved.effort(), resolved.policy(), resolved.limits());
-    let set = ["effort", "sandbox", "approvals", "max_turns", "budget_usd"].map(flagged);
-    let adapt = move |mut settings: Settings| {
-        let [
-            has_effort,
-            has_sandbox,
-            has_approvals,
-            has_turns,
-            has_budget,
-        ] = set;
-        if let Some(model) = model {
-            settings.model = model;
-        }
-        if has_effort {
-            settings.effort = effort;
-        }
-        if has_sandbox {
-            settings.policy.sandbox = policy.sandbox;
-        }
-        if has_approvals {
-            settings.policy.approvals = policy.approvals;
-        }
-        if has_turns {
-            settings.limits.requests_per_turn = limits.requests_per_turn;
-        }
-        if has_budget {
-            settings.limits.budget = limits.budget;
-        }
-        settings.output_schema = schema;
-        settings
+    let model = resolved.flagged_model().map_err(usage)?;
+    let resolved = resolved.clone();
+    let adapt = move |settings: Settings| Settings {
+        output_schema: schema,
+        ..resolved.flags_over(settings, model)
     };
     Ok(Start::Open {
         session,
@@ -271,28 +180,4 @@ pub(crate) fn interrupts() -> anyhow::Result<watch::Receiver<u32>> {
         }
     });
     Ok(receiver)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times() {
-        for (text, expected) in [("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200)] {
-            assert_eq!(seconds(text).unwrap(), expected);
-        }
-        for wrong in [
-            "",
-            "m",
-            "1d",
-            "-5",
-            "0",
-            "99999999999999999999",
-            "1.5h",
-            "ü",
-        ] {
-            assert!(seconds(wrong).is_err(), "{wrong}");
-        }
-    }
 }

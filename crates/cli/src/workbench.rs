@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quire_engine::Workbench;
-use quire_instructions::{Place, compose, instruction_files};
+use quire_instructions::{Place, compose, date, instruction_files};
 use quire_model::Catalogue;
 use quire_protocol::{Policy, Sandbox, SandboxMode, SessionId, Settings, Store, ToolSet};
 use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
 
-use crate::surroundings::Surroundings;
+use crate::surroundings::now_ms;
 
 /// Makes tools over the sandbox and the store.
 pub(crate) struct Bench {
@@ -57,7 +57,7 @@ impl Workbench for Bench {
         let place = Place {
             workspace: settings.workspace.clone(),
             system: std::env::consts::OS.to_owned(),
-            date: Surroundings::date(),
+            date: date(now_ms()),
             confinement: confinement(&settings.policy),
         };
         compose(&place, &files)

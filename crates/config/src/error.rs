@@ -33,6 +33,9 @@ pub enum Error {
         /// What is wrong and what is expected.
         message: String,
     },
+    /// No model can be chosen, or the one that is named does not exist.
+    #[error("{0}")]
+    Model(String),
     /// A value that was to be set does not fit its key, or there is no such key.
     #[error("{key}: {message}")]
     Key {

@@ -15,15 +15,18 @@
 //! # Ok::<(), quire_config::Error>(())
 //! ```
 
+mod choice;
 mod edit;
 mod error;
 mod file;
 mod key;
 mod layers;
+mod over;
 mod paths;
 mod provider;
 mod resolved;
 mod source;
+mod table;
 mod value;
 
 pub use edit::{set, trust, unset};
@@ -31,6 +34,7 @@ pub use error::Error;
 pub use file::{ConfigFile, parse};
 pub use key::{KEYS, Key, Kind};
 pub use layers::Layers;
+pub use over::seconds;
 pub use paths::{Paths, PathsError};
 pub use provider::{Dialect, ModelEntry, Provider, Secret, TokenPrices};
 pub use resolved::{Notice, Resolved, Row};

@@ -34,6 +34,7 @@ mod approvals;
 mod call;
 mod diff;
 mod drive;
+mod input;
 mod json;
 mod markdown;
 mod outcome;
@@ -48,6 +49,7 @@ mod tally;
 mod task;
 mod text;
 
+pub use input::{image, words};
 pub use json::jsonl;
 pub use markdown::markdown;
 pub use outcome::{Error, Outcome};

@@ -137,7 +137,7 @@ mod tests {
             head(
                 "01936f00-0000-7aaa-8000-000000000001",
                 now - 5,
-                "/work/a",
+                "/srvs/a",
                 "Fix it",
                 12,
             ),
@@ -152,7 +152,7 @@ mod tests {
         ];
         expect![[r#"
             ID                AGE  WORKSPACE                     EVENTS  TITLE
-            01936f00-0000-7a  now  /work/a                           12  Fix it
+            01936f00-0000-7a  now  /srvs/a                           12  Fix it
             01936f00-0001-7a  1 h  …e/projects/with/a/long/path  12,345  A long title that goes on and on until…
             01936f00-0001-7b  4 d  /w                                 3
         "#]]

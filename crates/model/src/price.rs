@@ -81,6 +81,36 @@ impl PriceRow {
 }
 
 impl Prices {
+    /// One row for all requests, from dollars for a million tokens. A cache price that is not
+    /// given is that of input.
+    #[must_use]
+    pub fn per_million(
+        input: Money,
+        output: Money,
+        cache_read: Option<Money>,
+        cache_write: Option<Money>,
+    ) -> Self {
+        let per_token = |million: Money| million.scaled(1, 1_000_000);
+        let share = |part: Option<Money>| match part {
+            Some(part) if input.picos() > 0 => ratio(part.picos(), input.picos()),
+            _ => (1, 1),
+        };
+        let mut row = PriceRow::flat(per_token(input), per_token(output));
+        row.cache_read = share(cache_read);
+        row.cache_write_5m = share(cache_write);
+        row.cache_write_1h = share(cache_write);
+        Self {
+            rows: vec![row],
+            ..Self::default()
+        }
+    }
+
+    /// Whether there is a price at all.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        !self.rows.is_empty()
+    }
+
     /// What one request's tokens cost; `None` where no price is known for how it was served.
     #[must_use]
     pub fn cost(&self, usage: &Usage, billing: Billing<'_>) -> Option<Money> {
@@ -108,6 +138,24 @@ impl Prices {
         }
         Some(cost)
     }
+}
+
+/// A fraction in lowest terms. One that does not fit is rounded to a millionth.
+fn ratio(part: i64, whole: i64) -> Factor {
+    let (part, whole) = (part.unsigned_abs(), whole.unsigned_abs());
+    let divisor = gcd(part, whole).max(1);
+    if let (Ok(part), Ok(whole)) = (
+        u32::try_from(part / divisor),
+        u32::try_from(whole / divisor),
+    ) {
+        return (part, whole);
+    }
+    let millionths = u128::from(part) * 1_000_000 / u128::from(whole.max(1));
+    (u32::try_from(millionths).unwrap_or(u32::MAX), 1_000_000)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a } else { gcd(b, a % b) }
 }
 
 #[cfg(test)]
@@ -165,5 +213,27 @@ mod tests {
             let cost = facts.cost(&usage, billing).map(|cost| cost.to_string());
             assert_eq!(cost.as_deref(), word(9), "{line}");
         }
+    }
+
+    #[test]
+    fn prices_of_a_person() {
+        let dollars = |text: &str| text.parse::<Money>().unwrap();
+        let prices = Prices::per_million(
+            dollars("3"),
+            dollars("15"),
+            Some(dollars("0.3")),
+            Some(dollars("3.75")),
+        );
+        let row = prices.rows[0];
+        assert_eq!((row.cache_read, row.cache_write_5m), ((1, 10), (5, 4)));
+        let usage = Usage {
+            input: 1_000_000,
+            cache_read: 1_000_000,
+            cache_write_5m: 1_000_000,
+            output: 1_000_000,
+            ..Usage::default()
+        };
+        let cost = prices.cost(&usage, Billing::default());
+        assert_eq!(cost, Some(dollars("22.05")));
     }
 }

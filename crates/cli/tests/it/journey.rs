@@ -76,7 +76,10 @@ fn a_task_is_done_confined_and_told() {
             .contains("Always say please.")
     );
     let told = result_texts(&requests[1]);
-    assert!(told.contains("outside: "), "the refusal was not told: {told}");
+    assert!(
+        told.contains("outside: "),
+        "the refusal was not told: {told}"
+    );
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A provider on loopback that speaks Anthropic Messages: what it answers is a function of what it
 //! is asked, so it does not matter which process asks.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 

@@ -26,7 +26,7 @@ pub(crate) fn settings() -> Settings {
     Settings {
         model: "test/m-1".into(),
         effort: Effort::High,
-        workspace: "/work/parser".into(),
+        workspace: "/src/parser".into(),
         policy: Policy {
             sandbox: SandboxMode::WorkspaceWrite,
             approvals: ApprovalMode::Auto,

@@ -129,7 +129,7 @@ async fn a_person_can_follow_a_task() {
     let ran = ran(&script, task(Output::Progress)).await;
     assert_eq!(ran.outcome(), Outcome::Done);
     expect![[r#"
-        · test/m-1, effort high, sandbox workspace-write, approvals auto, in /work/parser
+        · test/m-1, effort high, sandbox workspace-write, approvals auto, in /src/parser
         … the provider is overloaded, trying again in 2 s
         ~ The tests come first.
         I run the tests first.

@@ -1,0 +1,118 @@
+//! Flags over the settings that a session was recorded with.
+
+use quire_protocol::Settings;
+
+use crate::error::Error;
+use crate::resolved::Resolved;
+use crate::source::Layer;
+
+impl Resolved {
+    /// The model that a flag names, as `provider/name`; `None` when no flag does.
+    pub fn flagged_model(&self) -> Result<Option<String>, Error> {
+        self.is_flagged("model")
+            .then(|| self.model_name())
+            .transpose()
+    }
+
+    /// Recorded settings with what flags say over them; what no flag sets stays as it was
+    /// recorded. `model` is what [`Resolved::flagged_model`] gave.
+    #[must_use]
+    pub fn flags_over(&self, mut settings: Settings, model: Option<String>) -> Settings {
+        let (policy, limits) = (self.policy(), self.limits());
+        if let Some(model) = model {
+            settings.model = model;
+        }
+        if self.is_flagged("effort") {
+            settings.effort = self.effort();
+        }
+        if self.is_flagged("sandbox") {
+            settings.policy.sandbox = policy.sandbox;
+        }
+        if self.is_flagged("approvals") {
+            settings.policy.approvals = policy.approvals;
+        }
+        if self.is_flagged("max_turns") {
+            settings.limits.requests_per_turn = limits.requests_per_turn;
+        }
+        if self.is_flagged("budget_usd") {
+            settings.limits.budget = limits.budget;
+        }
+        settings
+    }
+
+    fn is_flagged(&self, key: &str) -> bool {
+        let source = self.source(key);
+        source.is_some_and(|source| source.layer() == Layer::Flag)
+    }
+}
+
+/// A time as seconds: `90`, `90s`, `15m`, `2h`. The error repeats the text and says how to write
+/// it.
+pub fn seconds(text: &str) -> Result<u64, String> {
+    let (digits, factor) = match text.char_indices().last() {
+        Some((at, 's')) => (&text[..at], 1),
+        Some((at, 'm')) => (&text[..at], 60),
+        Some((at, 'h')) => (&text[..at], 3600),
+        _ => (text, 1),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|count| count.checked_mul(factor))
+        .filter(|seconds| *seconds > 0)
+        .ok_or_else(|| format!("{text}: write it like 90s, 15m or 2h"))
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{Effort, SandboxMode};
+
+    use super::*;
+    use crate::Layers;
+
+    #[test]
+    fn times() {
+        for (text, expected) in [("90", 90), ("90s", 90), ("15m", 900), ("2h", 7200)] {
+            assert_eq!(seconds(text), Ok(expected));
+        }
+        for wrong in [
+            "",
+            "m",
+            "1d",
+            "-5",
+            "0",
+            "99999999999999999999",
+            "1.5h",
+            "ü",
+        ] {
+            assert!(seconds(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_flags_change_what_was_recorded() {
+        let before = Layers::new("/w").resolve().unwrap();
+        let recorded = Settings {
+            model: "chat/old".to_owned(),
+            effort: Effort::Low,
+            workspace: "/w".into(),
+            policy: before.policy(),
+            limits: before.limits(),
+            output_schema: None,
+        };
+        let environment = [("QUIRE_EFFORT".to_owned(), "max".to_owned())];
+        let now = Layers::new("/w")
+            .environment(environment)
+            .flag("sandbox", "--sandbox", "off")
+            .flag("model", "--model", "chat/new")
+            .resolve()
+            .unwrap();
+        let model = now.flagged_model().unwrap();
+        let settings = now.flags_over(recorded.clone(), model);
+        assert_eq!(settings.effort, Effort::Low);
+        assert_eq!(settings.policy.sandbox, SandboxMode::Off);
+        assert_eq!(settings.model, "chat/new");
+        assert_eq!(before.flagged_model(), Ok(None));
+        assert_eq!(before.flags_over(recorded.clone(), None), recorded);
+    }
+}
