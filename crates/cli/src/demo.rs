@@ -39,7 +39,7 @@ const PACE: Pace = Pace {
 };
 
 /// Far more than it takes.
-const TIMEOUT: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
     let surroundings = Surroundings {

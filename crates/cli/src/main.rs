@@ -46,7 +46,9 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             terminal::complain(&format!("{error:#}"));
-            let wrong_usage = error.chain().any(|cause| cause.is::<Usage>());
+            let wrong_usage = error
+                .chain()
+                .any(<dyn std::error::Error + 'static>::is::<Usage>);
             ExitCode::from(if wrong_usage { USAGE } else { 1 })
         }
     }

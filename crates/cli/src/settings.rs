@@ -22,7 +22,7 @@ pub(crate) fn config(args: ConfigArgs, surroundings: &Surroundings) -> anyhow::R
             ))?;
         }
         ConfigCommand::Set { key, value } => {
-            edit(surroundings, |path, text| set(path, text, &key, &value))?
+            edit(surroundings, |path, text| set(path, text, &key, &value))?;
         }
         ConfigCommand::Trust => edit(surroundings, |path, text| {
             trust(path, text, &surroundings.workspace)

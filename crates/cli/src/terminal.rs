@@ -1,8 +1,9 @@
 //! Standard streams: whether they are terminals, what comes in, and the one place that complains.
 
 use std::fs::File;
-use std::io::{IsTerminal as _, Read as _};
+use std::io::{IsTerminal as _, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,7 +25,6 @@ pub(crate) fn complain(message: &str) {
 
 /// Prints a whole text on standard output. That nobody reads it any more is no error.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {
-    use std::io::Write as _;
     let mut out = std::io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
@@ -62,7 +62,6 @@ pub(crate) async fn piped_input() -> anyhow::Result<Option<String>> {
         .map(File::from)
         .and_then(|file| file.metadata())
         .map(|metadata| metadata.file_type());
-    use std::os::unix::fs::FileTypeExt as _;
     if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_file()) {
         return Ok(None);
     }
@@ -73,12 +72,11 @@ pub(crate) async fn piped_input() -> anyhow::Result<Option<String>> {
             .read_to_end(&mut bytes)
             .map(|_| bytes)
     });
-    let bytes = match tokio::time::timeout(PATIENCE, &mut reading).await {
-        Ok(read) => read,
-        Err(_) => {
-            complain("waiting for the end of standard input (use </dev/null to leave it out)");
-            reading.await
-        }
+    let bytes = if let Ok(read) = tokio::time::timeout(PATIENCE, &mut reading).await {
+        read
+    } else {
+        complain("waiting for the end of standard input (use </dev/null to leave it out)");
+        reading.await
     };
     let bytes = bytes?.context("cannot read standard input")?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
@@ -87,7 +85,6 @@ pub(crate) async fn piped_input() -> anyhow::Result<Option<String>> {
 
 /// Asks a yes-or-no question; anything but yes is no.
 pub(crate) fn confirms(question: &str) -> anyhow::Result<bool> {
-    use std::io::Write as _;
     let mut err = std::io::stderr().lock();
     write!(err, "{question} [y/N] ")?;
     err.flush()?;

@@ -71,17 +71,17 @@ fn live(mut command: Command, longest: Duration) -> Life {
         }
     });
     let end = Instant::now() + longest;
-    let mut life = Life {
+    let mut past = Life {
         lines: Vec::new(),
         finished: false,
     };
     loop {
         let left = end.saturating_duration_since(Instant::now());
         match lines.recv_timeout(left) {
-            Ok(line) => life.lines.push(line),
+            Ok(line) => past.lines.push(line),
             Err(mpsc::RecvTimeoutError::Timeout) => break,
             Err(mpsc::RecvTimeoutError::Disconnected) => {
-                life.finished = child.wait().unwrap().success();
+                past.finished = child.wait().unwrap().success();
                 break;
             }
         }
@@ -90,11 +90,11 @@ fn live(mut command: Command, longest: Duration) -> Life {
     let _ = child.kill();
     child.wait().unwrap();
     reader.join().unwrap();
-    life.lines.extend(lines.try_iter());
+    past.lines.extend(lines.try_iter());
     // A line that was cut by the kill was not shown.
-    life.lines
+    past.lines
         .retain(|line| serde_json::from_str::<Value>(line).is_ok());
-    life
+    past
 }
 
 fn newest_session(place: &Place) -> Option<String> {
@@ -164,15 +164,15 @@ fn killed_at_random_moments_it_loses_nothing() {
             let longest = if kills < KILLS {
                 Duration::from_micros(dice.roll(LONGEST_US))
             } else {
-                Duration::from_secs(60)
+                Duration::from_mins(1)
             };
-            let life = live(command, longest);
-            let events = life
+            let past = live(command, longest);
+            let events = past
                 .lines
                 .into_iter()
                 .filter(|line| line.contains("\"seq\":"));
             shown.extend(events);
-            if life.finished {
+            if past.finished {
                 break;
             }
             kills += 1;
