@@ -11,7 +11,9 @@
 //!
 //! What is not kept out, on purpose: a command may leave any file in the workspace, also a
 //! repository of its own in a subfolder. Commands may not open Unix sockets at all, because a
-//! listener anywhere on the disk would be a way out.
+//! listener anywhere on the disk would be a way out. When the person changes a repository's
+//! configuration while a command runs, that one command may change the new file; from the next
+//! command on it is protected again.
 
 mod environment;
 #[cfg(target_os = "linux")]

@@ -7,7 +7,7 @@ use quire_protocol::Wall;
 /// What a sandbox is started with.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// This program, to be started again as the spawner; `/proc/self/exe` on Linux.
+    /// This program, absolute, to be started again as the spawner; `/proc/self/exe` on Linux.
     pub program: PathBuf,
     /// The environment of this process, as name and value.
     pub environment: Vec<(String, String)>,
