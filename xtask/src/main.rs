@@ -1,4 +1,4 @@
-//! Repository automation: `cargo xtask tidy | test | bench | release`.
+//! Repository automation: `cargo xtask tidy | test | bench | release | picture`.
 //!
 //! A table of contents: each command lives in the module of its name.
 #![expect(
@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod cargo;
+mod picture;
 mod release;
 mod test;
 mod tidy;
@@ -25,7 +26,8 @@ cargo xtask <command>
   tidy              hold the rules of the house: edges between crates, sizes, budgets, licences
   test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
   bench [--help]    one table: start, time per step, memory, streaming, exact prefix
-  release           gather the binary as it is shipped, with man pages, in target/dist-bundle/";
+  release           gather the binary as it is shipped, with man pages, in target/dist-bundle/
+  picture           draw docs/demo.svg, what a terminal shows of `quire demo`";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         "test" => test::command(&rest),
         "bench" => bench::command(&rest),
         "release" => release::command(),
+        "picture" => picture::command(),
         "" | "help" | "-h" | "--help" => {
             println!("{USAGE}");
             return ExitCode::SUCCESS;
