@@ -33,6 +33,10 @@ fn above(value: u64, room: u64) -> u64 {
     value.saturating_add(value / 8).saturating_add(room)
 }
 
+/// How often, and at what distance, its removal is tried.
+const REMOVAL_ATTEMPTS: usize = 50;
+const REMOVAL_PAUSE: std::time::Duration = std::time::Duration::from_millis(2);
+
 const MEMORY_ROOM: u64 = 32 << 20;
 const PROCESS_ROOM: u64 = 32;
 
@@ -123,8 +127,23 @@ fn mount_of(mounts: &str, kind: &str, controller: Option<&str>) -> Option<PathBu
     })
 }
 
+/// Removes what spawners left that were killed: their process ids are in the names.
+fn sweep(parent: &Path) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let owner = name.to_str().and_then(|name| name.strip_prefix("quire-"));
+        let owner = owner.and_then(|rest| rest.split('-').next());
+        if owner.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
 impl Cgroup {
     fn enter_folder(&mut self, folder: &Path, bounds: &[(&str, u64)]) -> io::Result<()> {
+        if let Some(parent) = folder.parent() {
+            sweep(parent);
+        }
         fs::create_dir(folder)?;
         self.folders.push(folder.to_path_buf());
         for (file, value) in bounds {
@@ -157,10 +176,18 @@ impl Cgroup {
             .unwrap_or(0)
     }
 
-    /// Removes it. The kernel refuses as long as something is in it.
+    /// Removes it. The kernel refuses as long as something is in it, and the last processes may
+    /// still be on their way out.
     pub(crate) fn remove(&self) {
         for folder in &self.folders {
-            let _ = fs::remove_dir(folder);
+            for _ in 0..REMOVAL_ATTEMPTS {
+                match fs::remove_dir(folder) {
+                    Err(error) if error.kind() == io::ErrorKind::ResourceBusy => {
+                        std::thread::sleep(REMOVAL_PAUSE);
+                    }
+                    _ => break,
+                }
+            }
         }
     }
 }
