@@ -1,5 +1,6 @@
 //! What a person says with one command line: words, piped text, images.
 
+use std::io::Read as _;
 use std::path::Path;
 
 use base64::Engine as _;
@@ -36,7 +37,11 @@ pub fn image(path: &Path) -> Result<Content, String> {
             "{size} bytes are too many, at most {IMAGE_BYTES} are sent: make it smaller"
         ));
     }
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    // What is no regular file does not say its size; only so much of it is read.
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)
+        .and_then(|file| file.take(IMAGE_BYTES).read_to_end(&mut bytes))
+        .map_err(|error| error.to_string())?;
     let media_type = media_type(&bytes).ok_or("it is no png, jpeg, gif or webp")?;
     Ok(Content::Image {
         media_type: media_type.to_owned(),
@@ -85,6 +90,14 @@ mod tests {
         assert_eq!(
             text(Some("a"), Some("b")).as_deref(),
             Some("a\n\n<stdin>\nb\n</stdin>")
+        );
+    }
+
+    #[test]
+    fn an_image_without_an_end_is_refused() {
+        assert_eq!(
+            image(Path::new("/dev/zero")),
+            Err("it is no png, jpeg, gif or webp".to_owned())
         );
     }
 

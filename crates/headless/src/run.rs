@@ -4,7 +4,7 @@ use std::future::pending;
 use std::io::Write;
 use std::sync::Arc;
 
-use quire_protocol::{Client, MessageId, Op, Opened, Seq, SessionId, Settings};
+use quire_protocol::{Client, ClientError, MessageId, Op, Opened, Seq, SessionId, Settings};
 use tokio::sync::watch;
 
 use crate::approvals::Approvals;
@@ -41,6 +41,7 @@ pub async fn run<W: Write + Send, E: Write + Send>(
             return printed;
         }
         Some(Err(error)) => {
+            let error = told_by_close(&*client, &screen, error).await;
             let detail = (output == Output::Json).then(|| error.to_string());
             let ending = Ending {
                 detail,
@@ -49,7 +50,6 @@ pub async fn run<W: Write + Send, E: Write + Send>(
             if screen.session.is_some() || output == Output::Json {
                 let _ = screen.finish(&ending);
             }
-            let _ = close(&*client, &screen).await;
             return Err(error);
         }
     };
@@ -83,6 +83,18 @@ async fn close<W: Write, E: Write>(
     match &screen.session {
         Some(session) => Ok(client.close(session).await?),
         None => Ok(()),
+    }
+}
+
+/// Closes after an error. A session that died by itself says why only now.
+async fn told_by_close<W: Write, E: Write>(
+    client: &dyn Client,
+    screen: &Screen<W, E>,
+    error: Error,
+) -> Error {
+    match (close(client, screen).await, &error) {
+        (Err(why), Error::Client(ClientError::Died { .. })) => why,
+        _ => error,
     }
 }
 
@@ -132,6 +144,7 @@ async fn start<W: Write, E: Write>(
     screen: &mut Screen<W, E>,
 ) -> Result<Begun, Error> {
     let schema = schema_of(&settings)?;
+    screen.budget = settings.limits.budget;
     let session = client.start(settings).await?;
     screen.session = Some(session.clone());
     Ok(Begun {
@@ -160,6 +173,7 @@ async fn open<W: Write, E: Write>(
     }
     let settings = adapt(recorded.clone());
     let schema = schema_of(&settings)?;
+    screen.budget = settings.limits.budget;
     if settings != recorded {
         client.submit(&session, Op::Configure { settings }).await?;
     }

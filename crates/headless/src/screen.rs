@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use quire_protocol::{Approval, CallId, Delta, Record, SessionId};
+use quire_protocol::{Approval, CallId, Delta, Event, Money, Record, SessionId};
 
 use crate::json::{self, ResultLine};
 use crate::progress::Progress;
@@ -27,6 +27,8 @@ pub(crate) struct Screen<W, E> {
     pub(crate) session: Option<SessionId>,
     /// Whether an answer has to fit a schema to be printed as one.
     pub(crate) strict: bool,
+    /// The budget, until the person was told that it cannot be kept.
+    pub(crate) budget: Option<Money>,
 }
 
 /// How it ended, for the last lines.
@@ -62,6 +64,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             tally: Tally::default(),
             session: None,
             strict: false,
+            budget: None,
         }
     }
 
@@ -73,6 +76,7 @@ impl<W: Write, E: Write> Screen<W, E> {
     /// Shows a record. Fails when the output stream does.
     pub(crate) fn record(&mut self, record: &Record) -> io::Result<()> {
         self.tally.add(record);
+        self.warn_of_budget(record);
         match self.output {
             Output::Progress => {
                 let text = self.progress.record(record);
@@ -83,6 +87,23 @@ impl<W: Write, E: Write> Screen<W, E> {
                 self.progress.learn(record);
                 self.print(&json::line(record))
             }
+        }
+    }
+
+    /// Warns once if a budget was set and the model has no price to count against it.
+    fn warn_of_budget(&mut self, record: &Record) {
+        let Event::ModelReplied {
+            cost: None, model, ..
+        } = &record.event
+        else {
+            return;
+        };
+        if let Some(budget) = self.budget.take() {
+            self.warn(&format!(
+                "no price is known for {model}, so nothing keeps the budget of ${}: set prices \
+                 under [models] in the config",
+                budget.rounded(2)
+            ));
         }
     }
 

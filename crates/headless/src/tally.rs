@@ -51,6 +51,10 @@ impl Tally {
                 error, usage, cost, ..
             } => {
                 self.spend(*usage, *cost);
+                // What a provider wrote before a stop is billed, but was not reported.
+                if cost.is_none() && error.kind == ModelErrorKind::Cancelled {
+                    self.priced = Priced::NotAll;
+                }
                 let failed = error.kind != ModelErrorKind::Cancelled;
                 self.failure = failed.then(|| with_hint(&error.message, &error.hint));
             }
@@ -142,6 +146,19 @@ mod tests {
             at_ms: 1000 + output,
             event,
         }
+    }
+
+    #[test]
+    fn a_request_that_was_stopped_does_not_count_as_free() {
+        let mut record = failed(0, None);
+        if let Event::ModelFailed { error, .. } = &mut record.event {
+            error.kind = ModelErrorKind::Cancelled;
+        }
+        let mut tally = Tally::default();
+        tally.add(&failed(5, Some("0.25")));
+        tally.add(&record);
+        assert_eq!(tally.cost(), None);
+        assert_eq!(tally.known_cost(), "0.25".parse().unwrap());
     }
 
     #[test]

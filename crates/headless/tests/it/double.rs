@@ -158,8 +158,13 @@ impl Client for Script {
     }
 
     fn close(&self, _: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
-        self.inner.lock().unwrap().closed += 1;
-        Box::pin(async { Ok(()) })
+        let mut inner = self.inner.lock().unwrap();
+        inner.closed += 1;
+        let died = inner.frames.is_none().then(|| ClientError::Died {
+            session: session(),
+            reason: "the disk is full".into(),
+        });
+        Box::pin(async { died.map_or(Ok(()), Err) })
     }
 
     fn sessions(&self, _: SessionQuery) -> BoxFuture<'_, Result<Vec<SessionHead>, ClientError>> {

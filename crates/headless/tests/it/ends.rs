@@ -279,7 +279,7 @@ async fn a_session_that_dies_is_an_error_with_a_result() {
     let line = result_line(&json.out);
     assert_eq!(line["exit_code"], 1);
     assert!(
-        line["detail"].as_str().unwrap().contains("stopped working"),
+        line["detail"].as_str().unwrap().contains("disk is full"),
         "{line}"
     );
     let progress = ran(&Script::new(dying()), task(Output::Progress)).await;
@@ -526,4 +526,39 @@ async fn with_nothing_to_do_it_says_so() {
         "{:?}",
         empty.result
     );
+}
+
+#[tokio::test]
+async fn a_budget_that_no_price_keeps_is_warned_of_once() {
+    let unpriced = |items| {
+        let mut event = reply(items);
+        if let Event::ModelReplied { cost, .. } = &mut event {
+            *cost = None;
+        }
+        Step::from(event)
+    };
+    let steps = vec![
+        turn_started(),
+        delivered("exec-0"),
+        called(1),
+        unpriced(vec![calls(1, "bash", "{}")]),
+        called(2),
+        unpriced(vec![says("Done.")]),
+        ended_with(StopReason::EndTurn, ""),
+    ];
+    let budgeted = Settings {
+        limits: Limits {
+            budget: Some("0.5".parse().unwrap()),
+            ..Limits::default()
+        },
+        ..settings()
+    };
+    let task = Task {
+        start: Start::New(budgeted),
+        ..task(Output::Json)
+    };
+    let ran = ran(&Script::new(vec![steps]), task).await;
+    assert_eq!(ran.outcome(), Outcome::Done);
+    let warning = "no price is known for m-1, so nothing keeps the budget of $0.50";
+    assert_eq!(ran.err.matches(warning).count(), 1, "{}", ran.err);
 }
