@@ -35,7 +35,7 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
         catalogue,
         sandbox,
     ));
-    let start = start(&args, surroundings, &resolved, &*engine, schema).await?;
+    let start = start(&args, &content, surroundings, &resolved, &*engine, schema).await?;
     let output = if args.json {
         Output::Json
     } else {
@@ -105,7 +105,7 @@ async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
     let piped = terminal::piped_input().await?;
     let prompt = args.prompt.as_deref();
     let Some(words) = quire_headless::words(prompt, piped.as_deref()) else {
-        if args.resume.is_some() && args.image.is_empty() {
+        if (args.resume.is_some() || args.continue_newest) && args.image.is_empty() {
             return Ok(Vec::new());
         }
         return Err(usage(
@@ -129,6 +129,7 @@ fn read_schema(path: &Path) -> anyhow::Result<serde_json::Value> {
 
 async fn start(
     args: &ExecArgs,
+    content: &[Content],
     surroundings: &Surroundings,
     resolved: &Resolved,
     engine: &dyn Client,
@@ -139,11 +140,12 @@ async fn start(
     } else if args.continue_newest {
         let query = SessionQuery {
             workspace: Some(surroundings.workspace.to_string_lossy().into_owned()),
-            limit: 1,
             ..SessionQuery::default()
         };
-        let newest = engine.sessions(query).await?.into_iter().next();
+        // One whose process died before it began holds nothing to go on with.
+        let mut newest = engine.sessions(query).await?.into_iter();
         newest
+            .find(|head| head.events > 0)
             .ok_or_else(|| usage("there is no session in this folder yet: leave out --continue"))?
             .session
     } else {
@@ -154,9 +156,14 @@ async fn start(
     };
     let model = resolved.flagged_model().map_err(usage)?;
     let resolved = resolved.clone();
-    let adapt = move |settings: Settings| Settings {
-        output_schema: schema,
-        ..resolved.flags_over(settings, model)
+    // Without a new task the old one goes on, and so does the form of its answer.
+    let keeps_schema = content.is_empty() && schema.is_none();
+    let adapt = move |settings: Settings| {
+        let mut settings = resolved.flags_over(settings, model);
+        if !keeps_schema {
+            settings.output_schema = schema;
+        }
+        settings
     };
     Ok(Start::Open {
         session,

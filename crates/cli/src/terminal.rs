@@ -10,9 +10,13 @@ use anyhow::Context as _;
 use quire_headless::{Color, Style};
 
 use crate::surroundings::Surroundings;
+use crate::usage;
 
 /// How long to wait for standard input before saying that it is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most that is taken from standard input, in bytes: more than any model reads.
+const INPUT_BYTES: u64 = 16 << 20;
 
 /// Says what went wrong, on standard error.
 #[expect(
@@ -69,6 +73,7 @@ pub(crate) async fn piped_input() -> anyhow::Result<Option<String>> {
         let mut bytes = Vec::new();
         std::io::stdin()
             .lock()
+            .take(INPUT_BYTES + 1)
             .read_to_end(&mut bytes)
             .map(|_| bytes)
     });
@@ -79,6 +84,12 @@ pub(crate) async fn piped_input() -> anyhow::Result<Option<String>> {
         reading.await
     };
     let bytes = bytes?.context("cannot read standard input")?;
+    if bytes.len() as u64 > INPUT_BYTES {
+        return Err(usage(format!(
+            "standard input is longer than {INPUT_BYTES} bytes, more than a model reads: put it in \
+             a file of this folder and name the file in the prompt"
+        )));
+    }
     let text = String::from_utf8_lossy(&bytes).into_owned();
     Ok((!text.trim().is_empty()).then_some(text))
 }

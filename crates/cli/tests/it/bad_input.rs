@@ -313,3 +313,23 @@ fn a_config_that_cannot_be_read_names_the_line() {
         .mode();
     assert_eq!(mode & 0o077, 0, "nobody else reads the journal");
 }
+
+#[test]
+fn input_without_an_end_is_refused_before_it_fills_the_memory() {
+    let place = Place::new();
+    let provider = answers(500, "text/plain", "unused");
+    place.write("long", "");
+    let file = fs::File::options()
+        .read(true)
+        .write(true)
+        .open(place.work().join("long"))
+        .unwrap();
+    file.set_len(2 << 30).unwrap();
+    let mut command = place.exec(&provider, &["sum it up"]);
+    command.stdin(file);
+    finish(command).says(
+        2,
+        &["standard input is longer", "name the file in the prompt"],
+    );
+    assert!(provider.requests().is_empty());
+}

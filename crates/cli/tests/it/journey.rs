@@ -2,6 +2,7 @@
 
 use std::io::Write as _;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -252,4 +253,35 @@ fn the_doctor_says_what_to_do() {
         .env("ANTHROPIC_API_KEY", "key");
     let ran = finish(command);
     assert!(ran.out.contains(&provider.url), "{}", ran.out);
+}
+
+#[test]
+fn a_task_that_was_killed_goes_on_with_continue_alone_and_keeps_its_schema() {
+    let place = Place::new();
+    place.write("schema.json", r#"{"type":"object","required":["n"]}"#);
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply(
+            "",
+            vec![("bash", json!({"command": "touch started; sleep 600"}))],
+        ),
+        _ => Answer::Reply(r#"{"n":1}"#, vec![]),
+    });
+    let first = ["count", "--output-schema", "schema.json"];
+    let mut child = place.exec(&provider, &first).spawn().unwrap();
+    wait_for(&place, "started");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let ran = finish(place.exec(&provider, &["--continue"]));
+    ran.says(0, &["going on after a crash"]);
+    assert_eq!(ran.out, "{\"n\":1}\n");
+    let last = provider.requests().pop().unwrap();
+    assert!(last.to_string().contains(r#""required":["n"]"#), "{last}");
+}
+
+fn wait_for(place: &Place, file: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !place.work().join(file).exists() {
+        assert!(Instant::now() < deadline, "{file} never came");
+        std::thread::yield_now();
+    }
 }
