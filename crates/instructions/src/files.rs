@@ -21,17 +21,24 @@ pub struct InstructionFile {
 
 /// The files that apply to `workspace`, most general first: the person's own (`personal`, a
 /// folder), then one for each folder from the repository's root down to the workspace. Files that
-/// are missing, empty or unreadable are passed over; text that is not UTF-8 is read lossily.
+/// are missing, empty, unreadable or no regular file are passed over, and so are links that lead out
+/// of the repository, for what they name would be sent to the provider; text that is not UTF-8 is read lossily.
 #[must_use]
 pub fn instruction_files(personal: Option<&Path>, workspace: &Path) -> Vec<InstructionFile> {
-    let mut folders: Vec<&Path> = folders_from_root(workspace);
-    if let Some(personal) = personal {
-        folders.insert(0, personal);
-    }
+    let inside = folders_from_root(workspace);
+    let root = inside[0].canonicalize().ok();
+    let own = personal.map(|folder| (folder, None));
+    let folders = own
+        .into_iter()
+        .chain(inside.iter().map(|folder| (*folder, Some(root.as_deref()))));
     let mut left = MOST_BYTES;
     let mut files: Vec<InstructionFile> = Vec::new();
-    for folder in folders {
-        let Some(mut file) = NAMES.iter().find_map(|name| read(&folder.join(name))) else {
+    for (folder, within) in folders {
+        let found = NAMES.iter().map(|name| folder.join(name));
+        let Some(mut file) = found
+            .filter(|path| within.is_none_or(|root| leads_into(path, root)))
+            .find_map(|path| read(&path))
+        else {
             continue;
         };
         if files.iter().any(|earlier| earlier.text == file.text) {
@@ -66,7 +73,19 @@ fn folders_from_root(workspace: &Path) -> Vec<&Path> {
     vec![workspace]
 }
 
+/// Whether a file, all links followed, is in a folder.
+fn leads_into(path: &Path, root: Option<&Path>) -> bool {
+    match (path.canonicalize(), root) {
+        (Ok(path), Some(root)) => path.starts_with(root),
+        _ => false,
+    }
+}
+
 fn read(path: &Path) -> Option<InstructionFile> {
+    // Opening a pipe would wait for its writer.
+    if !path.metadata().is_ok_and(|metadata| metadata.is_file()) {
+        return None;
+    }
     let mut bytes = Vec::new();
     File::open(path)
         .ok()?
@@ -104,6 +123,24 @@ mod tests {
             .map(|file| file.text)
             .collect();
         assert_eq!(texts, ["mine", "root", "a \u{fffd}"]);
+    }
+
+    #[test]
+    fn a_link_out_of_the_repository_is_not_sent() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        fs::create_dir_all(at("repo/.git")).unwrap();
+        fs::create_dir_all(at("repo/sub")).unwrap();
+        fs::create_dir_all(at("me")).unwrap();
+        fs::write(at("secret"), "a key").unwrap();
+        fs::write(at("repo/CLAUDE.md"), "shared").unwrap();
+        std::os::unix::fs::symlink(at("secret"), at("repo/AGENTS.md")).unwrap();
+        std::os::unix::fs::symlink("../notes.md", at("repo/sub/AGENTS.md")).unwrap();
+        fs::write(at("repo/notes.md"), "inside").unwrap();
+        std::os::unix::fs::symlink(at("secret"), at("me/AGENTS.md")).unwrap();
+        let files = instruction_files(Some(&at("me")), &at("repo/sub"));
+        let texts: Vec<_> = files.iter().map(|file| file.text.as_str()).collect();
+        assert_eq!(texts, ["a key", "shared", "inside"]);
     }
 
     #[test]
