@@ -139,19 +139,33 @@ impl Encoder {
     }
 
     /// The body as it stands, in segments whose concatenation is the JSON text. The clones are
-    /// cheap: one segment per earlier call of this function, one of what is new, one tail.
+    /// cheap and few: their number grows with the logarithm of the body's length.
     pub fn body(&mut self) -> Vec<Bytes> {
-        if !self.fresh.is_empty() {
-            let segment = Bytes::from(std::mem::take(&mut self.fresh));
-            self.sealed_len += segment.len();
-            self.sealed.push(segment);
-        }
+        self.seal();
         let mut body = Vec::with_capacity(self.sealed.len() + 1);
         body.extend(self.sealed.iter().cloned());
         let mut tail = Vec::new();
         self.writer.tail(&mut tail);
         body.push(Bytes::from(tail));
         body
+    }
+
+    /// Moves what is new into the sealed segments. A segment that is not longer than what follows
+    /// it is joined with it, so each byte is copied a few times in the life of a session and a
+    /// long body still goes out in one write.
+    fn seal(&mut self) {
+        if self.fresh.is_empty() {
+            return;
+        }
+        let mut segment = std::mem::take(&mut self.fresh);
+        self.sealed_len += segment.len();
+        while let Some(last) = self.sealed.pop_if(|last| last.len() <= segment.len()) {
+            let mut joined = Vec::with_capacity(last.len() + segment.len());
+            joined.extend_from_slice(&last);
+            joined.append(&mut segment);
+            segment = joined;
+        }
+        self.sealed.push(Bytes::from(segment));
     }
 
     /// Bytes of the body, as it stands, that every later body starts with.

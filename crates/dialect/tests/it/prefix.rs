@@ -177,7 +177,7 @@ proptest! {
 }
 
 #[test]
-fn tails_are_short_and_segments_shared() {
+fn tails_are_short_and_segments_few() {
     let prefix = prefix();
     for dialect in Dialect::ALL {
         let mut encoder = Encoder::new(&Head::new(dialect, "m", &prefix));
@@ -188,7 +188,8 @@ fn tails_are_short_and_segments_shared() {
             let body = encoder.body();
             let total: usize = body.iter().map(Bytes::len).sum();
             assert!(total - encoder.prefix_len() <= 4, "{dialect}: a long tail");
-            assert_eq!(body.len(), step as usize + 1, "{dialect}");
+            let most = total.ilog2() as usize + 1;
+            assert!(body.len() <= most, "{dialect}: {} segments", body.len());
         }
     }
 }
