@@ -4,10 +4,11 @@ use std::io::{BufReader, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use quire_config::{Resolved, seconds};
-use quire_headless::{Approver, Output, Start, Task};
+use quire_headless::{Approver, Outcome, Output, Start, Task};
 use quire_protocol::{Client, Content, SessionQuery, Settings, Store};
 use tokio::sync::watch;
 
@@ -21,7 +22,12 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
     for notice in resolved.notices() {
         terminal::complain(&format!("{}: {}", notice.source, notice.message));
     }
-    let content = content(&args).await?;
+    let patience = resolved.timeout().unwrap_or(Duration::MAX);
+    let Ok(content) = tokio::time::timeout(patience, content(&args)).await else {
+        terminal::complain("standard input did not end in time");
+        return Ok(ExitCode::from(Outcome::TimedOut.exit_code()));
+    };
+    let content = content?;
     let schema = args.output_schema.as_deref().map(read_schema).transpose()?;
     // The spawner comes first, while this process is small.
     let sandbox = assemble::sandbox(surroundings)?;

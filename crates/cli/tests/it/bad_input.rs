@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -332,4 +333,24 @@ fn input_without_an_end_is_refused_before_it_fills_the_memory() {
         &["standard input is longer", "name the file in the prompt"],
     );
     assert!(provider.requests().is_empty());
+}
+
+#[test]
+fn a_pipe_that_never_ends_is_bounded_by_the_timeout() {
+    let place = Place::new();
+    let provider = answers(500, "text/plain", "unused");
+    let mut command = place.exec(&provider, &["sum it up", "--timeout", "1s"]);
+    let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+    let open = child.stdin.take();
+    assert_eq!(child.wait().unwrap().code(), Some(124));
+    drop(open);
+    assert!(provider.requests().is_empty());
+}
+
+#[test]
+fn the_doctor_notices_a_store_that_cannot_be_made() {
+    let place = Place::new();
+    let mut command = place.command(&["doctor"]);
+    command.env("QUIRE_HOME", "/proc/nowhere");
+    finish(command).says(1, &["BAD   store /proc/nowhere/data", "set QUIRE_HOME"]);
 }
