@@ -39,6 +39,7 @@ pub(crate) fn hidden(surroundings: &Surroundings) -> Vec<PathBuf> {
         .map(quire_tools::well_known_secrets)
         .unwrap_or_default();
     hidden.push(surroundings.paths.data.clone());
+    hidden.push(surroundings.paths.config.clone());
     hidden
 }
 

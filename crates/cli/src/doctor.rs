@@ -1,39 +1,17 @@
 //! `quire doctor`: key, endpoint, sandbox, git, disk, and what to do about each.
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
 use quire_config::Resolved;
+use quire_headless::Checkup;
 use quire_protocol::{
-    Command, ProcessEnd, ProcessEvent, ProcessLimits, Sandbox, SandboxMode, Wall,
+    Command, ProcessEnd, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
 };
 use quire_store::SqliteStore;
 
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal};
-
-/// What was found, line by line.
-#[derive(Default)]
-struct Report {
-    text: String,
-    broken: bool,
-}
-
-impl Report {
-    fn good(&mut self, what: &str, detail: &str) {
-        let _ = writeln!(self.text, "ok    {what}: {detail}");
-    }
-
-    fn note(&mut self, what: &str, detail: &str) {
-        let _ = writeln!(self.text, "note  {what}: {detail}");
-    }
-
-    fn bad(&mut self, what: &str, detail: &str) {
-        let _ = writeln!(self.text, "BAD   {what}: {detail}");
-        self.broken = true;
-    }
-}
 
 pub(crate) async fn doctor(
     model: Option<&str>,
@@ -41,21 +19,21 @@ pub(crate) async fn doctor(
 ) -> anyhow::Result<ExitCode> {
     let flag = model.map(|model| ("model", "--model", model.to_owned()));
     let resolved = surroundings.settings(flag)?;
-    let mut report = Report::default();
+    let mut report = Checkup::default();
     for notice in resolved.notices() {
         report.note(&notice.source.to_string(), &notice.message);
     }
     check_model(&mut report, surroundings, &resolved).await;
     let sandbox = assemble::sandbox(surroundings)?;
-    check_sandbox(&mut report, &resolved, &*sandbox);
+    report.sandbox(&sandbox.report(&resolved.policy()));
     check_git(&mut report, surroundings, &resolved, &*sandbox).await;
     check_store(&mut report, surroundings);
     check_folder(&mut report, &surroundings.workspace);
-    terminal::print(&report.text)?;
-    Ok(ExitCode::from(u8::from(report.broken)))
+    terminal::print(report.text())?;
+    Ok(ExitCode::from(u8::from(report.is_bad())))
 }
 
-async fn check_model(report: &mut Report, surroundings: &Surroundings, resolved: &Resolved) {
+async fn check_model(report: &mut Checkup, surroundings: &Surroundings, resolved: &Resolved) {
     let name = match resolved.model_name() {
         Ok(name) => name,
         Err(error) => return report.bad("model", &error.to_string()),
@@ -85,34 +63,8 @@ async fn check_model(report: &mut Report, surroundings: &Surroundings, resolved:
     }
 }
 
-fn check_sandbox(report: &mut Report, resolved: &Resolved, sandbox: &dyn Sandbox) {
-    let policy = resolved.policy();
-    let found = sandbox.report(&policy);
-    for layer in &found.layers {
-        let what = format!("sandbox layer {}", layer.name);
-        if layer.holds {
-            report.good(&what, &layer.detail);
-        } else {
-            report.note(&what, &layer.detail);
-        }
-    }
-    match found.wall {
-        Wall::Refused => report.bad(
-            "sandbox",
-            "none can be built, so no command will run. Allow user namespaces, install bubblewrap, \
-             or, inside a container that confines it anyway, use --sandbox off",
-        ),
-        Wall::Off => report.note("sandbox", "off: commands may do everything you may"),
-        Wall::Landlock => report.note(
-            "sandbox",
-            "Landlock and seccomp only: weaker than a cell; see the layers above for what is lost",
-        ),
-        wall => report.good("sandbox", &format!("{wall:?} for {:?}", policy.sandbox)),
-    }
-}
-
 async fn check_git(
-    report: &mut Report,
+    report: &mut Checkup,
     surroundings: &Surroundings,
     resolved: &Resolved,
     sandbox: &dyn Sandbox,
@@ -143,7 +95,7 @@ async fn check_git(
             ProcessEvent::Output(bytes) => output.extend(bytes),
             ProcessEvent::Ended(ProcessEnd::Exited(0)) => {
                 let version = String::from_utf8_lossy(&output);
-                return report.good("git", &format!("{} runs in the sandbox", version.trim()));
+                return report.good("git", &format!("{} runs as commands do", version.trim()));
             }
             ProcessEvent::Ended(end) => {
                 return report.note("git", &format!("it does not run: {end:?}"));
@@ -152,11 +104,17 @@ async fn check_git(
     }
 }
 
-fn check_store(report: &mut Report, surroundings: &Surroundings) {
+fn check_store(report: &mut Checkup, surroundings: &Surroundings) {
     let data = &surroundings.paths.data;
     let what = format!("store {}", data.display());
     match SqliteStore::check(data) {
-        Ok(None) => report.good(&what, "not there yet; the first session makes it"),
+        Ok(None) => match write_in(data.ancestors().find(|folder| folder.exists())) {
+            Ok(()) => report.good(&what, "not there yet; the first session makes it"),
+            Err(error) => report.bad(
+                &what,
+                &format!("cannot be made ({error}): set QUIRE_HOME to a folder that you can write"),
+            ),
+        },
         Ok(Some(health)) if health.problems.is_empty() => report.good(
             &what,
             &format!(
@@ -169,13 +127,19 @@ fn check_store(report: &mut Report, surroundings: &Surroundings) {
     }
 }
 
-/// Whether files can be made where the work is and where the data goes.
-fn check_folder(report: &mut Report, workspace: &Path) {
-    let probe = workspace.join(format!(".quire-doctor-{}", std::process::id()));
-    let what = format!("folder {}", workspace.display());
+/// Writes a megabyte into a folder, and takes it away again.
+fn write_in(folder: Option<&Path>) -> std::io::Result<()> {
+    let folder = folder.ok_or(std::io::ErrorKind::NotFound)?;
+    let probe = folder.join(format!(".quire-doctor-{}", std::process::id()));
     let written = std::fs::write(&probe, vec![0; 1 << 20]);
     let removed = std::fs::remove_file(&probe);
-    match written.and(removed) {
+    written.and(removed)
+}
+
+/// Whether files can be made where the work is.
+fn check_folder(report: &mut Checkup, workspace: &Path) {
+    let what = format!("folder {}", workspace.display());
+    match write_in(Some(workspace)) {
         Ok(()) => report.good(&what, "can be written"),
         Err(error) => report.bad(
             &what,

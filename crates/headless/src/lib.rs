@@ -32,6 +32,7 @@
 
 mod approvals;
 mod call;
+mod checkup;
 mod diff;
 mod drive;
 mod input;
@@ -49,6 +50,7 @@ mod tally;
 mod task;
 mod text;
 
+pub use checkup::Checkup;
 pub use input::{image, words};
 pub use json::jsonl;
 pub use markdown::markdown;

@@ -1,0 +1,102 @@
+//! What `quire doctor` found, a line each: good, worth knowing, or bad with what to do.
+
+use std::fmt::Write as _;
+
+use quire_protocol::{SandboxReport, Wall};
+
+/// A list of findings.
+#[derive(Clone, Debug, Default)]
+pub struct Checkup {
+    text: String,
+    bad: bool,
+}
+
+impl Checkup {
+    /// Something works.
+    pub fn good(&mut self, what: &str, detail: &str) {
+        self.line("ok  ", what, detail);
+    }
+
+    /// Something is worth knowing, and nothing has to be done.
+    pub fn note(&mut self, what: &str, detail: &str) {
+        self.line("note", what, detail);
+    }
+
+    /// Something does not work; `detail` says what to do.
+    pub fn bad(&mut self, what: &str, detail: &str) {
+        self.bad = true;
+        self.line("BAD ", what, detail);
+    }
+
+    /// Which layers of the sandbox hold, and which wall they make.
+    pub fn sandbox(&mut self, report: &SandboxReport) {
+        for layer in &report.layers {
+            let what = format!("sandbox layer {}", layer.name);
+            if layer.holds {
+                self.good(&what, &layer.detail);
+            } else {
+                self.note(&what, &layer.detail);
+            }
+        }
+        match report.wall {
+            Wall::Cell => self.good("sandbox", "commands run in a cell of their own namespaces"),
+            Wall::Bubblewrap => self.good("sandbox", "commands run in bubblewrap"),
+            Wall::Seatbelt => self.good("sandbox", "commands run under Seatbelt"),
+            Wall::Landlock => self.note(
+                "sandbox",
+                "Landlock and seccomp only, weaker than a cell: the layers above say what is lost",
+            ),
+            Wall::Off => self.note("sandbox", "off: commands may do everything you may"),
+            Wall::Refused => self.bad(
+                "sandbox",
+                "none can be built, so no command will run: allow user namespaces, install \
+                 bubblewrap, or, inside a container that confines it anyway, use --sandbox off",
+            ),
+        }
+    }
+
+    /// Whether anything does not work.
+    #[must_use]
+    pub fn is_bad(&self) -> bool {
+        self.bad
+    }
+
+    /// The findings, a line each.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
+    fn line(&mut self, mark: &str, what: &str, detail: &str) {
+        let _ = writeln!(self.text, "{mark}  {what}: {detail}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use quire_protocol::Layer;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_layer_is_told_and_no_wall_is_bad() {
+        let mut checkup = Checkup::default();
+        checkup.good("git", "2.47");
+        checkup.sandbox(&SandboxReport {
+            wall: Wall::Refused,
+            layers: vec![Layer {
+                name: "namespaces".to_owned(),
+                holds: false,
+                detail: "not allowed here".to_owned(),
+            }],
+        });
+        assert!(checkup.is_bad());
+        expect![[r"
+            ok    git: 2.47
+            note  sandbox layer namespaces: not allowed here
+            BAD   sandbox: none can be built, so no command will run: allow user namespaces, install bubblewrap, or, inside a container that confines it anyway, use --sandbox off
+        "]]
+        .assert_eq(checkup.text());
+    }
+}
