@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use quire_protocol::{
-    Answer, CallId, Client, ClientError, Content, Delivery, Event, Frame, MessageId, Op, Record,
-    Seq, SessionId, StopReason,
+    Answer, Approval, CallId, Client, ClientError, Content, Delivery, Event, Frame, MessageId, Op,
+    Record, Seq, SessionId, StopReason,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -37,6 +37,8 @@ pub(crate) struct Drive<'a, W, E> {
     pub(crate) undelivered: Option<MessageId>,
     /// The last place of before this run; what is up to here is learnt, not shown.
     pub(crate) known: Seq,
+    /// Questions of before this run that have no answer yet.
+    left_open: Vec<(CallId, Approval)>,
     repairs: u32,
     stopped: Option<Stop>,
 }
@@ -73,6 +75,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             schema: None,
             undelivered: None,
             known: Seq(0),
+            left_open: Vec::new(),
             repairs: 0,
             stopped: None,
         }
@@ -132,7 +135,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
         for frame in batch {
             match frame {
                 Frame::Delta(delta) => self.screen.delta(&delta),
-                Frame::Record(record) if record.seq <= self.known => self.screen.learn(&record),
+                Frame::Record(record) if record.seq <= self.known => self.learn(record).await?,
                 Frame::Record(record) => {
                     if let Some(ending) = self.record(record).await? {
                         return Ok(Some(ending));
@@ -141,6 +144,34 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             }
         }
         Ok(None)
+    }
+
+    /// Learns from a record of before this run. A question that was open when the last process died
+    /// waits for its answer still: nothing would go on without one.
+    async fn learn(&mut self, record: Record) -> Result<(), Error> {
+        self.screen.learn(&record);
+        match record.event {
+            Event::ApprovalAsked { call, approval } => self.left_open.push((call, approval)),
+            Event::ApprovalAnswered { call, .. } | Event::ToolEnded { call, .. } => {
+                self.left_open.retain(|(open, _)| *open != call);
+            }
+            _ => {}
+        }
+        if record.seq == self.known {
+            for (call, approval) in std::mem::take(&mut self.left_open) {
+                self.asked(call, approval).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn asked(&mut self, call: CallId, approval: Approval) -> Result<(), Error> {
+        if let Some(answer) = self.approvals.asked(call, approval.clone()) {
+            self.screen.refused(call, &approval);
+            self.answer(call, answer).await?;
+        }
+        self.show_question();
+        Ok(())
     }
 
     async fn record(&mut self, record: Record) -> Result<Option<Ending>, Error> {
@@ -153,13 +184,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             Event::MessageDelivered { message } if self.undelivered.as_ref() == Some(&message) => {
                 self.undelivered = None;
             }
-            Event::ApprovalAsked { call, approval } => {
-                if let Some(answer) = self.approvals.asked(call, approval.clone()) {
-                    self.screen.refused(call, &approval);
-                    self.answer(call, answer).await?;
-                }
-                self.show_question();
-            }
+            Event::ApprovalAsked { call, approval } => self.asked(call, approval).await?,
             Event::ApprovalAnswered { call, .. } => {
                 self.approvals.settled(call);
                 self.show_question();

@@ -366,6 +366,59 @@ async fn a_resumed_turn_tells_what_the_crash_cost() {
 }
 
 #[tokio::test]
+async fn a_question_that_a_crash_left_open_does_not_hang_the_resumed_turn() {
+    let question = |call| Event::ApprovalAsked {
+        call: CallId(call),
+        approval: Approval {
+            action: "git push".into(),
+            reason: "it needs the network".into(),
+            prefix: Vec::new(),
+        },
+    };
+    let past = vec![
+        Event::TurnStarted { turn: TurnId(1) },
+        reply(vec![
+            calls(1, "bash", r#"{"command":"git fetch"}"#),
+            calls(2, "bash", r#"{"command":"git push"}"#),
+        ]),
+        question(1),
+        question(2),
+        Event::ToolEnded {
+            call: CallId(1),
+            outcome: ToolOutcome::text(ToolStatus::Denied, "no"),
+        },
+    ];
+    let script = Script::with_past(
+        past,
+        vec![
+            Vec::new(),
+            vec![
+                tool_ended(2, ToolOutcome::text(ToolStatus::Denied, "no")),
+                called(2),
+                replied(vec![says("Push it yourself.")]),
+                ended(StopReason::EndTurn),
+            ],
+        ],
+    );
+    let ran = ran(&script, resume(Vec::new())).await;
+    assert_eq!(ran.out, "Push it yourself.\n");
+    let ops = script.ops();
+    assert!(
+        matches!(
+            ops[..],
+            [
+                Op::Resume,
+                Op::Answer {
+                    call: CallId(2),
+                    answer: Answer::Deny { .. }
+                }
+            ]
+        ),
+        "{ops:?}"
+    );
+}
+
+#[tokio::test]
 async fn a_flood_of_fragments_prints_nothing() {
     let mut steps = vec![turn_started(), delivered("exec-0"), called(1)];
     steps.extend((0..200_000).map(|_| {
