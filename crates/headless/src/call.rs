@@ -88,6 +88,10 @@ fn target(arguments: &Value) -> Option<String> {
         (Some(pattern), Some(path)) => Some(format!("{pattern} in {path}")),
         (Some(one), None) | (None, Some(one)) => Some(one),
         (None, None) => {
+            if let Some(action) = first(&["action"]) {
+                let number = arguments.get("job").and_then(Value::as_u64);
+                return Some(number.map_or(action.clone(), |job| format!("{action} {job}")));
+            }
             let input = first(&["input", "patch"])?;
             Some(patched_files(&input).unwrap_or(input))
         }
@@ -166,6 +170,12 @@ mod tests {
             &expect![[r#"Other unknown  {"x":1}"#]],
         );
         check("broken", r#"{"x":"#, &expect![[r#"Other broken  {"x":"#]]);
+        check(
+            "job",
+            r#"{"action":"poll","job":9,"wait_s":5}"#,
+            &expect!["Other job  poll 9"],
+        );
+        check("job", r#"{"action":"list"}"#, &expect!["Other job  list"]);
         check("list", "{}", &expect!["Other list  "]);
     }
 }

@@ -1,7 +1,7 @@
 //! Records as lines for a person: a pure fold, from each record to the text it adds. Prints
 //! nothing itself; the answer is not its business.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use quire_protocol::{
@@ -34,6 +34,12 @@ pub(crate) struct Progress {
     printed: usize,
     waiting: Waiting,
     replies: u32,
+    /// When the record that is being shown was made, in milliseconds since the Unix epoch.
+    at_ms: u64,
+    /// When each running call was started.
+    begun: HashMap<CallId, u64>,
+    /// Ends of jobs that were shown, in the words in which the model is told of them.
+    ends: HashSet<String>,
 }
 
 /// What is being waited for.
@@ -60,6 +66,9 @@ impl Progress {
             printed: 0,
             waiting: Waiting::Tools,
             replies: 0,
+            at_ms: 0,
+            begun: HashMap::new(),
+            ends: HashSet::new(),
         }
     }
 
@@ -80,6 +89,7 @@ impl Progress {
     /// The text that a record adds.
     pub(crate) fn record(&mut self, record: &Record) -> String {
         let mut text = self.crash.take().unwrap_or_default();
+        self.at_ms = record.at_ms;
         text.push_str(&self.event(&record.event));
         self.printed = 0;
         if !text.is_empty() && !matches!(record.event, Event::ToolStarted { .. }) {
@@ -98,6 +108,7 @@ impl Progress {
             | Event::MessageAccepted { .. }
             | Event::MessageDelivered { .. }
             | Event::TurnStarted { .. }
+            | Event::JobStarted { .. }
             | Event::TurnEnded { .. } => String::new(),
             Event::ModelCalled { .. } => self.model_called(),
             Event::ModelReplied { items, retries, .. } => self.model_replied(items, retries),
@@ -110,13 +121,8 @@ impl Progress {
             Event::ToolStarted { call } => self.tool_started(*call),
             Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome),
             Event::PlanSet { steps } => self.plan(steps),
-            Event::JobStarted { job, call } => {
-                let detail = self.calls.get(call).map_or("", |shown| &shown.detail);
-                self.note(&format!("job {job} runs in the background: {detail}"))
-            }
-            Event::JobEnded {
-                end: JobEnd { job, outcome },
-            } => self.note(&format!("job {job} ended: {outcome}")),
+            Event::JobEnded { end } => self.job_ended(end),
+            Event::Noticed { text } if self.ends.remove(text) => String::new(),
             Event::Noticed { text } => self.note(text),
             Event::InterruptAccepted { cause } => {
                 self.warning(&format!("stopping ({})", first_line(cause).0))
@@ -300,8 +306,16 @@ impl Progress {
         }
     }
 
+    fn job_ended(&mut self, end: &JobEnd) -> String {
+        let JobEnd { job, outcome } = end;
+        self.ends
+            .insert(format!("Background job {job} ended: {outcome}."));
+        self.note(&format!("job {job} ended: {outcome}"))
+    }
+
     fn tool_started(&mut self, call: CallId) -> String {
         self.running.insert(call);
+        self.begun.insert(call, self.at_ms);
         let Some(shown) = self.calls.get(&call) else {
             return String::new();
         };
@@ -323,7 +337,12 @@ impl Progress {
         let shown = self.calls.remove(&call).unwrap_or_else(unknown);
         let mut text = String::new();
         let quiet = outcome.status == ToolStatus::Done && shown.kind == CallKind::Other;
-        let result = summary(outcome, &shown);
+        let mut result = summary(outcome, &shown);
+        let begun = self.begun.remove(&call);
+        if shown.kind == CallKind::Command && outcome.job.is_none() {
+            let took = begun.map_or(0, |begun| self.at_ms.saturating_sub(begun));
+            result.add_time(took);
+        }
         if !quiet {
             if self.header != Some(call) {
                 text.push_str(&self.headline(&shown, ""));

@@ -5,10 +5,12 @@ use quire_protocol::{Content, ToolOutcome, ToolStatus};
 use crate::Style;
 use crate::call::{CallKind, Shown};
 use crate::style::Paint;
-use crate::text::{clean, counted, line_count};
+use crate::text::{clean, counted, duration, line_count};
 
 /// Lines of a failure that are shown.
 const SHOWN: usize = 6;
+/// The time from which a command's duration is shown.
+const WORTH_SAYING_MS: u64 = 1000;
 
 /// How a result is shown: in a few words, and perhaps some of its lines.
 #[derive(Debug, PartialEq, Eq)]
@@ -22,6 +24,14 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Says how many milliseconds it took, unless that is not worth saying or was said.
+    pub(crate) fn add_time(&mut self, took_ms: u64) {
+        if took_ms >= WORTH_SAYING_MS && !self.words.contains("took ") {
+            self.words.push_str(", took ");
+            self.words.push_str(&duration(took_ms));
+        }
+    }
+
     /// `└ words` and the lines under it.
     pub(crate) fn block(&self, style: Style) -> String {
         let mut text = format!(
@@ -39,6 +49,13 @@ impl Summary {
 
 /// Sums up a result.
 pub(crate) fn summary(outcome: &ToolOutcome, shown: &Shown) -> Summary {
+    if let Some(job) = outcome.job {
+        return Summary {
+            words: format!("job {job}, in the background"),
+            paint: Paint::Dim,
+            lines: Vec::new(),
+        };
+    }
     let text = text_of(&outcome.content);
     match outcome.status {
         ToolStatus::Done if shown.kind == CallKind::Command => command(&text),

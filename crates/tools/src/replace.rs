@@ -96,15 +96,19 @@ fn with_windows_endings(text: &str) -> String {
 
 fn too_many(text: &str, places: &[usize]) -> String {
     const SHOWN: usize = 10;
-    let mut lines = Vec::new();
+    let mut lines: Vec<String> = Vec::new();
     let (mut line, mut seen) = (1, 0);
-    for place in places.iter().take(SHOWN) {
+    for place in places {
         line += text[seen..*place].matches('\n').count();
         seen = *place;
-        lines.push(line.to_string());
-    }
-    if places.len() > SHOWN {
-        lines.push("…".to_owned());
+        if lines.len() == SHOWN {
+            lines.push("…".to_owned());
+            break;
+        }
+        let number = line.to_string();
+        if lines.last() != Some(&number) {
+            lines.push(number);
+        }
     }
     format!(
         "`old` occurs {} times (lines {}): add lines around it until it is the only one, or set `all`",
@@ -191,6 +195,7 @@ mod tests {
                 vec![once("a", "x")],
                 "occurs 2 times (lines 1, 3)",
             ),
+            ("aa\na", vec![once("a", "x")], "occurs 3 times (lines 1, 2)"),
             ("a", vec![once("zzz", "x")], "nor anything like it"),
             (
                 "if x {\n\tgo();\n}",

@@ -30,9 +30,9 @@ const LONG: Duration = Duration::from_secs(10);
 pub(crate) fn spec(name: &str) -> ToolSpec {
     ToolSpec {
         name: name.to_owned(),
-        description: "Run a command line in a sandbox: it may write the workspace and its temp \
-                      folder only, and has no network unless allowed. Each call is a new shell; \
-                      stdin is empty. Long output is cut in the middle and kept whole."
+        description: "Run a command line, confined as the system prompt says. Each call is a new \
+                      shell with empty stdin; what it leaves running is killed when it returns: \
+                      use background. Long output is cut in the middle and kept whole."
             .to_owned(),
         input: ToolInput::Json(json!({
             "type": "object",

@@ -122,6 +122,65 @@ fn second_half() -> Vec<Step> {
 }
 
 #[tokio::test]
+async fn a_job_and_the_time_of_a_command_are_told_once() {
+    let end = JobEnd {
+        job: JobId(1),
+        outcome: "killed".into(),
+    };
+    let script = Script::new(vec![vec![
+        turn_started(),
+        delivered("exec-0"),
+        called(1),
+        replied(vec![
+            calls(1, "bash", r#"{"command":"serve","background":true}"#),
+            calls(2, "bash", r#"{"command":"make"}"#),
+            calls(3, "job", r#"{"action":"kill","job":1}"#),
+        ]),
+        tool_started(1),
+        tool_ended(
+            1,
+            ToolOutcome {
+                job: Some(JobId(1)),
+                ..done("Started as job 1.")
+            },
+        ),
+        Event::JobStarted {
+            job: JobId(1),
+            call: CallId(1),
+        }
+        .into(),
+        tool_started(2),
+        called(2),
+        called(2),
+        called(2),
+        tool_ended(2, done("built\n")),
+        Event::JobEnded { end }.into(),
+        Event::Noticed {
+            text: "Background job 1 ended: killed.".into(),
+        }
+        .into(),
+        tool_started(3),
+        tool_ended(3, done("Job 1 ended: killed")),
+        called(3),
+        replied(vec![says("Built.")]),
+        ended(StopReason::EndTurn),
+    ]]);
+    let ran = ran(&script, task(Output::Progress)).await;
+    expect![[r#"
+        ● bash  serve
+          └ job 1, in the background
+        ● bash  make
+          └ ok, 1 line, took 1 s
+        · job 1 ended: killed
+        ● job  kill 1 · 1 line
+        ✓ done · 4.5 s · 5 requests · 2,200 tokens in (2,000 cached), 100 out · $0.0024
+          go on: quire exec --resume 01936f00-0000-7aaa-8000-000000000001 "…"
+
+    "#]]
+    .assert_eq(&ran.err);
+}
+
+#[tokio::test]
 async fn a_person_can_follow_a_task() {
     let mut steps = first_half();
     steps.extend(second_half());
