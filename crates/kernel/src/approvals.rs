@@ -24,9 +24,10 @@ impl Draft {
     }
 }
 
+/// What the model is told. The reason may be a person's or, where nobody can be asked, the face's.
 fn denial(reason: &str) -> String {
     match reason.trim() {
-        "" => "A person refused this call. It did not run.".to_owned(),
-        reason => format!("A person refused this call. It did not run. They said: {reason}"),
+        "" => "This call was refused and did not run.".to_owned(),
+        reason => format!("This call was refused and did not run: {reason}"),
     }
 }

@@ -46,6 +46,14 @@ impl Draft {
     fn budget_spent(&self) -> Option<(StopReason, String)> {
         let budget = self.state.limits().budget?;
         let spent = self.state.spent.cost;
+        if self.state.spent.unpriced {
+            let detail = format!(
+                "the budget of ${} cannot be kept, because no price is known for this model: \
+                 give it prices under [models.NAME] in the config, or leave the budget out",
+                budget.rounded(2),
+            );
+            return Some((StopReason::Budget, detail));
+        }
         (spent >= budget).then(|| {
             let detail = format!(
                 "the session has spent ${} of its budget of ${}: \

@@ -103,6 +103,7 @@ impl Story {
         let call = || CallId(words[1].parse().unwrap());
         match words[0] {
             "reply" => reply(request, &words[1..]),
+            "unpriced" => unpriced(reply(request, &words[1..])),
             "late" => reply(RequestId(words[1].parse().unwrap()), &words[2..]),
             "fail" => failed(request),
             "done" => Input::ToolEnded {
@@ -209,6 +210,15 @@ fn reply(request: RequestId, words: &[&str]) -> Input {
         },
         plans,
     }
+}
+
+/// The same reply from a model whose price nobody knows.
+fn unpriced(mut input: Input) -> Input {
+    if let Input::Replied { reply, .. } = &mut input {
+        reply.usage.output = 1;
+        reply.cost = None;
+    }
+    input
 }
 
 fn plan(call: CallId, name: &str) -> CallPlan {

@@ -58,6 +58,8 @@ pub(crate) struct Witness {
     plan: Vec<PlanStep>,
     usage: Usage,
     cost: Money,
+    /// Whether something was used that has no known price.
+    unpriced: bool,
     /// The effects that the events of this decision call for.
     due: Vec<Effect>,
     /// Whether this decision accepted an interrupt.
@@ -122,6 +124,7 @@ impl Witness {
             Event::ModelReplied { usage, cost, .. } | Event::ModelFailed { usage, cost, .. } => {
                 self.usage += *usage;
                 self.cost += cost.unwrap_or_default();
+                self.unpriced |= cost.is_none() && *usage != Usage::default();
             }
             _ => {}
         }
@@ -143,16 +146,19 @@ impl Witness {
             self.turns.requests < self.limits.requests_per_turn.max(1),
             "more requests than the limit"
         );
-        ensure!(
-            self.limits.budget.is_none_or(|budget| self.cost < budget),
-            "a request beyond the budget"
-        );
+        ensure!(!self.has_spent_all(), "a request beyond the budget");
         ensure!(
             self.news.is_empty(),
             "the model is not told that a job ended"
         );
         ensure!(!self.mail.has_steers(), "a request without a waiting steer");
         self.circles.may_go_on(self.limits.repeats)
+    }
+
+    /// Whether there is a budget and nothing more may be spent, as far as anybody can know.
+    fn has_spent_all(&self) -> bool {
+        let over = |budget| self.unpriced || self.cost >= budget;
+        self.limits.budget.is_some_and(over)
     }
 
     fn may_end(&self, reason: StopReason) -> Checked {
@@ -163,7 +169,7 @@ impl Witness {
         );
         let holds = match reason {
             StopReason::Cancelled => self.turns.stopping && self.jobs.is_empty(),
-            StopReason::Budget => self.limits.budget.is_some_and(|budget| self.cost >= budget),
+            StopReason::Budget => self.has_spent_all(),
             StopReason::MaxTurnRequests => {
                 self.turns.requests >= self.limits.requests_per_turn.max(1)
             }

@@ -59,10 +59,10 @@ fn denied_with_a_reason() {
                 asked 2: y?
             deny 1 not that one
                 answered 1: Deny { reason: "not that one" }
-                call 1 Denied: A person refused this call. It did not run. They said: not that one
+                call 1 Denied: This call was refused and did not run: not that one
             deny 2
                 answered 2: Deny { reason: "" }
-                call 2 Denied: A person refused this call. It did not run.
+                call 2 Denied: This call was refused and did not run.
                 request 2 with 6 items
                 → call the model: 2
         "#]],
