@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    ClientError, Event, Frame, Item, Lease, Op, Prefix, Record, Seq, Settings, StoreError, ToolSet,
+    ClientError, Event, Frame, Item, JobEnd, Lease, Op, Prefix, Record, Seq, Settings, StoreError,
+    ToolSet,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -86,8 +87,12 @@ impl Actor {
         }
         // Refuses further messages; whoever waits on one learns the reason.
         messages.close();
-        self.running.stop(&self.tools).await;
-        let closed = self.give_back().await;
+        let ended = self.running.stop(&self.tools).await;
+        let closed = match closing {
+            Some(_) => self.record_ended(ended).await,
+            None => Ok(()),
+        };
+        let closed = closed.and(self.give_back().await);
         if let Some(answer) = closing {
             // Nobody waits any more: nothing left to tell.
             let _ = answer.send(closed.map_err(ClientError::Store));
@@ -121,20 +126,29 @@ impl Actor {
 
     /// The outer result is about the store, the inner one for the client.
     async fn take_op(&mut self, op: Op) -> Result<Result<(), ClientError>, StoreError> {
-        if let Op::Configure { settings } = &op
-            && let Err(refused) = self.retool(&settings.clone()).await?
-        {
-            return Ok(Err(refused));
+        let tools = match &op {
+            Op::Configure { settings } => match self.tools_for(settings) {
+                Ok(tools) => tools,
+                Err(refused) => return Ok(Err(refused)),
+            },
+            _ => None,
+        };
+        let mut decision = self.kernel.decide(Input::Op(op));
+        if let Some(tools) = tools {
+            decision.events.extend(self.change_tools(tools).await);
         }
-        self.take(Input::Op(op)).await?;
+        self.carry_out(decision).await?;
         Ok(Ok(()))
     }
 
     async fn take(&mut self, input: Input) -> Result<(), StoreError> {
-        let input = self.planned(input);
-        let Decision { events, effects } = self.kernel.decide(input);
-        self.record(events).await?;
-        for effect in effects {
+        let decision = self.kernel.decide(self.planned(input));
+        self.carry_out(decision).await
+    }
+
+    async fn carry_out(&mut self, decision: Decision) -> Result<(), StoreError> {
+        self.record(decision.events).await?;
+        for effect in decision.effects {
             self.running.perform(
                 effect,
                 &self.kernel,
@@ -142,6 +156,16 @@ impl Actor {
                 &self.parts.model,
                 &self.tools,
             );
+        }
+        Ok(())
+    }
+
+    /// Records how background jobs ended that were stopped because the session is closed. What
+    /// that leads to is for whoever opens it again.
+    async fn record_ended(&mut self, jobs: Vec<JobEnd>) -> Result<(), StoreError> {
+        for job in jobs {
+            let events = self.kernel.decide(Input::JobEnded(job)).events;
+            self.record(events).await?;
         }
         Ok(())
     }
@@ -206,39 +230,40 @@ impl Actor {
         Ok(())
     }
 
-    /// Makes the tools that new settings want. Only between turns: a running call keeps its tools.
-    async fn retool(&mut self, settings: &Settings) -> Result<Result<(), ClientError>, StoreError> {
-        let Some(current) = self.kernel.settings() else {
-            return Ok(Ok(()));
-        };
-        if current.model == settings.model && current.workspace == settings.workspace {
-            return Ok(Ok(()));
+    /// The tools that new settings want, when they are others. Only while nothing runs: a running
+    /// call keeps its tools.
+    fn tools_for(&self, settings: &Settings) -> Result<Option<Arc<dyn ToolSet>>, ClientError> {
+        let same = self.kernel.settings().is_none_or(|current| {
+            current.model == settings.model && current.workspace == settings.workspace
+        });
+        if same {
+            return Ok(None);
         }
-        if !self.kernel.is_idle() {
-            return Ok(Err(ClientError::Settings(
+        if !self.kernel.is_idle() && !self.kernel.is_dormant() {
+            return Err(ClientError::Settings(
                 "the model and the folder can change between turns only: interrupt the turn or \
                  wait for its end"
                     .to_owned(),
-            )));
+            ));
         }
-        let tools = match self.parts.workbench.tools(&self.lease.session, settings) {
-            Ok(tools) => tools,
-            Err(reason) => return Ok(Err(ClientError::Settings(reason))),
-        };
+        let tools = self.parts.workbench.tools(&self.lease.session, settings);
+        tools.map(Some).map_err(ClientError::Settings)
+    }
+
+    /// Works with these tools from here on, and says so if the model has to be told.
+    async fn change_tools(&mut self, tools: Arc<dyn ToolSet>) -> Option<Event> {
+        // Nothing runs, so nothing ends here.
         self.running.stop(&self.tools).await;
         self.tools = tools;
         self.running.follow_jobs(&self.tools);
-        let specs = self.tools.specs();
-        if specs != self.kernel.prefix().tools {
-            let prefix = Prefix {
-                instructions: self.kernel.prefix().instructions.clone(),
-                tools: specs,
-            };
-            let reason = format!("the model changed to {}", settings.model);
-            self.record(vec![Event::PrefixSet { prefix, reason }])
-                .await?;
-        }
-        Ok(Ok(()))
+        let (tools, prefix) = (self.tools.specs(), self.kernel.prefix());
+        (tools != prefix.tools).then(|| Event::PrefixSet {
+            prefix: Prefix {
+                instructions: prefix.instructions.clone(),
+                tools,
+            },
+            reason: "the settings changed to a model with other tools".to_owned(),
+        })
     }
 
     async fn give_back(&self) -> Result<(), StoreError> {

@@ -1,14 +1,15 @@
 //! Effects at work: requests to the model, running tools, background jobs.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    CallId, Frame, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure, ModelRequest,
-    RequestId, SessionId, ToolContext, ToolOutcome, ToolSet, Usage,
+    CallId, Frame, JobEnd, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure,
+    ModelRequest, RequestId, SessionId, ToolContext, ToolOutcome, ToolSet, Usage,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -21,7 +22,7 @@ pub(crate) struct Running {
     frames: broadcast::Sender<Frame>,
     /// Dropping or firing one abandons its request.
     requests: HashMap<RequestId, oneshot::Sender<()>>,
-    calls: Arc<Mutex<HashMap<CallId, AbortHandle>>>,
+    calls: Arc<Mutex<HashSet<CallId>>>,
     jobs: Option<AbortHandle>,
 }
 
@@ -135,7 +136,8 @@ impl Running {
         };
         let outcome = tools.run(asked, context);
         let (inbox, calls) = (self.inbox.clone(), Arc::clone(&self.calls));
-        let task = tokio::spawn(async move {
+        locked(&calls).insert(call);
+        tokio::spawn(async move {
             let outcome = AssertUnwindSafe(outcome)
                 .catch_unwind()
                 .await
@@ -151,21 +153,18 @@ impl Running {
                 .send(Message::Input(Input::ToolEnded { call, outcome }))
                 .await;
         });
-        locked(&self.calls).insert(call, task.abort_handle());
     }
 
-    /// Stops everything and returns once nothing runs. Nothing of it is recorded: the session
-    /// recovers it when it is opened again.
-    pub(crate) async fn stop(&mut self, tools: &Arc<dyn ToolSet>) {
+    /// Stops everything and returns once nothing runs, with how the background jobs ended. The
+    /// calls are not recorded: the session recovers them when it is opened again.
+    pub(crate) async fn stop(&mut self, tools: &Arc<dyn ToolSet>) -> Vec<JobEnd> {
         self.requests.clear();
-        let open: Vec<(CallId, AbortHandle)> = locked(&self.calls).drain().collect();
-        for (call, _) in &open {
-            tools.cancel(*call).await;
-        }
-        tools.stop_jobs().await;
         if let Some(jobs) = self.jobs.take() {
             jobs.abort();
         }
+        let open = std::mem::take(&mut *locked(&self.calls));
+        join_all(open.into_iter().map(|call| tools.cancel(call))).await;
+        tools.stop_jobs().await
     }
 }
 
