@@ -210,7 +210,7 @@ fn lines(mut reader: impl BufRead, range: Range, stop: &Stop) -> io::Result<Stri
         if next_line(&mut reader, 0, stop)?.is_none() {
             return Ok(match number {
                 1 => "(the file is empty)".to_owned(),
-                _ => format!("(there are only {} lines)", number - 1),
+                _ => format!("(it ends at line {})", number - 1),
             });
         }
         number += 1;
@@ -339,7 +339,7 @@ mod tests {
             (b"a\nb", 2, 1, "2\tb\n"),
             (b"", 1, 9, "(the file is empty)"),
             (b"\n\n", 1, 9, "1\t\n2\t\n"),
-            (b"a\n", 5, 9, "(there are only 1 lines)"),
+            (b"a\n", 5, 9, "(it ends at line 1)"),
             (b"a\r\nb\r\n", 1, 9, "1\ta\n2\tb\n[lines end with CRLF]\n"),
             (b"\xef\xbb\xbfa\n", 1, 9, "1\ta\n"),
             (

@@ -7,6 +7,14 @@ pub(crate) fn feeds(bytes: &[u8]) -> usize {
     bytes.iter().map(|byte| usize::from(*byte == b'\n')).sum()
 }
 
+/// A number of lines, in words.
+pub(crate) fn lines(number: usize) -> String {
+    match number {
+        1 => "1 line".to_owned(),
+        many => format!("{many} lines"),
+    }
+}
+
 /// The longest start of `text` that fits into `bytes` and ends between characters.
 pub(crate) fn cut(text: &str, bytes: usize) -> &str {
     &text[..text.floor_char_boundary(bytes)]

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::arguments::Arguments;
 use crate::place::Place;
-use crate::report;
+use crate::{report, text};
 
 const SHAPE: &str = "{path: string, content: string}";
 /// The largest file that is replaced with its diff kept.
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &str, place: &Place) -> Result<ToolOutcome, String>
     let shown = target.shown.display();
     let mut outcome = ToolOutcome::text(
         ToolStatus::Done,
-        format!("{what} {shown} ({} lines)", content.lines().count()),
+        format!("{what} {shown} ({})", text::lines(content.lines().count())),
     );
     outcome.changes = vec![report::change(
         &target.shown,

@@ -86,7 +86,7 @@ async fn writing() {
     let outcome = world
         .run("write", json!({"path": "a/b/c.txt", "content": "one\n"}))
         .await;
-    assert_eq!(text(&outcome), "Created a/b/c.txt (1 lines)");
+    assert_eq!(text(&outcome), "Created a/b/c.txt (1 line)");
     assert_eq!(outcome.changes[0].kind, ChangeKind::Added);
     std::fs::set_permissions(
         world.at("a/b/c.txt"),
