@@ -28,6 +28,7 @@ pub(crate) enum Command {
     /// Do one task in the current folder, without a screen
     Exec(Box<ExecArgs>),
     /// Show the main job without a key or a network: a recorded model, everything else real
+    #[command(after_help = "Example:\n  quire demo")]
     Demo,
     /// List, show, search, export and remove sessions
     Sessions(SessionsArgs),
@@ -64,6 +65,7 @@ Examples:
   git diff | quire exec \"review this change\" --model anthropic/claude-opus-5-5 --effort max
   quire exec --json \"list the public API\" --output-schema api.json
   quire exec --resume 0199                    go on where a killed session stopped
+  quire exec -- \"- a task that starts with a dash\"
 
 Exit codes: 0 done, 1 error, 2 wrong usage or settings, 3 the model refused, 4 budget spent,
 5 turn limit, 6 no progress, 7 answer cut at the output limit, 124 timeout, 130 cancelled,
@@ -123,7 +125,7 @@ pub(crate) enum Sandbox {
 pub(crate) enum Approve {
     /// Before everything that may change something
     Ask,
-    /// Only to leave the sandbox
+    /// Only to leave the sandbox; with --sandbox off never
     Auto,
     /// Never: what would ask is refused
     Never,
@@ -163,6 +165,7 @@ pub(crate) struct SessionsArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum SessionsCommand {
     /// List sessions, newest first
+    #[command(after_help = "Example:\n  quire sessions list --here --limit 5")]
     List {
         /// Only those of the current folder
         #[arg(long)]
@@ -172,11 +175,13 @@ pub(crate) enum SessionsCommand {
         limit: usize,
     },
     /// Show a session as Markdown
+    #[command(after_help = "Example:\n  quire sessions show 0199")]
     Show {
         /// The first characters of its id
         id: String,
     },
     /// Search everything that was said, called and answered
+    #[command(after_help = "Example:\n  quire sessions search \"flaky test\"")]
     Search {
         /// Words to find
         text: String,
@@ -185,6 +190,7 @@ pub(crate) enum SessionsCommand {
         limit: usize,
     },
     /// Print a session's events as JSON Lines, or the session as Markdown
+    #[command(after_help = "Example:\n  quire sessions export 0199 > session.jsonl")]
     Export {
         /// The first characters of its id
         id: String,
@@ -193,6 +199,7 @@ pub(crate) enum SessionsCommand {
         markdown: bool,
     },
     /// Remove a session for good, after asking
+    #[command(after_help = "Example:\n  quire sessions rm 0199")]
     Rm {
         /// The first characters of its id
         id: String,
@@ -215,8 +222,10 @@ pub(crate) struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Show every setting and where its value comes from
+    #[command(after_help = "Example:\n  quire config show")]
     Show,
     /// Set a value in your own config file
+    #[command(after_help = "Example:\n  quire config set effort max")]
     Set {
         /// Its name, as `quire config` shows it
         key: String,
@@ -224,5 +233,6 @@ pub(crate) enum ConfigCommand {
         value: String,
     },
     /// Let this folder's own .quire/config.toml count
+    #[command(after_help = "Example:\n  quire config trust")]
     Trust,
 }

@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use quire_config::Resolved;
 use quire_headless::Checkup;
-use quire_protocol::{
-    Command, ProcessEnd, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
-};
+use quire_protocol::{Command, ProcessEnd, ProcessEvent, ProcessLimits, Sandbox, SandboxMode};
 use quire_store::SqliteStore;
 
 use crate::surroundings::Surroundings;

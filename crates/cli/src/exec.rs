@@ -1,24 +1,23 @@
 //! `quire exec`: one task in the current folder, without a screen.
 
 use std::io::{BufReader, IsTerminal as _};
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use quire_config::{Resolved, seconds};
-use quire_headless::{Approver, Outcome, Output, Start, Task};
+use quire_headless::{Approver, Outcome, Output, Start, Task, find_session};
 use quire_protocol::{Client, Content, SessionQuery, Settings, Store};
 use tokio::sync::watch;
 
 use crate::args::ExecArgs;
-use crate::sessions::find_session;
 use crate::surroundings::Surroundings;
-use crate::{assemble, terminal, usage};
+use crate::{assemble, terminal, usage, warnings};
 
 pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
-    let resolved = surroundings.settings(flags(&args)?)?;
+    let mut flags = flags(&args)?;
+    let mut resolved = surroundings.settings(flags.clone())?;
     for notice in resolved.notices() {
         terminal::complain(&format!("{}: {}", notice.source, notice.message));
     }
@@ -28,9 +27,27 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
         return Ok(ExitCode::from(Outcome::TimedOut.exit_code()));
     };
     let content = content?;
-    let schema = args.output_schema.as_deref().map(read_schema).transpose()?;
+    let schema = match args
+        .output_schema
+        .as_deref()
+        .map(|path| (path, quire_headless::schema_file(path)))
+    {
+        Some((path, Err(wrong))) => {
+            return Err(usage(format!(
+                "--output-schema {}: {wrong}",
+                path.display()
+            )));
+        }
+        Some((_, Ok(schema))) => Some(schema),
+        None => None,
+    };
     // The spawner comes first, while this process is small.
     let sandbox = assemble::sandbox(surroundings)?;
+    let attended = terminal::is_attended() && !args.json;
+    if warnings::goes_unconfined(sandbox.clone(), resolved.policy(), attended).await? {
+        flags.push(("sandbox", "your answer", "off".to_owned()));
+        resolved = surroundings.settings(flags)?;
+    }
     let store = assemble::store(surroundings, &resolved)?;
     let (router, catalogue) = assemble::models(surroundings, &resolved);
     let engine: Arc<dyn Client> = Arc::new(assemble::engine(
@@ -38,16 +55,19 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
         &resolved,
         Arc::clone(&store) as Arc<dyn Store>,
         Arc::new(router),
-        catalogue,
+        Arc::clone(&catalogue),
         sandbox,
     ));
     let start = start(&args, &content, surroundings, &resolved, &*engine, schema).await?;
+    if let Start::New(settings) = &start {
+        warnings::of_model(&catalogue, settings)?;
+    }
     let output = if args.json {
         Output::Json
     } else {
         Output::Progress
     };
-    let approvals = if terminal::is_attended() && !args.json {
+    let approvals = if attended {
         Approver::Person(Box::new(BufReader::new(std::io::stdin())))
     } else {
         Approver::Nobody
@@ -108,7 +128,9 @@ fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, Str
 
 /// What is said: the prompt, what comes on standard input, the images.
 async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
-    let piped = terminal::piped_input().await?;
+    let piped = quire_headless::piped(std::io::stdin(), terminal::complain)
+        .await
+        .map_err(usage)?;
     let prompt = args.prompt.as_deref();
     let Some(words) = quire_headless::words(prompt, piped.as_deref()) else {
         if (args.resume.is_some() || args.continue_newest) && args.image.is_empty() {
@@ -127,12 +149,6 @@ async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
     Ok(content)
 }
 
-fn read_schema(path: &Path) -> anyhow::Result<serde_json::Value> {
-    let wrong = |what: String| usage(format!("--output-schema {}: {what}", path.display()));
-    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| wrong(format!("it is not JSON: {error}")))
-}
-
 async fn start(
     args: &ExecArgs,
     content: &[Content],
@@ -142,7 +158,7 @@ async fn start(
     schema: Option<serde_json::Value>,
 ) -> anyhow::Result<Start> {
     let session = if let Some(id) = &args.resume {
-        find_session(engine, id).await?.session
+        find_session(engine, id).await.map_err(usage)?.session
     } else if args.continue_newest {
         let query = SessionQuery {
             workspace: Some(surroundings.workspace.to_string_lossy().into_owned()),

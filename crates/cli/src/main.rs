@@ -10,6 +10,7 @@ mod sessions;
 mod settings;
 mod surroundings;
 mod terminal;
+mod warnings;
 mod workbench;
 
 use std::process::ExitCode;

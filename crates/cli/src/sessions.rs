@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use futures_util::StreamExt as _;
-use quire_protocol::{Client, Frame, Record, Seq, SessionHead, SessionId, SessionQuery};
+use quire_headless::find_session;
+use quire_protocol::{Client, Record, SessionQuery};
 
 use crate::args::{SessionsArgs, SessionsCommand};
 use crate::surroundings::{Surroundings, now_ms};
@@ -62,7 +62,7 @@ pub(crate) async fn sessions(
 }
 
 async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Result<ExitCode> {
-    let head = find_session(archive, id).await?;
+    let head = find_session(archive, id).await.map_err(usage)?;
     if !confirmed {
         if !terminal::is_attended() {
             return Err(usage(
@@ -83,28 +83,9 @@ async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// The one session whose id starts with `prefix`.
-pub(crate) async fn find_session(client: &dyn Client, prefix: &str) -> anyhow::Result<SessionHead> {
-    let query = SessionQuery {
-        workspace: None,
-        id_prefix: Some(prefix.to_owned()),
-        limit: 2,
-    };
-    let mut found = client.sessions(query).await?;
-    match (found.pop(), found.pop()) {
-        (Some(head), None) => Ok(head),
-        (None, _) => Err(usage(format!(
-            "there is no session `{prefix}`: `quire sessions` lists them"
-        ))),
-        (Some(_), Some(_)) => Err(usage(format!(
-            "several sessions start with `{prefix}`: write more of the id"
-        ))),
-    }
-}
-
 async fn records(client: &dyn Client, prefix: &str) -> anyhow::Result<Vec<Record>> {
-    let head = find_session(client, prefix).await?;
-    let records = journal(client, &head.session).await;
+    let head = find_session(client, prefix).await.map_err(usage)?;
+    let records = quire_headless::journal(client, &head.session).await;
     if records.len() as u64 != head.events {
         terminal::complain(&format!(
             "the journal is damaged: {} of {} events can be read; `quire exec --resume {}` repairs \
@@ -115,15 +96,4 @@ async fn records(client: &dyn Client, prefix: &str) -> anyhow::Result<Vec<Record
         ));
     }
     Ok(records)
-}
-
-async fn journal(client: &dyn Client, session: &SessionId) -> Vec<Record> {
-    let frames = client.watch(session, Seq(0));
-    let records = frames.filter_map(|frame| async {
-        match frame {
-            Frame::Record(record) => Some(record),
-            Frame::Delta(_) => None,
-        }
-    });
-    records.collect().await
 }

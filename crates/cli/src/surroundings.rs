@@ -104,6 +104,10 @@ fn lookup<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> 
 }
 
 fn read_if_there(path: &std::path::Path) -> anyhow::Result<Option<Vec<u8>>> {
+    // A pipe of that name would never end.
+    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
+        return Err(usage(format!("{} is no file", path.display())));
+    }
     match std::fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
         Err(error)

@@ -1,22 +1,10 @@
-//! Standard streams: whether they are terminals, what comes in, and the one place that complains.
+//! Standard streams: whether they are terminals, questions to a person, and the one place that complains.
 
-use std::fs::File;
-use std::io::{IsTerminal as _, Read as _, Write as _};
-use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileTypeExt as _;
-use std::time::Duration;
+use std::io::{IsTerminal as _, Write as _};
 
-use anyhow::Context as _;
 use quire_headless::{Color, Style};
 
 use crate::surroundings::Surroundings;
-use crate::usage;
-
-/// How long to wait for standard input before saying that it is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// The most that is taken from standard input, in bytes: more than any model reads.
-const INPUT_BYTES: u64 = 16 << 20;
 
 /// Says what went wrong, on standard error.
 #[expect(
@@ -56,42 +44,6 @@ pub(crate) fn style(surroundings: &Surroundings, terminal: bool) -> Style {
 /// Whether a person sits at both ends: can read a question and type an answer.
 pub(crate) fn is_attended() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
-}
-
-/// What comes on standard input, if it is a pipe or a file.
-pub(crate) async fn piped_input() -> anyhow::Result<Option<String>> {
-    let kind = std::io::stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .map(File::from)
-        .and_then(|file| file.metadata())
-        .map(|metadata| metadata.file_type());
-    if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_file()) {
-        return Ok(None);
-    }
-    let mut reading = tokio::task::spawn_blocking(|| {
-        let mut bytes = Vec::new();
-        std::io::stdin()
-            .lock()
-            .take(INPUT_BYTES + 1)
-            .read_to_end(&mut bytes)
-            .map(|_| bytes)
-    });
-    let bytes = if let Ok(read) = tokio::time::timeout(PATIENCE, &mut reading).await {
-        read
-    } else {
-        complain("waiting for the end of standard input (use </dev/null to leave it out)");
-        reading.await
-    };
-    let bytes = bytes?.context("cannot read standard input")?;
-    if bytes.len() as u64 > INPUT_BYTES {
-        return Err(usage(format!(
-            "standard input is longer than {INPUT_BYTES} bytes, more than a model reads: put it in \
-             a file of this folder and name the file in the prompt"
-        )));
-    }
-    let text = String::from_utf8_lossy(&bytes).into_owned();
-    Ok((!text.trim().is_empty()).then_some(text))
 }
 
 /// Asks a yes-or-no question; anything but yes is no.

@@ -4,6 +4,22 @@ use std::fmt::Write as _;
 
 use quire_protocol::{SandboxReport, Wall};
 
+/// What a person is told of a wall that is not the strongest, before the work begins.
+#[must_use]
+pub fn weaker_wall(wall: Wall) -> Option<&'static str> {
+    match wall {
+        Wall::Cell | Wall::Seatbelt | Wall::Off => None,
+        Wall::Bubblewrap => Some("commands run in bubblewrap: `quire doctor` says what that lacks"),
+        Wall::Landlock => Some(
+            "commands run behind Landlock and seccomp only: `quire doctor` says what that lacks",
+        ),
+        Wall::Refused => Some(
+            "no sandbox can be built on this machine, so commands are refused: `quire doctor` \
+             says what to do",
+        ),
+    }
+}
+
 /// A list of findings.
 #[derive(Clone, Debug, Default)]
 pub struct Checkup {

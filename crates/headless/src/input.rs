@@ -1,7 +1,11 @@
 //! What a person says with one command line: words, piped text, images.
 
-use std::io::Read as _;
+use std::fs::File;
+use std::io::{Read as _, Stdin};
+use std::os::fd::AsFd as _;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -9,6 +13,53 @@ use quire_protocol::Content;
 
 /// The largest image that is sent, in bytes; providers take no more.
 const IMAGE_BYTES: u64 = 5 << 20;
+
+/// The longest piped text that is taken, in bytes: more than a model reads.
+const PIPED_BYTES: u64 = 16 << 20;
+
+/// How long to wait for the end of piped text before saying that it is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What comes on standard input, if it is a pipe or a file. `waiting` is told when that takes long.
+/// The error is for a person.
+pub async fn piped(input: Stdin, waiting: impl FnOnce(&str)) -> Result<Option<String>, String> {
+    let kind = input
+        .as_fd()
+        .try_clone_to_owned()
+        .map(File::from)
+        .and_then(|file| file.metadata())
+        .map(|metadata| metadata.file_type());
+    if !kind.is_ok_and(|kind| kind.is_fifo() || kind.is_file()) {
+        return Ok(None);
+    }
+    let mut reading = tokio::task::spawn_blocking(move || {
+        let mut bytes = Vec::new();
+        let read = input.lock().take(PIPED_BYTES + 1).read_to_end(&mut bytes);
+        read.map(|_| bytes)
+    });
+    let bytes = if let Ok(read) = tokio::time::timeout(PATIENCE, &mut reading).await {
+        read
+    } else {
+        waiting("waiting for the end of standard input (use </dev/null to leave it out)");
+        reading.await
+    };
+    let bytes = bytes
+        .map_err(|error| error.to_string())
+        .and_then(|read| read.map_err(|error| format!("cannot read standard input: {error}")))?;
+    if bytes.len() as u64 > PIPED_BYTES {
+        return Err(format!(
+            "standard input is longer than {PIPED_BYTES} bytes, more than a model reads: put it in \
+             a file of this folder and name the file in the prompt"
+        ));
+    }
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+/// A JSON schema from a file. The error says what is wrong with the file, for a person.
+pub fn schema_file(path: &Path) -> Result<serde_json::Value, String> {
+    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&bytes).map_err(|error| format!("it is not JSON: {error}"))
+}
 
 /// The words of a task: the prompt, with what was piped in added to it; alone, that is the prompt.
 /// `None` when nothing is said.
@@ -39,7 +90,7 @@ pub fn image(path: &Path) -> Result<Content, String> {
     }
     // What is no regular file does not say its size; only so much of it is read.
     let mut bytes = Vec::new();
-    std::fs::File::open(path)
+    File::open(path)
         .and_then(|file| file.take(IMAGE_BYTES).read_to_end(&mut bytes))
         .map_err(|error| error.to_string())?;
     let media_type = media_type(&bytes).ok_or("it is no png, jpeg, gif or webp")?;

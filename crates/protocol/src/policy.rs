@@ -42,7 +42,8 @@ pub enum SandboxMode {
 pub enum ApprovalMode {
     /// For every call that may change something.
     Ask,
-    /// Inside the sandbox never, outside it always.
+    /// To leave the sandbox. With the sandbox off never: the person has said that something else
+    /// confines the commands.
     Auto,
     /// Never; what would ask is refused.
     Never,

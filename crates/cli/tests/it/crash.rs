@@ -26,7 +26,7 @@ fn provider() -> Provider {
         let done = results(request);
         if done < STEPS {
             let command = format!("echo {done} >> log; sleep 0.01; echo did {done}");
-            Answer::Reply(
+            Answer::Slow(
                 "a few words before the call",
                 vec![("bash", json!({"command": command}))],
             )
@@ -103,6 +103,15 @@ fn newest_session(place: &Place) -> Option<String> {
     Some(id.to_owned())
 }
 
+/// What the kills hit.
+#[derive(Debug, Default)]
+struct Hit {
+    /// Requests whose answer was on its way.
+    requests: usize,
+    /// Calls whose tool was running.
+    calls: usize,
+}
+
 /// Everything that is recorded of a session.
 fn journal(place: &Place, session: &str) -> String {
     let exported = finish(place.command(&["sessions", "export", session]));
@@ -111,7 +120,7 @@ fn journal(place: &Place, session: &str) -> String {
 }
 
 /// Everything that holds at the end of a task, whatever happened on the way.
-fn check(place: &Place, session: &str, shown: &HashSet<String>) {
+fn check(place: &Place, session: &str, shown: &HashSet<String>, hit: &mut Hit) {
     let exported = journal(place, session);
     let journal: Vec<&str> = exported.lines().collect();
     for line in shown {
@@ -139,6 +148,10 @@ fn check(place: &Place, session: &str, shown: &HashSet<String>) {
     let last = of("turn_ended");
     assert_eq!(last.len(), 1, "one turn, ended once");
     assert_eq!(last[0]["reason"], "end_turn");
+    for event in of("recovered") {
+        hit.requests += usize::from(!event["lost_request"].is_null());
+        hit.calls += event["lost_calls"].as_array().unwrap().len();
+    }
     let log = place.read("log");
     let mut steps: Vec<&str> = log.lines().collect();
     let all = steps.len();
@@ -151,7 +164,7 @@ fn check(place: &Place, session: &str, shown: &HashSet<String>) {
 fn killed_at_random_moments_it_loses_nothing() {
     let provider = provider();
     let mut dice = Dice(2026);
-    let (mut kills, mut tasks) = (0, 0);
+    let (mut kills, mut tasks, mut hit) = (0, 0, Hit::default());
     while kills < KILLS {
         let place = Place::new();
         let mut shown = HashSet::new();
@@ -185,10 +198,14 @@ fn killed_at_random_moments_it_loses_nothing() {
             }
         }
         let session = newest_session(&place).unwrap();
-        check(&place, &session, &shown);
+        check(&place, &session, &shown, &mut hit);
         tasks += 1;
     }
     assert!(tasks > 1, "every task was killed for ever");
+    assert!(
+        hit.requests > 5 && hit.calls > 5,
+        "the kills missed a stream or a tool: {hit:?}"
+    );
 }
 
 /// The session, once it holds the prompt: one that was killed before has nothing to go on with.

@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -11,9 +12,14 @@ use serde_json::{Value, json};
 pub(crate) enum Answer {
     /// An answer of these words and calls (name and arguments).
     Reply(&'static str, Vec<(&'static str, Value)>),
+    /// The same, streamed as slowly as a model thinks: a few milliseconds in all.
+    Slow(&'static str, Vec<(&'static str, Value)>),
     /// These bytes instead, with this status and content type.
     Raw(u16, &'static str, String),
 }
+
+/// Between the events of a slow answer.
+const PACE: Duration = Duration::from_millis(2);
 
 type Script = dyn Fn(&Value) -> Answer + Send + Sync;
 
@@ -80,7 +86,8 @@ fn serve(stream: &TcpStream, script: &Script, log: &Mutex<Vec<Value>>) {
         log.lock().unwrap().push(request);
         let written = match answer {
             Answer::Raw(status, kind, body) => respond(stream, status, kind, body.as_bytes()),
-            Answer::Reply(text, calls) => stream_reply(stream, text, &calls),
+            Answer::Reply(text, calls) => stream_reply(stream, text, &calls, Duration::ZERO),
+            Answer::Slow(text, calls) => stream_reply(stream, text, &calls, PACE),
         };
         if written.is_err() {
             return;
@@ -124,11 +131,15 @@ fn stream_reply(
     mut stream: &TcpStream,
     text: &str,
     calls: &[(&'static str, Value)],
+    pace: Duration,
 ) -> std::io::Result<()> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes())?;
     for event in events(text, calls) {
+        if !pace.is_zero() {
+            std::thread::park_timeout(pace);
+        }
         let kind = event["type"].as_str().unwrap();
         let frame = format!("event: {kind}\ndata: {event}\n\n");
         write!(stream, "{:x}\r\n{frame}\r\n", frame.len())?;

@@ -1,0 +1,47 @@
+//! What a person wants to know before the work begins: a weaker wall, an effort the model lacks, a
+//! budget that cannot be kept.
+
+use std::sync::Arc;
+
+use quire_model::Catalogue;
+use quire_protocol::{Policy, Sandbox, Settings, Wall};
+
+use crate::{terminal, usage};
+
+/// Refuses a budget that nobody can price; says what becomes of an effort that the model lacks.
+pub(crate) fn of_model(catalogue: &Catalogue, settings: &Settings) -> anyhow::Result<()> {
+    let model = &settings.model;
+    let (provider, name) = model.split_once('/').unwrap_or(("", model));
+    let facts = catalogue.facts(provider, name);
+    if settings.limits.budget.is_some() && !facts.prices.is_known() {
+        return Err(usage(format!(
+            "a budget cannot be kept: no price is known for {model}. Give it prices under \
+             [models.NAME] in the config, or leave the budget out"
+        )));
+    }
+    if let (_, Some(note)) = facts.effort(settings.effort) {
+        terminal::complain(&note);
+    }
+    Ok(())
+}
+
+/// Says which wall stands when it is not the strongest. Where none can be built, a person who is
+/// there is asked whether commands may run without; the answer is whether they do. Without a
+/// person the walls are tried while the work begins, and commands stay refused.
+pub(crate) async fn goes_unconfined(
+    sandbox: Arc<dyn Sandbox>,
+    policy: Policy,
+    attended: bool,
+) -> anyhow::Result<bool> {
+    let trying = tokio::task::spawn_blocking(move || {
+        let wall = sandbox.report(&policy).wall;
+        if let Some(words) = quire_headless::weaker_wall(wall) {
+            terminal::complain(words);
+        }
+        wall
+    });
+    if !attended || trying.await? != Wall::Refused {
+        return Ok(false);
+    }
+    terminal::confirms("Run commands without a sandbox? They may then do everything you may.")
+}

@@ -1,0 +1,48 @@
+//! Finding a session by the start of its id, and reading all of its journal.
+
+use futures_util::StreamExt as _;
+use quire_protocol::{
+    Client, ClientError, Frame, Record, Seq, SessionHead, SessionId, SessionQuery,
+};
+
+/// Why no session was found.
+#[derive(Debug, thiserror::Error)]
+pub enum FindError {
+    /// None starts so.
+    #[error("there is no session `{0}`: `quire sessions` lists them")]
+    None(String),
+    /// More than one starts so.
+    #[error("several sessions start with `{0}`: write more of the id")]
+    Several(String),
+    /// The sessions cannot be listed.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// The one session whose id starts with `prefix`.
+pub async fn find_session(client: &dyn Client, prefix: &str) -> Result<SessionHead, FindError> {
+    let query = SessionQuery {
+        workspace: None,
+        id_prefix: Some(prefix.to_owned()),
+        limit: 2,
+    };
+    let mut found = client.sessions(query).await?;
+    match (found.pop(), found.pop()) {
+        (Some(head), None) => Ok(head),
+        (None, _) => Err(FindError::None(prefix.to_owned())),
+        (Some(_), Some(_)) => Err(FindError::Several(prefix.to_owned())),
+    }
+}
+
+/// Everything recorded of a session that is not open; where the journal is damaged, what comes
+/// before the damage.
+pub async fn journal(client: &dyn Client, session: &SessionId) -> Vec<Record> {
+    let frames = client.watch(session, Seq(0));
+    let records = frames.filter_map(|frame| async {
+        match frame {
+            Frame::Record(record) => Some(record),
+            Frame::Delta(_) => None,
+        }
+    });
+    records.collect().await
+}
