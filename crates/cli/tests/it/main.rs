@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod crash;
+mod golden;
 mod journey;
 mod provider;
 mod run;
