@@ -9,7 +9,7 @@ use futures_util::{FutureExt, StreamExt};
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
     CallId, Frame, JobEnd, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure,
-    ModelRequest, RequestId, SessionId, ToolContext, ToolOutcome, ToolSet, Usage,
+    ModelRequest, Money, RequestId, SessionId, ToolContext, ToolOutcome, ToolSet, Usage,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -172,33 +172,92 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Reads a model's stream to its end, showing fragments on the way.
+/// Events that are still taken from a stream that was cancelled, if they are there already.
+const LAST_WORDS: usize = 256;
+
+/// Reads a model's stream to its end, showing fragments on the way. A cancelled one ends at once;
+/// an answer that is there by then is taken, because it was paid for.
 async fn converse(
     model: &dyn Model,
     asked: ModelRequest,
     mut cancelled: oneshot::Receiver<()>,
     frames: &broadcast::Sender<Frame>,
 ) -> Input {
-    let request = asked.request;
+    let mut answer = Answer {
+        request: asked.request,
+        used: (Usage::default(), None),
+    };
     let mut stream = model.respond(asked);
     loop {
         let event = tokio::select! {
             biased;
-            _ = &mut cancelled => return failed(request, &CANCELLED),
+            _ = &mut cancelled => break,
             event = stream.next() => event,
         };
+        // No watcher is fine.
         match event {
-            // No watcher is fine.
             Some(ModelEvent::Delta(delta)) => drop(frames.send(Frame::Delta(delta))),
-            Some(ModelEvent::Finished(reply)) => {
-                return Input::Replied {
-                    request,
-                    reply,
-                    plans: Vec::new(),
-                };
+            event => {
+                if let Some(input) = answer.take(event) {
+                    return input;
+                }
             }
-            Some(ModelEvent::Failed(failure)) => return Input::Failed { request, failure },
-            None => return failed(request, &BROKEN),
+        }
+    }
+    for _ in 0..LAST_WORDS {
+        let Some(event) = stream.next().now_or_never() else {
+            break;
+        };
+        if let Some(input) = answer.take(event) {
+            return input;
+        }
+    }
+    answer.abandoned()
+}
+
+/// The answer to a request, in the making.
+struct Answer {
+    request: RequestId,
+    used: (Usage, Option<Money>),
+}
+
+impl Answer {
+    /// Takes an event that is no fragment; the last one makes the input.
+    fn take(&mut self, event: Option<ModelEvent>) -> Option<Input> {
+        let request = self.request;
+        match event {
+            Some(ModelEvent::Delta(_)) => None,
+            Some(ModelEvent::Used { usage, cost }) => {
+                self.used = (usage, cost);
+                None
+            }
+            Some(ModelEvent::Finished(reply)) => Some(Input::Replied {
+                request,
+                reply,
+                plans: Vec::new(),
+            }),
+            Some(ModelEvent::Failed(failure)) => Some(Input::Failed { request, failure }),
+            None => Some(failed(request, &BROKEN)),
+        }
+    }
+
+    /// A request that was cancelled, with what its provider had said of its use until then.
+    fn abandoned(self) -> Input {
+        let (usage, cost) = self.used;
+        Input::Failed {
+            request: self.request,
+            failure: ModelFailure {
+                error: ModelError {
+                    kind: ModelErrorKind::Cancelled,
+                    message: "the request was cancelled".to_owned(),
+                    hint: "what the provider produced after its last report is billed too"
+                        .to_owned(),
+                    status: None,
+                },
+                usage,
+                cost,
+                retries: Vec::new(),
+            },
         }
     }
 }
@@ -209,12 +268,6 @@ struct Failure {
     message: &'static str,
     hint: &'static str,
 }
-
-const CANCELLED: Failure = Failure {
-    kind: ModelErrorKind::Cancelled,
-    message: "the request was cancelled",
-    hint: "what the provider had produced until then is billed, but not reported",
-};
 
 const BROKEN: Failure = Failure {
     kind: ModelErrorKind::Malformed,

@@ -17,9 +17,10 @@ use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use crate::day::{day_of, http_date};
 use crate::failure::model_error;
 use crate::flow::Outlet;
+use crate::http::Trail;
 use crate::retry::Advice;
 use crate::transport::{Transport, broken_stream, may_pass};
-use crate::{Day, Provider};
+use crate::{Billing, Day, ModelFacts, Provider};
 
 /// The most bytes read of an answer that comes as one JSON text.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -38,6 +39,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) url: String,
     pub(crate) headers: HeaderMap,
     pub(crate) idle_timeout: Duration,
+    pub(crate) facts: &'a ModelFacts,
 }
 
 /// A whole answer and the day it came.
@@ -80,8 +82,13 @@ impl From<DecodeError> for Broken {
 }
 
 impl Attempt<'_> {
-    /// Sends the body and reads the answer.
-    pub(crate) async fn run(&self, body: Vec<Bytes>, outlet: &Outlet) -> Result<Answer, Broken> {
+    /// Sends the body and reads the answer. `trail` is what attempts before this one used.
+    pub(crate) async fn run(
+        &self,
+        body: Vec<Bytes>,
+        trail: &Trail,
+        outlet: &Outlet,
+    ) -> Result<Answer, Broken> {
         let headers = self.headers.clone();
         let sending = self
             .transport
@@ -97,7 +104,16 @@ impl Attempt<'_> {
             .and_then(|value| value.to_str().ok());
         let day = date.and_then(http_date).map(day_of);
         let answer = if response.status().is_success() {
-            self.answer(response, outlet).await
+            let tell = |usage: Usage| {
+                let mut all = trail.clone();
+                let billing = Billing {
+                    day,
+                    ..Billing::default()
+                };
+                all.add(usage, self.facts.cost(&usage, billing));
+                outlet.used(all.usage, all.cost());
+            };
+            self.answer(response, &tell, outlet).await
         } else {
             Err(self.refusal(response).await)
         };
@@ -110,6 +126,7 @@ impl Attempt<'_> {
     async fn answer(
         &self,
         response: Response<Incoming>,
+        tell: &(dyn Fn(Usage) + Sync),
         outlet: &Outlet,
     ) -> Result<Decoded, Broken> {
         let status = response.status().as_u16();
@@ -121,7 +138,7 @@ impl Attempt<'_> {
             "text/plain",
         ];
         if streamed.contains(&kind.as_str()) {
-            return self.stream(response.into_body(), outlet).await;
+            return self.stream(response.into_body(), tell, outlet).await;
         }
         if kind == "application/json" || kind.ends_with("+json") {
             let body = self.collect(response.into_body(), WHOLE_LIMIT).await?;
@@ -157,9 +174,14 @@ impl Attempt<'_> {
         }
     }
 
-    async fn stream(&self, body: Incoming, outlet: &Outlet) -> Result<Decoded, Broken> {
+    async fn stream(
+        &self,
+        body: Incoming,
+        tell: &(dyn Fn(Usage) + Sync),
+        outlet: &Outlet,
+    ) -> Result<Decoded, Broken> {
         let mut decoder = Decoder::new(self.provider.dialect, self.prefix);
-        match self.read(body, &mut decoder, outlet).await {
+        match self.read(body, &mut decoder, tell, outlet).await {
             Ok(()) => {
                 let usage = decoder.usage();
                 decoder.finish().map_err(|error| Broken {
@@ -182,9 +204,11 @@ impl Attempt<'_> {
         &self,
         mut body: Incoming,
         decoder: &mut Decoder,
+        tell: &(dyn Fn(Usage) + Sync),
         outlet: &Outlet,
     ) -> Result<(), Broken> {
         let mut gathered = Vec::new();
+        let mut told = Usage::default();
         let mut heard = Instant::now();
         let mut show_at = heard;
         let mut alarm = pin!(sleep_until(heard + self.idle_timeout));
@@ -198,6 +222,10 @@ impl Attempt<'_> {
                     let before = gathered.len();
                     if let Some(data) = frame.data_ref() {
                         decoder.push(data, &mut gathered)?;
+                    }
+                    if decoder.usage() != told {
+                        told = decoder.usage();
+                        tell(told);
                     }
                     join(&mut gathered, before);
                     if before == 0 && !gathered.is_empty() {

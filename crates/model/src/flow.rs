@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
-use quire_protocol::{Delta, ModelEvent};
+use quire_protocol::{Delta, ModelEvent, Money, Usage};
 
-type Queue = Arc<Mutex<VecDeque<Delta>>>;
+type Queue = Arc<Mutex<VecDeque<ModelEvent>>>;
 
 /// Where the future puts live fragments.
 pub(crate) struct Outlet {
@@ -21,9 +21,14 @@ pub(crate) struct Outlet {
 }
 
 impl Outlet {
+    /// Says what the request has used so far, without waiting for the reader.
+    pub(crate) fn used(&self, usage: Usage, cost: Option<Money>) {
+        lock(&self.queue).push_back(ModelEvent::Used { usage, cost });
+    }
+
     /// Hands fragments over; returns when the reader has taken them and wants more.
     pub(crate) async fn send(&self, deltas: impl IntoIterator<Item = Delta>) {
-        lock(&self.queue).extend(deltas);
+        lock(&self.queue).extend(deltas.into_iter().map(ModelEvent::Delta));
         // The reader polls again once the queue is empty; no waker is needed for that, because a
         // poll that finds something queued is answered with it and not left pending.
         poll_fn(|_| {
@@ -46,8 +51,8 @@ impl Stream for Flow {
     type Item = ModelEvent;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<ModelEvent>> {
-        if let Some(delta) = self.take() {
-            return Poll::Ready(Some(ModelEvent::Delta(delta)));
+        if let Some(event) = self.take() {
+            return Poll::Ready(Some(event));
         }
         let Some(running) = &mut self.running else {
             return Poll::Ready(None);
@@ -55,10 +60,12 @@ impl Stream for Flow {
         match running.as_mut().poll(context) {
             Poll::Ready(last) => {
                 self.running = None;
+                // The last word says all that was used.
+                lock(&self.queue).clear();
                 Poll::Ready(Some(last))
             }
             Poll::Pending => match self.take() {
-                Some(delta) => Poll::Ready(Some(ModelEvent::Delta(delta))),
+                Some(event) => Poll::Ready(Some(event)),
                 None => Poll::Pending,
             },
         }
@@ -66,12 +73,12 @@ impl Stream for Flow {
 }
 
 impl Flow {
-    fn take(&self) -> Option<Delta> {
+    fn take(&self) -> Option<ModelEvent> {
         lock(&self.queue).pop_front()
     }
 }
 
-fn lock(queue: &Queue) -> std::sync::MutexGuard<'_, VecDeque<Delta>> {
+fn lock(queue: &Queue) -> std::sync::MutexGuard<'_, VecDeque<ModelEvent>> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

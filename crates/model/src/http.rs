@@ -62,16 +62,16 @@ impl Model for HttpModel {
 }
 
 /// What became of a request so far.
-#[derive(Default)]
-struct Trail {
-    usage: Usage,
+#[derive(Clone, Default)]
+pub(crate) struct Trail {
+    pub(crate) usage: Usage,
     /// What each attempt that used something cost, as far as that is known.
     costs: Vec<Option<Money>>,
     retries: Vec<Retry>,
 }
 
 impl Trail {
-    fn add(&mut self, usage: Usage, cost: Option<Money>) {
+    pub(crate) fn add(&mut self, usage: Usage, cost: Option<Money>) {
         self.usage += usage;
         self.costs.push(cost);
     }
@@ -86,7 +86,7 @@ impl Trail {
         }
     }
 
-    fn cost(&self) -> Option<Money> {
+    pub(crate) fn cost(&self) -> Option<Money> {
         if self.costs.is_empty() {
             return None;
         }
@@ -127,19 +127,19 @@ impl Trail {
 
 impl Inner {
     async fn run(&self, request: ModelRequest, outlet: &Outlet) -> ModelEvent {
-        let attempt = match self.attempt(&request) {
+        let model = self.model_of(&request);
+        let facts = self.catalogue.facts(&self.provider.name, model);
+        let attempt = match self.attempt(&request, &facts) {
             Ok(attempt) => attempt,
             Err(error) => return failed(error),
         };
-        let model = self.model_of(&request);
-        let facts = self.catalogue.facts(&self.provider.name, model);
         let mut trail = Trail::default();
         let mut failures = Failures::default();
         loop {
             let plan = self.plan(&request, model, &facts);
             let items = request.transcript.items();
             let body = self.encoders.body(&request.session, &plan, items);
-            let broken = match attempt.run(body, outlet).await {
+            let broken = match attempt.run(body, &trail, outlet).await {
                 Ok(answer) => return trail.finished(answer, &facts, model.to_owned()),
                 Err(broken) => broken,
             };
@@ -197,7 +197,11 @@ impl Inner {
         Some(learnt)
     }
 
-    fn attempt<'a>(&'a self, request: &'a ModelRequest) -> Result<Attempt<'a>, ModelError> {
+    fn attempt<'a>(
+        &'a self,
+        request: &'a ModelRequest,
+        facts: &'a ModelFacts,
+    ) -> Result<Attempt<'a>, ModelError> {
         let provider = &self.provider;
         let new = || Transport::new(&provider.proxies, self.retry.connect_timeout);
         Ok(Attempt {
@@ -207,6 +211,7 @@ impl Inner {
             prefix: &request.prefix,
             url: provider.url(provider.dialect.path()),
             idle_timeout: self.retry.idle_timeout,
+            facts,
         })
     }
 

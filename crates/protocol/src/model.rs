@@ -40,6 +40,14 @@ pub struct ModelRequest {
 pub enum ModelEvent {
     /// A live fragment.
     Delta(Delta),
+    /// What the request has used so far, all attempts together, as soon as the provider says so; a
+    /// later one replaces it. It is what a request that is abandoned has cost.
+    Used {
+        /// The tokens.
+        usage: Usage,
+        /// What they cost; absent when no price is known.
+        cost: Option<Money>,
+    },
     /// The whole answer.
     Finished(Reply),
     /// No answer.

@@ -72,8 +72,12 @@ async fn an_interrupt_is_acknowledged_once_nothing_runs() {
 }
 
 #[tokio::test]
-async fn a_waiting_request_is_interrupted() {
-    let world = World::new(vec![]);
+async fn a_waiting_request_is_interrupted_and_what_it_used_is_recorded() {
+    let used = Usage {
+        input: 7,
+        ..Usage::default()
+    };
+    let world = World::new(vec![Answer::Hangs(used, Money::from_picos(5))]);
     let session = world.engine.start(settings()).await.unwrap();
     for op in [
         say("go", Delivery::Steer),
@@ -87,7 +91,10 @@ async fn a_waiting_request_is_interrupted() {
     assert_eq!(reason(&records), StopReason::Cancelled);
     assert!(records.iter().any(|record| matches!(
         &record.event,
-        Event::ModelFailed { error, .. } if error.kind == ModelErrorKind::Cancelled
+        Event::ModelFailed { error, usage, cost, .. }
+            if error.kind == ModelErrorKind::Cancelled
+                && *usage == used
+                && *cost == Some(Money::from_picos(5))
     )));
 }
 

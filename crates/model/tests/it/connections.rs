@@ -24,10 +24,15 @@ async fn one_connection_for_many_requests() {
 }
 
 #[tokio::test]
-async fn dropping_the_stream_closes_the_connection() {
+async fn dropping_the_stream_closes_the_connection_and_its_use_is_known() {
     let (first, _) = wire::messages_halves("half");
     let mut server = Server::start([Scene::Hang(wire::opening(&first))]).await;
     let mut events = server.model(Dialect::Messages).respond(request("test/m"));
+    let used = events.next().await;
+    assert!(
+        matches!(used, Some(ModelEvent::Used { usage, .. }) if usage.input == 1000),
+        "{used:?}"
+    );
     let first = events.next().await;
     assert!(
         matches!(first, Some(ModelEvent::Delta(Delta::Text { .. }))),

@@ -216,8 +216,9 @@ pub(crate) async fn ask(model: &dyn Model, request: ModelRequest) -> (Vec<Delta>
     let last = events
         .pop()
         .expect("a stream never ends without a last word");
-    let deltas = events.into_iter().map(|event| match event {
-        ModelEvent::Delta(delta) => delta,
+    let deltas = events.into_iter().filter_map(|event| match event {
+        ModelEvent::Delta(delta) => Some(delta),
+        ModelEvent::Used { .. } => None,
         other => panic!("{other:?} is not the last element"),
     });
     (deltas.collect(), last)
