@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quire_protocol::{
     Answer, Approval, CallId, Delta, Event, Item, JobEnd, ModelError, ModelErrorKind, PlanStatus,
-    PlanStep, Record, Retry, Settings, ToolOutcome, ToolStatus,
+    PlanStep, Record, Retry, Settings, StopReason, ToolOutcome, ToolStatus,
 };
 
 use crate::Style;
@@ -34,6 +34,8 @@ pub(crate) struct Progress {
     printed: usize,
     waiting: Waiting,
     replies: u32,
+    /// Whether the last reply neither said nor called anything.
+    silent: bool,
     /// When the record that is being shown was made, in milliseconds since the Unix epoch.
     at_ms: u64,
     /// When each running call was started.
@@ -66,6 +68,7 @@ impl Progress {
             printed: 0,
             waiting: Waiting::Tools,
             replies: 0,
+            silent: false,
             at_ms: 0,
             begun: HashMap::new(),
             ends: HashSet::new(),
@@ -108,8 +111,8 @@ impl Progress {
             | Event::MessageAccepted { .. }
             | Event::MessageDelivered { .. }
             | Event::TurnStarted { .. }
-            | Event::JobStarted { .. }
-            | Event::TurnEnded { .. } => String::new(),
+            | Event::JobStarted { .. } => String::new(),
+            Event::TurnEnded { reason, .. } => self.turn_ended(*reason),
             Event::ModelCalled { .. } => self.model_called(),
             Event::ModelReplied { items, retries, .. } => self.model_replied(items, retries),
             Event::ModelFailed { error, retries, .. } => self.model_failed(error, retries),
@@ -257,6 +260,7 @@ impl Progress {
                 _ => {}
             }
         }
+        self.silent = held.is_empty() && !calls;
         if !held.is_empty() {
             self.held = Some(held.join("\n\n"));
         }
@@ -304,6 +308,14 @@ impl Progress {
             Answer::AllowAlways => self.note("allowed for the whole session"),
             Answer::Deny { .. } => self.note("not allowed"),
         }
+    }
+
+    /// A turn that ends in silence says so: an empty answer is not to be taken for a lost one.
+    fn turn_ended(&self, reason: StopReason) -> String {
+        if reason == StopReason::EndTurn && self.silent {
+            return self.warning("the model ended without an answer: say something to go on");
+        }
+        String::new()
     }
 
     fn job_ended(&mut self, end: &JobEnd) -> String {

@@ -181,6 +181,23 @@ async fn a_job_and_the_time_of_a_command_are_told_once() {
 }
 
 #[tokio::test]
+async fn a_model_that_says_nothing_is_noticed() {
+    let script = Script::new(vec![vec![
+        turn_started(),
+        delivered("exec-0"),
+        called(1),
+        replied(vec![thinks("Hm."), says("  ")]),
+        ended(StopReason::EndTurn),
+    ]]);
+    let ran = ran(&script, task(Output::Progress)).await;
+    assert!(
+        ran.err.contains("! the model ended without an answer"),
+        "{}",
+        ran.err
+    );
+}
+
+#[tokio::test]
 async fn a_person_can_follow_a_task() {
     let mut steps = first_half();
     steps.extend(second_half());
