@@ -27,20 +27,13 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
         return Ok(ExitCode::from(Outcome::TimedOut.exit_code()));
     };
     let content = content?;
-    let schema = match args
+    let schema = args
         .output_schema
         .as_deref()
-        .map(|path| (path, quire_headless::schema_file(path)))
-    {
-        Some((path, Err(wrong))) => {
-            return Err(usage(format!(
-                "--output-schema {}: {wrong}",
-                path.display()
-            )));
-        }
-        Some((_, Ok(schema))) => Some(schema),
-        None => None,
-    };
+        .map(quire_headless::schema_file);
+    let schema = schema
+        .transpose()
+        .map_err(|wrong| usage(format!("--output-schema {wrong}")))?;
     // The spawner comes first, while this process is small.
     let sandbox = assemble::sandbox(surroundings)?;
     let attended = terminal::is_attended() && !args.json;
@@ -62,32 +55,24 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
     if let Start::New(settings) = &start {
         warnings::of_model(&catalogue, settings)?;
     }
-    let output = if args.json {
-        Output::Json
-    } else {
-        Output::Progress
-    };
-    let approvals = if attended {
-        Approver::Person(Box::new(BufReader::new(std::io::stdin())))
-    } else {
-        Approver::Nobody
-    };
     let task = Task {
         content,
         start,
-        output,
+        output: if args.json {
+            Output::Json
+        } else {
+            Output::Progress
+        },
         style: terminal::style(surroundings, std::io::stderr().is_terminal()),
-        approvals,
+        approvals: if attended {
+            Approver::Person(Box::new(BufReader::new(std::io::stdin())))
+        } else {
+            Approver::Nobody
+        },
         timeout: resolved.timeout(),
     };
-    let outcome = quire_headless::run(
-        engine,
-        task,
-        std::io::stdout(),
-        std::io::stderr(),
-        interrupts()?,
-    )
-    .await?;
+    let (out, err) = (std::io::stdout(), std::io::stderr());
+    let outcome = quire_headless::run(engine, task, out, err, interrupts()?).await?;
     Ok(ExitCode::from(outcome.exit_code()))
 }
 

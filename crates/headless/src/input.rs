@@ -55,10 +55,11 @@ pub async fn piped(input: Stdin, waiting: impl FnOnce(&str)) -> Result<Option<St
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// A JSON schema from a file. The error says what is wrong with the file, for a person.
+/// A JSON schema from a file. The error names the file and says what is wrong, for a person.
 pub fn schema_file(path: &Path) -> Result<serde_json::Value, String> {
-    let bytes = std::fs::read(path).map_err(|error| error.to_string())?;
-    serde_json::from_slice(&bytes).map_err(|error| format!("it is not JSON: {error}"))
+    let wrong = |what: String| format!("{}: {what}", path.display());
+    let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
+    serde_json::from_slice(&bytes).map_err(|error| wrong(format!("it is not JSON: {error}")))
 }
 
 /// The words of a task: the prompt, with what was piped in added to it; alone, that is the prompt.
