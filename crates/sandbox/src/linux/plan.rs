@@ -88,14 +88,14 @@ pub(crate) fn plan(wishes: &Wishes<'_>) -> Result<Plan, String> {
     if wishes.policy.sandbox == SandboxMode::WorkspaceWrite {
         plan.add(wishes.workspace, MountKind::Writable);
         plan.guard(wishes.workspace)?;
+        for folder in &wishes.policy.writable {
+            if let Ok(folder) = folder.canonicalize() {
+                plan.add(&folder, MountKind::Writable);
+                plan.guard_repository(&folder)?;
+            }
+        }
     } else {
         plan.add(wishes.workspace, MountKind::ReadOnly);
-    }
-    for folder in &wishes.policy.writable {
-        if let Ok(folder) = folder.canonicalize() {
-            plan.add(&folder, MountKind::Writable);
-            plan.guard_repository(&folder)?;
-        }
     }
     for path in wishes.protected.iter().chain(wishes.hidden) {
         if wishes.workspace == path {

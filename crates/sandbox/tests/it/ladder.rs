@@ -2,7 +2,7 @@
 
 use quire_protocol::{ProcessEnd, Sandbox, SandboxError, SandboxMode, Wall};
 
-use crate::world::{World, run};
+use crate::world::{World, read, run};
 
 /// Walls that this machine gives, each with a world behind it.
 pub(crate) fn worlds() -> Vec<(Wall, World)> {
@@ -101,10 +101,16 @@ fn a_read_only_policy_writes_nothing_but_temp() {
     run(async {
         for (wall, mut world) in worlds() {
             world.policy.sandbox = SandboxMode::ReadOnly;
+            world.policy.writable = vec![world.path("outside"), world.workspace()];
             let outcome = world
-                .shell("echo x > made; echo y > $TMPDIR/t && cat $TMPDIR/t")
+                .shell(
+                    "echo x > made; echo x > ../outside/file; echo x > ../outside/made; \
+                     echo y > $TMPDIR/t && cat $TMPDIR/t",
+                )
                 .await;
             assert!(!world.workspace().join("made").exists(), "{wall:?}");
+            assert!(!world.path("outside/made").exists(), "{wall:?}");
+            assert_eq!(read(&world.path("outside/file")), "outside", "{wall:?}");
             assert!(outcome.text.ends_with("y\n"), "{wall:?}: {}", outcome.text);
             assert!(!world.workspace().join(".git").exists());
         }
