@@ -41,8 +41,8 @@ pub(crate) fn profile(wishes: &Wishes<'_>) -> String {
     let mut writable = vec![wishes.temp];
     if wishes.policy.sandbox == SandboxMode::WorkspaceWrite {
         writable.push(wishes.workspace);
+        writable.extend(wishes.policy.writable.iter().map(PathBuf::as_path));
     }
-    writable.extend(wishes.policy.writable.iter().map(PathBuf::as_path));
     for folder in &writable {
         rule(&mut text, "allow file-write*", &[subpath(folder)]);
     }
@@ -60,7 +60,7 @@ pub(crate) fn profile(wishes: &Wishes<'_>) -> String {
 fn guard(text: &mut String, folder: &Path) {
     let inside = pattern(folder);
     let git = format!(
-        "(regex #\"^{inside}/(.*/)?\\.git/(.*/)?(hooks(/.*)?|config|config\\.worktree|commondir)$\")"
+        "(regex #\"^{inside}/(.*/)?\\.git/(.*/)?(hooks(/.*)?|config|config\\.worktree|commondir|info/attributes)$\")"
     );
     let own = subpath(&folder.join(".quire"));
     rule(text, "deny file-write*", &[git, own]);
@@ -104,7 +104,7 @@ mod tests {
             approvals: ApprovalMode::Never,
             rules: Vec::new(),
             domains: Vec::new(),
-            writable: Vec::new(),
+            writable: vec!["/more".into()],
             environment: Vec::new(),
         };
         let text = profile(&Wishes {
@@ -123,15 +123,22 @@ mod tests {
         expect![[r#"
             (allow file-write* (subpath "/t"))
             (allow file-write* (subpath "/w/my \"x\""))
-            (deny file-write* (regex #"^/w/my .x./(.*/)?\.git/(.*/)?(hooks(/.*)?|config|config\.worktree|commondir)$") (subpath "/w/my \"x\"/.quire"))
+            (allow file-write* (subpath "/more"))
+            (deny file-write* (regex #"^/w/my .x./(.*/)?\.git/(.*/)?(hooks(/.*)?|config|config\.worktree|commondir|info/attributes)$") (subpath "/w/my \"x\"/.quire"))
             (deny file-write-unlink file-write-create (regex #"^/w/my .x./(.*/)?\.git$"))
+            (deny file-write* (regex #"^/more/(.*/)?\.git/(.*/)?(hooks(/.*)?|config|config\.worktree|commondir|info/attributes)$") (subpath "/more/.quire"))
+            (deny file-write-unlink file-write-create (regex #"^/more/(.*/)?\.git$"))
             (deny file-read* file-write* (subpath "/h/.ssh"))
         "#]].assert_eq(&rules(SandboxMode::WorkspaceWrite));
     }
 
     #[test]
-    fn a_read_only_one_is_not_mentioned() {
-        assert!(!rules(SandboxMode::ReadOnly).contains("/w/"));
+    fn only_its_temp_folder_is_writable_for_a_read_only_one() {
+        expect![[r#"
+            (allow file-write* (subpath "/t"))
+            (deny file-read* file-write* (subpath "/h/.ssh"))
+        "#]]
+        .assert_eq(&rules(SandboxMode::ReadOnly));
     }
 
     #[test]
