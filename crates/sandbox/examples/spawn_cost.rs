@@ -1,5 +1,7 @@
 //! What starting a command costs: the median and the 95th percentile of 300 runs of `true`,
-//! without a wall and in a cell. Takes the path of `quire-spawner`; build it in release first.
+//! without a wall and in a cell: with a pause before each, as a model makes one; one right after
+//! another; and fifty at once. Takes the absolute path of `quire-spawner`; build it in release
+//! first.
 #![expect(clippy::print_stdout, reason = "an example prints what it measured")]
 
 use std::time::{Duration, Instant};
@@ -10,6 +12,13 @@ use quire_protocol::{
 use quire_sandbox::{Options, Spawner};
 
 const RUNS: usize = 300;
+
+/// How many commands run at once, and how often.
+const CROWD: usize = 50;
+const CROWDS: usize = 10;
+
+/// Long enough for everything that follows from a command.
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -48,12 +57,22 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             limits: ProcessLimits::default(),
         };
         let first = run(&spawner, &command).await?;
-        let mut times = Vec::with_capacity(RUNS);
-        for _ in 0..RUNS {
-            times.push(run(&spawner, &command).await?);
-        }
         println!("{wall:?}: probe {probed:?}, first {first:?}");
-        print("then", &mut times);
+        for (name, pause) in [("after a pause", PAUSE), ("in a row", Duration::ZERO)] {
+            let mut times = Vec::with_capacity(RUNS);
+            for _ in 0..RUNS {
+                if !pause.is_zero() {
+                    tokio::time::sleep(pause).await;
+                }
+                times.push(run(&spawner, &command).await?);
+            }
+            print(name, &mut times);
+        }
+        let mut times = Vec::with_capacity(CROWDS);
+        for _ in 0..CROWDS {
+            times.push(crowd(&spawner, &command).await?);
+        }
+        print("fifty at once, all of them", &mut times);
     }
     Ok(())
 }
@@ -73,12 +92,29 @@ fn print(name: &str, times: &mut [Duration]) {
 fn bare() -> std::io::Result<Vec<Duration>> {
     let mut times = Vec::with_capacity(RUNS);
     for _ in 0..RUNS {
+        std::thread::sleep(PAUSE);
         let start = Instant::now();
         #[expect(clippy::disallowed_methods, reason = "this measures a bare process")]
         std::process::Command::new("/bin/true").status()?;
         times.push(start.elapsed());
     }
     Ok(times)
+}
+
+/// From asking to start the first until the end of the last is known.
+async fn crowd(
+    spawner: &Spawner,
+    command: &Command,
+) -> Result<Duration, Box<dyn std::error::Error>> {
+    let start = Instant::now();
+    let mut running = Vec::with_capacity(CROWD);
+    for _ in 0..CROWD {
+        running.push(spawner.spawn(command.clone()).await?);
+    }
+    for process in running {
+        while !matches!(process.next().await, ProcessEvent::Ended(_)) {}
+    }
+    Ok(start.elapsed())
 }
 
 /// From asking to start until the end is known.

@@ -5,7 +5,11 @@
 //! times as much. It makes one *cell* per workspace and policy: namespaces in which the disk is
 //! read-only but for the workspace. Each command gets a supervisor of its own in the cell, under
 //! which it runs without privileges behind Landlock and seccomp; the supervisor's end is the end
-//! of everything the command started. Where the kernel gives no namespaces, bubblewrap or
+//! of everything the command started. When a command ends, its cell makes the supervisor of the
+//! next one, which waits, confined already, so that the next command starts sooner. Such a spare
+//! belongs to its cell, serves one command, and dies with the cell or when the cell goes out of
+//! use; a command that finds none has one made. What a command is, where it runs and what it may
+//! use up comes with the command. Where the kernel gives no namespaces, bubblewrap or
 //! Landlock alone take the cell's place; [`Spawner`] finds out which by trying, says which, and
 //! refuses when there is none.
 //!

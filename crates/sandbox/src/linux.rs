@@ -15,6 +15,7 @@ mod landmarks;
 mod plan;
 mod proxy;
 mod running;
+mod spare;
 mod spawner;
 mod supervisor;
 mod sys;

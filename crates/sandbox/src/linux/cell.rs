@@ -26,6 +26,13 @@ pub(crate) struct Cell {
     pub(crate) cgroup: Option<Cgroup>,
 }
 
+impl Cell {
+    /// How many processes in it were killed so far because its memory was used up.
+    pub(crate) fn kills(&self) -> u64 {
+        self.cgroup.as_ref().map_or(0, Cgroup::kills)
+    }
+}
+
 /// The largest private temp folder, in bytes.
 const TEMP_BYTES: u64 = 2 << 30;
 

@@ -1,45 +1,51 @@
 //! The last steps before a program runs: what bounds it and what confines it.
 
 use std::ffi::CString;
-use std::io;
+use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use quire_protocol::ProcessLimits;
 
 use crate::linux::cell::Cell;
+use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::sys::process::{self, Limit};
 use crate::linux::wall::{landlock, seccomp};
-use crate::linux::wire::{CommandOrder, Ground};
+use crate::linux::wire::{self, Begun, CommandOrder, Ground};
 
 /// How many files one process may have open.
 const OPEN_FILES: u64 = 16_384;
 
-/// Becomes the command. Returns only when that failed, with the reason.
-pub(crate) fn start(cell: &mut Cell, order: &CommandOrder, output: BorrowedFd<'_>) -> String {
-    let failed = confine(cell, order, output).and_then(|filters| {
-        let argv = arguments(cell, order, &filters);
-        exec(&argv, &order.environment)
-    });
-    match failed {
-        Ok(never) => match never {},
-        Err(reason) => reason,
-    }
+/// Confines this process, waits for a command and becomes it, having told the supervisor so.
+/// Returns when nobody wants it any more.
+///
+/// # Errors
+/// In words, why it cannot become the command.
+pub(crate) fn become_next(
+    mut cell: Cell,
+    orders: &OwnedFd,
+    supervisor: &mut PipeWriter,
+) -> Result<(), String> {
+    let filters = confine(&mut cell)?;
+    let Ok(Some(message)) = channel::receive(orders.as_fd(), MESSAGE_BYTES, Wait::Block) else {
+        return Ok(());
+    };
+    let order: CommandOrder = wire::decode(&message.bytes)?;
+    let output = message.descriptors.first().ok_or("no output")?;
+    let begun = wire::encode(&Begun {
+        limits: order.limits,
+        kills: cell.kills(),
+    })?;
+    supervisor
+        .write_all(&begun)
+        .map_err(|error| format!("the supervisor: {error}"))?;
+    settle(&cell, &order, output.as_fd())?;
+    match exec(&arguments(&cell, &order, &filters), &order.environment)? {}
 }
 
-/// Everything up to the exec. Returns files that the program must inherit.
-fn confine(
-    cell: &mut Cell,
-    order: &CommandOrder,
-    output: BorrowedFd<'_>,
-) -> Result<Vec<OwnedFd>, String> {
+/// All that does not depend on the command. Returns files that the program must inherit.
+fn confine(cell: &mut Cell) -> Result<Vec<OwnedFd>, String> {
     let because = |what: &'static str| move |error: io::Error| format!("{what}: {error}");
     process::new_session();
-    for target in [1, 2] {
-        process::redirect(output, target).map_err(because("output"))?;
-    }
-    set_limits(&order.limits, &cell.ground);
-    std::env::set_current_dir(&order.directory)
-        .map_err(|error| format!("{}: {error}", order.directory.display()))?;
     process::reset_signals();
     process::close_on_exec();
     if cell.ground == Ground::Open {
@@ -60,6 +66,16 @@ fn confine(
         seccomp::install(filters)?;
     }
     Ok(Vec::new())
+}
+
+/// Where the command runs, where its output goes, and what it may use up.
+fn settle(cell: &Cell, order: &CommandOrder, output: BorrowedFd<'_>) -> Result<(), String> {
+    for target in [1, 2] {
+        process::redirect(output, target).map_err(|error| format!("output: {error}"))?;
+    }
+    set_limits(&order.limits, &cell.ground);
+    std::env::set_current_dir(&order.directory)
+        .map_err(|error| format!("{}: {error}", order.directory.display()))
 }
 
 fn set_limits(limits: &ProcessLimits, ground: &Ground) {

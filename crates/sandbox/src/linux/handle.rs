@@ -16,6 +16,7 @@ use crate::allowed_environment;
 use crate::linux::ladder::{self, Order, Place, RUNGS, Verdict};
 use crate::linux::landmarks::Landmarks;
 use crate::linux::running::{Running, StartError};
+use crate::linux::spare::{Slot, Spare};
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::wire::{self, CellAnswer, CommandAnswer, CommandOrder, MARKER};
 use crate::linux::{PROXY_PORT, proxy};
@@ -64,6 +65,7 @@ pub(crate) struct Home {
     temp: Option<PathBuf>,
     answer: CellAnswer,
     proxy: std::sync::Mutex<Option<AbortHandle>>,
+    spare: Spare,
 }
 
 impl Home {
@@ -162,7 +164,10 @@ impl Spawner {
             return Ok(Wall::Off);
         }
         let core = Arc::clone(&self.core);
-        let verdict = blocking(move || core.verdict().clone()).await?;
+        let verdict = match self.core.verdict.get() {
+            Some(verdict) => verdict.clone(),
+            None => blocking(move || core.verdict().clone()).await?,
+        };
         if verdict.wall == Wall::Refused {
             let reasons = verdict.failures.iter();
             let reasons: Vec<String> = reasons
@@ -188,6 +193,7 @@ impl Spawner {
                 homes.push(found);
                 return Ok(home);
             }
+            found.1.spare.retire();
         }
         let (core, wall) = (Arc::clone(&self.core), key.wall);
         let (workspace, policy) = (workspace.to_path_buf(), command.policy.clone());
@@ -212,7 +218,7 @@ impl Spawner {
         }
         let home = Arc::new(home);
         if homes.len() >= CELLS {
-            homes.remove(0);
+            homes.remove(0).1.spare.retire();
         }
         homes.push((key.clone(), Arc::clone(&home)));
         Ok(home)
@@ -221,6 +227,7 @@ impl Spawner {
     async fn forget(&self, dead: &Arc<Home>) {
         let mut homes = self.homes.lock().await;
         homes.retain(|(_, home)| !Arc::ptr_eq(home, dead));
+        dead.spare.retire();
     }
 }
 
@@ -339,6 +346,7 @@ impl Core {
             temp,
             answer,
             proxy: std::sync::Mutex::new(None),
+            spare: Spare::none(),
         };
         Ok((home, message.descriptors.into_iter().next()))
     }
@@ -383,6 +391,16 @@ impl Home {
     pub(crate) fn channel(&self) -> &OwnedFd {
         &self.channel
     }
+
+    /// The supervisor that waits for its next command.
+    pub(crate) fn spare(&self) -> &Spare {
+        &self.spare
+    }
+
+    /// Has a supervisor made for its next command, unless one waits already.
+    pub(crate) fn keep_spare(&self) {
+        self.spare.keep(self.channel.as_fd());
+    }
 }
 
 fn trial_policy() -> Policy {
@@ -399,12 +417,8 @@ fn trial_policy() -> Policy {
 /// Runs a command to its end without a runtime; its output is thrown away.
 fn run_trial(home: &Home, order: &CommandOrder) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
-    let (answers, theirs) = channel::pair().map_err(text)?;
-    let (reader, writer) = std::io::pipe().map_err(text)?;
-    let bytes = wire::encode(order)?;
-    let descriptors = [theirs.as_fd(), writer.as_fd()];
-    channel::send(home.channel.as_fd(), &bytes, &descriptors, Wait::Block).map_err(text)?;
-    drop((theirs, writer));
+    let slot = Slot::request(home.channel.as_fd()).map_err(text)?;
+    let (reader, answers) = slot.order(&wire::encode(order)?).map_err(text)?;
     loop {
         if !channel::poll(&[answers.as_fd()], BUILD_MS).map_err(text)?[0] {
             return Err("a trial command did not end in time".to_owned());
@@ -414,8 +428,11 @@ fn run_trial(home: &Home, order: &CommandOrder) -> Result<(), String> {
         match wire::decode(&message.bytes)? {
             CommandAnswer::Placed | CommandAnswer::Started => {}
             CommandAnswer::Failed(reason) => return Err(reason),
-            CommandAnswer::Ended(quire_protocol::ProcessEnd::Exited(0)) => return Ok(()),
-            CommandAnswer::Ended(end) => {
+            CommandAnswer::Ended {
+                end: quire_protocol::ProcessEnd::Exited(0),
+                ..
+            } => return Ok(()),
+            CommandAnswer::Ended { end, .. } => {
                 let mut said = String::new();
                 let _ = std::io::Read::read_to_string(&mut { reader }, &mut said);
                 return Err(format!(

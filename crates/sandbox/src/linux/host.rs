@@ -1,38 +1,33 @@
-//! The life of a cell's process: it starts commands until the main process lets go of the cell.
+//! The life of a cell's process: it makes supervisors until the main process lets go of the cell.
 
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::linux::cell::Cell;
 use crate::linux::supervisor;
-use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
-use crate::linux::sys::process::{self, Fork, Resume};
-use crate::linux::wire::{self, CommandAnswer, CommandOrder, Ground};
+use crate::linux::sys::channel::{self, STATUS_BYTES, Wait};
+use crate::linux::sys::process::{self, Fork};
+use crate::linux::wire::{CommandAnswer, Ground};
 
-/// Starts what it is asked to start. When the cell has namespaces, its end is the end of
-/// everything in it.
-pub(crate) fn serve(cell: Cell, orders: &OwnedFd) -> ! {
+/// Makes a supervisor for each channel that it is given. When the cell has namespaces, its end is
+/// the end of everything in it.
+pub(crate) fn serve(cell: Cell, orders: OwnedFd) -> ! {
     process::forget_children();
+    let namespaces = match cell.ground {
+        Ground::Namespaces { .. } => process::COMMAND,
+        Ground::Bubblewrap { .. } | Ground::Landlock | Ground::Open => 0,
+    };
     loop {
-        let Ok(Some(message)) = channel::receive(orders.as_fd(), MESSAGE_BYTES, Wait::Block) else {
+        let Ok(Some(message)) = channel::receive(orders.as_fd(), STATUS_BYTES, Wait::Block) else {
             process::end(0);
         };
-        let mut descriptors = message.descriptors.into_iter();
-        let (Some(answers), Some(output)) = (descriptors.next(), descriptors.next()) else {
+        let Some(answers) = message.descriptors.into_iter().next() else {
             continue;
         };
-        let order: CommandOrder = match wire::decode(&message.bytes) {
-            Ok(order) => order,
-            Err(reason) => {
-                supervisor::answer(&answers, &CommandAnswer::Failed(reason), &[]);
-                continue;
+        match process::fork(namespaces) {
+            Ok(Fork::Child) => {
+                drop(orders);
+                supervisor::supervise(cell, &answers)
             }
-        };
-        let namespaces = match cell.ground {
-            Ground::Namespaces { .. } => process::COMMAND,
-            Ground::Bubblewrap { .. } | Ground::Landlock | Ground::Open => 0,
-        };
-        match process::fork(namespaces, Resume::AtOnce) {
-            Ok(Fork::Child) => supervisor::supervise(cell, &order, &answers, output),
             Ok(Fork::Parent { handle, .. }) => {
                 supervisor::answer(&answers, &CommandAnswer::Placed, &[handle.as_fd()]);
             }

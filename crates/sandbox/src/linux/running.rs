@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use quire_protocol::{Process, ProcessEnd, ProcessEvent};
 use tokio::io::unix::AsyncFd;
@@ -12,9 +12,10 @@ use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
 
 use crate::linux::handle::Home;
+use crate::linux::spare::Slot;
 use crate::linux::sys::channel::{self, STATUS_BYTES, Wait};
 use crate::linux::sys::process;
-use crate::linux::wire::{self, CommandAnswer, CommandOrder};
+use crate::linux::wire::{self, CommandAnswer, CommandOrder, Rest};
 
 /// How much output is handed on at once, in bytes. What is not read yet waits in the pipe and
 /// holds the command up.
@@ -34,6 +35,8 @@ pub(crate) struct Running {
     /// Can be read when the supervisor is dead, and with it, in a cell, the tree.
     handle: AsyncFd<OwnedFd>,
     answers: AsyncFd<OwnedFd>,
+    /// What the supervisor said of the end, once somebody heard it.
+    told: OnceLock<(ProcessEnd, Rest)>,
     reader: Mutex<Reader>,
 }
 
@@ -47,13 +50,22 @@ struct Reader {
 impl Running {
     /// Starts a command in a cell and returns when its program runs.
     pub(crate) async fn start(home: &Arc<Home>, order: &CommandOrder) -> Result<Self, StartError> {
+        let order = wire::encode(order).map_err(StartError::Program)?;
+        if let Some(spare) = home.spare().take() {
+            match Self::start_in(home, spare, &order).await {
+                // It was killed while it waited; that says nothing of the cell.
+                Err(StartError::Cell(_)) => {}
+                done => return done,
+            }
+        }
+        let slot = request(home).await?;
+        Self::start_in(home, slot, &order).await
+    }
+
+    async fn start_in(home: &Arc<Home>, slot: Slot, order: &[u8]) -> Result<Self, StartError> {
         let cell = |error: io::Error| StartError::Cell(error.to_string());
-        let (answers, theirs) = channel::pair().map_err(cell)?;
-        let (reader, writer) = io::pipe().map_err(cell)?;
+        let (reader, answers) = slot.order(order).map_err(|error| not_sent(&error))?;
         channel::set_nonblocking(reader.as_fd()).map_err(cell)?;
-        let bytes = wire::encode(order).map_err(StartError::Program)?;
-        send(home, &bytes, [theirs.as_fd(), writer.as_fd()]).await?;
-        drop((theirs, writer));
         let answers = channel::register(answers, Interest::READABLE).map_err(cell)?;
         let handle = started(&answers).await?;
         let reader = Reader {
@@ -65,6 +77,7 @@ impl Running {
             home: Arc::clone(home),
             handle: channel::register(handle, Interest::READABLE).map_err(cell)?,
             answers,
+            told: OnceLock::new(),
             reader: Mutex::new(reader),
         })
     }
@@ -80,8 +93,9 @@ impl Running {
             let length = tokio::select! {
                 biased;
                 read = pipe.read(chunk) => read.unwrap_or(0),
-                // Dead, yet someone outside still holds the pipe: only what is in it counts.
-                () = self.dead() => pipe.try_read(chunk).unwrap_or(0),
+                // Dead, so only what is in the pipe counts. The runtime may not have noticed yet
+                // that there is something, and someone outside may still hold the other end.
+                () = self.dead() => channel::read_now(pipe.as_fd(), chunk).unwrap_or(0),
             };
             if length > 0 {
                 return ProcessEvent::Output(chunk[..length].to_vec());
@@ -91,25 +105,56 @@ impl Running {
         }
         self.dead().await;
         self.home.tidy();
+        self.home.keep_spare();
         let end = self.told_end();
         reader.end = Some(end);
         ProcessEvent::Ended(end)
     }
 
+    /// Waits until nothing of the tree is left.
     async fn dead(&self) {
-        // An error means that the runtime is shutting down; nothing can be awaited then.
-        let _ = self.handle.readable().await;
+        tokio::select! {
+            biased;
+            () = self.told_gone() => {}
+            // An error means that the runtime is shutting down; nothing can be awaited then.
+            _ = self.handle.readable() => {}
+        }
+    }
+
+    /// Waits until the supervisor says that nothing is left; for ever, if it does not.
+    async fn told_gone(&self) {
+        loop {
+            match self.told.get() {
+                Some((_, Rest::Gone)) => return,
+                Some((_, Rest::Dying)) => break,
+                None => {}
+            }
+            let answers =
+                |channel: &OwnedFd| channel::receive(channel.as_fd(), STATUS_BYTES, Wait::Never);
+            match self.answers.async_io(Interest::READABLE, answers).await {
+                Ok(Some(message)) => self.hear(&message.bytes),
+                Ok(None) | Err(_) => break,
+            }
+        }
+        std::future::pending::<()>().await;
+    }
+
+    fn hear(&self, answer: &[u8]) {
+        if let Ok(CommandAnswer::Ended { end, rest }) = wire::decode(answer) {
+            self.told.get_or_init(|| (end, rest));
+        }
     }
 
     /// What the supervisor said last; it says nothing when it was killed itself.
     fn told_end(&self) -> ProcessEnd {
         let answers = self.answers.get_ref().as_fd();
-        while let Ok(Some(message)) = channel::receive(answers, STATUS_BYTES, Wait::Never) {
-            if let Ok(CommandAnswer::Ended(end)) = wire::decode(&message.bytes) {
-                return end;
-            }
+        while self.told.get().is_none()
+            && let Ok(Some(message)) = channel::receive(answers, STATUS_BYTES, Wait::Never)
+        {
+            self.hear(&message.bytes);
         }
-        ProcessEnd::Signalled(libc::SIGKILL)
+        let told = self.told.get().map(|(end, _)| *end);
+        told.unwrap_or(ProcessEnd::Signalled(libc::SIGKILL))
     }
 
     /// Tells the supervisor to end, and where that is enough kills it.
@@ -121,25 +166,20 @@ impl Running {
     }
 }
 
-/// Hands an order to a cell, waiting for room in its channel.
-async fn send(
-    home: &Home,
-    bytes: &[u8],
-    descriptors: [std::os::fd::BorrowedFd<'_>; 2],
-) -> Result<(), StartError> {
-    let try_send = || channel::send(home.channel().as_fd(), bytes, &descriptors, Wait::Never);
-    match try_send() {
+/// Asks a cell for a supervisor, waiting for room in its channel.
+async fn request(home: &Home) -> Result<Slot, StartError> {
+    let cell = home.channel().as_fd();
+    match Slot::request(cell) {
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
         done => return done.map_err(|error| not_sent(&error)),
     }
     // A copy, because one descriptor can be watched only once at a time.
-    let copy = home
-        .channel()
-        .try_clone()
+    let copy = cell
+        .try_clone_to_owned()
         .map_err(|error| not_sent(&error))?;
     let copy = channel::register(copy, Interest::WRITABLE).map_err(|error| not_sent(&error))?;
-    let sent = copy.async_io(Interest::WRITABLE, |_| try_send()).await;
-    sent.map_err(|error| not_sent(&error))
+    let made = copy.async_io(Interest::WRITABLE, |_| Slot::request(cell));
+    made.await.map_err(|error| not_sent(&error))
 }
 
 fn not_sent(error: &io::Error) -> StartError {
@@ -172,7 +212,9 @@ async fn started(answers: &AsyncFd<OwnedFd>) -> Result<OwnedFd, StartError> {
             CommandAnswer::Placed => handle = message.descriptors.into_iter().next(),
             CommandAnswer::Started => runs = true,
             CommandAnswer::Failed(reason) => return Err(StartError::Program(reason)),
-            CommandAnswer::Ended(end) => return Err(StartError::Cell(format!("{end:?} too soon"))),
+            CommandAnswer::Ended { end, .. } => {
+                return Err(StartError::Cell(format!("{end:?} too soon")));
+            }
         }
     }
 }

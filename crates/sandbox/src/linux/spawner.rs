@@ -8,7 +8,7 @@ use crate::linux::cgroup::{self, Cgroup};
 use crate::linux::held::{self, Held};
 use crate::linux::host;
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
-use crate::linux::sys::process::{self, Fork, Resume};
+use crate::linux::sys::process::{self, Fork};
 use crate::linux::wire::{self, CellAnswer, CellOrder, Ground, MARKER};
 
 /// Becomes the spawner if this process was started as one, and then never returns.
@@ -33,7 +33,7 @@ struct Living {
     handle: OwnedFd,
     held: Vec<Held>,
     /// Held to be removed with this.
-    cgroup: Option<Cgroup>,
+    _cgroup: Option<Cgroup>,
 }
 
 /// Makes cells until the main process is gone. Returns the exit code.
@@ -66,9 +66,11 @@ fn serve(orders: &OwnedFd) -> i32 {
             continue;
         };
         let name = format!("quire-{}-{count}", std::process::id());
-        match make(&message.bytes, &name, &answers) {
+        match make(&message.bytes, &name, answers) {
             Ok(cell) => living.push(cell),
-            Err(reason) => answer(answers.as_fd(), &CellAnswer::Failed(reason), &[]),
+            Err((reason, answers)) => {
+                answer(answers.as_fd(), &CellAnswer::Failed(reason), &[]);
+            }
         }
     }
     for mut cell in living {
@@ -79,20 +81,19 @@ fn serve(orders: &OwnedFd) -> i32 {
     0
 }
 
-/// Makes one cell: a child of this process that listens for commands itself.
-fn make(order: &[u8], name: &str, channel: &OwnedFd) -> Result<Living, String> {
-    let order: CellOrder = wire::decode(order)?;
+/// Makes one cell: a child of this process that listens for commands itself. Gives the channel
+/// back when it cannot.
+fn make(order: &[u8], name: &str, channel: OwnedFd) -> Result<Living, (String, OwnedFd)> {
     let mut held = Vec::new();
-    let placed = held::hold(&order.placeholders, &mut held);
-    let mut living = Living {
-        handle: channel.try_clone().map_err(|error| error.to_string())?,
-        held,
-        cgroup: None,
+    let order = wire::decode::<CellOrder>(order)
+        .and_then(|order| held::hold(&order.placeholders, &mut held).map(|()| order));
+    let order = match order {
+        Ok(order) => order,
+        Err(reason) => {
+            held::release(&mut held);
+            return Err((reason, channel));
+        }
     };
-    if let Err(reason) = placed {
-        held::release(&mut living.held);
-        return Err(reason);
-    }
     let (mut group, group_answer) = match cgroup::create(name, &order.limits) {
         Ok(group) => {
             let detail = group.detail.clone();
@@ -105,7 +106,7 @@ fn make(order: &[u8], name: &str, channel: &OwnedFd) -> Result<Living, String> {
         Ground::Bubblewrap { .. } | Ground::Landlock | Ground::Open => 0,
     };
     let user = process::identity();
-    match process::fork(namespaces, Resume::AtOnce) {
+    match process::fork(namespaces) {
         Ok(Fork::Child) => {
             process::die_with_parent();
             let entered = group.as_mut().map_or(Ok(()), Cgroup::enter);
@@ -119,25 +120,21 @@ fn make(order: &[u8], name: &str, channel: &OwnedFd) -> Result<Living, String> {
                 }
             }
         }
-        Ok(Fork::Parent { handle, .. }) => {
-            living.handle = handle;
-            living.cgroup = group;
-            Ok(living)
-        }
+        Ok(Fork::Parent { handle, .. }) => Ok(Living {
+            handle,
+            held,
+            _cgroup: group,
+        }),
         Err(error) => {
-            held::release(&mut living.held);
-            Err(format!("the kernel gives no new namespaces: {error}"))
+            held::release(&mut held);
+            let reason = format!("the kernel gives no new namespaces: {error}");
+            Err((reason, channel))
         }
     }
 }
 
 /// The life of a cell's process.
-fn live(
-    cell: Cell,
-    proxy: Option<OwnedFd>,
-    channel: &OwnedFd,
-    cgroup: Result<String, String>,
-) -> ! {
+fn live(cell: Cell, proxy: Option<OwnedFd>, channel: OwnedFd, cgroup: Result<String, String>) -> ! {
     let ready = CellAnswer::Ready {
         cgroup,
         landlock: cell.landlock_detail.clone(),

@@ -1,18 +1,23 @@
 //! One process per command that starts it, bounds it and ends with it. In a cell it is the first
 //! process of the command's own pid namespace, so its end kills whatever the command left
 //! running; elsewhere it is the parent of all orphans and kills them itself.
+//!
+//! It may be made before its command is known: it and the process that will become the command
+//! then wait, the latter confined already. It serves that one command and ends with it, or when
+//! the main process, the cell or the spawner is gone.
 
+use std::io::{PipeReader, Read, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use quire_protocol::ProcessEnd;
+use quire_protocol::{ProcessEnd, ProcessLimits};
 
 use crate::linux::cell::Cell;
 use crate::linux::command;
 use crate::linux::descendants::{Descendants, Scope};
 use crate::linux::sys::channel::{self, Wait};
 use crate::linux::sys::mounts;
-use crate::linux::sys::process::{self, Fork, Resume, Status};
-use crate::linux::wire::{self, CommandAnswer, CommandOrder, Ground};
+use crate::linux::sys::process::{self, Fork, Status};
+use crate::linux::wire::{self, Begun, CommandAnswer, Ground, Rest};
 
 /// How often the tree is measured: first after this many milliseconds, …
 const FIRST_SAMPLE_MS: i32 = 20;
@@ -23,52 +28,83 @@ const SAMPLE_MS: i32 = 100;
 /// What SIGXCPU and SIGXFSZ mean: a bound was reached.
 const BOUND_SIGNALS: [i32; 2] = [libc::SIGXCPU, libc::SIGXFSZ];
 
-/// Runs a command and everything that follows from it; ends this process.
-pub(crate) fn supervise(
-    mut cell: Cell,
-    order: &CommandOrder,
-    answers: &OwnedFd,
-    output: OwnedFd,
-) -> ! {
+/// Waits for a command, runs it and everything that follows from it; ends this process.
+pub(crate) fn supervise(cell: Cell, answers: &OwnedFd) -> ! {
     let scope = match cell.ground {
         Ground::Namespaces { .. } => Scope::Namespace,
         Ground::Bubblewrap { .. } | Ground::Landlock | Ground::Open => Scope::Children,
     };
-    if let Err(reason) = prepare(scope) {
-        fail(answers, reason);
-    }
-    let Ok(children) = process::watch_children() else {
-        fail(answers, "no signals can be watched".to_owned());
+    let prepared = prepare(scope).and_then(|()| {
+        let children = process::watch_children();
+        let children = children.map_err(|error| format!("no signals can be watched: {error}"))?;
+        let ends = pipe().map_err(|error| format!("no pipe can be made: {error}"))?;
+        Ok((children, ends))
+    });
+    let (children, (begun, mut begins)) = match prepared {
+        Ok(prepared) => prepared,
+        Err(reason) => fail(answers, reason),
     };
-    let kills = cell
-        .cgroup
-        .as_ref()
-        .map_or(0, crate::linux::cgroup::Cgroup::kills);
-    match process::fork(0, Resume::AfterExec) {
+    let own = std::process::id();
+    match process::fork(0) {
         Ok(Fork::Child) => {
-            let reason = command::start(&mut cell, order, output.as_fd());
-            fail(answers, reason)
+            drop((children, begun));
+            process::die_with_parent();
+            if std::os::unix::process::parent_id() != own {
+                process::end(1);
+            }
+            // Its end of the pipe stays open until it has said why it failed.
+            match command::become_next(cell, answers, &mut begins) {
+                Ok(()) => process::end(0),
+                Err(reason) => fail(answers, reason),
+            }
         }
         Ok(Fork::Parent { pid, .. }) => {
-            drop(output);
-            answer(answers, &CommandAnswer::Started, &[]);
-            let mut end = watch(pid, order, scope, answers, &children);
-            let killed = cell
-                .cgroup
-                .as_ref()
-                .is_some_and(|cgroup| cgroup.kills() > kills);
-            let by_kernel = matches!(end, ProcessEnd::Signalled(9) | ProcessEnd::Exited(137));
-            if killed && by_kernel {
-                end = ProcessEnd::OverLimit;
-            }
+            drop(begins);
+            let Some(begun) = wait_for_begin(begun) else {
+                process::end(0);
+            };
             if scope == Scope::Children {
-                end_all(&children);
+                process::outlive_parent();
             }
-            answer(answers, &CommandAnswer::Ended(end), &[]);
+            answer(answers, &CommandAnswer::Started, &[]);
+            let end = watch(pid, &begun.limits, scope, answers, &children);
+            let (end, rest) = finish(end, scope, &cell, begun.kills, &children);
+            answer(answers, &CommandAnswer::Ended { end, rest }, &[]);
             process::end(0)
         }
         Err(error) => fail(answers, format!("no process can be made: {error}")),
     }
+}
+
+/// Waits until the program runs, or failed to. `None` when there is no command to come.
+fn wait_for_begin(mut begun: PipeReader) -> Option<Begun> {
+    let mut bytes = Vec::new();
+    // The other end is closed by the start of the program.
+    begun.read_to_end(&mut bytes).ok()?;
+    wire::decode(&bytes).ok()
+}
+
+/// What is told of the end, and whether anything is left running. The kernel kills what is left
+/// in a namespace; elsewhere it is done here.
+fn finish(
+    end: ProcessEnd,
+    scope: Scope,
+    cell: &Cell,
+    kills: u64,
+    children: &OwnedFd,
+) -> (ProcessEnd, Rest) {
+    let by_kernel = matches!(end, ProcessEnd::Signalled(9) | ProcessEnd::Exited(137));
+    let end = if by_kernel && cell.kills() > kills {
+        ProcessEnd::OverLimit
+    } else {
+        end
+    };
+    match scope {
+        Scope::Children => end_all(children),
+        Scope::Namespace if process::is_childless() => {}
+        Scope::Namespace => return (end, Rest::Dying),
+    }
+    (end, Rest::Gone)
 }
 
 /// Sends an answer; there is nobody to tell when that fails.
@@ -84,11 +120,9 @@ fn fail(answers: &OwnedFd, reason: String) -> ! {
 }
 
 fn prepare(scope: Scope) -> Result<(), String> {
+    process::die_with_parent();
     match scope {
-        Scope::Namespace => {
-            process::die_with_parent();
-            mounts::mount_proc().map_err(|error| format!("/proc: {error}"))
-        }
+        Scope::Namespace => mounts::mount_proc().map_err(|error| format!("/proc: {error}")),
         Scope::Children => {
             process::adopt_orphans();
             Ok(())
@@ -99,7 +133,7 @@ fn prepare(scope: Scope) -> Result<(), String> {
 /// Waits until the command ends, goes over its limits, or nobody wants it any more.
 fn watch(
     command: i32,
-    order: &CommandOrder,
+    limits: &ProcessLimits,
     scope: Scope,
     answers: &OwnedFd,
     children: &OwnedFd,
@@ -118,7 +152,7 @@ fn watch(
             }
         } else {
             pause = (pause * 2).min(SAMPLE_MS);
-            if Descendants::find(scope).exceed(&order.limits) {
+            if Descendants::find(scope).exceed(limits) {
                 return ProcessEnd::OverLimit;
             }
         }

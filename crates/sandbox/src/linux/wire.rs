@@ -57,7 +57,10 @@ pub(crate) enum CellAnswer {
     Failed(String),
 }
 
-/// Main process → cell: run a command. Its channel and its output come with it.
+/// Main process → cell: make a supervisor. Its channel comes with it.
+pub(crate) const SUPERVISOR: &[u8] = b"supervisor";
+
+/// Main process → supervisor, on its channel: run this. Its output comes with it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CommandOrder {
     pub(crate) argv: Vec<String>,
@@ -67,7 +70,15 @@ pub(crate) struct CommandOrder {
     pub(crate) limits: ProcessLimits,
 }
 
-/// Command → main process.
+/// Command → its supervisor, when it is about to start its program.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Begun {
+    pub(crate) limits: ProcessLimits,
+    /// How many processes of the cell had been killed for memory before.
+    pub(crate) kills: u64,
+}
+
+/// Command or supervisor → main process.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum CommandAnswer {
     /// The process that holds the command's tree exists; a handle to it comes with this.
@@ -76,8 +87,17 @@ pub(crate) enum CommandAnswer {
     Started,
     /// Nothing ran.
     Failed(String),
-    /// The command ended; what is left of its tree is being killed.
-    Ended(ProcessEnd),
+    /// The command ended.
+    Ended { end: ProcessEnd, rest: Rest },
+}
+
+/// What is left running of a command's tree when the command itself has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Rest {
+    /// Nothing.
+    Gone,
+    /// Perhaps something, which is dead when the supervisor is.
+    Dying,
 }
 
 /// A message as bytes.

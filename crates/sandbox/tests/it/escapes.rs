@@ -280,6 +280,10 @@ fn programs_with_more_rights() {
     });
 }
 
+/// What the held main process has: a spawner, and in each of two cells its process, a supervisor
+/// with two sleepers, and a spare with its child.
+const HELD: usize = 13;
+
 #[test]
 fn nothing_outlives_the_main_process() {
     run(async {
@@ -295,10 +299,17 @@ fn nothing_outlives_the_main_process() {
             .spawn()
             .expect("starts");
         crate::world::until("a start", || crate::life::count("sleep\x003000.333") == 4).await;
+        // With it go the supervisors that wait for a command.
+        let mut all = Vec::new();
+        crate::world::until("spares", || {
+            all = crate::spare::descendants(main.id().cast_signed());
+            all.len() >= HELD
+        })
+        .await;
         main.kill().expect("killed");
         main.wait().expect("dead");
         crate::world::until("the end of everything", || {
-            crate::life::count("3000.333") == 0
+            crate::life::count("3000.333") == 0 && !all.iter().any(|pid| crate::spare::lives(*pid))
         })
         .await;
         let left = || std::fs::read_dir(root.path()).expect("a folder").count();
@@ -316,7 +327,7 @@ fn nothing_outlives_the_spawner() {
         let process = world.spawn(&["sh", "-c", script]).await.expect("starts");
         crate::world::until("a start", || read(&pidfile) == "ready\n").await;
         // SIGKILL, as the out-of-memory killer would send it.
-        let killed = world_kill(spawner_of(std::process::id(), "2000.777"));
+        let killed = kill(spawner_of(std::process::id(), "2000.777"));
         assert!(killed, "no spawner found");
         crate::world::until("the end of everything", || {
             crate::life::count("2000.777") == 0
@@ -330,7 +341,7 @@ fn nothing_outlives_the_spawner() {
 }
 
 /// The spawner that a process with `needle` in its command line descends from.
-fn spawner_of(main: u32, needle: &str) -> Option<i32> {
+pub(crate) fn spawner_of(main: u32, needle: &str) -> Option<i32> {
     let mut pid = std::fs::read_dir("/proc")
         .expect("/proc")
         .flatten()
@@ -354,14 +365,15 @@ fn spawner_of(main: u32, needle: &str) -> Option<i32> {
     }
 }
 
-fn world_kill(pid: Option<i32>) -> bool {
+/// Kills a process as the out-of-memory killer would.
+pub(crate) fn kill(pid: Option<i32>) -> bool {
     #[expect(clippy::disallowed_methods, reason = "a signal needs a program here")]
-    let kill = |pid: i32| {
+    let send = |pid: i32| {
         std::process::Command::new("kill")
             .args(["-9", &pid.to_string()])
             .status()
     };
-    pid.is_some_and(|pid| kill(pid).is_ok_and(|status| status.success()))
+    pid.is_some_and(|pid| send(pid).is_ok_and(|status| status.success()))
 }
 
 #[test]

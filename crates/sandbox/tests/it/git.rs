@@ -8,7 +8,7 @@ use crate::world::{World, read, run};
     clippy::disallowed_methods,
     reason = "the person's own git, outside the sandbox"
 )]
-fn git(folder: &std::path::Path, arguments: &[&str]) {
+pub(crate) fn git(folder: &std::path::Path, arguments: &[&str]) {
     let done = std::process::Command::new("git")
         .args(["-c", "user.name=a", "-c", "user.email=a@b"])
         .args(arguments)
@@ -22,7 +22,7 @@ fn git(folder: &std::path::Path, arguments: &[&str]) {
     );
 }
 
-fn repository(wall: Wall) -> World {
+pub(crate) fn repository(wall: Wall) -> World {
     let world = World::with_wall(Some(wall));
     let workspace = world.workspace();
     git(&workspace, &["init", "-q", "-b", "main"]);

@@ -7,4 +7,5 @@ mod ladder;
 mod life;
 mod limits;
 mod network;
+mod spare;
 mod world;

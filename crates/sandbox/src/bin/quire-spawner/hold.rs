@@ -1,10 +1,11 @@
-//! A main process that starts one command behind each kind of wall and then waits to be killed.
+//! A main process that starts one command behind each kind of wall, lets another one end, so that
+//! a supervisor waits for the next, and then waits to be killed.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use quire_protocol::{
-    ApprovalMode, Command, Policy, ProcessLimits, Sandbox, SandboxError, SandboxMode,
+    ApprovalMode, Command, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxError, SandboxMode,
 };
 use quire_sandbox::{Options, Spawner};
 
@@ -32,7 +33,7 @@ async fn start(workspace: PathBuf, seconds: &str) -> Result<(), SandboxError> {
     let script = format!("(setsid sleep {seconds} &); exec sleep {seconds}");
     let mut started = Vec::new();
     for mode in [SandboxMode::WorkspaceWrite, SandboxMode::Off] {
-        let command = Command {
+        let mut command = Command {
             argv: vec!["sh".to_owned(), "-c".to_owned(), script.clone()],
             directory: workspace.clone(),
             workspace: workspace.clone(),
@@ -46,7 +47,10 @@ async fn start(workspace: PathBuf, seconds: &str) -> Result<(), SandboxError> {
             },
             limits: ProcessLimits::default(),
         };
-        started.push(spawner.spawn(command).await?);
+        started.push(spawner.spawn(command.clone()).await?);
+        command.argv = vec!["true".to_owned()];
+        let short = spawner.spawn(command).await?;
+        while !matches!(short.next().await, ProcessEvent::Ended(_)) {}
     }
     std::future::pending().await
 }

@@ -139,12 +139,13 @@ pub(crate) fn receive(
     header.msg_control = control.0.as_mut_ptr().cast();
     header.msg_controllen = control.0.len() as _;
     let flags = libc::MSG_CMSG_CLOEXEC | wait.flag();
-    let length = retrying(|| {
+    let mut length = || {
         // SAFETY: `header` points at `part` and `control`, which live until the call returns.
         check(unsafe { libc::recvmsg(from.as_raw_fd(), &raw mut header, flags) } as libc::c_long)
-    });
-    let length = match length {
-        Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => return Ok(None),
+    };
+    let length = match retrying(&mut length) {
+        // The other end went without reading everything. That is told once, before what it said.
+        Err(error) if error.raw_os_error() == Some(libc::ECONNRESET) => retrying(&mut length)?,
         other => other?,
     };
     let descriptors = attached(&header);
@@ -230,6 +231,16 @@ pub(crate) fn set_nonblocking(descriptor: BorrowedFd<'_>) -> io::Result<()> {
         )?;
     }
     Ok(())
+}
+
+/// Reads what is there now from a descriptor that does not block; 0 at its end.
+pub(crate) fn read_now(from: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
+    let length = retrying(|| {
+        // SAFETY: the kernel writes at most `room.len()` bytes to `room`.
+        let length = unsafe { libc::read(from.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
+        check(length as libc::c_long)
+    })?;
+    Ok(usize::try_from(length).expect("a checked result is not negative"))
 }
 
 /// Repeats a call that a signal interrupted.

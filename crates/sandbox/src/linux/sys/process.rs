@@ -19,15 +19,6 @@ pub(crate) enum Fork {
     Parent { pid: i32, handle: OwnedFd },
 }
 
-/// When the old half goes on.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Resume {
-    /// At once.
-    AtOnce,
-    /// When the new one has started a program or is gone.
-    AfterExec,
-}
-
 /// How a child ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
@@ -47,12 +38,9 @@ pub(crate) const CELL: i32 = libc::CLONE_NEWUSER
 pub(crate) const COMMAND: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
 
 /// Splits this process, which must have one thread, into new namespaces.
-pub(crate) fn fork(namespaces: i32, resume: Resume) -> io::Result<Fork> {
+pub(crate) fn fork(namespaces: i32) -> io::Result<Fork> {
     let mut handle: libc::c_int = -1;
-    let mut flags = namespaces | libc::CLONE_PIDFD;
-    if resume == Resume::AfterExec {
-        flags |= libc::CLONE_VFORK;
-    }
+    let flags = namespaces | libc::CLONE_PIDFD;
     let arguments = libc::clone_args {
         flags: u64::from(flags.cast_unsigned()),
         pidfd: &raw mut handle as u64,
@@ -123,7 +111,7 @@ pub(crate) fn kill_id(pid: i32) {
 pub(crate) fn collect() -> io::Result<Option<(i32, Status)>> {
     let mut raw = 0;
     // SAFETY: `raw` outlives the call.
-    let pid = unsafe { libc::waitpid(-1, &raw mut raw, libc::WNOHANG) };
+    let pid = unsafe { libc::waitpid(-1, &raw mut raw, libc::WNOHANG | libc::__WALL) };
     let pid = number(check(pid.into())?);
     if pid == 0 {
         return Ok(None);
@@ -134,6 +122,17 @@ pub(crate) fn collect() -> io::Result<Option<(i32, Status)>> {
         Status::Exited(libc::WEXITSTATUS(raw))
     };
     Ok(Some((pid, status)))
+}
+
+/// Whether this process has no children at all, neither running nor ended. Collects ended ones.
+pub(crate) fn is_childless() -> bool {
+    loop {
+        match collect() {
+            Ok(Some(_)) => {}
+            Ok(None) => return false,
+            Err(error) => return error.raw_os_error() == Some(libc::ECHILD),
+        }
+    }
 }
 
 /// Has the kernel collect ended children without being asked.
@@ -187,6 +186,11 @@ pub(crate) fn new_session() {
 /// Has the kernel kill this process when its parent dies.
 pub(crate) fn die_with_parent() {
     control(libc::PR_SET_PDEATHSIG, libc::SIGKILL as libc::c_ulong);
+}
+
+/// Undoes [`die_with_parent`].
+pub(crate) fn outlive_parent() {
+    control(libc::PR_SET_PDEATHSIG, 0);
 }
 
 /// Makes this process the parent of its orphaned descendants.

@@ -1,0 +1,81 @@
+//! A supervisor as the main process knows it before it has a command, and the one that each cell
+//! keeps ready.
+
+use std::io::{self, PipeReader};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Mutex, PoisonError};
+
+use crate::linux::sys::channel::{self, Wait};
+use crate::linux::wire;
+
+/// A supervisor that was asked for and waits for its one command, or soon will. Dropping it ends
+/// the supervisor.
+pub(crate) struct Slot(OwnedFd);
+
+impl Slot {
+    /// Asks a cell for a supervisor; does not wait for it.
+    ///
+    /// # Errors
+    /// `WouldBlock` when the cell has too much to do already, else the kernel's.
+    pub(crate) fn request(cell: BorrowedFd<'_>) -> io::Result<Self> {
+        let (ours, theirs) = channel::pair()?;
+        channel::send(cell, wire::SUPERVISOR, &[theirs.as_fd()], Wait::Never)?;
+        Ok(Self(ours))
+    }
+
+    /// Hands it a command, as bytes. Returns the end from which the command's output is read and
+    /// the channel on which the supervisor answers.
+    pub(crate) fn order(self, order: &[u8]) -> io::Result<(PipeReader, OwnedFd)> {
+        let (reader, writer) = io::pipe()?;
+        match channel::send(self.0.as_fd(), order, &[writer.as_fd()], Wait::Never) {
+            // It is gone; why, it may have said before.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            sent => sent?,
+        }
+        Ok((reader, self.0))
+    }
+}
+
+/// The supervisor that a cell keeps ready, so that the next command need not wait for one.
+pub(crate) struct Spare(Mutex<State>);
+
+enum State {
+    None,
+    Ready(Slot),
+    /// The cell is out of use: there is none any more.
+    Retired,
+}
+
+impl Spare {
+    pub(crate) fn none() -> Self {
+        Self(Mutex::new(State::None))
+    }
+
+    /// Has the cell make one, unless there is one. Without one the next command starts later.
+    pub(crate) fn keep(&self, cell: BorrowedFd<'_>) {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*state, State::None)
+            && let Ok(slot) = Slot::request(cell)
+        {
+            *state = State::Ready(slot);
+        }
+    }
+
+    /// Takes it, for one command.
+    pub(crate) fn take(&self) -> Option<Slot> {
+        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match std::mem::replace(&mut *state, State::None) {
+            State::Ready(slot) => Some(slot),
+            State::None => None,
+            State::Retired => {
+                *state = State::Retired;
+                None
+            }
+        }
+    }
+
+    /// Ends it, and has none made any more.
+    pub(crate) fn retire(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = State::Retired;
+    }
+}
