@@ -157,14 +157,9 @@ impl Report {
             Some(Kind::Busy)
         } else if self.has(&["request_too_large"]) {
             Some(Kind::ContextOverflow)
-        } else if self.has(&[
-            "api_error",
-            "timeout_error",
-            "server_error",
-            "internal_error",
-        ]) {
-            Some(Kind::Server)
         } else {
+            // `api_error` and its like say nothing: gateways put them on everything, so the status
+            // decides.
             None
         }
     }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use quire_protocol::Content;
+use quire_protocol::{Content, image_media_type};
 
 /// The largest image that is sent, in bytes; providers take no more.
 const IMAGE_BYTES: u64 = 5 << 20;
@@ -94,35 +94,11 @@ pub fn image(path: &Path) -> Result<Content, String> {
     File::open(path)
         .and_then(|file| file.take(IMAGE_BYTES).read_to_end(&mut bytes))
         .map_err(|error| error.to_string())?;
-    let media_type = media_type(&bytes).ok_or("it is no png, jpeg, gif or webp")?;
+    let media_type = image_media_type(&bytes).ok_or("it is no png, jpeg, gif or webp")?;
     Ok(Content::Image {
         media_type: media_type.to_owned(),
         data: STANDARD.encode(bytes),
     })
-}
-
-fn media_type(bytes: &[u8]) -> Option<&'static str> {
-    match bytes {
-        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
-        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => Some("image/webp"),
-        _ => None,
-    }
 }
 
 #[cfg(test)]
@@ -151,13 +127,5 @@ mod tests {
             image(Path::new("/dev/zero")),
             Err("it is no png, jpeg, gif or webp".to_owned())
         );
-    }
-
-    #[test]
-    fn kinds_of_images() {
-        assert_eq!(media_type(b"\x89PNG\r\n"), Some("image/png"));
-        assert_eq!(media_type(b"RIFF\0\0\0\0WEBPVP8"), Some("image/webp"));
-        assert_eq!(media_type(b"RIFF\0\0\0\0WAVE"), None);
-        assert_eq!(media_type(b""), None);
     }
 }

@@ -5,8 +5,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use quire_protocol::{
-    Answer, Approval, CallId, Delta, Event, Item, JobEnd, ModelError, ModelErrorKind, PlanStatus,
-    PlanStep, Record, Retry, Settings, StopReason, ToolOutcome, ToolStatus,
+    Answer, Approval, CallId, Content, Delta, Event, Item, JobEnd, ModelError, ModelErrorKind,
+    PlanStatus, PlanStep, Record, Retry, Settings, StopReason, ToolOutcome, ToolStatus,
 };
 
 use crate::Style;
@@ -107,8 +107,8 @@ impl Progress {
             Event::PrefixSet { reason, .. } if self.replies > 0 => {
                 self.note(&format!("the instructions changed: {reason}"))
             }
+            Event::MessageAccepted { content, .. } => self.message(content),
             Event::PrefixSet { .. }
-            | Event::MessageAccepted { .. }
             | Event::MessageDelivered { .. }
             | Event::TurnStarted { .. }
             | Event::JobStarted { .. } => String::new(),
@@ -188,7 +188,7 @@ impl Progress {
     /// What a reply said that turned out not to be the answer.
     pub(crate) fn release(&mut self) -> String {
         let held = self.held.take();
-        held.map_or_else(String::new, |text| self.commentary(&text))
+        held.map_or_else(String::new, |text| Self::commentary(&text))
     }
 
     /// Drops what is held: it was printed as the answer.
@@ -232,6 +232,18 @@ impl Progress {
         ))
     }
 
+    /// What a person said: its first line, for whoever reads this later.
+    fn message(&self, content: &[Content]) -> String {
+        let text = content
+            .iter()
+            .find_map(Content::as_text)
+            .unwrap_or("(an image)");
+        let (line, more) = first_line(text.trim());
+        let more = if more { " …" } else { "" };
+        let line = self.style.fit(&format!("> {line}{more}"), 0);
+        format!("{}\n", self.style.paint(Paint::Bold, &line))
+    }
+
     fn model_called(&mut self) -> String {
         self.waiting = Waiting::Model;
         self.retried = 0;
@@ -254,7 +266,7 @@ impl Progress {
                 }
                 Item::Assistant { text: words, .. } if words.trim().is_empty() => {}
                 Item::Assistant { text: words, .. } if calls => {
-                    text.push_str(&self.commentary(words));
+                    text.push_str(&Self::commentary(words));
                 }
                 Item::Assistant { text: words, .. } => held.push(words.trim()),
                 _ => {}
@@ -400,8 +412,8 @@ impl Progress {
         text
     }
 
-    fn commentary(&self, words: &str) -> String {
-        format!("{}\n", self.style.paint(Paint::Dim, &clean(words.trim())))
+    fn commentary(words: &str) -> String {
+        format!("\n{}\n", clean(words.trim()))
     }
 
     fn lost(&self, calls: &[CallId]) -> String {

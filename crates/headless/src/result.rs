@@ -9,6 +9,8 @@ use crate::text::{clean, counted, duration, line_count};
 
 /// Lines of a failure that are shown.
 const SHOWN: usize = 6;
+/// Last lines of a success that are shown: test runners sum up there.
+const PROOF: usize = 2;
 /// The time from which a command's duration is shown.
 const WORTH_SAYING_MS: u64 = 1000;
 
@@ -97,7 +99,7 @@ fn failure(words: &str, paint: Paint, text: &str) -> Summary {
 }
 
 /// A command's end, told by a closing line in brackets, as in `[exit code 1][took 12 s]`; a success
-/// needs none. What did not succeed shows its last lines.
+/// needs none. Its last lines are shown, more of them when it did not succeed.
 fn command(text: &str) -> Summary {
     let (output, closing) = split_closing(text);
     let (mut end, mut took) = (None, None);
@@ -110,19 +112,20 @@ fn command(text: &str) -> Summary {
         }
     }
     let success = end.as_deref().is_none_or(|end| end == "exit 0");
-    let mut words = vec![
-        end.unwrap_or_else(|| "ok".to_owned()),
-        counted(line_count(output), "line"),
-    ];
+    let (all, lines) = (
+        line_count(output),
+        last_lines(output, if success { PROOF } else { SHOWN }),
+    );
+    let count = match lines.len() {
+        shown if 0 < shown && shown < all => format!("last {shown} of {}", counted(all, "line")),
+        _ => counted(all, "line"),
+    };
+    let mut words = vec![end.unwrap_or_else(|| "ok".to_owned()), count];
     words.extend(took);
     Summary {
         words: words.join(", "),
         paint: if success { Paint::Dim } else { Paint::Red },
-        lines: if success {
-            Vec::new()
-        } else {
-            last_lines(output)
-        },
+        lines,
     }
 }
 
@@ -143,9 +146,9 @@ fn split_closing(text: &str) -> (&str, &str) {
 }
 
 /// The last lines that say something.
-fn last_lines(output: &str) -> Vec<String> {
+fn last_lines(output: &str, most: usize) -> Vec<String> {
     let said = output.lines().rev().filter(|line| !line.trim().is_empty());
-    let mut lines: Vec<String> = said.take(SHOWN).map(clean).collect();
+    let mut lines: Vec<String> = said.take(most).map(clean).collect();
     lines.reverse();
     lines
 }
@@ -174,11 +177,20 @@ mod tests {
     #[test]
     fn commands_in_a_few_lines() {
         for (status, text, words) in [
-            (ToolStatus::Done, "a\nb\n", "ok, 2 lines"),
+            (ToolStatus::Done, "a\nb\n", "ok, 2 lines\n    a\n    b"),
+            (
+                ToolStatus::Done,
+                "a\nb\nc\n",
+                "ok, last 2 of 3 lines\n    b\n    c",
+            ),
             (ToolStatus::Done, "(no output)", "ok, 0 lines"),
-            (ToolStatus::Done, "a\n[took 12 s]", "ok, 1 line, took 12 s"),
+            (
+                ToolStatus::Done,
+                "a\n[took 12 s]",
+                "ok, 1 line, took 12 s\n    a",
+            ),
             (ToolStatus::Done, "[exit code 2]", "exit 2, 0 lines"),
-            (ToolStatus::Done, "[1, 2]", "ok, 1 line"),
+            (ToolStatus::Done, "[1, 2]", "ok, 1 line\n    [1, 2]"),
             (
                 ToolStatus::Failed,
                 "no such command tool",
@@ -199,7 +211,7 @@ mod tests {
             "a\n\n\x1b[31mb\x1b[0m\n[exit code 101][took 3 s]",
             &expect![[r#"
                 result:
-                  └ exit 101, 3 lines, took 3 s
+                  └ exit 101, last 2 of 3 lines, took 3 s
                     a
                     b
             "#]],
@@ -258,7 +270,7 @@ mod tests {
             &format!("{text}\n[exit code 1]"),
             &expect![[r#"
                 result:
-                  └ exit 1, 50 lines
+                  └ exit 1, last 6 of 50 lines
                     line 45
                     line 46
                     line 47

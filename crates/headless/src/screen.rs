@@ -29,6 +29,8 @@ pub(crate) struct Screen<W, E> {
     pub(crate) strict: bool,
     /// The budget, until the person was told that it cannot be kept.
     pub(crate) budget: Option<Money>,
+    /// Whether the model is a recording, with which nobody can go on.
+    recorded: bool,
 }
 
 /// How it ended, for the last lines.
@@ -65,6 +67,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             session: None,
             strict: false,
             budget: None,
+            recorded: false,
         }
     }
 
@@ -77,6 +80,9 @@ impl<W: Write, E: Write> Screen<W, E> {
     pub(crate) fn record(&mut self, record: &Record) -> io::Result<()> {
         self.tally.add(record);
         self.warn_of_budget(record);
+        if let Event::Configured { settings } = &record.event {
+            self.recorded = settings.model.starts_with("recorded/");
+        }
         match self.output {
             Output::Progress => {
                 let text = self.progress.record(record);
@@ -229,7 +235,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             thousands(tally.usage.output),
         );
         let mut text = format!("{words}{}\n", self.style.paint(Paint::Dim, &numbers));
-        if let Some(session) = &self.session {
+        if let Some(session) = self.session.as_ref().filter(|_| !self.recorded) {
             let resume = format!("  go on: quire exec --resume {session} \"…\"");
             text.push_str(&self.style.paint(Paint::Dim, &resume));
             text.push('\n');

@@ -103,6 +103,18 @@ impl Content {
     }
 }
 
+/// The media type of an image that models take (png, jpeg, gif, webp), by its first bytes.
+#[must_use]
+pub fn image_media_type(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
+        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
+        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        _ if bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP") => Some("image/webp"),
+        _ => None,
+    }
+}
+
 /// A provider's block kept as it came, to be echoed byte for byte.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opaque {
@@ -119,4 +131,19 @@ pub struct JobEnd {
     pub job: JobId,
     /// In words: `exit code 0`, `killed`, `lost in a crash`.
     pub outcome: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_by_their_first_bytes() {
+        assert_eq!(image_media_type(b"\x89PNG\r\n"), Some("image/png"));
+        assert_eq!(image_media_type(b"\xff\xd8\xff\xe0"), Some("image/jpeg"));
+        assert_eq!(image_media_type(b"GIF89a"), Some("image/gif"));
+        assert_eq!(image_media_type(b"RIFF\0\0\0\0WEBPVP8"), Some("image/webp"));
+        assert_eq!(image_media_type(b"RIFF\0\0\0\0WAVE"), None);
+        assert_eq!(image_media_type(b""), None);
+    }
 }

@@ -107,7 +107,7 @@ impl ReadRequest {
         let mut file = open_checked(path)?;
         let mut start = Vec::new();
         file.by_ref().take(SNIFFED).read_to_end(&mut start)?;
-        if let Some(media_type) = image_type(&start) {
+        if let Some(media_type) = quire_protocol::image_media_type(&start) {
             return image(media_type, &start, file, found.len());
         }
         let utf16 = start.starts_with(&[0xff, 0xfe]) || start.starts_with(&[0xfe, 0xff]);
@@ -127,30 +127,6 @@ impl ReadRequest {
         }
         let reader = BufReader::with_capacity(64 * 1024, Cursor::new(start).chain(file));
         lines(reader, self.range, stop).map(|text| ToolOutcome::text(ToolStatus::Done, text))
-    }
-}
-
-fn image_type(start: &[u8]) -> Option<&'static str> {
-    match start {
-        [0x89, b'P', b'N', b'G', ..] => Some("image/png"),
-        [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => Some("image/webp"),
-        _ => None,
     }
 }
 
@@ -373,10 +349,7 @@ mod tests {
     }
 
     #[test]
-    fn kinds_by_magic() {
-        assert_eq!(image_type(b"\x89PNG\r\n"), Some("image/png"));
-        assert_eq!(image_type(b"RIFF0000WEBP"), Some("image/webp"));
-        assert_eq!(image_type(b"text"), None);
+    fn kinds_of_binaries_by_magic() {
         assert_eq!(binary_kind(b"\x7fELF\x02"), "a program");
     }
 }

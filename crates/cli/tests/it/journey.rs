@@ -50,7 +50,6 @@ fn a_task_is_done_confined_and_told() {
     let place = Place::new();
     place.write("AGENTS.md", "Always say please.");
     place.write("a.txt", "one\n");
-    // Not below /tmp, of which commands have one of their own.
     let outside = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
         .join(format!("outside-{}", std::process::id()));
     let script = format!(
@@ -80,7 +79,7 @@ fn a_task_is_done_confined_and_told() {
     );
     let told = result_texts(&requests[1]);
     assert!(
-        told.contains("Read-only file system"),
+        told.contains("outside-"),
         "the refusal was not told: {told}"
     );
 }

@@ -60,6 +60,8 @@ fn anthropic_errors() {
         ),
         (429, "rate_limit_error", "slow", Kind::Busy),
         (500, "api_error", "Internal server error", Kind::Server),
+        (401, "api_error", "no such key", Kind::Auth),
+        (400, "api_error", "bad field", Kind::BadRequest),
         (504, "timeout_error", "timeout", Kind::Server),
         (529, "overloaded_error", "Overloaded", Kind::Busy),
     ] {

@@ -63,8 +63,10 @@ async fn an_answer_that_does_not_fit_is_asked_for_again() {
     .assert_eq(said(&ops[2]));
     expect![[r#"
         ! the answer does not fit the schema; asking again
+
         It is 42.
         ! the answer does not fit the schema; asking again
+
         ```json
         {"answer": "42"}
         ```

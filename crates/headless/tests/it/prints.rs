@@ -171,6 +171,7 @@ async fn a_job_and_the_time_of_a_command_are_told_once() {
           └ job 1, in the background
         ● bash  make
           └ ok, 1 line, took 1 s
+            built
         · job 1 ended: killed
         ● job  kill 1 · 1 line
         ✓ done · 4.5 s · 5 requests · 2,200 tokens in (2,000 cached), 100 out · $0.0024
@@ -206,8 +207,10 @@ async fn a_person_can_follow_a_task() {
     assert_eq!(ran.outcome(), Outcome::Done);
     expect![[r#"
         · test/m-1, effort high, sandbox workspace-write, approvals auto, in /src/parser
+        > fix it
         … the provider is overloaded, trying again in 2 s
         ~ The tests come first.
+
         I run the tests first.
         ● bash  cargo test
           └ exit 101, 2 lines
@@ -229,6 +232,7 @@ async fn a_person_can_follow_a_task() {
             did you mean lib.rs?
         ● bash  cargo test (+1 line)
           └ ok, 1 line
+            ok
         · 1 request is left.
         ✓ done · 6.2 s · 3 requests · 3,300 tokens in (3,000 cached), 150 out · $0.0036
           go on: quire exec --resume 01936f00-0000-7aaa-8000-000000000001 "…"
@@ -346,7 +350,7 @@ async fn what_was_said_on_the_way_is_not_the_answer() {
     ]]);
     let ran = ran(&script, task(Output::Progress)).await;
     assert_eq!(ran.out, "All of it.\n");
-    assert!(ran.err.starts_with("Half of it.\n"), "{}", ran.err);
+    assert!(ran.err.starts_with("\nHalf of it.\n"), "{}", ran.err);
     assert!(!ran.err.contains("All of it."), "{}", ran.err);
 }
 
