@@ -387,6 +387,8 @@ fn the_trial_program_can_do_what_it_tries() {
         let path = world.path("outside/socket");
         let _listener = UnixListener::bind(&path).expect("a listener");
         assert!(world.escapes(&["unix-path", &path.to_string_lossy()]).await);
-        assert!(world.run(&[PROGRAM, "try", "nothing"]).await.end == ProcessEnd::Exited(2));
+        assert!(
+            world.run(&[&world.program(), "try", "nothing"]).await.end == ProcessEnd::Exited(2)
+        );
     });
 }

@@ -2,7 +2,7 @@
 
 use quire_protocol::{ProcessEnd, ProcessEvent, Sandbox, SandboxError, SandboxMode};
 
-use crate::world::{PROGRAM, World, finish, read, run, until};
+use crate::world::{World, finish, read, run, until};
 
 #[test]
 fn output_and_exit_code_arrive() {
@@ -80,7 +80,7 @@ fn secrets_of_the_environment_stay_behind() {
 async fn daemon_dies_with_its_command(world: &World) {
     let beat = world.workspace().join("beat");
     let text = beat.to_string_lossy().into_owned();
-    let outcome = world.run(&[PROGRAM, "try", "daemon", &text]).await;
+    let outcome = world.run(&[&world.program(), "try", "daemon", &text]).await;
     assert_eq!(outcome.end, ProcessEnd::Exited(0));
     assert!(beat.exists(), "the daemon never ran");
     assert_eq!(count(&text), 0, "the daemon still runs");

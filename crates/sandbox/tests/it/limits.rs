@@ -3,14 +3,14 @@
 use quire_protocol::{ProcessEnd, SandboxMode, Wall};
 
 use crate::ladder::worlds;
-use crate::world::{PROGRAM, World, run};
+use crate::world::{World, run};
 
 #[test]
 fn a_fork_bomb() {
     run(async {
         for (wall, mut world) in worlds() {
             world.limits.processes = 64;
-            let outcome = world.run(&[PROGRAM, "try", "forks"]).await;
+            let outcome = world.run(&[&world.program(), "try", "forks"]).await;
             assert_eq!(outcome.end, ProcessEnd::OverLimit, "{wall:?}");
             assert_eq!(
                 world.run(&["true"]).await.end,
@@ -27,7 +27,8 @@ fn a_memory_bomb() {
         for (wall, mut world) in worlds() {
             world.limits.memory_bytes = 96 << 20;
             // Each process stays below what one may have; together they are over.
-            let script = format!("for i in 1 2 3 4; do {PROGRAM} try memory 60 & done; wait");
+            let program = world.program();
+            let script = format!("for i in 1 2 3 4; do {program} try memory 60 & done; wait");
             let outcome = world.run(&["sh", "-c", &script]).await;
             assert_eq!(
                 outcome.end,
@@ -35,7 +36,7 @@ fn a_memory_bomb() {
                 "{wall:?}: {}",
                 outcome.text
             );
-            let outcome = world.run(&[PROGRAM, "try", "memory", "400"]).await;
+            let outcome = world.run(&[&world.program(), "try", "memory", "400"]).await;
             assert_ne!(outcome.end, ProcessEnd::Exited(0), "{wall:?}");
             assert_eq!(
                 world.run(&["true"]).await.end,

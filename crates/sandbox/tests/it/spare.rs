@@ -6,7 +6,7 @@ use std::path::Path;
 use quire_protocol::{ProcessEnd, SandboxMode, Wall};
 
 use crate::escapes::{kill, spawner_of};
-use crate::world::{PROGRAM, World, finish, read, run, until};
+use crate::world::{World, finish, read, run, until};
 
 /// Every process and its parent.
 fn parents() -> HashMap<i32, i32> {
@@ -239,10 +239,14 @@ fn limits_end_what_a_spare_runs() {
         world.limits.processes = 64;
         world.limits.memory_bytes = 96 << 20;
         let kept = Kept::of(world, &tag(9, "limits")).await;
-        let forks = kept.world.run(&[PROGRAM, "try", "forks"]).await;
+        let forks = kept
+            .world
+            .run(&[&kept.world.program(), "try", "forks"])
+            .await;
         assert_eq!(forks.end, ProcessEnd::OverLimit);
         waiting(kept.cell).await;
-        let script = format!("for i in 1 2 3 4; do {PROGRAM} try memory 60 & done; wait");
+        let program = kept.world.program();
+        let script = format!("for i in 1 2 3 4; do {program} try memory 60 & done; wait");
         let memory = kept.world.run(&["sh", "-c", &script]).await;
         assert_eq!(memory.end, ProcessEnd::OverLimit, "{}", memory.text);
         waiting(kept.cell).await;

@@ -14,6 +14,9 @@ use tempfile::TempDir;
 /// The helper program, which is also the spawner.
 pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_quire-spawner");
 
+/// Folders of which commands have one of their own.
+const PRIVATE: [&str; 2] = ["/tmp/", "/var/tmp/"];
+
 /// Long enough for a loaded machine; nothing waits for it unless it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -74,6 +77,19 @@ impl World {
         }
     }
 
+    /// The helper program as commands see it: a copy in the workspace where the build itself lies
+    /// in a folder that commands do not see.
+    pub(crate) fn program(&self) -> String {
+        if !PRIVATE.iter().any(|folder| PROGRAM.starts_with(folder)) {
+            return PROGRAM.to_owned();
+        }
+        let copy = self.workspace().join(".program");
+        if !copy.exists() {
+            std::fs::copy(PROGRAM, &copy).expect("a copy");
+        }
+        copy.to_string_lossy().into_owned()
+    }
+
     /// Ends the sandbox; what it left on the disk is still there.
     pub(crate) fn close(self) -> TempDir {
         let Self { spawner, root, .. } = self;
@@ -114,7 +130,8 @@ impl World {
 
     /// Makes an escape attempt; true when it worked.
     pub(crate) async fn escapes(&self, words: &[&str]) -> bool {
-        let mut argv = vec![PROGRAM, "try"];
+        let program = self.program();
+        let mut argv = vec![program.as_str(), "try"];
         argv.extend(words);
         let outcome = self.run(&argv).await;
         match outcome.end {
