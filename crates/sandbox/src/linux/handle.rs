@@ -133,7 +133,9 @@ impl Spawner {
             match Running::start(&home, &order).await {
                 Ok(running) => return Ok(Arc::new(running)),
                 Err(StartError::Cell(_)) if !last => self.forget(&home).await,
-                Err(StartError::Cell(reason)) => return Err(SandboxError::Broken(reason)),
+                Err(StartError::Cell(reason) | StartError::Lost(reason)) => {
+                    return Err(SandboxError::Broken(reason));
+                }
                 Err(StartError::Program(reason)) => {
                     let program = command.argv.first().cloned().unwrap_or_default();
                     return Err(SandboxError::NotStarted { program, reason });
@@ -418,7 +420,8 @@ fn trial_policy() -> Policy {
 fn run_trial(home: &Home, order: &CommandOrder) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     let slot = Slot::request(home.channel.as_fd()).map_err(text)?;
-    let (reader, answers) = slot.order(&wire::encode(order)?).map_err(text)?;
+    let ordered = slot.order(&wire::encode(order)?).map_err(text)?;
+    let (reader, answers) = (ordered.output, ordered.answers);
     loop {
         if !channel::poll(&[answers.as_fd()], BUILD_MS).map_err(text)?[0] {
             return Err("a trial command did not end in time".to_owned());

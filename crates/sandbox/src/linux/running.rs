@@ -12,7 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
 
 use crate::linux::handle::Home;
-use crate::linux::spare::Slot;
+use crate::linux::spare::{Ordered, Reached, Slot};
 use crate::linux::sys::channel::{self, STATUS_BYTES, Wait};
 use crate::linux::sys::process;
 use crate::linux::wire::{self, CommandAnswer, CommandOrder, Rest};
@@ -27,6 +27,9 @@ pub(crate) enum StartError {
     Cell(String),
     /// The program cannot be started.
     Program(String),
+    /// The supervisor died after it was given the command, which may have begun. It is not run
+    /// again.
+    Lost(String),
 }
 
 /// A command that was started. Dropping it kills the whole tree.
@@ -64,12 +67,21 @@ impl Running {
 
     async fn start_in(home: &Arc<Home>, slot: Slot, order: &[u8]) -> Result<Self, StartError> {
         let cell = |error: io::Error| StartError::Cell(error.to_string());
-        let (reader, answers) = slot.order(order).map_err(|error| not_sent(&error))?;
-        channel::set_nonblocking(reader.as_fd()).map_err(cell)?;
+        let Ordered {
+            output,
+            answers,
+            reached,
+        } = slot.order(order).map_err(|error| not_sent(&error))?;
+        channel::set_nonblocking(output.as_fd()).map_err(cell)?;
         let answers = channel::register(answers, Interest::READABLE).map_err(cell)?;
-        let handle = started(&answers).await?;
+        let handle = started(&answers).await.map_err(|error| match error {
+            StartError::Cell(reason) if reached == Reached::Supervisor => StartError::Lost(
+                format!("the command's supervisor died ({reason}); the command may have begun"),
+            ),
+            error => error,
+        })?;
         let reader = Reader {
-            output: Some(pipe::Receiver::from_owned_fd(reader.into()).map_err(cell)?),
+            output: Some(pipe::Receiver::from_owned_fd(output.into()).map_err(cell)?),
             end: None,
             chunk: Vec::new(),
         };

@@ -25,15 +25,38 @@ impl Slot {
 
     /// Hands it a command, as bytes. Returns the end from which the command's output is read and
     /// the channel on which the supervisor answers.
-    pub(crate) fn order(self, order: &[u8]) -> io::Result<(PipeReader, OwnedFd)> {
-        let (reader, writer) = io::pipe()?;
-        match channel::send(self.0.as_fd(), order, &[writer.as_fd()], Wait::Never) {
+    pub(crate) fn order(self, order: &[u8]) -> io::Result<Ordered> {
+        let (output, writer) = io::pipe()?;
+        let reached = match channel::send(self.0.as_fd(), order, &[writer.as_fd()], Wait::Never) {
             // It is gone; why, it may have said before.
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-            sent => sent?,
-        }
-        Ok((reader, self.0))
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Reached::Nobody,
+            sent => sent.map(|()| Reached::Supervisor)?,
+        };
+        Ok(Ordered {
+            output,
+            answers: self.0,
+            reached,
+        })
     }
+}
+
+/// A supervisor that was given its command.
+pub(crate) struct Ordered {
+    /// What the command prints.
+    pub(crate) output: PipeReader,
+    /// What the supervisor answers.
+    pub(crate) answers: OwnedFd,
+    /// Whether it can have begun.
+    pub(crate) reached: Reached,
+}
+
+/// Whom an order reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reached {
+    /// The supervisor was dead: nothing was started.
+    Nobody,
+    /// It may have been read, and the program may have been started.
+    Supervisor,
 }
 
 /// The supervisor that a cell keeps ready, so that the next command need not wait for one.
