@@ -214,9 +214,21 @@ impl Anchor {
     }
 }
 
+/// `O_NONBLOCK`: a pipe that took a file's place must not hold its reader up.
+#[cfg(unix)]
+const NONBLOCK: i32 = if cfg!(target_os = "linux") {
+    0o4000
+} else {
+    0x4
+};
+
 /// Opens what is at a real path, unless a link was put there since it was judged.
 pub(crate) fn open_checked(real: &Path) -> io::Result<File> {
-    let open = File::open(real)?;
+    let mut options = File::options();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
+    let open = options.open(real)?;
     if fs::canonicalize(handle_path(&open, real))? != real {
         return Err(io::Error::other("it changed while it was being opened"));
     }
@@ -339,6 +351,18 @@ mod tests {
     use quire_protocol::ApprovalMode;
 
     use super::*;
+
+    #[test]
+    fn a_file_that_became_a_link_is_not_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::write(root.join("secret"), "s").unwrap();
+        fs::write(root.join("listed"), "l").unwrap();
+        assert!(open_checked(&root.join("listed")).is_ok());
+        fs::remove_file(root.join("listed")).unwrap();
+        std::os::unix::fs::symlink(root.join("secret"), root.join("listed")).unwrap();
+        assert!(open_checked(&root.join("listed")).is_err());
+    }
 
     fn place(workspace: &Path) -> Place {
         Place {

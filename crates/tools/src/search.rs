@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::arguments::Arguments;
 use crate::calls::Stop;
-use crate::place::Place;
+use crate::place::{Place, open_checked};
 use crate::{text, walk};
 
 const SHAPE: &str = "{pattern: string, path?: string, glob?: string, mode?: \"lines\" | \"files\" \
@@ -158,7 +158,10 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
         }
         found.file(&place.shown(entry.path()));
         // A file that cannot be read is passed over, like one that may not be.
-        let _ = searcher.search_path(&matcher, entry.path(), &mut found);
+        // One that became a link since it was listed is not followed.
+        if let Ok(file) = open_checked(entry.path()) {
+            let _ = searcher.search_file(&matcher, &file, &mut found);
+        }
         found.file_done();
     }
     Ok(ToolOutcome::text(

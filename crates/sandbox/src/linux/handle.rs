@@ -77,7 +77,10 @@ impl Home {
     /// Removes files that a command may not leave behind and that no mount could prevent.
     pub(crate) fn tidy(&self) {
         for path in &self.forbidden {
-            let _ = std::fs::remove_file(path);
+            // Whatever it is; that it is not there is the usual case.
+            if std::fs::remove_file(path).is_err() {
+                let _ = std::fs::remove_dir_all(path);
+            }
         }
     }
 }

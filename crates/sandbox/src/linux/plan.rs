@@ -191,15 +191,32 @@ impl Plan {
         }
         self.add(folder, MountKind::Writable);
         for path in guards.present {
+            self.pin_above(folder, &path);
             self.add(&path, MountKind::ReadOnly);
         }
         for path in guards.missing_folders {
+            self.pin_above(folder, &path);
             self.hold_place(path, PlaceholderKind::Folder, MountKind::Empty);
         }
         for path in guards.missing_files {
+            self.pin_above(folder, &path);
             self.hold_place(path, PlaceholderKind::File, MountKind::ReadOnly);
         }
         self.forbidden.extend(guards.forbidden);
+    }
+
+    /// Makes every folder between `folder` and a guarded path a mount point of its own: what is
+    /// only above a mount point could be renamed, and another put in its place.
+    fn pin_above(&mut self, folder: &Path, guarded: &Path) {
+        let between = guarded.ancestors().skip(1);
+        for path in between.take_while(|path| *path != folder && path.starts_with(folder)) {
+            if is_folder(path) {
+                self.mounts.push(Mount {
+                    path: path.to_path_buf(),
+                    kind: MountKind::Writable,
+                });
+            }
+        }
     }
 
     fn hold_place(&mut self, path: PathBuf, place: PlaceholderKind, mount: MountKind) {

@@ -241,3 +241,29 @@ fn one_cell_s_end_does_not_undo_another_s_protection() {
         drop(root);
     });
 }
+
+#[test]
+fn a_submodule_s_git_folder_cannot_be_replaced() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let module = world.workspace().join(".git/modules/sub");
+        std::fs::create_dir_all(&module).expect("a folder");
+        git(&module, &["init", "-q", "--bare", "."]);
+        let before = read(&module.join("config"));
+        let script = "cd .git/modules && mv sub old; cp -r old sub; echo evil >> sub/config; \
+            cd ..; mv modules other; mkdir -p modules/sub; echo evil > modules/sub/config";
+        world.shell(script).await;
+        assert_eq!(read(&module.join("config")), before);
+    });
+}
+
+#[test]
+fn a_common_folder_is_left_behind_in_no_form() {
+    run(async {
+        let world = repository(Wall::Cell);
+        world
+            .shell("mkdir .git/commondir; touch .git/commondir/x")
+            .await;
+        assert!(!world.workspace().join(".git/commondir").exists());
+    });
+}

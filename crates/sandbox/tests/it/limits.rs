@@ -102,3 +102,16 @@ fn limits_hold_without_a_wall_too() {
         assert_eq!(outcome.end, ProcessEnd::OverLimit, "{}", outcome.text);
     });
 }
+
+#[test]
+fn the_supervisor_s_limits_are_its_own() {
+    run(async {
+        let world = World::with_wall(Some(quire_protocol::Wall::Cell));
+        let own = world.shell("ulimit -n 100 && ulimit -n").await;
+        assert_eq!(own.text, "100\n");
+        let outcome = world
+            .shell("prlimit --pid 1 --nofile=0:0 && echo done")
+            .await;
+        assert!(!outcome.text.contains("done"), "{}", outcome.text);
+    });
+}

@@ -112,6 +112,14 @@ fn refusals(sockets: Sockets) -> Result<BpfProgram, seccompiler::BackendError> {
         .iter()
         .map(|request| rule(vec![condition(1, SeccompCmpOp::Eq, *request)?]));
     rules.insert(libc::SYS_ioctl, typing.collect::<Result<_, _>>()?);
+    // Setting the limits of another process: the supervisor's are none of a command's business.
+    rules.insert(
+        libc::SYS_prlimit64,
+        vec![rule(vec![
+            condition(0, SeccompCmpOp::Ne, 0)?,
+            SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?,
+        ])?],
+    );
     let namespaces = NAMESPACES.iter().map(|flag| {
         let flag = u64::from(flag.cast_unsigned());
         rule(vec![condition(0, SeccompCmpOp::MaskedEq(flag), flag)?])
