@@ -74,7 +74,7 @@ impl Running {
         } = slot.order(order).map_err(|error| not_sent(&error))?;
         channel::set_nonblocking(output.as_fd()).map_err(cell)?;
         let answers = channel::register(answers, Interest::READABLE).map_err(cell)?;
-        let handle = started(&answers).await.map_err(|error| match error {
+        let Launched { handle, told } = launched(&answers).await.map_err(|error| match error {
             StartError::Cell(reason) if reached == Reached::Supervisor => StartError::Lost(
                 format!("the command's supervisor died ({reason}); the command may have begun"),
             ),
@@ -89,7 +89,7 @@ impl Running {
             home: Arc::clone(home),
             handle: channel::register(handle, Interest::READABLE).map_err(cell)?,
             answers,
-            told: OnceLock::new(),
+            told,
             reader: Mutex::new(reader),
         })
     }
@@ -204,12 +204,22 @@ fn not_sent(error: &io::Error) -> StartError {
     }
 }
 
-/// Waits until the program runs. Returns the handle of its supervisor.
-async fn started(answers: &AsyncFd<OwnedFd>) -> Result<OwnedFd, StartError> {
-    let (mut handle, mut runs) = (None, false);
+/// A command whose program ran.
+#[derive(Debug)]
+struct Launched {
+    /// Of its supervisor.
+    handle: OwnedFd,
+    /// Its end, when that was told already.
+    told: OnceLock<(ProcessEnd, Rest)>,
+}
+
+/// Waits until the program runs and the handle of its supervisor has come. The two have different
+/// senders, so they come in any order, and a short command may have ended before the second.
+async fn launched(answers: &AsyncFd<OwnedFd>) -> Result<Launched, StartError> {
+    let (mut handle, mut runs, told) = (None, false, OnceLock::new());
     loop {
         if runs && let Some(handle) = handle {
-            return Ok(handle);
+            return Ok(Launched { handle, told });
         }
         let message = answers
             .async_io(Interest::READABLE, |channel| {
@@ -224,6 +234,9 @@ async fn started(answers: &AsyncFd<OwnedFd>) -> Result<OwnedFd, StartError> {
             CommandAnswer::Placed => handle = message.descriptors.into_iter().next(),
             CommandAnswer::Started => runs = true,
             CommandAnswer::Failed(reason) => return Err(StartError::Program(reason)),
+            CommandAnswer::Ended { end, rest } if runs => {
+                told.get_or_init(|| (end, rest));
+            }
             CommandAnswer::Ended { end, .. } => {
                 return Err(StartError::Cell(format!("{end:?} too soon")));
             }
@@ -247,5 +260,60 @@ impl Process for Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.end();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::BorrowedFd;
+
+    use super::*;
+
+    /// What becomes of answers that came in this order before they were looked at; each `Placed`
+    /// comes with a handle.
+    fn outcome(answers: &[CommandAnswer]) -> Result<Option<(ProcessEnd, Rest)>, StartError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_io()
+            .build()
+            .expect("a runtime");
+        runtime.block_on(async {
+            let (ours, theirs) = channel::pair().expect("a channel");
+            for answer in answers {
+                let handle: &[BorrowedFd<'_>] = match answer {
+                    CommandAnswer::Placed => &[theirs.as_fd()],
+                    _ => &[],
+                };
+                let bytes = wire::encode(answer).expect("bytes");
+                channel::send(theirs.as_fd(), &bytes, handle, Wait::Never).expect("sent");
+            }
+            channel::shut(theirs.as_fd());
+            let ours = channel::register(ours, Interest::READABLE).expect("registered");
+            launched(&ours)
+                .await
+                .map(|launched| launched.told.get().copied())
+        })
+    }
+
+    #[test]
+    fn a_command_that_ended_before_its_handle_came_has_run() {
+        use CommandAnswer::{Ended, Failed, Placed, Started};
+        let (end, rest) = (ProcessEnd::Exited(3), Rest::Gone);
+        let ended = Ended { end, rest };
+        let told =
+            |answers: &[CommandAnswer]| outcome(answers).unwrap_or_else(|_| panic!("{answers:?}"));
+        assert_eq!(told(&[Placed, Started]), None);
+        assert_eq!(told(&[Started, Placed]), None);
+        assert_eq!(told(&[Started, ended.clone(), Placed]), Some((end, rest)));
+        // What comes later is left to whoever waits for the end.
+        assert_eq!(told(&[Started, Placed, ended.clone()]), None);
+        let cell = |answers: &[CommandAnswer]| matches!(outcome(answers), Err(StartError::Cell(_)));
+        assert!(cell(&[ended.clone(), Placed]), "it never ran");
+        assert!(
+            cell(&[Started, ended]),
+            "without a handle nothing can be killed"
+        );
+        assert!(cell(&[Placed]) && cell(&[]));
+        let failed = outcome(&[Placed, Failed("no such file".to_owned())]);
+        assert!(matches!(failed, Err(StartError::Program(reason)) if reason == "no such file"));
     }
 }
