@@ -19,6 +19,7 @@ mod spare;
 mod spawner;
 mod supervisor;
 mod sys;
+mod traps;
 mod wall;
 mod wire;
 

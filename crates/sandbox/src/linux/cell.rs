@@ -12,6 +12,7 @@ use crate::linux::PROXY_PORT;
 use crate::linux::cgroup::Cgroup;
 use crate::linux::plan::{Mount, MountKind};
 use crate::linux::sys::{mounts, process};
+use crate::linux::traps::Traps;
 use crate::linux::wall::landlock::View;
 use crate::linux::wall::seccomp::Sockets;
 use crate::linux::wall::{landlock as landlock_wall, seccomp};
@@ -24,6 +25,8 @@ pub(crate) struct Cell {
     pub(crate) landlock_detail: Result<String, String>,
     pub(crate) filters: Option<[BpfProgram; 2]>,
     pub(crate) cgroup: Option<Cgroup>,
+    /// What no command may bring about.
+    pub(crate) traps: Traps,
 }
 
 impl Cell {
@@ -83,6 +86,7 @@ pub(crate) fn build(
         landlock_detail,
         filters,
         cgroup,
+        traps: order.traps,
     };
     Ok((cell, proxy))
 }

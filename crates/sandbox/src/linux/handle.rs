@@ -18,6 +18,7 @@ use crate::linux::landmarks::Landmarks;
 use crate::linux::running::{Running, StartError};
 use crate::linux::spare::{Slot, Spare};
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
+use crate::linux::traps::Traps;
 use crate::linux::wire::{self, CellAnswer, CommandAnswer, CommandOrder, MARKER};
 use crate::linux::{PROXY_PORT, proxy};
 use crate::options::Options;
@@ -60,7 +61,7 @@ struct Key {
 pub(crate) struct Home {
     channel: OwnedFd,
     wall: Wall,
-    forbidden: Vec<PathBuf>,
+    traps: Traps,
     landmarks: Landmarks,
     temp: Option<PathBuf>,
     answer: CellAnswer,
@@ -74,14 +75,9 @@ impl Home {
         self.wall == Wall::Cell
     }
 
-    /// Removes files that a command may not leave behind and that no mount could prevent.
-    pub(crate) fn tidy(&self) {
-        for path in &self.forbidden {
-            // Whatever it is; that it is not there is the usual case.
-            if std::fs::remove_file(path).is_err() {
-                let _ = std::fs::remove_dir_all(path);
-            }
-        }
+    /// Sets aside what commands may not leave behind, and says so.
+    pub(crate) fn disarm(&self) -> String {
+        self.traps.disarm().concat()
     }
 }
 
@@ -323,7 +319,6 @@ impl Core {
     fn build(&self, wall: Wall, place: &Place<'_>) -> Result<(Home, Option<OwnedFd>), String> {
         let Order {
             cell,
-            forbidden,
             landmarks,
             temp,
         } = ladder::order(wall, place, &self.options)?;
@@ -346,7 +341,7 @@ impl Core {
         let home = Home {
             channel,
             wall,
-            forbidden,
+            traps: cell.traps,
             landmarks,
             temp,
             answer,

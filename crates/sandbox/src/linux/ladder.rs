@@ -27,7 +27,6 @@ pub(crate) struct Verdict {
 /// An order for a cell, with what the main process must know of it.
 pub(crate) struct Order {
     pub(crate) cell: CellOrder,
-    pub(crate) forbidden: Vec<PathBuf>,
     /// What is protected where; when it changes, a new cell is due.
     pub(crate) landmarks: Landmarks,
     /// A private temp folder on the disk, where none can be mounted.
@@ -90,9 +89,9 @@ fn confined(
             readable,
             writable,
             limits: place.limits,
+            traps: plan.traps,
         },
-        landmarks: Landmarks::survey(&plan.mounts),
-        forbidden: plan.forbidden,
+        landmarks: Landmarks::survey(&plan.mounts, &plan.missing),
         temp: None,
     }
 }
@@ -119,6 +118,7 @@ fn landlock_order(place: &Place<'_>, options: &Options, plan: &Plan) -> Result<O
     unseen.extend(["/dev".into(), "/run".into()]);
     let readable = everything_but(Path::new("/"), &unseen);
     let mut order = confined(place, Ground::Landlock, Plan::default(), readable, writable);
+    order.landmarks = Landmarks::survey(&[], &plan.missing);
     order.temp = Some(temp);
     Ok(order)
 }

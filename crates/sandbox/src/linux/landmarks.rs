@@ -20,6 +20,8 @@ struct Landmark {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
+    /// Nothing at all.
+    Missing,
     /// Nothing, or an empty folder.
     Vacant,
     /// This file or folder of this file system.
@@ -27,14 +29,19 @@ enum State {
 }
 
 impl Landmarks {
-    /// Looks at everything that will be mounted over for protection.
-    pub(crate) fn survey(mounts: &[Mount]) -> Self {
+    /// Looks at everything that will be mounted over for protection, and notes what is `missing`
+    /// and would have been.
+    pub(crate) fn survey(mounts: &[Mount], missing: &[PathBuf]) -> Self {
         let lasting = mounts.iter().filter(|mount| mount.kind != MountKind::Temp);
         let landmarks = lasting.map(|mount| Landmark {
             path: mount.path.clone(),
             state: State::of(mount),
         });
-        Self(landmarks.collect())
+        let missing = missing.iter().map(|path| Landmark {
+            path: path.clone(),
+            state: State::Missing,
+        });
+        Self(landmarks.chain(missing).collect())
     }
 
     /// Whether everything is still as it was.
@@ -58,6 +65,7 @@ impl State {
 impl Landmark {
     fn stands(&self) -> bool {
         match self.state {
+            State::Missing => fs::symlink_metadata(&self.path).is_err(),
             State::Vacant => is_vacant(&self.path),
             State::Is { device, inode } => fs::symlink_metadata(&self.path)
                 .is_ok_and(|data| (data.dev(), data.ino()) == (device, inode)),

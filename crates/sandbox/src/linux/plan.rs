@@ -6,6 +6,7 @@ use quire_protocol::{Policy, SandboxMode};
 use serde::{Deserialize, Serialize};
 
 use crate::linux::git;
+use crate::linux::traps::Traps;
 
 /// Something to mount over the read-only disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -50,9 +51,10 @@ pub(crate) struct Plan {
     pub(crate) mounts: Vec<Mount>,
     /// Made before, removed after.
     pub(crate) placeholders: Vec<Placeholder>,
-    /// Files that a command may not leave behind: they would change what git runs, and cannot be
-    /// mounted over because an empty one changes that too.
-    pub(crate) forbidden: Vec<PathBuf>,
+    /// What is watched because no mount can prevent it.
+    pub(crate) traps: Traps,
+    /// What is to be hidden and does not exist yet.
+    pub(crate) missing: Vec<PathBuf>,
     /// Folders that commands may write, temporary ones aside.
     pub(crate) writable: Vec<PathBuf>,
 }
@@ -128,6 +130,7 @@ impl Plan {
     /// Hides a folder or a file, wherever its name leads.
     fn hide(&mut self, path: &Path) {
         let Ok(path) = path.canonicalize() else {
+            self.missing.push(path.to_path_buf());
             return;
         };
         let kind = if path.is_dir() {
@@ -142,11 +145,14 @@ impl Plan {
     fn guard(&mut self, workspace: &Path) -> Result<(), String> {
         self.guard_repository(workspace)?;
         for nested in git::nested_repositories(workspace) {
+            // Else the folder could be renamed, and another put in its place.
+            self.pin_above(workspace, &nested.join(".git"));
             self.guard_repository(&nested)?;
         }
         let marker = workspace.join(".git");
         if is_vacant(&marker) {
             self.hold_place(marker, PlaceholderKind::Folder, MountKind::Empty);
+            self.traps.watch_folder(workspace);
         }
         let own = workspace.join(".quire");
         match std::fs::symlink_metadata(&own) {
@@ -171,6 +177,7 @@ impl Plan {
         if is_vacant(&marker) {
             return Ok(());
         }
+        self.traps.watch_folder(folder);
         if data.is_dir() {
             self.guard_git_folder(&marker);
         } else {
@@ -202,7 +209,7 @@ impl Plan {
             self.pin_above(folder, &path);
             self.hold_place(path, PlaceholderKind::File, MountKind::ReadOnly);
         }
-        self.forbidden.extend(guards.forbidden);
+        self.traps.watch_absent(guards.forbidden);
     }
 
     /// Makes every folder between `folder` and a guarded path a mount point of its own: what is

@@ -40,6 +40,8 @@ pub(crate) struct Running {
     answers: AsyncFd<OwnedFd>,
     /// What the supervisor said of the end, once somebody heard it.
     told: OnceLock<(ProcessEnd, Rest)>,
+    /// What was set aside after it, once that was done.
+    left: OnceLock<String>,
     reader: Mutex<Reader>,
 }
 
@@ -90,6 +92,7 @@ impl Running {
             handle: channel::register(handle, Interest::READABLE).map_err(cell)?,
             answers,
             told,
+            left: OnceLock::new(),
             reader: Mutex::new(reader),
         })
     }
@@ -116,11 +119,18 @@ impl Running {
             *chunk = Vec::new();
         }
         self.dead().await;
-        self.home.tidy();
-        self.home.keep_spare();
         let end = self.told_end();
         reader.end = Some(end);
-        ProcessEvent::Ended(end)
+        self.home.keep_spare();
+        match self.left() {
+            "" => ProcessEvent::Ended(end),
+            left => ProcessEvent::Output(left.into()),
+        }
+    }
+
+    /// What it left behind that it may not, in words; set aside at the first call.
+    fn left(&self) -> &str {
+        self.left.get_or_init(|| self.home.disarm())
     }
 
     /// Waits until nothing of the tree is left.
@@ -253,6 +263,7 @@ impl Process for Running {
         Box::pin(async {
             self.end();
             self.dead().await;
+            self.left();
         })
     }
 }

@@ -9,6 +9,7 @@ use crate::linux::held::{self, Held};
 use crate::linux::host;
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::sys::process::{self, Fork};
+use crate::linux::traps::Traps;
 use crate::linux::wire::{self, CellAnswer, CellOrder, Ground, MARKER};
 
 /// Becomes the spawner if this process was started as one, and then never returns.
@@ -32,8 +33,18 @@ pub fn run_if_spawner() {
 struct Living {
     handle: OwnedFd,
     held: Vec<Held>,
+    /// Looked at once more at its end: when the main process was killed, nobody else does.
+    traps: Traps,
     /// Held to be removed with this.
     _cgroup: Option<Cgroup>,
+}
+
+impl Living {
+    /// Tidies up after it, when nothing of it runs any more.
+    fn clear(&mut self) {
+        self.traps.disarm();
+        held::release(&mut self.held);
+    }
 }
 
 /// Makes cells until the main process is gone. Returns the exit code.
@@ -51,7 +62,7 @@ fn serve(orders: &OwnedFd) -> i32 {
         living.retain_mut(|cell| {
             let gone = *ended.next().expect("one answer per cell");
             if gone {
-                held::release(&mut cell.held);
+                cell.clear();
             }
             !gone
         });
@@ -76,7 +87,7 @@ fn serve(orders: &OwnedFd) -> i32 {
     for mut cell in living {
         process::kill(cell.handle.as_fd());
         let _ = channel::poll(&[cell.handle.as_fd()], -1);
-        held::release(&mut cell.held);
+        cell.clear();
     }
     0
 }
@@ -105,7 +116,7 @@ fn make(order: &[u8], name: &str, channel: OwnedFd) -> Result<Living, (String, O
         Ground::Namespaces { .. } => process::CELL,
         Ground::Bubblewrap { .. } | Ground::Landlock | Ground::Open => 0,
     };
-    let user = process::identity();
+    let (user, traps) = (process::identity(), order.traps.clone());
     match process::fork(namespaces) {
         Ok(Fork::Child) => {
             process::die_with_parent();
@@ -123,6 +134,7 @@ fn make(order: &[u8], name: &str, channel: OwnedFd) -> Result<Living, (String, O
         Ok(Fork::Parent { handle, .. }) => Ok(Living {
             handle,
             held,
+            traps,
             _cgroup: group,
         }),
         Err(error) => {

@@ -17,6 +17,7 @@ use crate::linux::descendants::{Descendants, Scope};
 use crate::linux::sys::channel::{self, Wait};
 use crate::linux::sys::mounts;
 use crate::linux::sys::process::{self, Fork, Status};
+use crate::linux::traps::Traps;
 use crate::linux::wire::{self, Begun, CommandAnswer, Ground, Rest};
 
 /// How often the tree is measured: first after this many milliseconds, …
@@ -67,7 +68,13 @@ pub(crate) fn supervise(cell: Cell, answers: &OwnedFd) -> ! {
                 process::outlive_parent();
             }
             answer(answers, &CommandAnswer::Started, &[]);
-            let end = watch(pid, &begun.limits, scope, answers, &children);
+            let watched = Watched {
+                command: pid,
+                limits: begun.limits,
+                scope,
+                traps: &cell.traps,
+            };
+            let end = watch(&watched, answers, &children);
             let (end, rest) = finish(end, scope, &cell, begun.kills, &children);
             answer(answers, &CommandAnswer::Ended { end, rest }, &[]);
             process::end(0)
@@ -130,14 +137,17 @@ fn prepare(scope: Scope) -> Result<(), String> {
     }
 }
 
-/// Waits until the command ends, goes over its limits, or nobody wants it any more.
-fn watch(
+/// A command that runs.
+struct Watched<'a> {
     command: i32,
-    limits: &ProcessLimits,
+    limits: ProcessLimits,
     scope: Scope,
-    answers: &OwnedFd,
-    children: &OwnedFd,
-) -> ProcessEnd {
+    traps: &'a Traps,
+}
+
+/// Waits until the command ends, goes over its limits, brings about what it may not, or nobody
+/// wants it any more.
+fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> ProcessEnd {
     let mut pause = FIRST_SAMPLE_MS;
     loop {
         let ready = channel::poll(&[children.as_fd(), answers.as_fd()], pause);
@@ -147,12 +157,15 @@ fn watch(
         };
         if *child {
             process::take_signals(children.as_fd());
-            if let Some(end) = collect(command) {
+            if let Some(end) = collect(watched.command) {
                 return end;
             }
         } else {
             pause = (pause * 2).min(SAMPLE_MS);
-            if Descendants::find(scope).exceed(limits) {
+            if watched.traps.are_sprung() {
+                return ProcessEnd::Signalled(libc::SIGKILL);
+            }
+            if Descendants::find(watched.scope).exceed(&watched.limits) {
                 return ProcessEnd::OverLimit;
             }
         }

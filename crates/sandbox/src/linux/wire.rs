@@ -7,6 +7,7 @@ use quire_protocol::{ProcessEnd, ProcessLimits};
 use serde::{Deserialize, Serialize};
 
 use crate::linux::plan::{Mount, Placeholder};
+use crate::linux::traps::Traps;
 
 /// The first argument that turns the program into the spawner.
 pub(crate) const MARKER: &str = "--quire-spawner";
@@ -43,6 +44,8 @@ pub(crate) struct CellOrder {
     pub(crate) writable: Vec<PathBuf>,
     /// Bounds for the whole cell, where a cgroup can be had.
     pub(crate) limits: ProcessLimits,
+    /// What no command may bring about.
+    pub(crate) traps: Traps,
 }
 
 /// Cell → main process, once. With a proxy, the listening socket comes with it.

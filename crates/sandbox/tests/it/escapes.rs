@@ -5,7 +5,7 @@ use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net::{SocketAddr, UnixListener};
 use std::path::Path;
 
-use quire_protocol::{ProcessEnd, Wall};
+use quire_protocol::{ProcessEnd, Sandbox, Wall};
 
 use crate::ladder::worlds;
 use crate::world::{PROGRAM, World, read, run};
@@ -39,6 +39,22 @@ fn outside_is_untouched(world: &World) -> bool {
         .expect("a folder")
         .count();
     names == 1 && read(&world.path("outside/file")) == "outside"
+}
+
+#[test]
+fn a_secret_that_appears_later_is_hidden_too() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap, Wall::Landlock] {
+            let world = World::with_wall(Some(wall));
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            world.shell("true").await;
+            std::fs::write(world.path("home/.token"), "SECRET").expect("a file");
+            let outcome = world.shell("cat ../home/.token").await;
+            assert!(!outcome.text.contains("SECRET"), "{wall:?}: {outcome:?}");
+        }
+    });
 }
 
 #[test]

@@ -192,6 +192,130 @@ fn nested_repositories_are_protected_too() {
 }
 
 #[test]
+fn a_nested_repository_s_folder_cannot_be_replaced() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap, Wall::Landlock] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            let nested = world.workspace().join("vendor/lib");
+            std::fs::create_dir_all(&nested).expect("a folder");
+            git(&nested, &["init", "-q"]);
+            let outcome = world
+                .shell(
+                    "mv vendor/lib vendor/old && cp -r vendor/old vendor/lib; \
+                     mv vendor old && cp -r old vendor; echo evil >> vendor/lib/.git/config; \
+                     echo evil > vendor/lib/.git/hooks/pre-commit; \
+                     rm -rf vendor; mkdir -p vendor/lib/.git; echo evil > vendor/lib/.git/config",
+                )
+                .await;
+            let config = read(&nested.join(".git/config"));
+            assert!(!config.contains("evil"), "{wall:?}: {config}");
+            assert!(!nested.join(".git/hooks/pre-commit").exists(), "{wall:?}");
+            assert!(!world.workspace().join("old").exists(), "{outcome:?}");
+        }
+    });
+}
+
+/// Makes the folder it runs in a bare repository whose configuration runs a program.
+const BARE: &str = "mkdir -p objects refs && \
+    printf '[core]\\n\\trepositoryformatversion = 0\\n\\tfsmonitor = \"touch pwned\"\\n\
+    \\tworktree = .\\n' > config && printf 'ref: refs/heads/main\\n' > HEAD";
+
+#[test]
+fn a_workspace_does_not_become_a_bare_repository() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap, Wall::Landlock] {
+            for breach in ["rm .git/HEAD", "rm -rf .git/refs", "chmod 0 .git/objects"] {
+                let world = repository(wall);
+                if world.spawner.report(&world.policy).wall != wall {
+                    continue;
+                }
+                let workspace = world.workspace();
+                let outcome = world.shell(&format!("{breach}; {BARE}")).await;
+                // To root a folder of mode 0 is as good as another.
+                if wall != Wall::Landlock && !breach.starts_with("chmod") {
+                    assert!(!workspace.join("HEAD").exists(), "{outcome:?}");
+                    assert!(outcome.text.contains("set aside"), "{wall:?}: {outcome:?}");
+                    assert!(workspace.join("HEAD.set-aside-1").exists());
+                }
+                status(&workspace);
+                assert!(!workspace.join("pwned").exists(), "{wall:?}: {breach}");
+            }
+        }
+        // Where there is no repository none comes to be either.
+        let world = World::with_wall(Some(Wall::Cell));
+        let outcome = world.shell(BARE).await;
+        assert!(outcome.text.contains("set aside"), "{outcome:?}");
+        status(&world.workspace());
+        assert!(!world.workspace().join("pwned").exists());
+    });
+}
+
+/// The attack is one: without the sandbox it works.
+#[test]
+fn a_broken_repository_lets_git_obey_its_folder() {
+    run(async {
+        let mut world = repository(Wall::Cell);
+        world.policy.sandbox = quire_protocol::SandboxMode::Off;
+        world.shell(&format!("rm .git/HEAD; {BARE}")).await;
+        status(&world.workspace());
+        assert!(world.workspace().join("pwned").exists());
+    });
+}
+
+/// The person's own `git status`, whatever comes of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the person's own git, outside the sandbox"
+)]
+fn status(folder: &std::path::Path) {
+    std::process::Command::new("git")
+        .arg("status")
+        .current_dir(folder)
+        .output()
+        .expect("git runs");
+}
+
+#[test]
+fn who_redirects_git_while_it_runs_is_stopped() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            for script in [
+                "echo evil > .git/commondir; sleep 100".to_owned(),
+                format!("rm .git/HEAD; {BARE}; sleep 100"),
+            ] {
+                let outcome = world.shell(&script).await;
+                assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}: {script}");
+                assert!(outcome.text.contains("[quire: "), "{wall:?}: {outcome:?}");
+                assert!(!world.workspace().join(".git/commondir").exists());
+                assert!(!world.workspace().join("HEAD").exists());
+            }
+        }
+    });
+}
+
+#[test]
+fn what_redirects_git_does_not_outlive_the_sandbox() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let common = world.workspace().join(".git/commondir");
+        let script = "echo evil > .git/commondir; sleep 100";
+        let unheard = world.spawn(&["sh", "-c", script]).await.expect("starts");
+        crate::world::until("the file", || common.exists()).await;
+        let root = world.close();
+        drop(unheard);
+        assert!(!common.exists());
+        drop(root);
+    });
+}
+
+#[test]
 fn what_the_person_changes_meanwhile_is_protected_again() {
     run(async {
         let world = repository(Wall::Cell);

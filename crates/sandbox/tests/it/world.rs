@@ -57,7 +57,7 @@ impl World {
                 variable("API_KEY", "SECRET"),
             ],
             protected: vec![path.join("quire")],
-            hidden: vec![path.join("home/.ssh")],
+            hidden: vec![path.join("home/.ssh"), path.join("home/.token")],
             temp_root: path.join("temp"),
             force,
         };
