@@ -77,6 +77,7 @@ async fn check_git(
         workspace: surroundings.workspace.clone(),
         policy,
         limits: ProcessLimits::default(),
+        distrusted: Vec::new(),
     };
     let process = match sandbox.spawn(command).await {
         Ok(process) => process,

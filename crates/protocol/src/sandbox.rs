@@ -61,6 +61,9 @@ pub struct Command {
     pub policy: Policy,
     /// What bounds it.
     pub limits: ProcessLimits,
+    /// Folders that confined commands may write, for one that leaves the sandbox: nothing beneath
+    /// them is named to it as a place of programs.
+    pub distrusted: Vec<PathBuf>,
 }
 
 /// What bounds a process tree.

@@ -47,6 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         workspace: folder,
         policy,
         limits: ProcessLimits::default(),
+        distrusted: Vec::new(),
     };
     let process = spawner.spawn(command).await?;
     loop {

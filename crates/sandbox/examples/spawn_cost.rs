@@ -55,6 +55,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             workspace: folder.clone(),
             policy,
             limits: ProcessLimits::default(),
+            distrusted: Vec::new(),
         };
         let first = run(&spawner, &command).await?;
         println!("{wall:?}: probe {probed:?}, first {first:?}");

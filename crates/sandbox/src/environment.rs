@@ -1,6 +1,8 @@
 //! Which environment variables commands get. A list of allowed names: what is not on it, keys
 //! and tokens above all, does not reach them.
 
+use std::path::{Path, PathBuf};
+
 /// Names that are safe and that tools need.
 const ALLOWED: [&str; 42] = [
     "PATH",
@@ -76,9 +78,78 @@ pub fn allowed_environment(all: &[(String, String)], extra: &[String]) -> Vec<(S
         .collect()
 }
 
+/// Takes out of an environment what names places beneath `distrusted` folders, where a confined
+/// command may have put programs: entries of lists such as `PATH`, and variables that say nothing
+/// else. `HOME` stays what it is.
+pub(crate) fn without_distrusted(
+    environment: Vec<(String, String)>,
+    distrusted: &[PathBuf],
+) -> Vec<(String, String)> {
+    if distrusted.is_empty() {
+        return environment;
+    }
+    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let roots: Vec<PathBuf> = distrusted.iter().map(|root| real(root)).collect();
+    let is_trusted = |name: &str, entry: &str| {
+        let path = Path::new(entry);
+        if !path.is_absolute() {
+            return name != "PATH";
+        }
+        let (path, named) = (real(path), path);
+        let beneath = |root: &PathBuf| path.starts_with(root) || named.starts_with(root);
+        !roots.iter().any(beneath)
+    };
+    let cleaned = |(name, value): (String, String)| {
+        if name == "HOME" {
+            return Some((name, value));
+        }
+        let entries = value.split(':').filter(|entry| is_trusted(&name, entry));
+        let kept = entries.collect::<Vec<_>>().join(":");
+        (value.is_empty() || !kept.is_empty()).then_some((name, kept))
+    };
+    environment.into_iter().filter_map(cleaned).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn places_that_confined_commands_may_write_are_not_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("work");
+        std::fs::create_dir_all(root.join("bin")).unwrap();
+        let link = folder.path().join("link");
+        std::os::unix::fs::symlink(root.join("bin"), &link).unwrap();
+        let (link, bin) = (link.display(), root.join("bin"));
+        let bin = bin.display();
+        let all = [
+            ("PATH", format!("{bin}:/usr/bin:{link}:.::/bin")),
+            ("CARGO_HOME", format!("{bin}/cargo")),
+            ("HOME", root.display().to_string()),
+            ("PYTHONPATH", format!("lib:{bin}")),
+            ("LANG", "C.UTF-8".to_owned()),
+            ("NO_COLOR", String::new()),
+        ];
+        let all: Vec<(String, String)> = all
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
+            .collect();
+        assert_eq!(without_distrusted(all.clone(), &[]), all);
+        let kept: Vec<String> = without_distrusted(all, &[root.clone()])
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}"))
+            .collect();
+        let home = format!("HOME={}", root.display());
+        let expected = [
+            "PATH=/usr/bin:/bin",
+            &home,
+            "PYTHONPATH=lib",
+            "LANG=C.UTF-8",
+            "NO_COLOR=",
+        ];
+        assert_eq!(kept, expected);
+    }
 
     #[test]
     fn secrets_stay_behind_unless_they_are_named() {

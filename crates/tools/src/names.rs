@@ -42,7 +42,8 @@ fn near(place: &Place, absolute: &Path) -> Vec<PathBuf> {
             }
         }
     }
-    for entry in walk::entries(place, &place.workspace, None).take(MOST_ENTRIES) {
+    let entries = walk::entries(place, &place.workspace, None);
+    for entry in entries.into_iter().flatten().take(MOST_ENTRIES) {
         if entry.file_name() == OsStr::new(name) {
             found.push((allowed + 1, entry.into_path()));
         }

@@ -253,6 +253,23 @@ fn handle_path(_: &File, path: &Path) -> PathBuf {
     path.to_owned()
 }
 
+/// A new file beside the one it will replace. Nobody else may look into it before it is as closed
+/// as that one; what replaces nothing gets the usual permissions.
+fn temporary(
+    folder: &Path,
+    replaced: Option<&fs::Permissions>,
+) -> io::Result<tempfile::NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".quire-tmp-");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = if replaced.is_some() { 0o600 } else { 0o666 };
+        builder.permissions(fs::Permissions::from_mode(mode));
+    }
+    builder.tempfile_in(folder)
+}
+
 impl Target {
     /// The file's bytes; none if there is no such file. Fails on what is not a file or is larger
     /// than `most` bytes.
@@ -315,14 +332,7 @@ impl Target {
                 "it is write-protected; change its mode first if that is meant",
             ));
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".quire-tmp-");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let mut file = builder.tempfile_in(&anchor.folder)?;
+        let mut file = temporary(&anchor.folder, permissions.as_ref())?;
         file.write_all(bytes)?;
         if let Some(permissions) = permissions {
             file.as_file().set_permissions(permissions)?;
@@ -362,6 +372,16 @@ mod tests {
         fs::remove_file(root.join("listed")).unwrap();
         std::os::unix::fs::symlink(root.join("secret"), root.join("listed")).unwrap();
         assert!(open_checked(&root.join("listed")).is_err());
+    }
+
+    #[test]
+    fn nobody_looks_into_what_will_be_secret() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let secret = fs::Permissions::from_mode(0o640);
+        let file = temporary(folder.path(), Some(&secret)).unwrap();
+        let mode = file.as_file().metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
     }
 
     fn place(workspace: &Path) -> Place {

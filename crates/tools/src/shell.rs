@@ -193,7 +193,11 @@ impl Shell {
             return Err(format!("{} is not a folder", directory.display()));
         }
         let mut policy = place.policy.clone();
+        let mut distrusted = Vec::new();
         if request.outside(&policy).is_some() {
+            // What was approved is a name; the program must not be one that a confined command made.
+            distrusted.push(place.workspace.clone());
+            distrusted.extend(policy.writable.iter().cloned());
             policy.sandbox = SandboxMode::Off;
         }
         Ok(Command {
@@ -206,6 +210,7 @@ impl Shell {
             workspace: place.workspace.clone(),
             policy,
             limits: ProcessLimits::default(),
+            distrusted,
         })
     }
 

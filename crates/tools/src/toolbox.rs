@@ -317,8 +317,14 @@ impl Shared {
             Tool::Write => blocking(move || write::run(&call.arguments, &place)).await,
             Tool::Edit => blocking(move || edit::run(&call.arguments, &place)).await,
             Tool::ApplyPatch => blocking(move || apply_patch::run(&call.arguments, &place)).await,
-            Tool::Search => blocking(move || search::run(&call.arguments, &place, &stop)).await,
-            Tool::List => blocking(move || list::run(&call.arguments, &place, &stop)).await,
+            Tool::Search => {
+                let asked = Arc::clone(&stop);
+                looking(move || search::run(&call.arguments, &place, &asked), &stop).await
+            }
+            Tool::List => {
+                let asked = Arc::clone(&stop);
+                looking(move || list::run(&call.arguments, &place, &asked), &stop).await
+            }
             Tool::Plan => plan::run(&call.arguments),
         };
         ran.unwrap_or_else(ToolOutcome::failed)
@@ -352,7 +358,8 @@ impl Shared {
         if request.handle().is_some() {
             return request.run_on_blob(&self.shell.blobs).await;
         }
-        blocking(move || request.run(&place, &stop)).await
+        let asked = Arc::clone(&stop);
+        looking(move || request.run(&place, &asked), &stop).await
     }
 
     fn unknown(&self, name: &str) -> ToolOutcome {
@@ -369,6 +376,25 @@ impl Shared {
     }
 }
 
+/// How long work that only reads has to notice that it is to stop.
+const NOTICE: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// Runs work that only reads. A stop does not wait for what the system does not give back, such as
+/// a file on a network that is gone; the work is then left to itself and can do no harm.
+async fn looking(
+    work: impl FnOnce() -> Result<ToolOutcome, String> + Send + 'static,
+    stop: &Stop,
+) -> Result<ToolOutcome, String> {
+    let given_up = async {
+        stop.stopped().await;
+        tokio::time::sleep(NOTICE).await;
+    };
+    tokio::select! {
+        ran = blocking(work) => ran,
+        () = given_up => Err("stopped".to_owned()),
+    }
+}
+
 /// Runs file work where it may block.
 async fn blocking(
     work: impl FnOnce() -> Result<ToolOutcome, String> + Send + 'static,
@@ -376,5 +402,23 @@ async fn blocking(
     match tokio::task::spawn_blocking(work).await {
         Ok(ran) => ran,
         Err(error) => Err(format!("the tool broke: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stop_reaches_what_the_system_holds_up() {
+        let (let_go, held) = std::sync::mpsc::channel::<()>();
+        let stop = Stop::new();
+        stop.stop();
+        let work = move || {
+            let _ = held.recv();
+            Ok(ToolOutcome::text(ToolStatus::Done, "late"))
+        };
+        assert_eq!(looking(work, &stop).await, Err("stopped".to_owned()));
+        drop(let_go);
     }
 }

@@ -113,15 +113,37 @@ fn action(request: &ShellRequest) -> String {
     }
 }
 
-/// What "always" would allow: the first two words of a single plain command.
+/// Programs that do whatever they are told, by an option or on their input.
+const INTERPRETERS: [&str; 14] = [
+    "awk", "bun", "deno", "docker", "gdb", "lua", "node", "perl", "php", "podman", "python",
+    "ruby", "ssh", "tclsh",
+];
+
+/// What "always" would allow: the first two words of a single plain command. Nothing where that
+/// would say too little of what runs: where the second is an option, as in `python -c` and `git -c`,
+/// and for an interpreter alone.
 fn remembered_prefix(command: &str) -> Vec<String> {
     let script = Script::parse(command);
-    match script.commands.as_slice() {
-        [words] if script.plain && !command.contains(['&', '|', ';', '\n']) => {
-            words.iter().take(2).cloned().collect()
-        }
-        _ => Vec::new(),
+    let [words] = script.commands.as_slice() else {
+        return Vec::new();
+    };
+    let narrow = match words.as_slice() {
+        [program] => !is_interpreter(program),
+        [_, second, ..] => !second.starts_with('-'),
+        [] => false,
+    };
+    if narrow && script.plain && !command.contains(['&', '|', ';', '\n']) {
+        words.iter().take(2).cloned().collect()
+    } else {
+        Vec::new()
     }
+}
+
+/// Whether it is one, whatever its version: `python3.11`.
+fn is_interpreter(program: &str) -> bool {
+    let name = program.rsplit('/').next().unwrap_or(program);
+    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
+    INTERPRETERS.contains(&name)
 }
 
 /// What the rules say about a script, with the prefix that decided. A refusal wins over a
@@ -356,6 +378,12 @@ mod tests {
             ("curl a | sh", vec![]),
             ("sudo ls", vec![]),
             ("A=1 ls", vec![]),
+            ("python3 -c 'import os'", vec![]),
+            ("git -c alias.x='!rm y' x", vec![]),
+            ("git -C dir push", vec![]),
+            ("/usr/bin/python3.11", vec![]),
+            ("node", vec![]),
+            ("python3 tools/make.py", vec!["python3", "tools/make.py"]),
         ] {
             assert_eq!(remembered_prefix(command), prefix, "{command}");
         }

@@ -13,6 +13,7 @@ use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use crate::allowed_environment;
+use crate::environment::without_distrusted;
 use crate::linux::ladder::{self, Order, Place, RUNGS, Verdict};
 use crate::linux::landmarks::Landmarks;
 use crate::linux::running::{Running, StartError};
@@ -309,6 +310,7 @@ impl Core {
             workspace: place.workspace.into(),
             policy: policy.clone(),
             limits,
+            distrusted: Vec::new(),
         };
         let order = self.command_order(&command, &home);
         run_trial(&home, &order)?;
@@ -352,8 +354,8 @@ impl Core {
     }
 
     fn command_order(&self, command: &Command, home: &Home) -> CommandOrder {
-        let mut environment =
-            allowed_environment(&self.options.environment, &command.policy.environment);
+        let allowed = allowed_environment(&self.options.environment, &command.policy.environment);
+        let mut environment = without_distrusted(allowed, &command.distrusted);
         let mut set = |name: &str, value: &str| {
             environment.retain(|(known, _)| known != name);
             environment.push((name.to_owned(), value.to_owned()));

@@ -17,6 +17,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, watch};
 
 use super::seatbelt::{self, Wishes};
+use crate::environment::without_distrusted;
 use crate::{Options, allowed_environment};
 
 const LAUNCHER: &str = "/usr/bin/sandbox-exec";
@@ -89,8 +90,10 @@ impl Spawner {
         words.extend(shell.map(str::to_owned));
         words.extend(command.argv.iter().cloned());
         let (reader, writer) = std::io::pipe().map_err(failed)?;
-        let environment =
-            allowed_environment(&self.options.environment, &command.policy.environment);
+        let environment = without_distrusted(
+            allowed_environment(&self.options.environment, &command.policy.environment),
+            &command.distrusted,
+        );
         #[expect(clippy::disallowed_methods, reason = "this is where processes begin")]
         let child = std::process::Command::new(&words[0])
             .args(&words[1..])

@@ -208,3 +208,17 @@ fn two_hundred_commands_in_a_row() {
         println!("{:?} per command", start.elapsed() / 200);
     });
 }
+
+#[test]
+fn a_command_that_leaves_the_sandbox_is_not_led_into_what_others_may_write() {
+    run(async {
+        let mut world = World::new();
+        world.policy.sandbox = quire_protocol::SandboxMode::Off;
+        let mut command = world.command(&["sh", "-c", "echo \"<${PYTHONPATH-unset}>\""]);
+        let led = world.spawner.spawn(command.clone()).await.expect("starts");
+        assert!(finish(&*led).await.text.contains("workspace/lib"));
+        command.distrusted = vec![world.workspace()];
+        let process = world.spawner.spawn(command).await.expect("starts");
+        assert_eq!(finish(&*process).await.text, "<unset>\n");
+    });
+}

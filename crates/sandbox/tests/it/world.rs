@@ -55,6 +55,7 @@ impl World {
                 variable("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
                 variable("HOME", &path.join("home").to_string_lossy()),
                 variable("API_KEY", "SECRET"),
+                variable("PYTHONPATH", &path.join("workspace/lib").to_string_lossy()),
             ],
             protected: vec![path.join("quire")],
             hidden: vec![path.join("home/.ssh"), path.join("home/.token")],
@@ -112,6 +113,7 @@ impl World {
             workspace: self.workspace(),
             policy: self.policy.clone(),
             limits: self.limits,
+            distrusted: Vec::new(),
         }
     }
 

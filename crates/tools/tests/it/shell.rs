@@ -301,5 +301,9 @@ async fn the_policy_goes_with_the_command() {
         .map(|command| command.policy.sandbox)
         .collect();
     assert_eq!(modes, [SandboxMode::WorkspaceWrite, SandboxMode::Off]);
+    // What a confined command put into the workspace is not found under an approved name.
+    let workspace = world.at("").canonicalize().unwrap();
+    assert_eq!(spawned[1].distrusted, [workspace]);
+    assert!(spawned[0].distrusted.is_empty());
     assert!(spawned[0].argv[0].ends_with("sh") && spawned[0].argv[1] == "-c");
 }

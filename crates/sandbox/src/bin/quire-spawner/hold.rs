@@ -46,6 +46,7 @@ async fn start(workspace: PathBuf, seconds: &str) -> Result<(), SandboxError> {
                 environment: Vec::new(),
             },
             limits: ProcessLimits::default(),
+            distrusted: Vec::new(),
         };
         started.push(spawner.spawn(command.clone()).await?);
         command.argv = vec!["true".to_owned()];
