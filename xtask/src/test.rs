@@ -49,6 +49,9 @@ pub(crate) fn command(extra: &[String]) -> Result<()> {
     }
 }
 
+/// A version that reads this repository's `deny.toml`.
+const DENY_VERSION: &str = "0.20.2";
+
 fn step(name: &str) {
     println!("\n== {name}");
 }
@@ -98,28 +101,31 @@ fn exists(program: &str) -> bool {
         .is_ok()
 }
 
-/// `cargo deny` where it is installed; compiling it takes longer than everything else here.
+/// The rules for dependencies in `deny.toml`.
 fn deny() -> Result<()> {
     step("dependencies");
-    if !has_subcommand("deny") {
+    if !has_subcommand("deny") && install_deny().is_err() {
         println!(
-            "NOTE: cargo-deny is not installed: advisories are not checked here; licences and \
+            "NOTE: cargo-deny cannot be installed: advisories are not checked here; licences and \
              sources were, by tidy"
         );
         return Ok(());
     }
+    let check = ["deny", "--workspace", "--log-level", "error", "check"];
     if run(cargo().args(["deny", "fetch", "db"])).is_ok() {
-        return run(cargo().args(["deny", "--workspace", "check"]));
+        return run(cargo().args(check));
     }
     println!("NOTE: the advisory database cannot be had; advisories are not checked here");
-    run(cargo().args([
-        "deny",
-        "--workspace",
-        "check",
-        "bans",
-        "licenses",
-        "sources",
-    ]))
+    run(cargo().args(check).args(["bans", "licenses", "sources"]))
+}
+
+/// Compiles it without optimizing, which takes a minute or two instead of five.
+fn install_deny() -> Result<()> {
+    println!("cargo-deny is not installed; it is compiled once, which takes a minute or two");
+    run(cargo()
+        .args(["install", "--quiet", "--locked", "--debug"])
+        .args(["cargo-deny", "--version", DENY_VERSION])
+        .env("CARGO_PROFILE_DEV_DEBUG", "0"))
 }
 
 /// Lives that no run before this one has lived; the tests live the same ones each time.
