@@ -136,7 +136,7 @@ mod tests {
             .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
         assert_eq!(without_distrusted(all.clone(), &[]), all);
-        let kept: Vec<String> = without_distrusted(all, &[root.clone()])
+        let kept: Vec<String> = without_distrusted(all, std::slice::from_ref(&root))
             .into_iter()
             .map(|(name, value)| format!("{name}={value}"))
             .collect();
