@@ -37,8 +37,12 @@ pub trait Store: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Entry>, StoreError>>;
 
-    /// Keeps bytes under their hash.
-    fn put_blob(&self, bytes: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>>;
+    /// Keeps bytes under their hash, at least until the session is removed.
+    fn put_blob(
+        &self,
+        session: &SessionId,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'_, Result<BlobId, StoreError>>;
 
     /// Bytes kept earlier.
     fn blob(&self, id: &BlobId) -> BoxFuture<'_, Result<Option<Vec<u8>>, StoreError>>;

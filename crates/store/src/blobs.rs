@@ -1,5 +1,5 @@
-//! Blobs under their hash: small ones in the database, large ones in files of their own. They stay
-//! until someone sweeps them: a blob does not know who uses it.
+//! Blobs under their hash: small ones in the database, large ones in files of their own. Each is
+//! kept for the sessions that use it and goes with the last of them.
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
@@ -11,6 +11,7 @@ use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 
 use crate::fault::Fault;
+use crate::journal::Key;
 use crate::schema;
 
 /// Blobs of more bytes than this are files.
@@ -60,6 +61,42 @@ fn path(directory: &Path, hash: &Hash) -> PathBuf {
     let id = id(hash);
     let (folder, name) = id.as_str().split_at(2);
     directory.join("blobs").join(folder).join(name)
+}
+
+/// Notes that a session uses a blob, in the transaction of the caller.
+pub(crate) fn use_by(connection: &Connection, session: Key, hash: &Hash) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(
+        "INSERT INTO blob_uses (session, hash) VALUES (?1, ?2) ON CONFLICT DO NOTHING",
+    )?;
+    statement.execute((session.0, hash))?;
+    Ok(())
+}
+
+/// Lets go of a session's blobs, in the transaction of the caller, and removes those that no other
+/// session uses.
+///
+/// Files are removed before the commit, while nobody else can note a use: whoever does so later
+/// finds the file gone and writes it again.
+pub(crate) fn forget(connection: &Connection, directory: &Path, session: Key) -> Result<(), Fault> {
+    let mut unused = connection.prepare_cached(
+        "SELECT hash FROM blob_uses AS used WHERE session = ?1 AND NOT EXISTS
+             (SELECT 1 FROM blob_uses WHERE hash = used.hash AND session <> ?1)",
+    )?;
+    let unused: Vec<Hash> = unused
+        .query_map([session.0], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    connection.execute("DELETE FROM blob_uses WHERE session = ?1", [session.0])?;
+    for hash in unused {
+        connection.execute("DELETE FROM blobs WHERE hash = ?1", [hash])?;
+        let path = path(directory, &hash);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                return Err(Fault::io(&path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Keeps a small blob, in the transaction of the caller.

@@ -67,7 +67,9 @@ impl Writer {
         let Some(_file) = self.locks.take(found.key)? else {
             return Err(in_use(session, found.holder));
         };
-        self.transact(|connection| sessions::remove(connection, session, found.key))?;
+        self.transact(|connection| {
+            sessions::remove(connection, self.directory(), session, found.key)
+        })?;
         self.wrote(0);
         self.locks.erase(found.key);
         Ok(())

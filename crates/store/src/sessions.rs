@@ -1,8 +1,11 @@
 //! The table of sessions: finding, listing, naming, adding and removing them.
 
+use std::path::Path;
+
 use quire_protocol::{Seq, SessionHead, SessionId, SessionQuery, StoreError};
 use rusqlite::{Connection, OptionalExtension, Row};
 
+use crate::blobs;
 use crate::fault::Fault;
 use crate::index;
 use crate::journal::Key;
@@ -129,8 +132,14 @@ fn head(row: &Row<'_>) -> rusqlite::Result<SessionHead> {
     })
 }
 
-/// Removes a session with its entries, what search knew of them, and what was cut from it.
-pub(crate) fn remove(connection: &Connection, session: &SessionId, key: Key) -> Result<(), Fault> {
+/// Removes a session with its entries, what search knew of them, what was cut from it, and the blobs
+/// that only it used.
+pub(crate) fn remove(
+    connection: &Connection,
+    directory: &Path,
+    session: &SessionId,
+    key: Key,
+) -> Result<(), Fault> {
     index::forget(connection, key, Seq(0))?;
     connection.execute(
         "DELETE FROM events WHERE id > ?1 AND id <= ?2",
@@ -138,7 +147,7 @@ pub(crate) fn remove(connection: &Connection, session: &SessionId, key: Key) -> 
     )?;
     connection.execute("DELETE FROM damaged WHERE session = ?1", [session.as_str()])?;
     connection.execute("DELETE FROM sessions WHERE key = ?1", [key.0])?;
-    Ok(())
+    blobs::forget(connection, directory, key)
 }
 
 #[cfg(test)]

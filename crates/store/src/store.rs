@@ -270,15 +270,36 @@ impl Store for SqliteStore {
         self.read_with(move |connection, _| journal::read(connection, &session, after, limit))
     }
 
-    fn put_blob(&self, bytes: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
+    fn put_blob(
+        &self,
+        session: &SessionId,
+        bytes: Vec<u8>,
+    ) -> BoxFuture<'_, Result<BlobId, StoreError>> {
+        let session = session.clone();
         if bytes.len() <= blobs::SMALL {
             let hash = blobs::hash(&bytes);
-            let written = self.write(Write::Blob { hash, bytes });
+            let small = Some(bytes);
+            let written = self.write(Write::Blob {
+                session,
+                hash,
+                small,
+            });
             return Box::pin(async move { written.await.map(|()| blobs::id(&hash)) });
         }
         let inbox = self.inbox();
         self.read_with(move |_, directory| {
             let hash = blobs::hash(&bytes);
+            let (answer, noted) = oneshot::channel();
+            let used = Write::Blob {
+                session,
+                hash,
+                small: None,
+            };
+            let _ = inbox.send(Request::Write(used, answer));
+            // First the use: a blob that is used is not removed.
+            noted
+                .blocking_recv()
+                .map_err(|_| fault::stopped(directory))??;
             if let Some(path) = blobs::write(directory, &hash, &bytes)? {
                 ask(&inbox, directory, move |writer| writer.wrote_file(path))??;
             }
@@ -315,8 +336,7 @@ impl Store for SqliteStore {
         })
     }
 
-    /// Refused while any process works on the session, this one included. Blobs stay, since others
-    /// may use them.
+    /// Refused while any process works on the session, this one included.
     fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), StoreError>> {
         let session = session.clone();
         self.task(move |writer| writer.remove(&session), |_, ()| {})

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use quire_protocol::StoreError;
+use quire_protocol::{SessionId, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::oneshot;
 
@@ -21,6 +21,7 @@ use crate::fault::Fault;
 use crate::journal::{self, Append, Key};
 use crate::locks::Locks;
 use crate::schema::{self, Opened};
+use crate::sessions;
 use crate::store::Durability;
 
 /// Chores are done so long after the first write that makes them necessary; with the sync itself
@@ -49,15 +50,19 @@ pub(crate) enum Request {
 pub(crate) enum Write {
     /// Entries for a journal.
     Append(Append),
-    /// A small blob.
-    Blob { hash: Hash, bytes: Vec<u8> },
+    /// A session's use of a blob, which comes with it if it is small.
+    Blob {
+        session: SessionId,
+        hash: Hash,
+        small: Option<Vec<u8>>,
+    },
 }
 
 impl Write {
     fn bytes(&self) -> usize {
         match self {
             Self::Append(append) => append.bytes(),
-            Self::Blob { bytes, .. } => bytes.len(),
+            Self::Blob { small, .. } => small.as_ref().map_or(0, Vec::len),
         }
     }
 }
@@ -245,8 +250,16 @@ impl Writer {
                 let texts = append.entries.iter().any(|entry| entry.text.is_some());
                 Ok(texts.then_some(key))
             }
-            Write::Blob { hash, bytes } => {
-                blobs::insert(connection, hash, bytes)?;
+            Write::Blob {
+                session,
+                hash,
+                small,
+            } => {
+                let key = sessions::find(connection, session)?.key;
+                blobs::use_by(connection, key, hash)?;
+                if let Some(bytes) = small {
+                    blobs::insert(connection, hash, bytes)?;
+                }
                 Ok(None)
             }
         }
@@ -284,6 +297,10 @@ impl Writer {
             self.settled.set(true);
         }
         Ok(())
+    }
+
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
     }
 
     pub(crate) fn connection(&self) -> &Connection {

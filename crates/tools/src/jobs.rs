@@ -15,7 +15,7 @@ use crate::arguments::Arguments;
 use crate::calls::{Stop, lock};
 use crate::drive::{Ending, Live, drive};
 use crate::shell::in_words;
-use crate::spool::{Blobs, Spool};
+use crate::spool::{Keeper, Spool};
 use crate::text;
 
 const SHAPE: &str = "{action: \"poll\" | \"kill\" | \"list\", job?: int, wait_s?: int}";
@@ -253,7 +253,7 @@ impl Jobs {
     pub(crate) async fn run(
         &self,
         request: JobRequest,
-        blobs: &Blobs,
+        keeper: Keeper<'_>,
         stop: &Stop,
     ) -> Result<ToolOutcome, String> {
         let text = match request {
@@ -265,13 +265,13 @@ impl Jobs {
                     () = tokio::time::sleep(wait) => {}
                     () = stop.stopped() => {}
                 }
-                report(&job, blobs).await
+                report(&job, keeper).await
             }
             JobRequest::Kill { job } => {
                 let job = self.find(job)?;
                 job.stop.stop();
                 job.over().await;
-                report(&job, blobs).await
+                report(&job, keeper).await
             }
         };
         Ok(ToolOutcome::text(ToolStatus::Done, text))
@@ -305,12 +305,12 @@ fn state(job: &Job) -> String {
 }
 
 /// The job's state and what it printed since the last time.
-async fn report(job: &Job, blobs: &Blobs) -> String {
+async fn report(job: &Job, keeper: Keeper<'_>) -> String {
     let state = state(job);
     let spool = std::mem::take(&mut *lock(&job.spool));
     if spool.is_empty() {
         return format!("{state}\n(no new output)");
     }
-    let shown = spool.shown(blobs).await;
+    let shown = spool.shown(keeper).await;
     format!("{state}\n{}", shown.trim_end())
 }

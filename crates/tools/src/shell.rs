@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quire_protocol::{
     ApprovalMode, CallId, Command, Delta, JobId, Policy, Process, ProcessEnd, ProcessLimits,
-    Sandbox, SandboxMode, ToolInput, ToolOutcome, ToolSpec, ToolStatus, Verdict,
+    Sandbox, SandboxMode, SessionId, ToolInput, ToolOutcome, ToolSpec, ToolStatus, Verdict,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -134,6 +134,7 @@ pub(crate) struct Shell {
 
 /// A call of the shell and what it is given.
 pub(crate) struct ShellCall<'a> {
+    pub(crate) session: &'a SessionId,
     pub(crate) call: CallId,
     pub(crate) request: ShellRequest,
     pub(crate) place: &'a Place,
@@ -237,7 +238,7 @@ impl Shell {
         let live = Live::to(call.call, Arc::clone(&call.progress));
         let ending = drive(process, &spool, live, Some(begun + timeout), call.stop).await;
         let spool = std::mem::take(&mut *lock(&spool));
-        let mut text = spool.shown(&self.blobs).await;
+        let mut text = spool.shown(self.blobs.of(call.session)).await;
         let confined = call.request.outside(&call.place.policy).is_none();
         if confined && let Some(hint) = sandbox_hint(ending, &text, &call.place.policy) {
             text.push_str(hint);

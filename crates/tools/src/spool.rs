@@ -6,7 +6,7 @@ use std::fs::File;
 use std::io::{Read as _, Seek as _, Write as _};
 use std::sync::{Arc, Mutex};
 
-use quire_protocol::{BlobId, Store};
+use quire_protocol::{BlobId, SessionId, Store};
 
 use crate::calls::lock;
 use crate::clean::clean;
@@ -62,7 +62,7 @@ impl Spool {
     }
 
     /// What a model is shown. Larger output goes to the store as a whole.
-    pub(crate) async fn shown(self, blobs: &Blobs) -> String {
+    pub(crate) async fn shown(self, keeper: Keeper<'_>) -> String {
         let first = clean(&self.start);
         if self.large.is_none() && first.text.len() <= MOST_SHOWN {
             let mut shown = first.text;
@@ -80,7 +80,7 @@ impl Spool {
         let mut shown = head.to_owned();
         end_line(&mut shown);
         let lossy = first.lossy || last.lossy;
-        let kept = self.keep(blobs).await;
+        let kept = self.keep(keeper).await;
         let _ = write!(shown, "[… {gap}; {kept} …]\n{tail}");
         end_line(&mut shown);
         shown.push_str(lossy_note(lossy));
@@ -101,13 +101,13 @@ impl Spool {
     }
 
     /// Puts all of it into the store; says in words where it is.
-    async fn keep(self, blobs: &Blobs) -> String {
+    async fn keep(self, keeper: Keeper<'_>) -> String {
         let total = self.total;
         let whole = tokio::task::spawn_blocking(move || self.whole())
             .await
             .unwrap_or_else(|error| Err(error.to_string()));
         let kept = match whole {
-            Ok(bytes) => blobs.keep(bytes).await,
+            Ok(bytes) => keeper.keep(bytes).await,
             Err(reason) => Err(reason),
         };
         match kept {
@@ -214,17 +214,12 @@ impl Blobs {
         }
     }
 
-    async fn keep(&self, bytes: Vec<u8>) -> Result<BlobId, String> {
-        let id = self
-            .store
-            .put_blob(bytes)
-            .await
-            .map_err(|error| error.to_string())?;
-        let mut known = lock(&self.known);
-        if !known.contains(&id) {
-            known.push(id.clone());
+    /// Keeps for a session.
+    pub(crate) fn of<'a>(&'a self, session: &'a SessionId) -> Keeper<'a> {
+        Keeper {
+            blobs: self,
+            session,
         }
-        Ok(id)
     }
 
     /// The bytes of a handle: a whole id, or the start of one that was given out by this process.
@@ -241,5 +236,27 @@ impl Blobs {
             .await
             .map_err(|error| error.to_string())?
             .ok_or_else(|| format!("{SCHEME}{name} is not kept here: copy the handle exactly"))
+    }
+}
+
+/// The store's blobs, as one session adds to them.
+#[derive(Clone, Copy)]
+pub(crate) struct Keeper<'a> {
+    blobs: &'a Blobs,
+    session: &'a SessionId,
+}
+
+impl Keeper<'_> {
+    async fn keep(&self, bytes: Vec<u8>) -> Result<BlobId, String> {
+        let Blobs { store, known } = self.blobs;
+        let id = store
+            .put_blob(self.session, bytes)
+            .await
+            .map_err(|error| error.to_string())?;
+        let mut known = lock(known);
+        if !known.contains(&id) {
+            known.push(id.clone());
+        }
+        Ok(id)
     }
 }

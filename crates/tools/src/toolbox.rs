@@ -309,7 +309,8 @@ impl Shared {
             Tool::Job => match JobRequest::parse(&call.arguments) {
                 Ok(request) => {
                     let shell = &self.shell;
-                    shell.jobs.run(request, &shell.blobs, &stop).await
+                    let keeper = shell.blobs.of(&context.session);
+                    shell.jobs.run(request, keeper, &stop).await
                 }
                 Err(reason) => Err(reason),
             },
@@ -339,6 +340,7 @@ impl Shared {
     ) -> Result<ToolOutcome, String> {
         let request = ShellRequest::parse(&call.arguments)?;
         let call = ShellCall {
+            session: &context.session,
             call: call.call,
             request,
             place,

@@ -112,7 +112,7 @@ impl Store for MemoryStore {
         Box::pin(async { Ok(entries) })
     }
 
-    fn put_blob(&self, _: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
+    fn put_blob(&self, _: &SessionId, _: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
         unreachable!("the engine keeps no blobs")
     }
 

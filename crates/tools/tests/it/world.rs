@@ -263,7 +263,7 @@ fn no_journal<T>() -> BoxFuture<'static, T> {
 }
 
 impl Store for Memory {
-    fn put_blob(&self, bytes: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
+    fn put_blob(&self, _: &SessionId, bytes: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
         let mut blobs = self.blobs.lock().unwrap();
         let id = BlobId::new(format!("{:012x}{:052x}", blobs.len() + 0xabc, bytes.len()));
         blobs.insert(id.clone(), bytes);
