@@ -76,7 +76,7 @@ impl State {
                 cost,
                 ..
             } => {
-                self.turn.answered();
+                self.turn.heard(items);
                 self.spent.add(*usage, *cost);
                 self.step.opened(items, plans, context);
             }

@@ -3,8 +3,8 @@
 //!
 //! `say NAME`, `queue NAME`, `resume`, `interrupt`, `allow N`, `always N`, `deny N`; `reply CALL…`
 //! with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first), `a-` (refused), and
-//! `refusal`, `cut` or `pause` for how it stopped; `fail`; `done N WORDS`, `spawn N` (a job),
-//! `over N` (the job's end), `crash`, and `limit NAME NUMBER`.
+//! `refusal`, `cut` or `pause` for how it stopped, or `silent` for one that says nothing; `fail`;
+//! `done N WORDS`, `spawn N` (a job), `over N` (the job's end), `crash`, and `limit NAME NUMBER`.
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
 mod approvals;
@@ -186,6 +186,7 @@ fn reply(request: RequestId, words: &[&str]) -> Input {
             "refusal" => stop = TokenStop::Refusal,
             "cut" => stop = TokenStop::MaxTokens,
             "pause" => stop = TokenStop::Pause,
+            "silent" => items.clear(),
             name => {
                 let call = CallId(u32::try_from(plans.len()).unwrap() + 1);
                 plans.push(plan(call, name));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{Event, ModelFailure, RequestId, StopReason, TokenStop, TurnId};
+use quire_protocol::{Event, Item, ModelFailure, RequestId, StopReason, TokenStop, TurnId};
 
 use crate::Effect;
 use crate::draft::Draft;
@@ -21,6 +21,8 @@ struct Open {
     requests: u32,
     /// The request that has no answer yet. Invariant: then no call is open.
     request: Option<RequestId>,
+    /// Replies in a row that said nothing and called nothing.
+    silences: u32,
     mode: Mode,
 }
 
@@ -69,6 +71,7 @@ impl Turn {
         self.open = Some(Open {
             requests: 0,
             request: None,
+            silences: 0,
             mode: Mode::Live,
         });
     }
@@ -82,10 +85,27 @@ impl Turn {
         self.woken();
     }
 
+    /// The open request has its answer, or failed.
     pub(crate) fn answered(&mut self) {
         if let Some(open) = &mut self.open {
             open.request = None;
         }
+    }
+
+    /// The model replied with these items.
+    pub(crate) fn heard(&mut self, items: &[Item]) {
+        self.answered();
+        if let Some(open) = &mut self.open {
+            open.silences = if says_nothing(items) {
+                open.silences + 1
+            } else {
+                0
+            };
+        }
+    }
+
+    fn silences(&self) -> u32 {
+        self.open.as_ref().map_or(0, |open| open.silences)
     }
 
     pub(crate) fn woken(&mut self) {
@@ -130,6 +150,15 @@ impl Turn {
     pub(crate) fn ended(&mut self) {
         self.open = None;
     }
+}
+
+/// Whether a reply has neither words nor calls. Some models end so in the middle of their work.
+fn says_nothing(items: &[Item]) -> bool {
+    !items.iter().any(|item| match item {
+        Item::Assistant { text, .. } => !text.trim().is_empty(),
+        Item::Thinking { .. } => false,
+        _ => true,
+    })
 }
 
 impl Draft {
@@ -214,9 +243,23 @@ impl Draft {
                 "the answer was cut at the output limit: say something to go on".to_owned(),
             ),
             TokenStop::EndTurn | TokenStop::ToolUse | TokenStop::Pause => {
-                self.end(StopReason::EndTurn, String::new());
+                if self.state.turn.silences() == 1 && self.limit_reached().is_none() {
+                    self.ask_the_silent();
+                } else {
+                    self.end(StopReason::EndTurn, String::new());
+                }
             }
         }
+    }
+
+    /// Asks a model that said nothing once more; a second silence is its last word.
+    fn ask_the_silent(&mut self) {
+        let text = "Your reply was empty. Go on; when you are done, say what came of it.";
+        self.record(Event::Noticed {
+            text: text.to_owned(),
+        });
+        self.tell_news();
+        self.call_model();
     }
 
     pub(crate) fn end_refused(&mut self) {

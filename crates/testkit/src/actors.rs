@@ -50,7 +50,7 @@ impl Character {
         }
         if dice.chance(70) {
             items.push(Item::Assistant {
-                text: "so".to_owned(),
+                text: if dice.chance(90) { "so" } else { " " }.to_owned(),
                 opaque: None,
             });
         }

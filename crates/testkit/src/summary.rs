@@ -33,6 +33,7 @@ pub const EXPECTED: &[&str] = &[
     "model:paused",
     "model:raced-the-cancel",
     "notice:repeats",
+    "notice:silence",
     "resume",
     "resume:of-nothing",
     "say:dormant",

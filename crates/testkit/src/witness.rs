@@ -161,6 +161,13 @@ impl Witness {
         self.limits.budget.is_some_and(over)
     }
 
+    /// Whether no further request may be made, steers aside.
+    fn is_limited(&self) -> bool {
+        self.turns.requests >= self.limits.requests_per_turn.max(1)
+            || self.has_spent_all()
+            || self.circles.count() >= self.limits.repeats.max(2)
+    }
+
     fn may_end(&self, reason: StopReason) -> Checked {
         ensure!(self.calls.all_settled(), "a turn ends with an open call");
         ensure!(
@@ -182,6 +189,10 @@ impl Witness {
             StopReason::Refusal | StopReason::Error => true,
         };
         ensure!(holds, "the turn has no reason to end with {reason:?}");
+        ensure!(
+            reason != StopReason::EndTurn || self.turns.silences != 1 || self.is_limited(),
+            "a turn ends with an empty reply that nobody asked about"
+        );
         ensure!(
             reason == StopReason::Cancelled || !self.turns.stopping,
             "a turn that is being stopped ends with {reason:?}"
@@ -223,6 +234,11 @@ impl Witness {
         );
         if text.starts_with("You made") {
             return self.circles.warned();
+        }
+        if text.starts_with("Your reply was empty") {
+            ensure!(self.turns.silences == 1, "the model is asked again");
+            ensure!(!self.is_limited(), "the model is asked beyond a limit");
+            return Ok(());
         }
         let told = self.news.iter().position(|news| text.contains(news));
         ensure!(told.is_some(), "a notice of nothing: {text}");

@@ -469,6 +469,7 @@ impl World {
             Event::TurnStarted { .. } if !said => "turn:opened-by-itself",
             Event::TurnEnded { reason, .. } => stop_name(*reason),
             Event::Noticed { text } if text.starts_with("You made") => "notice:repeats",
+            Event::Noticed { text } if text.starts_with("Your reply") => "notice:silence",
             Event::ToolEnded { outcome, .. } => match outcome.status {
                 quire_protocol::ToolStatus::Denied => "tool:denied",
                 quire_protocol::ToolStatus::Failed => "tool:failed",

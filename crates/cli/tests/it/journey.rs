@@ -85,6 +85,27 @@ fn a_task_is_done_confined_and_told() {
 }
 
 #[test]
+fn a_model_that_falls_silent_in_its_work_is_asked_to_go_on() {
+    let place = Place::new();
+    let provider = Provider::start(|request| {
+        if request.to_string().contains("Your reply was empty") {
+            Answer::Reply("It is done.", vec![])
+        } else if results(request) == 1 {
+            Answer::Reply("", vec![])
+        } else {
+            Answer::Reply("", vec![("bash", json!({"command": "true"}))])
+        }
+    });
+    let ran = finish(place.exec(&provider, &["do it"]));
+    ran.says(0, &["It is done."]);
+    assert_eq!(provider.requests().len(), 3);
+    let provider = Provider::start(|_| Answer::Reply("", vec![]));
+    let ran = finish(place.exec(&provider, &["do it"]));
+    ran.says(0, &["the model ended without an answer"]);
+    assert_eq!(provider.requests().len(), 2, "it is asked once");
+}
+
+#[test]
 fn json_lines_and_a_schema() {
     let place = Place::new();
     place.write(

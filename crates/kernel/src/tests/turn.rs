@@ -86,6 +86,63 @@ fn a_pause_is_asked_again() {
 }
 
 #[test]
+fn an_empty_reply_is_asked_about_once() {
+    check(
+        "
+            say a
+            reply silent
+            reply x
+            done 1 ok
+            reply silent
+            reply silent
+            limit requests 1
+            say b
+            reply silent
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply silent
+                request 1 answered
+                noticed: Your reply was empty. Go on; when you are done, say what came of it.
+                request 2 with 2 items
+                → call the model: 2
+            reply x
+                request 2 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                request 3 with 5 items
+                → call the model: 3
+            reply silent
+                request 3 answered
+                noticed: Your reply was empty. Go on; when you are done, say what came of it.
+                request 4 with 6 items
+                → call the model: 4
+            reply silent
+                request 4 answered
+                turn 1 ended: EndTurn
+            limit requests 1
+                configured
+            say b
+                accepted b (Steer)
+                turn 2 started
+                delivered b
+                request 5 with 7 items
+                → call the model: 5
+            reply silent
+                request 5 answered
+                turn 2 ended: EndTurn
+        "#]],
+    );
+}
+
+#[test]
 fn an_answer_cut_at_the_limit() {
     check(
         "

@@ -1,6 +1,6 @@
 //! Turns and requests: numbers, order, and that a stop is a stop.
 
-use quire_protocol::{Event, RequestId, StopReason, TokenStop};
+use quire_protocol::{Event, Item, RequestId, StopReason, TokenStop};
 
 use super::{Checked, ensure};
 
@@ -24,6 +24,8 @@ pub(super) struct Turns {
     last_stop: Option<TokenStop>,
     /// Whether the last request failed.
     failed: bool,
+    /// Replies in a row with neither words nor calls.
+    pub(super) silences: u32,
     /// From an interrupt until a person speaks.
     pub(super) hushed: bool,
 }
@@ -81,8 +83,19 @@ impl Turns {
                 self.requests += 1;
                 self.dormant = false;
             }
-            Event::ModelReplied { request, stop, .. } => {
+            Event::ModelReplied {
+                request,
+                stop,
+                items,
+                ..
+            } => {
                 ensure!(self.request == Some(*request), "{request} is not open");
+                let silent = items.iter().all(|item| match item {
+                    Item::Thinking { .. } => true,
+                    Item::Assistant { text, .. } => text.trim().is_empty(),
+                    _ => false,
+                });
+                self.silences = if silent { self.silences + 1 } else { 0 };
                 self.request = None;
                 self.last_stop = Some(*stop);
                 self.failed = false;
