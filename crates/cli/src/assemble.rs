@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quire_config::{ModelEntry, Resolved};
-use quire_dialect::{ApiVersion, Dialect};
+use quire_dialect::{ApiVersion, Dialect, Features};
 use quire_engine::{Engine, Parts};
 use quire_model::{
     Catalogue, HttpModel, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy, Router,
@@ -116,6 +116,13 @@ pub(crate) fn provider(
     if described.api_version.as_deref() == Some(ApiVersion::V20261021.header()) {
         provider.api_version = ApiVersion::V20261021;
     }
+    provider.features = described.vendor_features.map(|all| {
+        if all {
+            Provider::VENDOR_FEATURES
+        } else {
+            Features::default()
+        }
+    });
     provider.proxies = Proxies {
         https: either("HTTPS_PROXY", "https_proxy"),
         http: either("HTTP_PROXY", "http_proxy"),

@@ -71,6 +71,8 @@ pub struct Provider {
     pub key: Option<Sourced<Secret>>,
     /// The value of the API's version header, where it is not the usual one.
     pub api_version: Option<String>,
+    /// Whether it takes all that the vendor's own server takes. Absent: judged by its host.
+    pub vendor_features: Option<bool>,
     /// Headers sent with each request.
     pub headers: BTreeMap<String, Secret>,
     /// Where it was described.
@@ -115,6 +117,7 @@ pub(crate) struct Described {
     pub(crate) key_env: Option<String>,
     pub(crate) key: Option<Sourced<Secret>>,
     pub(crate) api_version: Option<String>,
+    pub(crate) vendor_features: Option<bool>,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) source: Source,
 }
@@ -181,6 +184,7 @@ pub(crate) fn resolve(
                     key: key(&key_env, described.key.as_ref(), variable),
                     key_env,
                     api_version: described.api_version.clone(),
+                    vendor_features: described.vendor_features,
                     headers: described.headers.clone(),
                     source: described.source.clone(),
                 },
@@ -216,6 +220,7 @@ fn merge(
         key: key(&key_env, described.and_then(|d| d.key.as_ref()), variable),
         key_env,
         api_version: described.and_then(|described| described.api_version.clone()),
+        vendor_features: described.and_then(|described| described.vendor_features),
         headers: described.map(|d| d.headers.clone()).unwrap_or_default(),
         source: described.map_or(Source::Default, |described| described.source.clone()),
     }

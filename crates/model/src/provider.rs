@@ -62,6 +62,14 @@ pub struct Proxies {
 }
 
 impl Provider {
+    /// What a vendor's own server can do; a gateway to it may, too.
+    pub const VENDOR_FEATURES: Features = Features {
+        custom_tools: true,
+        reasoning_summaries: true,
+        cache_key: true,
+        output_limit: OutputLimit::MaxCompletionTokens,
+    };
+
     /// The vendor's own server for a dialect, without a key.
     pub fn new(name: impl Into<String>, dialect: Dialect) -> Self {
         let (base_url, key_variable) = match dialect {
@@ -111,12 +119,7 @@ impl Provider {
     pub(crate) fn features(&self) -> Features {
         self.features.unwrap_or_else(|| {
             if self.is_vendor() {
-                Features {
-                    custom_tools: true,
-                    reasoning_summaries: true,
-                    cache_key: true,
-                    output_limit: OutputLimit::MaxCompletionTokens,
-                }
+                Self::VENDOR_FEATURES
             } else {
                 Features::default()
             }

@@ -22,6 +22,8 @@ struct Golden {
     /// The variables that point the binary at a provider.
     base_url: (&'static str, &'static str),
     key: &'static str,
+    /// The person's own settings.
+    config: &'static str,
     /// Where a request of this dialect holds the conversation.
     conversation: &'static str,
 }
@@ -68,6 +70,7 @@ fn replay(golden: &Golden) -> Done {
             fs::read(fixtures().join("project").join(file)).unwrap(),
         );
     }
+    place.config(golden.config);
     let (answers, next) = (answers(golden.folder), AtomicUsize::new(0));
     let recorded = answers.len();
     let provider =
@@ -180,6 +183,8 @@ fn check(golden: &Golden, answer: &str, story: &Expect) {
     assert!(done.answer.contains(answer), "{}", done.answer);
     done.check_requests_only_grow(golden.conversation);
     let last = done.requests.last().unwrap()[golden.conversation].to_string();
+    let free_text = golden.config.contains("vendor_features");
+    assert_eq!(last.contains("custom_tool_call_output"), free_text);
     for words in ["2 failed", "7 passed, 0 failed"] {
         assert!(last.contains(words), "the model was not told: {words}");
     }
@@ -194,6 +199,7 @@ fn a_task_over_messages() {
             model: "anthropic/claude-opus-5-5",
             base_url: ("ANTHROPIC_BASE_URL", ""),
             key: "ANTHROPIC_API_KEY",
+            config: "",
             conversation: "messages",
         },
         "2 failures before",
@@ -227,6 +233,44 @@ fn a_task_over_responses() {
             model: "openai/gpt-6.1-sol",
             base_url: ("OPENAI_BASE_URL", "/v1"),
             key: "OPENAI_API_KEY",
+            config: "",
+            conversation: "input",
+        },
+        "were off by one",
+        &expect![[r"
+            configured
+            prefix_set
+            message_accepted
+            turn_started
+            message_delivered
+            model_called
+            model_replied thinking assistant tool_call:list tool_call:read tool_call:shell tool_call:search
+              done done done done
+            model_called
+            model_replied thinking assistant tool_call:apply_patch tool_call:shell
+              failed failed
+            model_called
+            model_replied assistant tool_call:apply_patch
+              done
+            model_called
+            model_replied assistant tool_call:shell
+              done
+            model_called
+            model_replied thinking assistant
+            turn_ended
+        "]],
+    );
+}
+
+#[test]
+fn a_task_over_responses_with_free_text_patches() {
+    check(
+        &Golden {
+            folder: "responses-free-text",
+            model: "openai/gpt-6.1-sol",
+            base_url: ("OPENAI_BASE_URL", "/v1"),
+            key: "OPENAI_API_KEY",
+            config: "[providers.openai]\nvendor_features = true\n",
             conversation: "input",
         },
         "were off by one",
@@ -263,6 +307,7 @@ fn a_task_over_chat() {
             model: "chat/qwen3-coder",
             base_url: ("OPENAI_BASE_URL", "/v1"),
             key: "OPENAI_API_KEY",
+            config: "",
             conversation: "messages",
         },
         "that needs a person",

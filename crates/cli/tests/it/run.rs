@@ -32,6 +32,13 @@ impl Place {
         std::fs::write(path, bytes).unwrap();
     }
 
+    /// The person's own settings.
+    pub(crate) fn config(&self, text: &str) {
+        let folder = self.home().join("quire");
+        std::fs::create_dir_all(&folder).unwrap();
+        std::fs::write(folder.join("config.toml"), text).unwrap();
+    }
+
     pub(crate) fn read(&self, path: &str) -> String {
         std::fs::read_to_string(self.work().join(path)).unwrap()
     }

@@ -18,6 +18,7 @@ const PROVIDER: &[&str] = &[
     "key_env",
     "key",
     "api_version",
+    "vendor_features",
     "headers",
 ];
 const MODEL: &[&str] = &[
@@ -99,6 +100,13 @@ impl Reader<'_> {
                 source: sourced("key"),
             }),
             api_version: self.text_of(path, table, "api_version")?,
+            vendor_features: self.field(
+                path,
+                table,
+                "vendor_features",
+                "true or false",
+                |value, _| value.as_bool(),
+            )?,
             headers: self.headers(path, table, at)?,
             source: self.source(at),
         })
