@@ -7,13 +7,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use quire_headless::{Approver, Output, Start, Task};
+use anyhow::{Context as _, bail};
+use quire_headless::{Approver, Outcome, Output, Start, Task};
 use quire_model::{Catalogue, Pace, Recorded, Router};
-use quire_protocol::{Client, Content, Store};
+use quire_protocol::{
+    Client, Command, Content, Policy, ProcessEnd, ProcessLimits, Sandbox, Store, Wall,
+};
 
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, terminal};
+use crate::{assemble, exec, terminal, trial};
 
 const RECORDING: &str = include_str!("../demo/recording.jsonl");
 
@@ -29,6 +31,9 @@ const REPOSITORY: [(&str, &str); 3] = [
         include_str!("../demo/repository/tests/run.sh"),
     ),
 ];
+
+/// What runs its tests.
+const TESTS: [&str; 2] = ["sh", "tests/run.sh"];
 
 const PROMPT: &str = "The tests of this repository fail. Find out why and fix it.";
 
@@ -56,6 +61,12 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
         ("approvals", "quire demo", "auto".to_owned()),
     ])?;
     let sandbox = assemble::sandbox(&surroundings)?;
+    if sandbox.report(&resolved.policy()).wall == Wall::Refused {
+        bail!(
+            "commands cannot be confined on this machine, and the demo runs none unconfined; \
+             `quire doctor` says what is missing"
+        );
+    }
     let store = assemble::store(&surroundings, &resolved)?;
     let attended = std::io::stderr().is_terminal();
     let mut recorded = Recorded::parse(RECORDING).context("the bundled recording")?;
@@ -69,7 +80,7 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
         store as Arc<dyn Store>,
         Arc::new(router),
         Arc::new(Catalogue::builtin()),
-        sandbox,
+        Arc::clone(&sandbox),
     ));
     let settings = assemble::session_settings(&surroundings, &resolved, "recorded/demo".to_owned());
     let task = Task {
@@ -82,7 +93,40 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
     };
     let (out, err) = (std::io::stdout(), std::io::stderr());
     let outcome = quire_headless::run(engine, task, out, err, exec::interrupts()?).await?;
+    if outcome == Outcome::Done {
+        verify(&*sandbox, &surroundings, resolved.policy()).await?;
+    }
     Ok(ExitCode::from(outcome.exit_code()))
+}
+
+/// Runs the tests itself: the recording says that they pass, whatever happened here.
+async fn verify(
+    sandbox: &dyn Sandbox,
+    surroundings: &Surroundings,
+    policy: Policy,
+) -> anyhow::Result<()> {
+    let workspace = &surroundings.workspace;
+    let command = Command {
+        argv: TESTS.map(str::to_owned).into(),
+        directory: workspace.clone(),
+        workspace: workspace.clone(),
+        policy,
+        limits: ProcessLimits::default(),
+        distrusted: Vec::new(),
+    };
+    let (end, output) = trial::run(sandbox, command).await?;
+    let last = output.lines().last().unwrap_or_default();
+    let shown = TESTS.join(" ");
+    if end != ProcessEnd::Exited(0) {
+        bail!(
+            "the recording says that the tests pass, but here `{shown}` does not ({end:?}, {last}): \
+             not all of what is above was really done. `quire doctor` may say why"
+        );
+    }
+    terminal::complain(&format!(
+        "\ndemo: run once more to be sure: {shown}: {last}"
+    ));
+    Ok(())
 }
 
 /// A fresh copy of the repository in the system's temporary folder. It stays, to be looked at.

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use quire_config::Resolved;
 use quire_headless::Checkup;
-use quire_protocol::{Command, ProcessEnd, ProcessEvent, ProcessLimits, Sandbox, SandboxMode};
+use quire_protocol::{Command, ProcessEnd, ProcessLimits, Sandbox, SandboxMode};
 use quire_store::SqliteStore;
 
 use crate::surroundings::Surroundings;
-use crate::{assemble, terminal};
+use crate::{assemble, terminal, trial};
 
 pub(crate) async fn doctor(
     model: Option<&str>,
@@ -79,27 +79,15 @@ async fn check_git(
         limits: ProcessLimits::default(),
         distrusted: Vec::new(),
     };
-    let process = match sandbox.spawn(command).await {
-        Ok(process) => process,
-        Err(error) => {
-            return report.note(
-                "git",
-                &format!("{error}; install git to work on repositories"),
-            );
+    match trial::run(sandbox, command).await {
+        Ok((ProcessEnd::Exited(0), version)) => {
+            report.good("git", &format!("{} runs as commands do", version.trim()));
         }
-    };
-    let mut output = Vec::new();
-    loop {
-        match process.next().await {
-            ProcessEvent::Output(bytes) => output.extend(bytes),
-            ProcessEvent::Ended(ProcessEnd::Exited(0)) => {
-                let version = String::from_utf8_lossy(&output);
-                return report.good("git", &format!("{} runs as commands do", version.trim()));
-            }
-            ProcessEvent::Ended(end) => {
-                return report.note("git", &format!("it does not run: {end:?}"));
-            }
-        }
+        Ok((end, _)) => report.note("git", &format!("it does not run: {end:?}")),
+        Err(error) => report.note(
+            "git",
+            &format!("{error}; install git to work on repositories"),
+        ),
     }
 }
 

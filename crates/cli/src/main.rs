@@ -10,6 +10,7 @@ mod sessions;
 mod settings;
 mod surroundings;
 mod terminal;
+mod trial;
 mod warnings;
 mod workbench;
 

@@ -21,6 +21,7 @@ fn the_demo_repairs_its_repository() {
             "versions.sh",
             "7 passed, 0 failed",
             "Fixed.",
+            "run once more to be sure: sh tests/run.sh: 7 passed, 0 failed",
         ],
     );
     assert!(
@@ -28,6 +29,16 @@ fn the_demo_repairs_its_repository() {
         "the answer alone: {}",
         ran.out
     );
+}
+
+#[test]
+fn the_demo_claims_nothing_where_no_command_runs() {
+    let place = Place::new();
+    let mut command = place.command(&["demo"]);
+    command.env("PATH", "/nowhere");
+    let ran = finish(command);
+    ran.says(1, &["cannot be confined", "quire doctor"]);
+    assert!(!ran.out.contains("Fixed."), "{}", ran.out);
 }
 
 #[test]

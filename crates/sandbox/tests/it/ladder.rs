@@ -157,3 +157,88 @@ fn a_workspace_below_tmp_and_one_in_a_hidden_folder_work() {
         }
     });
 }
+
+/// Runs a test's body on a thread of its own that may call less, as in a container. What it starts
+/// may not either.
+fn contained(filters: Vec<seccompiler::SeccompFilter>, body: impl Future<Output = ()> + Send) {
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for filter in filters {
+                let program: seccompiler::BpfProgram = filter.try_into().expect("a filter");
+                seccompiler::apply_filter(&program).expect("it is imposed");
+            }
+            run(body);
+        });
+    });
+}
+
+/// Answers a call with an error, when one of these rules fits or there is none.
+fn denial(
+    call: libc::c_long,
+    rules: Vec<seccompiler::SeccompRule>,
+    error: libc::c_int,
+) -> seccompiler::SeccompFilter {
+    let action = seccompiler::SeccompAction::Errno(error.cast_unsigned());
+    let architecture = std::env::consts::ARCH.try_into().expect("it is known");
+    seccompiler::SeccompFilter::new(
+        [(call, rules)].into(),
+        seccompiler::SeccompAction::Allow,
+        action,
+        architecture,
+    )
+    .expect("a filter")
+}
+
+#[test]
+fn where_containers_hide_clone3_the_same_wall_stands() {
+    let strongest = worlds()[0].0;
+    let hidden = denial(libc::SYS_clone3, Vec::new(), libc::ENOSYS);
+    contained(vec![hidden], async {
+        let mut world = World::new();
+        assert_eq!(world.spawner.report(&world.policy).wall, strongest);
+        let outcome = world.shell("echo here").await;
+        assert_eq!(outcome.text, "here\n");
+        world.policy.sandbox = SandboxMode::Off;
+        assert_eq!(world.shell("echo here").await.text, "here\n");
+    });
+}
+
+/// As Docker's default profile has it.
+#[test]
+fn where_containers_give_no_namespaces_either_landlock_stands() {
+    use seccompiler::{SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompRule};
+    let landlock = World::with_wall(Some(Wall::Landlock));
+    if landlock.spawner.report(&landlock.policy).wall != Wall::Landlock {
+        return;
+    }
+    let spaces = [
+        libc::CLONE_NEWUSER,
+        libc::CLONE_NEWNS,
+        libc::CLONE_NEWPID,
+        libc::CLONE_NEWNET,
+    ];
+    let rules = spaces.map(|flag| {
+        let flag = u64::from(flag.cast_unsigned());
+        let operator = SeccompCmpOp::MaskedEq(flag);
+        let condition = SeccompCondition::new(0, SeccompCmpArgLen::Qword, operator, flag);
+        SeccompRule::new(vec![condition.expect("a condition")]).expect("a rule")
+    });
+    let filters = vec![
+        denial(libc::SYS_clone3, Vec::new(), libc::ENOSYS),
+        denial(libc::SYS_clone, rules.into(), libc::EPERM),
+        denial(libc::SYS_unshare, Vec::new(), libc::EPERM),
+    ];
+    contained(filters, async {
+        let mut world = World::new();
+        let report = world.spawner.report(&world.policy);
+        assert_eq!(report.wall, Wall::Landlock, "{report:?}");
+        std::fs::write(world.workspace().join("file"), "").expect("a file");
+        drop(world.run(&["true"]).await);
+        let outcome = world.shell("echo here; echo x > file; echo x > /x").await;
+        assert!(outcome.text.starts_with("here\n"), "{outcome:?}");
+        assert_eq!(read(&world.workspace().join("file")), "x\n");
+        assert!(!std::path::Path::new("/x").exists());
+        world.policy.sandbox = SandboxMode::Off;
+        assert_eq!(world.shell("echo here").await.text, "here\n");
+    });
+}

@@ -39,6 +39,47 @@ pub(crate) const COMMAND: i32 = libc::CLONE_NEWNS | libc::CLONE_NEWPID;
 
 /// Splits this process, which must have one thread, into new namespaces.
 pub(crate) fn fork(namespaces: i32) -> io::Result<Fork> {
+    match clone3(namespaces) {
+        // What a container's filter says of a call whose flags it cannot see. The older call does.
+        Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => clone(namespaces),
+        split => split,
+    }
+}
+
+fn clone(namespaces: i32) -> io::Result<Fork> {
+    let mut handle: libc::c_int = -1;
+    let flags = namespaces | libc::CLONE_PIDFD | libc::SIGCHLD;
+    // SAFETY: as in `clone3`; with CLONE_PIDFD the third argument is where the descriptor goes, and
+    // a stack of 0 is the old one, of which the child has a copy.
+    unsafe {
+        let pid = check(libc::syscall(
+            libc::SYS_clone,
+            libc::c_long::from(flags.cast_unsigned()),
+            0,
+            &raw mut handle,
+            0,
+            0,
+        ))?;
+        Ok(half(pid, handle))
+    }
+}
+
+/// Which half this is.
+///
+/// # Safety
+/// In the parent `handle` must be a new descriptor that nobody else owns.
+unsafe fn half(pid: libc::c_long, handle: RawFd) -> Fork {
+    match pid {
+        0 => Fork::Child,
+        pid => Fork::Parent {
+            pid: number(pid),
+            // SAFETY: the caller's promise.
+            handle: unsafe { OwnedFd::from_raw_fd(handle) },
+        },
+    }
+}
+
+fn clone3(namespaces: i32) -> io::Result<Fork> {
     let mut handle: libc::c_int = -1;
     let flags = namespaces | libc::CLONE_PIDFD;
     let arguments = libc::clone_args {
@@ -59,13 +100,8 @@ pub(crate) fn fork(namespaces: i32) -> io::Result<Fork> {
     // call and receives a new descriptor that nobody else owns.
     unsafe {
         let size = size_of::<libc::clone_args>();
-        match check(libc::syscall(libc::SYS_clone3, &raw const arguments, size))? {
-            0 => Ok(Fork::Child),
-            pid => Ok(Fork::Parent {
-                pid: number(pid),
-                handle: OwnedFd::from_raw_fd(handle),
-            }),
-        }
+        let pid = check(libc::syscall(libc::SYS_clone3, &raw const arguments, size))?;
+        Ok(half(pid, handle))
     }
 }
 
