@@ -1,8 +1,10 @@
 //! What a person wants to know before the work begins: a weaker wall, an effort the model lacks, a
 //! budget that cannot be kept.
 
+use std::path::Path;
 use std::sync::Arc;
 
+use quire_instructions::{Extent, instruction_files};
 use quire_model::Catalogue;
 use quire_protocol::{Policy, Sandbox, Settings, Wall};
 
@@ -23,6 +25,19 @@ pub(crate) fn of_model(catalogue: &Catalogue, settings: &Settings) -> anyhow::Re
         terminal::complain(&note);
     }
     Ok(())
+}
+
+/// Says which instruction files the model does not see all of.
+pub(crate) fn of_instructions(personal: &Path, workspace: &Path) {
+    for file in instruction_files(Some(personal), workspace) {
+        if file.extent == Extent::Cut {
+            terminal::complain(&format!(
+                "{} is cut: the instruction files say more than 32 KB together, and those nearest \
+                 to the work count most",
+                file.path.display()
+            ));
+        }
+    }
 }
 
 /// Says which wall stands when it is not the strongest. Where none can be built, a person who is

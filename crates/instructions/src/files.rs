@@ -10,6 +10,9 @@ const MOST_BYTES: usize = 32 * 1024;
 /// Names in one folder, the first that exists counts.
 const NAMES: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
 
+/// How deep files name further files.
+const MOST_HOPS: usize = 5;
+
 /// An instruction file that applies.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InstructionFile {
@@ -17,43 +20,115 @@ pub struct InstructionFile {
     pub path: PathBuf,
     /// What it says, perhaps cut.
     pub text: String,
+    /// Whether it is all there.
+    pub extent: Extent,
+}
+
+/// How much there is of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All of it.
+    Whole,
+    /// Its beginning, or nothing: all files together are too long.
+    Cut,
 }
 
 /// The files that apply to `workspace`, most general first: the person's own (`personal`, a
-/// folder), then one for each folder from the repository's root down to the workspace. Files that
-/// are missing, empty, unreadable or no regular file are passed over, and so are links that lead out
-/// of the repository, for what they name would be sent to the provider; text that is not UTF-8 is read lossily.
+/// folder), then one for each folder from the repository's root down to the workspace. A `CLAUDE.md`
+/// brings the files along that it names as `@path`. Files that are missing, empty, unreadable or no
+/// regular file are passed over, and so are links and names that lead out of the repository, for
+/// what they name would be sent to the provider; text that is not UTF-8 is read lossily. Where all
+/// together say too much, the most general are cut.
 #[must_use]
 pub fn instruction_files(personal: Option<&Path>, workspace: &Path) -> Vec<InstructionFile> {
     let inside = folders_from_root(workspace);
     let root = inside[0].canonicalize().ok();
-    let own = personal.map(|folder| (folder, None));
-    let folders = own
-        .into_iter()
-        .chain(inside.iter().map(|folder| (*folder, Some(root.as_deref()))));
-    let mut left = MOST_BYTES;
-    let mut files: Vec<InstructionFile> = Vec::new();
-    for (folder, within) in folders {
-        let found = NAMES.iter().map(|name| folder.join(name));
-        let Some(mut file) = found
-            .filter(|path| within.is_none_or(|root| leads_into(path, root)))
-            .find_map(|path| read(&path))
-        else {
-            continue;
-        };
-        if files.iter().any(|earlier| earlier.text == file.text) {
-            continue;
+    let mut found = Found::default();
+    if let Some(folder) = personal {
+        // What the person put there themselves may lead anywhere.
+        found.first_of(folder, &|_| true);
+    }
+    for folder in inside {
+        found.first_of(folder, &|path| leads_into(path, root.as_deref()));
+    }
+    fit(found.files)
+}
+
+/// The files found so far.
+#[derive(Default)]
+struct Found {
+    files: Vec<InstructionFile>,
+}
+
+impl Found {
+    /// Adds the first file of a folder that there is, with those it names.
+    fn first_of(&mut self, folder: &Path, may_read: &dyn Fn(&Path) -> bool) {
+        for name in NAMES {
+            let path = folder.join(name);
+            if let Some(file) = Some(&path)
+                .filter(|path| may_read(path))
+                .and_then(|path| read(path))
+            {
+                let hops = if name == "CLAUDE.md" { MOST_HOPS } else { 0 };
+                self.add(file, hops, may_read);
+                return;
+            }
         }
+    }
+
+    /// Adds a file before those it names, unless the same was said already.
+    fn add(&mut self, file: InstructionFile, hops: usize, may_read: &dyn Fn(&Path) -> bool) {
+        if self.files.iter().any(|earlier| earlier.text == file.text) {
+            return;
+        }
+        let named = if hops == 0 { Vec::new() } else { named(&file) };
+        self.files.push(file);
+        for path in named {
+            if let Some(file) = Some(&path)
+                .filter(|path| may_read(path))
+                .and_then(|path| read(path))
+            {
+                self.add(file, hops - 1, may_read);
+            }
+        }
+    }
+}
+
+/// The paths that a file names as `@path`, outside of code.
+fn named(file: &InstructionFile) -> Vec<PathBuf> {
+    let folder = file.path.parent().unwrap_or(Path::new(""));
+    let mut in_fence = false;
+    let mut paths = Vec::new();
+    for line in file.text.lines() {
+        if line.trim_start().starts_with("```") {
+            in_fence = !in_fence;
+        } else if !in_fence && !line.contains('`') {
+            let words = line.split_whitespace();
+            let names = words.filter_map(|word| word.strip_prefix('@'));
+            let names = names.map(|name| name.trim_end_matches([',', '.', ';', ')']));
+            paths.extend(
+                names
+                    .filter(|name| !name.is_empty())
+                    .map(|name| folder.join(name)),
+            );
+        }
+    }
+    paths
+}
+
+/// Cuts the most general files until all fit.
+fn fit(mut files: Vec<InstructionFile>) -> Vec<InstructionFile> {
+    let mut left = MOST_BYTES;
+    for file in files.iter_mut().rev() {
         if file.text.len() > left {
             let cut = file.text.floor_char_boundary(left);
             file.text.truncate(cut);
             file.text
                 .push_str("\n[cut: the instruction files are too long together]");
-        }
-        left = left.saturating_sub(file.text.len());
-        files.push(file);
-        if left == 0 {
-            break;
+            file.extent = Extent::Cut;
+            left = 0;
+        } else {
+            left -= file.text.len();
         }
     }
     files
@@ -96,6 +171,7 @@ fn read(path: &Path) -> Option<InstructionFile> {
     (!text.is_empty()).then(|| InstructionFile {
         path: path.to_owned(),
         text,
+        extent: Extent::Whole,
     })
 }
 
@@ -144,15 +220,35 @@ mod tests {
     }
 
     #[test]
-    fn too_long_together() {
+    fn too_long_together_the_nearest_counts_most() {
         let root = tempfile::tempdir().unwrap();
         fs::create_dir_all(root.path().join(".git")).unwrap();
         fs::create_dir_all(root.path().join("sub")).unwrap();
         fs::write(root.path().join("AGENTS.md"), "é".repeat(MOST_BYTES)).unwrap();
-        fs::write(root.path().join("sub/AGENTS.md"), "left out").unwrap();
+        fs::write(root.path().join("sub/AGENTS.md"), "the nearest").unwrap();
         let files = instruction_files(None, &root.path().join("sub"));
-        assert_eq!(files.len(), 1);
+        let extents: Vec<Extent> = files.iter().map(|file| file.extent).collect();
+        assert_eq!(extents, [Extent::Cut, Extent::Whole]);
         assert!(files[0].text.ends_with("too long together]"));
         assert!(files[0].text.len() < MOST_BYTES + 100);
+        assert_eq!(files[1].text, "the nearest");
+    }
+
+    #[test]
+    fn a_claude_file_brings_along_what_it_names_inside_the_repository() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        fs::create_dir_all(at("repo/.git")).unwrap();
+        fs::create_dir_all(at("repo/docs")).unwrap();
+        fs::write(at("secret"), "a key").unwrap();
+        let text = "See @docs/style.md, and @missing.md or me@example.org.\n@../secret\n\
+                    `@docs/code.md`\n```\n@docs/code.md\n```\n@docs/style.md";
+        fs::write(at("repo/CLAUDE.md"), text).unwrap();
+        fs::write(at("repo/docs/style.md"), "tabs\n@deeper.md\n@../CLAUDE.md").unwrap();
+        fs::write(at("repo/docs/deeper.md"), "deeper").unwrap();
+        fs::write(at("repo/docs/code.md"), "only an example").unwrap();
+        let files = instruction_files(None, &at("repo"));
+        let texts: Vec<_> = files.iter().map(|file| file.text.as_str()).collect();
+        assert_eq!(texts, [text, "tabs\n@deeper.md\n@../CLAUDE.md", "deeper"]);
     }
 }

@@ -6,5 +6,5 @@ mod files;
 mod prompt;
 
 pub use date::date;
-pub use files::{InstructionFile, instruction_files};
+pub use files::{Extent, InstructionFile, instruction_files};
 pub use prompt::{Place, compose};

@@ -123,6 +123,7 @@ mod tests {
         let file = InstructionFile {
             path: "/r/AGENTS.md".into(),
             text: "Use tabs.".to_owned(),
+            extent: crate::files::Extent::Whole,
         };
         let text = compose(&place, &[file]);
         let tail = text[WORK.len()..].replace(&*root.path().to_string_lossy(), "/r");
