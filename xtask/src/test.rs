@@ -2,12 +2,13 @@
 //! last. Needs nothing installed by hand; what is missing is installed or replaced, and said.
 
 use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result, ensure};
 
-use crate::cargo::{cargo, has_subcommand, run};
+use crate::cargo::{cargo, has_subcommand, root, run};
 use crate::tidy;
 
 /// Runs every check, then the tests. `extra` goes to the test runner.
@@ -37,6 +38,7 @@ pub(crate) fn command(extra: &[String]) -> Result<()> {
     step("tidy");
     tidy::command()?;
     deny()?;
+    fuzz_seeds()?;
     simulation()?;
     step("tests");
     if has_subcommand("nextest") {
@@ -126,6 +128,77 @@ fn install_deny() -> Result<()> {
         .args(["install", "--quiet", "--locked", "--debug"])
         .args(["cargo-deny", "--version", DENY_VERSION])
         .env("CARGO_PROFILE_DEV_DEBUG", "0"))
+}
+
+/// Where the inputs of a fuzz target lie besides its own seeds.
+const RECORDED: &str = "crates/dialect/tests/golden";
+
+/// Fuzz targets with the folders of their inputs.
+const TARGETS: &[(&str, &[&str])] = &[
+    ("sse", &["fuzz/corpus/sse", RECORDED]),
+    ("messages", &["fuzz/corpus/messages", RECORDED]),
+    ("responses", &["fuzz/corpus/responses", RECORDED]),
+    ("chat", &["fuzz/corpus/chat", RECORDED]),
+    ("patch", &["fuzz/corpus/patch"]),
+    ("config", &["fuzz/corpus/config"]),
+];
+
+/// Runs every fuzz target on its seeds, so that both stay good: `cargo fuzz` looks for more.
+fn fuzz_seeds() -> Result<()> {
+    step("fuzz targets, on their seeds");
+    if !exists("c++") {
+        println!(
+            "NOTE: there is no C++ compiler, which libFuzzer needs; its targets are not tried"
+        );
+        return Ok(());
+    }
+    let fuzz = |verb: &str| {
+        let mut command = cargo();
+        command.args([
+            verb,
+            "--quiet",
+            "--locked",
+            "--manifest-path",
+            "fuzz/Cargo.toml",
+        ]);
+        command.args(["--target-dir", "target/fuzz"]);
+        command
+    };
+    run(fuzz("build").arg("--bins"))?;
+    for (target, folders) in TARGETS {
+        let mut files = Vec::new();
+        for folder in *folders {
+            collect(&root().join(folder), &mut files)?;
+        }
+        ensure!(!files.is_empty(), "the fuzz target {target} has no seeds");
+        let output = fuzz("run")
+            .args(["--bin", target, "--"])
+            .args(&files)
+            .output()
+            .context("cannot start cargo")?;
+        ensure!(
+            output.status.success(),
+            "the fuzz target {target} fails on a seed:\n{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        println!("{target}: {} seeds", files.len());
+    }
+    Ok(())
+}
+
+/// The files beneath a folder.
+fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<()> {
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            collect(&path, files)?;
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(())
 }
 
 /// Lives that no run before this one has lived; the tests live the same ones each time.
