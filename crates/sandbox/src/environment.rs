@@ -93,7 +93,8 @@ pub(crate) fn without_distrusted(
     let is_trusted = |name: &str, entry: &str| {
         let path = Path::new(entry);
         if !path.is_absolute() {
-            return name != "PATH";
+            // In a list of folders it means one beneath wherever the command runs.
+            return !name.ends_with("PATH");
         }
         let (path, named) = (real(path), path);
         let beneath = |root: &PathBuf| path.starts_with(root) || named.starts_with(root);
@@ -128,6 +129,7 @@ mod tests {
             ("CARGO_HOME", format!("{bin}/cargo")),
             ("HOME", root.display().to_string()),
             ("PYTHONPATH", format!("lib:{bin}")),
+            ("NODE_PATH", ":/opt/lib".to_owned()),
             ("LANG", "C.UTF-8".to_owned()),
             ("NO_COLOR", String::new()),
         ];
@@ -144,7 +146,7 @@ mod tests {
         let expected = [
             "PATH=/usr/bin:/bin",
             &home,
-            "PYTHONPATH=lib",
+            "NODE_PATH=/opt/lib",
             "LANG=C.UTF-8",
             "NO_COLOR=",
         ];

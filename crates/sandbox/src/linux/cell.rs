@@ -11,7 +11,7 @@ use seccompiler::BpfProgram;
 use crate::linux::PROXY_PORT;
 use crate::linux::cgroup::Cgroup;
 use crate::linux::plan::{Mount, MountKind};
-use crate::linux::sys::{mounts, process};
+use crate::linux::sys::{files, mounts, process};
 use crate::linux::traps::Traps;
 use crate::linux::wall::landlock::View;
 use crate::linux::wall::seccomp::Sockets;
@@ -111,8 +111,11 @@ fn show_disk(wanted: &[Mount], temp_bytes: u64) -> Result<(), String> {
     let restricted = mounts::READ_ONLY | mounts::NO_SETUID | mounts::NO_DEVICES;
     mounts::restrict_everything(restricted).map_err(|error| format!("read-only disk: {error}"))?;
     show_devices(&devices).map_err(|error| format!("/dev: {error}"))?;
+    let fresh = [MountKind::Temp, MountKind::Empty];
+    let fresh = wanted.iter().filter(|mount| fresh.contains(&mount.kind));
+    let fresh: Vec<&Path> = fresh.map(|mount| mount.path.as_path()).collect();
     for (mount, copy) in wanted.iter().zip(&copies) {
-        place(mount, copy.as_ref(), temp_bytes)
+        place(mount, copy.as_ref(), &fresh, temp_bytes)
             .map_err(|error| format!("{}: {error}", mount.path.display()))?;
     }
     let empty = wanted.iter().filter(|mount| mount.kind == MountKind::Empty);
@@ -120,12 +123,15 @@ fn show_disk(wanted: &[Mount], temp_bytes: u64) -> Result<(), String> {
         .map(|mount| mount.path.as_path())
         .chain([Path::new("/dev")])
     {
-        mounts::restrict_one(path, restricted & !mounts::NO_DEVICES)
+        files::open_straight(path)
+            .and_then(|place| mounts::restrict_one(place.as_fd(), restricted & !mounts::NO_DEVICES))
             .map_err(|error| format!("{}: {error}", path.display()))?;
     }
     Ok(())
 }
 
+/// Paths are looked up without following links, here and where a copy is placed: an older cell's
+/// commands may change the workspace while this one is built.
 fn copy(mount: &Mount) -> Result<Option<OwnedFd>, String> {
     let (source, attributes) = match mount.kind {
         MountKind::Writable => (mount.path.as_path(), 0),
@@ -137,7 +143,8 @@ fn copy(mount: &Mount) -> Result<Option<OwnedFd>, String> {
         MountKind::Blank => 0,
         _ => mounts::NO_DEVICES,
     };
-    mounts::copy_tree(source)
+    files::open_straight(source)
+        .and_then(|place| mounts::copy_tree(place.as_fd()))
         .and_then(|tree| {
             let attributes = attributes | mounts::NO_SETUID | devices;
             mounts::restrict_tree(tree.as_fd(), attributes).map(|()| Some(tree))
@@ -145,14 +152,37 @@ fn copy(mount: &Mount) -> Result<Option<OwnedFd>, String> {
         .map_err(|error| format!("{}: {error}", mount.path.display()))
 }
 
-fn place(mount: &Mount, copy: Option<&OwnedFd>, temp_bytes: u64) -> std::io::Result<()> {
-    if mount.path.symlink_metadata().is_err() {
+fn place(
+    mount: &Mount,
+    copy: Option<&OwnedFd>,
+    fresh: &[&Path],
+    temp_bytes: u64,
+) -> std::io::Result<()> {
+    let mut others = fresh.iter().filter(|folder| **folder != mount.path);
+    let in_fresh = others.any(|folder| mount.path.starts_with(folder));
+    if in_fresh && mount.path.symlink_metadata().is_err() {
         make_place(mount)?;
     }
+    let place = files::open_straight(&mount.path)?;
     match (mount.kind, copy) {
-        (MountKind::Temp, _) => mounts::mount_temp(&mount.path, temp_bytes, "1777"),
-        (MountKind::Empty, _) => mounts::mount_temp(&mount.path, 1 << 20, "0755"),
-        (_, Some(copy)) => mounts::attach(copy.as_fd(), &mount.path),
+        (MountKind::Temp, _) => {
+            let temp = mounts::new_temp(temp_bytes, "1777")?;
+            mounts::attach(temp.as_fd(), place.as_fd())
+        }
+        (MountKind::Empty, _) => {
+            let empty = mounts::new_temp(1 << 20, "0755")?;
+            mounts::attach(empty.as_fd(), place.as_fd())
+        }
+        (kind, Some(copy)) => {
+            let identity = |handle| files::identify(handle).map(|found| found.identity);
+            let own = identity(copy.as_fd())? == identity(place.as_fd())?;
+            if !own && !in_fresh && kind != MountKind::Blank {
+                return Err(std::io::Error::other(
+                    "it was replaced while the cell was built",
+                ));
+            }
+            mounts::attach(copy.as_fd(), place.as_fd())
+        }
         (_, None) => Ok(()),
     }
 }
@@ -174,8 +204,8 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Copies of the harmless devices that exist.
 fn copy_devices() -> Vec<(&'static str, OwnedFd)> {
     let copy = |name| {
-        let tree = mounts::copy_tree(&Path::new("/dev").join(name)).ok()?;
-        Some((name, tree))
+        let place = files::open_straight(&Path::new("/dev").join(name)).ok()?;
+        Some((name, mounts::copy_tree(place.as_fd()).ok()?))
     };
     DEVICES.into_iter().filter_map(copy).collect()
 }
@@ -183,16 +213,20 @@ fn copy_devices() -> Vec<(&'static str, OwnedFd)> {
 fn show_devices(devices: &[(&str, OwnedFd)]) -> std::io::Result<()> {
     use std::os::unix::fs::symlink;
     let folder = Path::new("/dev");
-    mounts::mount_temp(folder, 1 << 20, "0755")?;
+    let fresh = |path: &Path, bytes, mode| {
+        let temp = mounts::new_temp(bytes, mode)?;
+        mounts::attach(temp.as_fd(), files::open_straight(path)?.as_fd())
+    };
+    fresh(folder, 1 << 20, "0755")?;
     for (name, device) in devices {
         let path = folder.join(name);
         std::fs::File::create(&path)?;
-        mounts::attach(device.as_fd(), &path)?;
+        mounts::attach(device.as_fd(), files::open_straight(&path)?.as_fd())?;
     }
     for name in ["shm", "pts"] {
         std::fs::create_dir(folder.join(name))?;
     }
-    mounts::mount_temp(&folder.join("shm"), SHARED_MEMORY_BYTES, "1777")?;
+    fresh(&folder.join("shm"), SHARED_MEMORY_BYTES, "1777")?;
     if mounts::mount_terminals(&folder.join("pts")).is_ok() {
         symlink("pts/ptmx", folder.join("ptmx"))?;
     }

@@ -5,9 +5,11 @@
 //! repository that a command makes somewhere in the workspace by itself is that command's own
 //! data, as a script is: this module cannot tell it from one that the person wants.
 
+use std::os::fd::AsFd as _;
 use std::path::{Path, PathBuf};
 
 use crate::linux::plan::is_vacant;
+use crate::linux::sys::files;
 
 /// How deep below a workspace other repositories are looked for.
 const DEPTH: usize = 3;
@@ -26,8 +28,8 @@ pub(crate) struct Guards {
     pub(crate) missing_folders: Vec<PathBuf>,
     /// Files that do not exist; an empty one changes nothing.
     pub(crate) missing_files: Vec<PathBuf>,
-    /// Files that do not exist and must not; an empty one would break git.
-    pub(crate) forbidden: Vec<PathBuf>,
+    /// The git folders themselves, submodules' included; linked worktrees' are not among them.
+    pub(crate) git_folders: Vec<PathBuf>,
 }
 
 /// What to protect in this `.git` folder, those of submodules and linked worktrees
@@ -38,28 +40,28 @@ pub(crate) fn guards(folder: &Path) -> Guards {
     for module in modules(&folder.join("modules"), DEPTH) {
         guards.look_at(&module);
     }
-    for worktree in subfolders(&folder.join("worktrees")) {
-        for name in ["commondir", "gitdir", "config.worktree"] {
-            guards.file(worktree.join(name), Absent::Ignore);
-        }
-    }
     guards
 }
 
 impl Guards {
     fn look_at(&mut self, folder: &Path) {
         let config = folder.join("config");
-        let per_worktree = std::fs::read_to_string(&config)
-            .is_ok_and(|text| text.to_ascii_lowercase().contains("worktreeconfig"));
-        self.file(config, Absent::Ignore);
+        let per_worktree = read_small(&config)
+            .is_some_and(|text| text.to_ascii_lowercase().contains("worktreeconfig"));
         let absent = if per_worktree {
             Absent::HoldPlace
         } else {
             Absent::Ignore
         };
+        self.file(config, Absent::Ignore);
         self.file(folder.join("config.worktree"), absent);
         self.file(folder.join("info/attributes"), Absent::Ignore);
-        self.file(folder.join("commondir"), Absent::Forbid);
+        for worktree in subfolders(&folder.join("worktrees")) {
+            self.file(worktree.join("commondir"), Absent::Ignore);
+            self.file(worktree.join("gitdir"), Absent::Ignore);
+            self.file(worktree.join("config.worktree"), absent);
+        }
+        self.git_folders.push(folder.to_path_buf());
         let hooks = folder.join("hooks");
         match std::fs::symlink_metadata(&hooks) {
             _ if is_vacant(&hooks) => self.missing_folders.push(hooks),
@@ -79,7 +81,6 @@ impl Guards {
             Err(_) => match absent {
                 Absent::Ignore => {}
                 Absent::HoldPlace => self.missing_files.push(path),
-                Absent::Forbid => self.forbidden.push(path),
             },
         }
     }
@@ -89,7 +90,6 @@ impl Guards {
 enum Absent {
     Ignore,
     HoldPlace,
-    Forbid,
 }
 
 /// The git folders of submodules below `folder`; their names may have several parts.
@@ -146,19 +146,38 @@ fn subfolders(folder: &Path) -> Vec<PathBuf> {
         .collect()
 }
 
-/// The shared git folder of a linked worktree whose `.git` file is `marker`; only when that
-/// folder knows the worktree too, so that a forged file gains nothing.
-pub(crate) fn common_folder_of_worktree(marker: &Path) -> Option<PathBuf> {
-    let text = std::fs::read_to_string(marker).ok()?;
+/// The git folder that a `.git` file leads to; of a linked worktree it is only a part of one.
+pub(crate) fn git_folder_of(marker: &Path) -> Option<PathBuf> {
+    target_of(marker).filter(|target| target.join("objects").is_dir())
+}
+
+/// What a `.git` file leads to.
+fn target_of(marker: &Path) -> Option<PathBuf> {
+    let text = read_small(marker)?;
     let target = Path::new(text.strip_prefix("gitdir:")?.trim());
-    let folder = marker.parent()?.join(target).canonicalize().ok()?;
-    let back = std::fs::read_to_string(folder.join("gitdir")).ok()?;
+    marker.parent()?.join(target).canonicalize().ok()
+}
+
+/// The shared git folder of a linked worktree whose `.git` file is `marker`; only when that folder
+/// knows the worktree too and is a git folder, so that a forged file gains nothing.
+pub(crate) fn common_folder_of_worktree(marker: &Path) -> Option<PathBuf> {
+    let folder = target_of(marker)?;
+    let back = read_small(&folder.join("gitdir"))?;
     if Path::new(back.trim()).canonicalize().ok()? != marker.canonicalize().ok()? {
         return None;
     }
-    let common = std::fs::read_to_string(folder.join("commondir")).ok()?;
+    let common = read_small(&folder.join("commondir"))?;
     let common = folder.join(common.trim()).canonicalize().ok()?;
-    folder
-        .starts_with(common.join("worktrees"))
-        .then_some(common)
+    let has = |name: &str| common.join(name).symlink_metadata().is_ok();
+    let knows = folder.parent() == Some(&common.join("worktrees"));
+    (knows && has("HEAD") && has("objects") && has("refs")).then_some(common)
+}
+
+/// The start of a regular file; nothing of a pipe, which a command may have put there.
+fn read_small(path: &Path) -> Option<String> {
+    const MOST: u64 = 1 << 20;
+    let folder = files::open_straight(&path.parent()?.canonicalize().ok()?).ok()?;
+    let name = path.file_name()?.to_str()?;
+    let bytes = files::read_start(folder.as_fd(), name, MOST).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

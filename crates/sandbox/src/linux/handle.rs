@@ -3,7 +3,8 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
-use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use quire_protocol::{
     Command, Policy, Process, ProcessLimits, Sandbox, SandboxError, SandboxMode, SandboxReport,
@@ -63,6 +64,12 @@ pub(crate) struct Home {
     channel: OwnedFd,
     wall: Wall,
     traps: Traps,
+    /// What is to be told with the end of a command.
+    told: std::sync::Mutex<String>,
+    /// Whether a command brought something about that none may: everything in it ends then.
+    condemned: AtomicBool,
+    /// The channels of the commands that run in it.
+    running: std::sync::Mutex<Vec<Weak<OwnedFd>>>,
     landmarks: Landmarks,
     temp: Option<PathBuf>,
     answer: CellAnswer,
@@ -76,9 +83,36 @@ impl Home {
         self.wall == Wall::Cell
     }
 
-    /// Sets aside what commands may not leave behind, and says so.
+    /// Notes a command that runs in it.
+    pub(crate) fn runs(&self, answers: &Arc<OwnedFd>) {
+        let mut running = unpoisoned(&self.running);
+        running.retain(|answers| answers.strong_count() > 0);
+        running.push(Arc::downgrade(answers));
+    }
+
+    /// Sets aside what commands may not leave behind, and says so. It cannot be told which command
+    /// made it, so all that run here end.
     pub(crate) fn disarm(&self) -> String {
-        self.traps.disarm().concat()
+        let told = self.traps.disarm().concat();
+        if !told.is_empty() {
+            unpoisoned(&self.told).push_str(&told);
+            self.condemned.store(true, Ordering::Relaxed);
+            channel::shut(self.channel.as_fd());
+            for answers in unpoisoned(&self.running).drain(..) {
+                if let Some(answers) = answers.upgrade() {
+                    channel::shut(answers.as_fd());
+                }
+            }
+        }
+        if self.condemned.load(Ordering::Relaxed) {
+            unpoisoned(&self.told).clone()
+        } else {
+            std::mem::take(&mut *unpoisoned(&self.told))
+        }
+    }
+
+    fn is_usable(&self) -> bool {
+        self.landmarks.stand() && !self.condemned.load(Ordering::Relaxed)
     }
 }
 
@@ -190,7 +224,7 @@ impl Spawner {
         let mut homes = self.homes.lock().await;
         if let Some(place) = homes.iter().position(|(known, _)| known == key) {
             let found = homes.remove(place);
-            if found.1.landmarks.stand() {
+            if found.1.is_usable() {
                 let home = Arc::clone(&found.1);
                 homes.push(found);
                 return Ok(home);
@@ -231,6 +265,10 @@ impl Spawner {
         homes.retain(|(_, home)| !Arc::ptr_eq(home, dead));
         dead.spare.retire();
     }
+}
+
+fn unpoisoned<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Runs what waits for the kernel beside the runtime.
@@ -327,7 +365,10 @@ impl Core {
         let text = |error: std::io::Error| format!("the spawner: {error}");
         let (channel, theirs) = channel::pair().map_err(text)?;
         let bytes = wire::encode(&cell)?;
-        channel::send(self.orders.as_fd(), &bytes, &[theirs.as_fd()], Wait::Block).map_err(text)?;
+        // What an earlier run left, if it was killed, is set aside before anything runs.
+        let left = cell.traps.disarm().concat();
+        channel::send_long(self.orders.as_fd(), &bytes, &[theirs.as_fd()], Wait::Block)
+            .map_err(text)?;
         drop(theirs);
         let ready = channel::poll(&[channel.as_fd()], BUILD_MS).map_err(text)?;
         if !ready[0] {
@@ -344,6 +385,9 @@ impl Core {
             channel,
             wall,
             traps: cell.traps,
+            told: std::sync::Mutex::new(left),
+            condemned: AtomicBool::new(false),
+            running: std::sync::Mutex::default(),
             landmarks,
             temp,
             answer,

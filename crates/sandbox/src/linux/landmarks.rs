@@ -65,7 +65,7 @@ impl State {
 impl Landmark {
     fn stands(&self) -> bool {
         match self.state {
-            State::Missing => fs::symlink_metadata(&self.path).is_err(),
+            State::Missing => self.path.canonicalize().is_err(),
             State::Vacant => is_vacant(&self.path),
             State::Is { device, inode } => fs::symlink_metadata(&self.path)
                 .is_ok_and(|data| (data.dev(), data.ino()) == (device, inode)),

@@ -144,7 +144,12 @@ impl Plan {
     /// Protects what configures git and Quire in a writable workspace.
     fn guard(&mut self, workspace: &Path) -> Result<(), String> {
         self.guard_repository(workspace)?;
+        self.open_common_folder(workspace);
         for nested in git::nested_repositories(workspace) {
+            // A command can make a link, which must not keep every later command from running.
+            if nested.join(".git").is_symlink() {
+                continue;
+            }
             // Else the folder could be renamed, and another put in its place.
             self.pin_above(workspace, &nested.join(".git"));
             self.guard_repository(&nested)?;
@@ -182,11 +187,32 @@ impl Plan {
             self.guard_git_folder(&marker);
         } else {
             self.add(&marker, MountKind::ReadOnly);
-            if let Some(common) = git::common_folder_of_worktree(&marker) {
-                self.guard_git_folder(&common);
+            // A git folder that lies where commands may write.
+            if let Some(target) = git::git_folder_of(&marker)
+                && let Some(root) = self.writable_root_of(&target)
+            {
+                self.pin_above(&root, &target);
+                self.guard_git_folder(&target);
             }
         }
         Ok(())
+    }
+
+    /// Lets commands commit in a workspace that is a linked worktree of a repository elsewhere. Only
+    /// the workspace's own `.git` file is believed, for commands cannot have written it, and only if
+    /// they cannot have written what it leads to either.
+    fn open_common_folder(&mut self, workspace: &Path) {
+        if let Some(common) = git::common_folder_of_worktree(&workspace.join(".git"))
+            && self.writable_root_of(&common).is_none()
+            && !workspace.starts_with(&common)
+        {
+            self.guard_git_folder(&common);
+        }
+    }
+
+    fn writable_root_of(&self, path: &Path) -> Option<PathBuf> {
+        let mut roots = self.writable.iter();
+        roots.find(|folder| path.starts_with(folder)).cloned()
     }
 
     /// Makes a `.git` folder writable but for what git runs or obeys.
@@ -209,7 +235,9 @@ impl Plan {
             self.pin_above(folder, &path);
             self.hold_place(path, PlaceholderKind::File, MountKind::ReadOnly);
         }
-        self.traps.watch_absent(guards.forbidden);
+        for folder in guards.git_folders {
+            self.traps.watch_git_folder(&folder);
+        }
     }
 
     /// Makes every folder between `folder` and a guarded path a mount point of its own: what is

@@ -38,6 +38,8 @@ pub(crate) struct Running {
     /// Can be read when the supervisor is dead, and with it, in a cell, the tree.
     handle: AsyncFd<OwnedFd>,
     answers: AsyncFd<OwnedFd>,
+    /// The same channel as its cell knows it.
+    _known: Arc<OwnedFd>,
     /// What the supervisor said of the end, once somebody heard it.
     told: OnceLock<(ProcessEnd, Rest)>,
     /// What was set aside after it, once that was done.
@@ -75,6 +77,8 @@ impl Running {
             reached,
         } = slot.order(order).map_err(|error| not_sent(&error))?;
         channel::set_nonblocking(output.as_fd()).map_err(cell)?;
+        let known = Arc::new(answers.try_clone().map_err(cell)?);
+        home.runs(&known);
         let answers = channel::register(answers, Interest::READABLE).map_err(cell)?;
         let Launched { handle, told } = launched(&answers).await.map_err(|error| match error {
             StartError::Cell(reason) if reached == Reached::Supervisor => StartError::Lost(
@@ -91,6 +95,7 @@ impl Running {
             home: Arc::clone(home),
             handle: channel::register(handle, Interest::READABLE).map_err(cell)?,
             answers,
+            _known: known,
             told,
             left: OnceLock::new(),
             reader: Mutex::new(reader),

@@ -72,6 +72,9 @@ fn serve(orders: &OwnedFd) -> i32 {
         let Ok(Some(message)) = channel::receive(orders.as_fd(), MESSAGE_BYTES, Wait::Block) else {
             break;
         };
+        let Ok(message) = message.whole() else {
+            continue;
+        };
         count += 1;
         let Some(answers) = message.descriptors.into_iter().next() else {
             continue;

@@ -8,6 +8,7 @@
 
 use std::io::{PipeReader, Read, pipe};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
 use quire_protocol::{ProcessEnd, ProcessLimits};
 
@@ -21,10 +22,10 @@ use crate::linux::traps::Traps;
 use crate::linux::wire::{self, Begun, CommandAnswer, Ground, Rest};
 
 /// How often the tree is measured: first after this many milliseconds, …
-const FIRST_SAMPLE_MS: i32 = 20;
+const FIRST_SAMPLE_MS: u16 = 20;
 
 /// … and at last at this distance.
-const SAMPLE_MS: i32 = 100;
+const SAMPLE_MS: u16 = 100;
 
 /// What SIGXCPU and SIGXFSZ mean: a bound was reached.
 const BOUND_SIGNALS: [i32; 2] = [libc::SIGXCPU, libc::SIGXFSZ];
@@ -68,6 +69,11 @@ pub(crate) fn supervise(cell: Cell, answers: &OwnedFd) -> ! {
                 process::outlive_parent();
             }
             answer(answers, &CommandAnswer::Started, &[]);
+            if scope == Scope::Namespace {
+                // It is to see files as the person does, who cannot read all that an owner of a
+                // namespace can.
+                let _ = process::drop_capabilities();
+            }
             let watched = Watched {
                 command: pid,
                 limits: begun.limits,
@@ -149,8 +155,11 @@ struct Watched<'a> {
 /// wants it any more.
 fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> ProcessEnd {
     let mut pause = FIRST_SAMPLE_MS;
+    let mut due = Instant::now() + Duration::from_millis(pause.into());
     loop {
-        let ready = channel::poll(&[children.as_fd(), answers.as_fd()], pause);
+        let left = due.saturating_duration_since(Instant::now()).as_millis();
+        let left = i32::try_from(left).unwrap_or_default();
+        let ready = channel::poll(&[children.as_fd(), answers.as_fd()], left);
         let Ok([child, false]) = ready.as_deref() else {
             // Nobody wants it any more.
             return ProcessEnd::Signalled(libc::SIGKILL);
@@ -160,8 +169,11 @@ fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Proces
             if let Some(end) = collect(watched.command) {
                 return end;
             }
-        } else {
+        }
+        // However many children end meanwhile.
+        if Instant::now() >= due {
             pause = (pause * 2).min(SAMPLE_MS);
+            due = Instant::now() + Duration::from_millis(pause.into());
             if watched.traps.are_sprung() {
                 return ProcessEnd::Signalled(libc::SIGKILL);
             }

@@ -3,6 +3,7 @@
 //! spawner and its children, which have one thread each.
 
 pub(crate) mod channel;
+pub(crate) mod files;
 pub(crate) mod mounts;
 pub(crate) mod process;
 

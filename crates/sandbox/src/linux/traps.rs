@@ -1,45 +1,50 @@
 //! What a command may not bring about in a repository although no mount can prevent it: that the
 //! person's git obeys a configuration that a command wrote. It is looked for while commands run and
 //! after each; who brings it about is killed, and what was made is set aside and told.
+//!
+//! Commands may change every folder on the way at any moment, so nothing here follows a link.
 
 use std::fs;
+use std::hash::{BuildHasher as _, RandomState};
 use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-/// How often a free name is looked for.
-const NAMES: usize = 100;
+use crate::linux::plan::is_vacant;
+use crate::linux::sys::files;
 
 /// The traps of one cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Traps {
-    /// Nothing may come to be there.
-    absent: Vec<PathBuf>,
+    /// Git folders that may have no `commondir`: where git finds one, it takes the configuration
+    /// from where that points.
+    git_folders: Vec<PathBuf>,
     /// Folders that may not become bare repositories.
     folders: Vec<PathBuf>,
 }
 
-/// Something that a command brought about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Sprung<'a> {
-    /// A file that must not be there.
-    Present(&'a Path),
-    /// The folder itself is a bare repository to git.
-    Bare(&'a Path),
+/// Something that a command brought about, in this folder and by this name.
+struct Sprung {
+    folder: PathBuf,
+    handle: OwnedFd,
+    name: &'static str,
+    effect: &'static str,
 }
 
 impl Traps {
-    /// Watches that nothing comes to be at these paths. Where git finds a `commondir` in a
-    /// repository, it takes the configuration from where that points.
-    pub(crate) fn watch_absent(&mut self, paths: Vec<PathBuf>) {
-        self.absent.extend(paths);
+    /// Watches that a git folder gets no `commondir`. Only those of linked worktrees have one.
+    pub(crate) fn watch_git_folder(&mut self, folder: &Path) {
+        self.git_folders.push(folder.to_path_buf());
     }
 
     /// Watches that a folder does not become a bare repository, which it is to git when it looks
-    /// like one and its `.git` is broken. One that looked so before is the person's own.
+    /// like one and its `.git` is broken. One that is bare and has none is the person's own.
     pub(crate) fn watch_folder(&mut self, folder: &Path) {
-        if !looks_bare(folder) {
+        let bare = files::open_straight(folder).is_ok_and(|handle| looks_bare(handle.as_fd()));
+        if !(bare && is_vacant(&folder.join(".git"))) {
             self.folders.push(folder.to_path_buf());
         }
     }
@@ -54,98 +59,101 @@ impl Traps {
         self.sprung().map(|sprung| sprung.disarm()).collect()
     }
 
-    fn sprung(&self) -> impl Iterator<Item = Sprung<'_>> {
-        let present = self.absent.iter().filter(|path| exists(path));
-        let bare = self.folders.iter().filter(|folder| {
-            // Git looks at the folder itself only where it finds nothing usable in `.git`.
-            looks_bare(folder) && !leads_to_repository(&folder.join(".git"))
+    fn sprung(&self) -> impl Iterator<Item = Sprung> {
+        let redirected = self.git_folders.iter().filter_map(|folder| {
+            let handle = files::open_straight(folder).ok()?;
+            files::find(handle.as_fd(), "commondir").map(|_| Sprung {
+                folder: folder.clone(),
+                handle,
+                name: "commondir",
+                effect: "makes git obey another folder's configuration",
+            })
         });
-        let present = present.map(|path| Sprung::Present(path));
-        present.chain(bare.map(|folder| Sprung::Bare(folder)))
+        let bare = self.folders.iter().filter_map(|folder| {
+            let handle = files::open_straight(folder).ok()?;
+            // Git looks at the folder itself only where it finds nothing usable in `.git`.
+            let bare = looks_bare(handle.as_fd()) && !leads_to_repository(handle.as_fd());
+            bare.then(|| Sprung {
+                folder: folder.clone(),
+                handle,
+                name: "HEAD",
+                effect: "makes git take its folder for a repository and obey the `config` there",
+            })
+        });
+        redirected.chain(bare)
     }
 }
 
-impl Sprung<'_> {
+impl Sprung {
     fn disarm(&self) -> String {
-        match self {
-            Self::Present(path) => {
-                let what = "would make git obey another folder's configuration";
-                // Whatever it is.
-                let removed = fs::remove_file(path).or_else(|_| fs::remove_dir_all(path));
-                told(path, what, removed.map(|()| "it was removed".to_owned()))
-            }
-            Self::Bare(folder) => {
-                let path = folder.join("HEAD");
-                let what = "would make git take its folder for a repository and obey the `config` \
-                            there";
-                told(&path, what, set_aside(&path))
-            }
+        let path = self.folder.join(self.name);
+        let (path, effect) = (path.display(), self.effect);
+        match self.set_aside() {
+            Ok(name) => format!("[quire: {path} {effect}; it was set aside as {name}]\n"),
+            Err(error) => format!(
+                "[quire: {path} {effect}, and stays, for it cannot be renamed: {error}. Remove it \
+                 before you use git there]\n"
+            ),
         }
+    }
+
+    fn set_aside(&self) -> io::Result<String> {
+        let number = RandomState::new().hash_one(self.name);
+        let name = format!("{}.set-aside-{number:016x}", self.name);
+        let rename = || files::rename(self.handle.as_fd(), self.name, &name);
+        rename().or_else(|error| match error.kind() {
+            io::ErrorKind::PermissionDenied => allow_changes(&self.handle).and_then(|()| rename()),
+            _ => Err(error),
+        })?;
+        Ok(name)
     }
 }
 
-fn told(path: &Path, what: &str, done: io::Result<String>) -> String {
-    let path = path.display();
-    match done {
-        Ok(done) => format!("[quire: {path} {what}; {done}]\n"),
-        Err(error) => {
-            format!("[quire: {path} {what}, and stays: {error}. Do not run git there]\n")
-        }
-    }
-}
-
-/// Renames it to a name that is free.
-fn set_aside(path: &Path) -> io::Result<String> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let names = (1..NAMES).map(|number| path.with_file_name(format!("{name}.set-aside-{number}")));
-    let free = names.into_iter().find(|path| !exists(path));
-    let free = free.ok_or_else(|| io::Error::other("no name is free to set it aside"))?;
-    fs::rename(path, &free)?;
-    let name = free.file_name().unwrap_or_default().to_string_lossy();
-    Ok(format!("it was set aside as {name}"))
-}
-
-fn exists(path: &Path) -> bool {
-    fs::symlink_metadata(path).is_ok()
+/// Gives the owner back what a command took from everybody.
+fn allow_changes(folder: &OwnedFd) -> io::Result<()> {
+    let path = format!("/proc/self/fd/{}", folder.as_raw_fd());
+    let mode = fs::metadata(&path)?.permissions().mode();
+    fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o700))
 }
 
 /// Whether git could take the folder itself for a repository. Errs on the side of yes.
-fn looks_bare(folder: &Path) -> bool {
-    let has = |name| exists(&folder.join(name));
+fn looks_bare(folder: BorrowedFd<'_>) -> bool {
+    let has = |name| files::find(folder, name).is_some();
     has("HEAD") && ((has("objects") && has("refs")) || has("commondir"))
 }
 
-/// Whether git finds a repository by this `.git`. Errs on the side of no. A file is followed or is
-/// an error to git; either way it looks no further.
-fn leads_to_repository(marker: &Path) -> bool {
-    let Ok(data) = fs::symlink_metadata(marker) else {
+/// Whether git finds a repository by the folder's `.git`. Errs on the side of no. A file is followed
+/// or is an error to git; either way it looks no further.
+fn leads_to_repository(folder: BorrowedFd<'_>) -> bool {
+    let Some(found) = files::find(folder, ".git") else {
         return false;
     };
-    data.is_file()
-        || (names_commit(&marker.join("HEAD"))
-            && can_be_entered(&marker.join("objects"))
-            && can_be_entered(&marker.join("refs")))
+    if found.is_file() {
+        return true;
+    }
+    let Ok(marker) = files::open_straight_at(folder, Path::new(".git")) else {
+        return false;
+    };
+    let can_be_entered =
+        |name| files::find(marker.as_fd(), name).is_some_and(files::Found::is_folder);
+    can_be_entered("objects/.")
+        && can_be_entered("refs/.")
+        && files::read_start(marker.as_fd(), "HEAD", HEAD_BYTES)
+            .is_ok_and(|head| names_commit(&head))
 }
 
-fn can_be_entered(folder: &Path) -> bool {
-    fs::metadata(folder.join(".")).is_ok()
-}
+/// How much git reads of a `HEAD`.
+const HEAD_BYTES: u64 = 255;
 
-/// Whether a `HEAD` is one to git: it names a branch or a commit.
-fn names_commit(head: &Path) -> bool {
-    if !fs::symlink_metadata(head).is_ok_and(|data| data.is_file() && data.len() < 4096) {
-        return false;
+/// Whether git takes this for a `HEAD`: it names a branch or begins with a hash.
+fn names_commit(head: &[u8]) -> bool {
+    if let Some(branch) = head.strip_prefix(b"ref:") {
+        // Git's own idea of white space: it knows neither form feed nor vertical tab.
+        let space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
+        let start = branch.iter().position(|byte| !space(byte));
+        return start.is_some_and(|start| branch[start..].starts_with(b"refs/"));
     }
-    let Ok(text) = fs::read_to_string(head) else {
-        return false;
-    };
-    let is_hash = |text: &str| {
-        matches!(text.len(), 40 | 64) && text.bytes().all(|byte| byte.is_ascii_hexdigit())
-    };
-    match text.strip_prefix("ref:") {
-        Some(branch) => branch.trim_start().starts_with("refs/"),
-        None => is_hash(text.trim_end()),
-    }
+    head.len() >= 40 && head[..40].iter().all(u8::is_ascii_hexdigit)
 }
 
 #[cfg(test)]
@@ -154,12 +162,13 @@ mod tests {
 
     #[test]
     fn heads_that_git_takes() {
-        let folder = tempfile::tempdir().unwrap();
-        let head = folder.path().join("HEAD");
         let hash = "a0".repeat(20);
         for (text, expected) in [
             ("ref: refs/heads/main\n", true),
             ("ref:refs/heads/main", true),
+            ("ref: \t\r\nrefs/heads/main", true),
+            ("ref:\u{b}refs/heads/main\n", false),
+            ("ref:\u{c}refs/heads/main\n", false),
             (&*format!("{hash}\n"), true),
             (&*"a0".repeat(32), true),
             ("ref: elsewhere", false),
@@ -167,44 +176,99 @@ mod tests {
             (&hash[1..], false),
             ("main", false),
         ] {
-            fs::write(&head, text).unwrap();
-            assert_eq!(names_commit(&head), expected, "{text}");
+            assert_eq!(names_commit(text.as_bytes()), expected, "{text:?}");
         }
-        assert!(!names_commit(folder.path()));
-        assert!(!names_commit(&folder.path().join("missing")));
+        // Git reads no further.
+        let far = format!("ref:{}refs/heads/main", " ".repeat(300));
+        assert!(!names_commit(&far.as_bytes()[..255]));
+    }
+
+    fn looking_bare(root: &Path) {
+        for name in ["objects", "refs", ".git/objects", ".git/refs"] {
+            fs::create_dir_all(root.join(name)).unwrap();
+        }
+        fs::write(root.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+    }
+
+    fn set_aside(root: &Path) -> usize {
+        let names = fs::read_dir(root)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name());
+        names
+            .filter(|name| name.to_string_lossy().contains(".set-aside-"))
+            .count()
     }
 
     #[test]
     fn a_project_may_have_files_with_such_names() {
         let folder = tempfile::tempdir().unwrap();
-        let root = folder.path();
-        for name in ["objects", "refs", ".git/objects", ".git/refs"] {
-            fs::create_dir_all(root.join(name)).unwrap();
-        }
-        fs::write(root.join(".git/HEAD"), "ref: refs/heads/main\n").unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        looking_bare(&root);
         let mut traps = Traps::default();
-        traps.watch_folder(root);
+        traps.watch_folder(&root);
         fs::write(root.join("HEAD"), "ref: refs/heads/main\n").unwrap();
         assert!(!traps.are_sprung(), "git finds `.git` first");
-        fs::write(root.join(".git/HEAD"), "").unwrap();
-        assert!(traps.are_sprung());
-        let told = traps.disarm().concat();
-        assert!(told.contains("set aside as HEAD.set-aside-1"), "{told}");
-        assert!(!traps.are_sprung() && !exists(&root.join("HEAD")));
-        fs::write(root.join("HEAD"), "again").unwrap();
-        let told = traps.disarm().concat();
-        assert!(told.contains("set aside as HEAD.set-aside-2"), "{told}");
+        for broken in 1..=2 {
+            fs::write(root.join(".git/HEAD"), "").unwrap();
+            assert!(traps.are_sprung());
+            let told = traps.disarm().concat();
+            assert!(told.contains("set aside as HEAD.set-aside-"), "{told}");
+            assert!(!traps.are_sprung() && !root.join("HEAD").exists());
+            assert_eq!(set_aside(&root), broken);
+            fs::write(root.join("HEAD"), "again").unwrap();
+        }
     }
 
     #[test]
-    fn a_repository_that_was_bare_before_is_the_person_s_own() {
+    fn a_bare_repository_is_the_person_s_own_unless_a_broken_one_is_in_it() {
         let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
         for name in ["objects", "refs"] {
-            fs::create_dir(folder.path().join(name)).unwrap();
+            fs::create_dir(root.join(name)).unwrap();
         }
-        fs::write(folder.path().join("HEAD"), "ref: refs/heads/main\n").unwrap();
+        fs::write(root.join("HEAD"), "ref: refs/heads/main\n").unwrap();
         let mut traps = Traps::default();
-        traps.watch_folder(folder.path());
+        traps.watch_folder(&root);
         assert!(!traps.are_sprung());
+        // Another cell's placeholder.
+        fs::create_dir(root.join(".git")).unwrap();
+        traps.watch_folder(&root);
+        assert!(!traps.are_sprung());
+        fs::write(root.join(".git/HEAD"), "broken").unwrap();
+        traps.watch_folder(&root);
+        assert!(traps.are_sprung());
+    }
+
+    #[test]
+    fn what_was_made_unchangeable_is_set_aside_too() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        fs::write(root.join("commondir"), "../evil").unwrap();
+        let mut traps = Traps::default();
+        traps.watch_git_folder(&root);
+        fs::set_permissions(&root, fs::Permissions::from_mode(0o555)).unwrap();
+        let told = traps.disarm().concat();
+        assert!(told.contains("set aside as commondir.set-aside-"), "{told}");
+        assert!(!traps.are_sprung());
+    }
+
+    #[test]
+    fn a_folder_that_became_a_link_is_not_touched() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().canonicalize().unwrap();
+        let (inside, outside) = (root.join("in/project"), root.join("out"));
+        fs::create_dir_all(&inside).unwrap();
+        let mut traps = Traps::default();
+        traps.watch_folder(&inside);
+        traps.watch_git_folder(&inside);
+        looking_bare(&outside.join("project"));
+        fs::remove_dir_all(outside.join("project/.git")).unwrap();
+        for name in ["HEAD", "commondir"] {
+            fs::write(outside.join("project").join(name), "").unwrap();
+        }
+        fs::rename(root.join("in"), root.join("gone")).unwrap();
+        std::os::unix::fs::symlink(&outside, root.join("in")).unwrap();
+        assert_eq!(traps.disarm(), Vec::<String>::new());
+        assert_eq!(set_aside(&outside.join("project")), 0);
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::{TcpListener, UdpSocket};
 use std::os::linux::net::SocketAddrExt;
-use std::os::unix::net::{SocketAddr, UnixListener};
+use std::os::unix::net::{SocketAddr, UnixDatagram, UnixListener};
 use std::path::Path;
 
 use quire_protocol::{ProcessEnd, Sandbox, Wall};
@@ -258,7 +258,14 @@ fn unix_sockets() {
                 let _listener = UnixListener::bind(&path).expect("a listener");
                 let path = path.to_string_lossy().into_owned();
                 assert!(!world.escapes(&["unix-path", &path]).await, "{wall:?}");
+                let path = place.join("datagrams");
+                let _receiver = UnixDatagram::bind(&path).expect("a receiver");
+                let path = path.to_string_lossy().into_owned();
                 assert!(!world.escapes(&["unix-datagram", &path]).await, "{wall:?}");
+                for kind in ["datagram", "raw"] {
+                    let escape = ["unix-pair", &path, kind];
+                    assert!(!world.escapes(&escape).await, "{wall:?} {kind}");
+                }
             }
         }
     });

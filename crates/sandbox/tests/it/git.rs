@@ -2,7 +2,7 @@
 
 use quire_protocol::{ProcessEnd, Sandbox, Wall};
 
-use crate::world::{World, read, run};
+use crate::world::{World, finish, read, run};
 
 #[expect(
     clippy::disallowed_methods,
@@ -227,7 +227,12 @@ const BARE: &str = "mkdir -p objects refs && \
 fn a_workspace_does_not_become_a_bare_repository() {
     run(async {
         for wall in [Wall::Cell, Wall::Bubblewrap, Wall::Landlock] {
-            for breach in ["rm .git/HEAD", "rm -rf .git/refs", "chmod 0 .git/objects"] {
+            for breach in [
+                "rm .git/HEAD",
+                "rm -rf .git/refs",
+                "printf 'ref:\\013refs/heads/main\\n' > .git/HEAD",
+                "chmod 0 .git/objects",
+            ] {
                 let world = repository(wall);
                 if world.spawner.report(&world.policy).wall != wall {
                     continue;
@@ -238,7 +243,8 @@ fn a_workspace_does_not_become_a_bare_repository() {
                 if wall != Wall::Landlock && !breach.starts_with("chmod") {
                     assert!(!workspace.join("HEAD").exists(), "{outcome:?}");
                     assert!(outcome.text.contains("set aside"), "{wall:?}: {outcome:?}");
-                    assert!(workspace.join("HEAD.set-aside-1").exists());
+                    let set_aside = |name: &str| name.starts_with("HEAD.set-aside-");
+                    assert!(names(&workspace).iter().any(|name| set_aside(name)));
                 }
                 status(&workspace);
                 assert!(!workspace.join("pwned").exists(), "{wall:?}: {breach}");
@@ -289,6 +295,8 @@ fn who_redirects_git_while_it_runs_is_stopped() {
             for script in [
                 "echo evil > .git/commondir; sleep 100".to_owned(),
                 format!("rm .git/HEAD; {BARE}; sleep 100"),
+                // However many children end, it is looked.
+                "(while :; do (true &); done) & echo evil > .git/commondir; sleep 100".to_owned(),
             ] {
                 let outcome = world.shell(&script).await;
                 assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}: {script}");
@@ -356,7 +364,7 @@ fn one_cell_s_end_does_not_undo_another_s_protection() {
         drop(first);
         let root = world.close();
         std::fs::write(workspace.join("go"), "go\n").expect("the other waits");
-        crate::world::finish(&*second).await;
+        finish(&*second).await;
         assert!(!workspace.join(".git/hooks").exists());
         assert!(!workspace.join(".quire/x").exists());
         drop(second);
@@ -389,5 +397,193 @@ fn a_common_folder_is_left_behind_in_no_form() {
             .shell("mkdir .git/commondir; touch .git/commondir/x")
             .await;
         assert!(!world.workspace().join(".git/commondir").exists());
+    });
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Who did it cannot be told, so nobody gets away with it, and everybody is told.
+#[test]
+fn all_commands_beside_one_that_redirects_git_end_and_the_next_one_runs() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            let beside = world.spawn(&["sleep", "100"]).await.expect("starts");
+            let script = "echo evil > .git/commondir; sleep 100";
+            let culprit = world.spawn(&["sh", "-c", script]).await.expect("starts");
+            for process in [beside, culprit] {
+                let outcome = finish(&*process).await;
+                assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}");
+                assert!(outcome.text.contains("commondir"), "{wall:?}: {outcome:?}");
+            }
+            assert_eq!(world.shell("echo next").await.text, "next\n", "{wall:?}");
+        }
+    });
+}
+
+/// A `.git` file that a command wrote opens nothing outside, however well it is forged.
+#[test]
+fn a_forged_worktree_opens_no_folder_above() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let place = world.path("outside/worktrees/w");
+        std::fs::create_dir_all(&place).expect("a folder");
+        let run_there = |script: &str| {
+            let mut command = world.command(&["sh", "-c", script]);
+            command.directory.clone_from(&place);
+            command.workspace.clone_from(&place);
+            async { finish(&*world.spawner.spawn(command).await.expect("starts")).await }
+        };
+        let forge = "mkdir -p x fake; W=$PWD; echo gitdir: $W/fake > x/.git; \
+             echo $W/x/.git > fake/gitdir; echo ${W%/worktrees/*} > fake/commondir";
+        run_there(forge).await;
+        let second = world.path("outside/worktrees/second");
+        std::fs::create_dir_all(&second).expect("a folder");
+        std::fs::rename(place.join("x"), second.join("x")).expect("moved");
+        let outcome = run_there("echo pwned > ../../pwned").await;
+        assert!(!world.path("outside/pwned").exists(), "{outcome:?}");
+    });
+}
+
+#[test]
+fn a_git_folder_elsewhere_in_the_workspace_is_protected_too() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let workspace = world.workspace();
+        std::fs::create_dir(workspace.join("deep")).expect("a folder");
+        git(
+            &workspace,
+            &["init", "-q", "--separate-git-dir", "deep/store"],
+        );
+        let config = read(&workspace.join("deep/store/config"));
+        let outcome = world
+            .shell(
+                "echo evil >> deep/store/config; echo evil > deep/store/hooks/pre-commit; \
+                 mv deep old; cp -r old deep; echo evil >> deep/store/config; git status --short",
+            )
+            .await;
+        assert_eq!(outcome.end, ProcessEnd::Exited(0), "{outcome:?}");
+        assert_eq!(read(&workspace.join("deep/store/config")), config);
+        assert!(!workspace.join("deep/store/hooks/pre-commit").exists());
+    });
+}
+
+#[test]
+fn a_linked_worktree_gets_no_configuration_of_its_own() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let workspace = world.workspace();
+        git(&workspace, &["config", "extensions.worktreeConfig", "true"]);
+        git(&workspace, &["worktree", "add", "-q", "tree"]);
+        world
+            .shell(
+                "echo evil > .git/worktrees/tree/config.worktree; echo evil > .git/config.worktree",
+            )
+            .await;
+        for name in ["worktrees/tree/config.worktree", "config.worktree"] {
+            assert!(!read(&workspace.join(".git").join(name)).contains("evil"));
+        }
+    });
+}
+
+/// What a command leaves must not keep later commands from running.
+#[test]
+fn strange_things_called_git_hold_nothing_up() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let outcome = world
+            .shell("mkdir a b; mkfifo a/.git; ln -s nowhere b/.git; mkdir -p c/.git; mkfifo c/.git/config")
+            .await;
+        assert_eq!(outcome.end, ProcessEnd::Exited(0), "{outcome:?}");
+        let mut later = World::with_wall(Some(Wall::Cell));
+        let mut command = later.command(&["echo", "later"]);
+        command.workspace = world.workspace();
+        command.directory = world.workspace();
+        let process = later.spawner.spawn(command).await.expect("starts");
+        assert_eq!(finish(&*process).await.text, "later\n");
+        later.policy.writable.clear();
+    });
+}
+
+#[test]
+fn a_placeholder_that_somebody_locks_is_told_and_does_not_hang() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let hooks = world.workspace().join(".git/hooks");
+        std::fs::remove_dir_all(&hooks).expect("removed");
+        std::fs::create_dir(&hooks).expect("an empty one");
+        let lock = std::fs::File::open(&hooks).expect("opens");
+        lock.lock().expect("locked");
+        let refused = world.spawn(&["true"]).await.err().expect("it is refused");
+        let told = refused.to_string();
+        assert!(told.contains("hooks") && told.contains("locked"), "{told}");
+        drop(lock);
+        assert_eq!(world.run(&["true"]).await.end, ProcessEnd::Exited(0));
+    });
+}
+
+#[test]
+fn hundreds_of_repositories_are_protected() {
+    run(async {
+        let world = repository(Wall::Cell);
+        for number in 0..300 {
+            let folder = world.workspace().join(format!("modules/{number:04}"));
+            std::fs::create_dir_all(folder.join(".git/hooks")).expect("a folder");
+            std::fs::write(folder.join(".git/config"), "").expect("a file");
+        }
+        let outcome = world
+            .shell("echo evil > modules/0299/.git/config; echo ran")
+            .await;
+        assert!(outcome.text.contains("ran"), "{outcome:?}");
+        let config = world.workspace().join("modules/0299/.git/config");
+        assert_eq!(read(&config), "");
+    });
+}
+
+/// Another cell's commands may change the workspace while this one is built.
+#[test]
+fn a_folder_that_becomes_a_link_while_a_cell_is_built_opens_nothing_outside() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let (workspace, outside) = (world.workspace(), world.path("outside"));
+        for place in [&workspace.join("x"), &outside] {
+            std::fs::create_dir_all(place.join("proj")).expect("a folder");
+            git(&place.join("proj"), &["init", "-q"]);
+        }
+        let end = std::time::Instant::now() + std::time::Duration::from_secs(2);
+        let (x, y, to) = (workspace.join("x"), workspace.join("y"), outside.clone());
+        let swapping = std::thread::spawn(move || {
+            while std::time::Instant::now() < end {
+                // Mount points of a cell that stands cannot be renamed; then it is tried again.
+                if std::fs::rename(&x, &y).is_ok() {
+                    std::os::unix::fs::symlink(&to, &x).expect("a link");
+                    std::fs::remove_file(&x).expect("it is a link");
+                    std::fs::rename(&y, &x).expect("back");
+                }
+            }
+        });
+        while !swapping.is_finished() {
+            let other = World::with_wall(Some(Wall::Cell));
+            let script = "echo pwned > x/proj/pwned; echo pwned > x/proj/.git/pwned";
+            let mut command = other.command(&["sh", "-c", script]);
+            command.workspace.clone_from(&workspace);
+            command.directory.clone_from(&workspace);
+            // It may be refused: what it was to protect was not there.
+            if let Ok(process) = other.spawner.spawn(command).await {
+                finish(&*process).await;
+            }
+        }
+        swapping.join().expect("it swapped to the end");
+        for path in ["proj/pwned", "proj/.git/pwned"] {
+            assert!(!outside.join(path).exists(), "{path}");
+        }
     });
 }

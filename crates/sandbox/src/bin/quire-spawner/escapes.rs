@@ -33,6 +33,7 @@ pub(crate) fn attempt(words: &[String]) -> ExitCode {
         "unix-datagram" => {
             UnixDatagram::unbound().and_then(|socket| socket.send_to(b"x", word(1)).map(drop))
         }
+        "unix-pair" => send_from_pair(word(1), word(2)),
         "io-uring" => call(libc::SYS_io_uring_setup, [1, 0, 0, 0]),
         "keyctl" => call(libc::SYS_keyctl, [0, -4, 1, 0]),
         "bpf" => call(libc::SYS_bpf, [0, 0, 0, 0]),
@@ -228,4 +229,23 @@ fn daemon(path: &str) -> io::Result<()> {
         file.write_all(b".")?;
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Sends to a path from one end of a pair.
+fn send_from_pair(path: &str, kind: &str) -> io::Result<()> {
+    use std::os::fd::FromRawFd;
+    let kind = match kind {
+        "raw" => libc::SOCK_RAW,
+        _ => libc::SOCK_DGRAM,
+    };
+    let mut ends = [-1; 2];
+    // SAFETY: the kernel writes two new descriptors into `ends`; one is owned by the socket, the
+    // other is left to the end of this process.
+    let socket = unsafe {
+        if libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        UnixDatagram::from_raw_fd(ends[0])
+    };
+    socket.send_to(b"x", path).map(drop)
 }

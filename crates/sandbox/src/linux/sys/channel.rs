@@ -4,14 +4,15 @@
     reason = "SCM_RIGHTS, poll and seqpacket sockets have no safe form in std"
 )]
 
-use std::io;
+use std::io::{self, Read as _};
 use std::mem::size_of;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::check;
+use super::process::inherited_file;
 
 /// The longest message, in bytes. An unprivileged socket buffer takes no more than this.
 pub(crate) const MESSAGE_BYTES: usize = 200 * 1024;
@@ -110,6 +111,38 @@ fn attach(header: &mut libc::msghdr, control: &mut Control, descriptors: &[Borro
             let raw = descriptor.as_raw_fd().to_ne_bytes();
             std::ptr::copy_nonoverlapping(raw.as_ptr(), data.add(place * raw.len()), raw.len());
         }
+    }
+}
+
+/// Stands for a message that is too long to be one: its bytes are in the last descriptor.
+const LONG: &[u8] = b"long";
+
+/// Sends one message of any length.
+pub(crate) fn send_long(
+    to: BorrowedFd<'_>,
+    bytes: &[u8],
+    descriptors: &[BorrowedFd<'_>],
+    wait: Wait,
+) -> io::Result<()> {
+    if bytes.len() <= MESSAGE_BYTES {
+        return send(to, bytes, descriptors, wait);
+    }
+    let file = inherited_file(bytes)?;
+    let mut descriptors = descriptors.to_vec();
+    descriptors.push(file.as_fd());
+    send(to, LONG, &descriptors, wait)
+}
+
+impl Message {
+    /// What [`send_long`] sent.
+    pub(crate) fn whole(mut self) -> io::Result<Self> {
+        if self.bytes == LONG
+            && let Some(file) = self.descriptors.pop()
+        {
+            self.bytes.clear();
+            std::fs::File::from(file).read_to_end(&mut self.bytes)?;
+        }
+        Ok(self)
     }
 }
 

@@ -16,40 +16,88 @@ pub(crate) const NO_DEVICES: u64 = 4;
 
 const OPEN_TREE_CLONE: libc::c_uint = 1;
 const MOVE_MOUNT_FROM_DESCRIPTOR: libc::c_uint = 4;
+const MOVE_MOUNT_TO_DESCRIPTOR: libc::c_uint = 0x40;
+const FSOPEN_CLOEXEC: libc::c_uint = 1;
+const FSMOUNT_CLOEXEC: libc::c_uint = 1;
+const FSCONFIG_SET_STRING: libc::c_uint = 1;
+const FSCONFIG_CMD_CREATE: libc::c_uint = 6;
 
-/// A copy of the mounts at `path` that is attached nowhere yet. The path itself may not be a
-/// symbolic link.
-pub(crate) fn copy_tree(path: &Path) -> io::Result<OwnedFd> {
-    let path = c_path(path)?;
+/// A copy of the mounts at a place, attached nowhere yet.
+pub(crate) fn copy_tree(place: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let flags = OPEN_TREE_CLONE
-        | (libc::O_CLOEXEC | libc::AT_RECURSIVE | libc::AT_SYMLINK_NOFOLLOW).cast_unsigned();
-    // SAFETY: `path` is a C string that outlives the call; the result is a new descriptor.
+        | (libc::O_CLOEXEC | libc::AT_RECURSIVE | libc::AT_EMPTY_PATH).cast_unsigned();
+    // SAFETY: the path is a C string; the result is a new descriptor.
     unsafe {
         let raw = check(libc::syscall(
             libc::SYS_open_tree,
-            libc::AT_FDCWD,
-            path.as_ptr(),
+            place.as_raw_fd(),
+            c"".as_ptr(),
             flags,
         ))?;
         Ok(OwnedFd::from_raw_fd(number(raw)))
     }
 }
 
-/// Attaches a copied tree at `path`, which may not be a symbolic link.
-pub(crate) fn attach(tree: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
-    let path = c_path(path)?;
+/// Attaches a tree at a place.
+pub(crate) fn attach(tree: BorrowedFd<'_>, place: BorrowedFd<'_>) -> io::Result<()> {
     // SAFETY: both strings are C strings that outlive the call.
     check(unsafe {
         libc::syscall(
             libc::SYS_move_mount,
             tree.as_raw_fd(),
             c"".as_ptr(),
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            MOVE_MOUNT_FROM_DESCRIPTOR,
+            place.as_raw_fd(),
+            c"".as_ptr(),
+            MOVE_MOUNT_FROM_DESCRIPTOR | MOVE_MOUNT_TO_DESCRIPTOR,
         )
     })?;
     Ok(())
+}
+
+/// A fresh `tmpfs` of at most `bytes` bytes, with this octal mode, attached nowhere yet.
+pub(crate) fn new_temp(bytes: u64, mode: &str) -> io::Result<OwnedFd> {
+    let inodes = (bytes / 4096).clamp(64, 1 << 20);
+    let call = |result| check(result);
+    // SAFETY: every string is a C string that outlives its call, and both results are new
+    // descriptors.
+    unsafe {
+        let raw = call(libc::syscall(
+            libc::SYS_fsopen,
+            c"tmpfs".as_ptr(),
+            FSOPEN_CLOEXEC,
+        ))?;
+        let context = OwnedFd::from_raw_fd(number(raw));
+        let set = |key: &CStr, value: String| {
+            let value = CString::new(value)?;
+            call(libc::syscall(
+                libc::SYS_fsconfig,
+                context.as_raw_fd(),
+                FSCONFIG_SET_STRING,
+                key.as_ptr(),
+                value.as_ptr(),
+                0,
+            ))
+        };
+        set(c"size", bytes.to_string())?;
+        set(c"nr_inodes", inodes.to_string())?;
+        set(c"mode", mode.to_owned())?;
+        let none = std::ptr::null::<libc::c_char>();
+        call(libc::syscall(
+            libc::SYS_fsconfig,
+            context.as_raw_fd(),
+            FSCONFIG_CMD_CREATE,
+            none,
+            none,
+            0,
+        ))?;
+        let raw = call(libc::syscall(
+            libc::SYS_fsmount,
+            context.as_raw_fd(),
+            FSMOUNT_CLOEXEC,
+            NO_SETUID | NO_DEVICES,
+        ))?;
+        Ok(OwnedFd::from_raw_fd(number(raw)))
+    }
 }
 
 /// Adds attributes to a copied tree and everything mounted in it.
@@ -67,9 +115,9 @@ pub(crate) fn restrict_everything(attributes: u64) -> io::Result<()> {
     set_attributes(libc::AT_FDCWD, c"/", libc::AT_RECURSIVE, attributes)
 }
 
-/// Adds attributes to the one mount at `path`.
-pub(crate) fn restrict_one(path: &Path, attributes: u64) -> io::Result<()> {
-    set_attributes(libc::AT_FDCWD, &c_path(path)?, 0, attributes)
+/// Adds attributes to the one mount at a place.
+pub(crate) fn restrict_one(place: BorrowedFd<'_>, attributes: u64) -> io::Result<()> {
+    set_attributes(place.as_raw_fd(), c"", libc::AT_EMPTY_PATH, attributes)
 }
 
 fn set_attributes(base: RawFd, path: &CStr, flags: libc::c_int, set: u64) -> io::Result<()> {
@@ -96,14 +144,6 @@ fn set_attributes(base: RawFd, path: &CStr, flags: libc::c_int, set: u64) -> io:
 /// Cuts this namespace off: no mount made elsewhere appears here, none made here elsewhere.
 pub(crate) fn make_private() -> io::Result<()> {
     mount(c"none", c"/", c"none", libc::MS_REC | libc::MS_PRIVATE, c"")
-}
-
-/// Mounts a fresh `tmpfs` of at most `bytes` bytes, with this octal mode.
-pub(crate) fn mount_temp(path: &Path, bytes: u64, mode: &str) -> io::Result<()> {
-    let inodes = (bytes / 4096).clamp(64, 1 << 20);
-    let options = CString::new(format!("size={bytes},nr_inodes={inodes},mode={mode}"))?;
-    let flags = libc::MS_NOSUID | libc::MS_NODEV;
-    mount(c"tmpfs", &c_path(path)?, c"tmpfs", flags, &options)
 }
 
 /// Mounts the `proc` of this process's pid namespace, read-only.

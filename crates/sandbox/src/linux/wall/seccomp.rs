@@ -108,6 +108,7 @@ fn refusals(sockets: Sockets) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
         REFUSED.iter().map(|call| (*call, Vec::new())).collect();
     rules.insert(libc::SYS_socket, socket_rules(sockets)?);
+    rules.insert(libc::SYS_socketpair, pair_rules()?);
     let typing = TYPING
         .iter()
         .map(|request| rule(vec![condition(1, SeccompCmpOp::Eq, *request)?]));
@@ -147,6 +148,16 @@ fn socket_rules(sockets: Sockets) -> Result<Vec<SeccompRule>, seccompiler::Backe
             Ok(vec![rule(other)?, rule(vec![raw])?])
         }
     }
+}
+
+/// Refuses pairs of datagram sockets, also by their old name: one end can be sent from to any socket
+/// that has a path.
+fn pair_rules() -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
+    let datagram = [libc::SOCK_DGRAM, libc::SOCK_RAW].map(|kind| {
+        let kind = u64::from(kind.cast_unsigned());
+        rule(vec![condition(1, SeccompCmpOp::MaskedEq(0xf), kind)?])
+    });
+    datagram.into_iter().collect()
 }
 
 fn rule(conditions: Vec<SeccompCondition>) -> Result<SeccompRule, seccompiler::BackendError> {
