@@ -117,7 +117,23 @@ fn too_many(text: &str, places: &[usize]) -> String {
     )
 }
 
+/// What is left of a text that was copied from the read tool with the numbers of its lines.
+fn without_numbers(old: &str) -> Option<String> {
+    let bare = |line| {
+        let (number, rest) = str::split_once(line, '\t')?;
+        number.parse::<u64>().ok().map(|_| rest)
+    };
+    let lines: Vec<&str> = old.lines().map(bare).collect::<Option<_>>()?;
+    Some(lines.join("\n")).filter(|bare| !bare.is_empty())
+}
+
 fn not_found(text: &str, old: &str) -> String {
+    if let Some(bare) = without_numbers(old)
+        && text.replace("\r\n", "\n").contains(&bare)
+    {
+        return "`old` begins its lines with their numbers, which are not in the file: leave them out"
+            .to_owned();
+    }
     let lines: Vec<&str> = text.lines().collect();
     let wanted: Vec<&str> = old.trim_matches('\n').lines().collect();
     let Some(near) = text::nearest(&lines, &wanted) else {
@@ -207,6 +223,12 @@ mod tests {
                 vec![once("let total = sum(b);", "")],
                 "nearest in the file:\n1\tlet total = sum(a);",
             ),
+            (
+                "a\r\n\tb\r\n",
+                vec![once("1\ta\n2\t\tb\n", "")],
+                "begins its lines with their numbers",
+            ),
+            ("1\ta\n", vec![once("2\tz", "")], "nor anything like it"),
             ("a", vec![once("a", "b"), once("c", "d")], "edit 2 of 2: "),
             ("a", vec![once("a", "b"), once("b", "a")], "change nothing"),
         ] {
