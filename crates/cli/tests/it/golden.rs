@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use expect_test::{Expect, expect};
 use serde_json::Value;
 
+use crate::library::{Environment, Library, cargo_environment};
 use crate::provider::{Answer, Provider};
 use crate::run::{Place, finish};
 
@@ -26,6 +27,42 @@ struct Golden {
     config: &'static str,
     /// Where a request of this dialect holds the conversation.
     conversation: &'static str,
+}
+
+/// The server takes all that the vendor's own takes: patches that are no JSON.
+const FREE_TEXT: &str = "[providers.openai]\nvendor_features = true\n";
+
+fn messages(folder: &'static str) -> Golden {
+    Golden {
+        folder,
+        model: "anthropic/claude-opus-5-5",
+        base_url: ("ANTHROPIC_BASE_URL", ""),
+        key: "ANTHROPIC_API_KEY",
+        config: "",
+        conversation: "messages",
+    }
+}
+
+fn responses(folder: &'static str, config: &'static str) -> Golden {
+    Golden {
+        folder,
+        model: "openai/gpt-6.1-sol",
+        base_url: ("OPENAI_BASE_URL", "/v1"),
+        key: "OPENAI_API_KEY",
+        config,
+        conversation: "input",
+    }
+}
+
+fn chat(folder: &'static str) -> Golden {
+    Golden {
+        folder,
+        model: "chat/qwen3-coder",
+        base_url: ("OPENAI_BASE_URL", "/v1"),
+        key: "OPENAI_API_KEY",
+        config: "",
+        conversation: "messages",
+    }
 }
 
 /// What doing a task again led to.
@@ -62,14 +99,8 @@ fn answers(folder: &str) -> Vec<(u16, &'static str, String)> {
         .collect()
 }
 
-fn replay(golden: &Golden) -> Done {
-    let place = Place::new();
-    for file in ["README.md", "pages.sh", "tests/run.sh"] {
-        place.write(
-            file,
-            fs::read(fixtures().join("project").join(file)).unwrap(),
-        );
-    }
+/// Does a task in a place again: everything is real but the answers.
+fn replay(golden: &Golden, task: &str, place: Place, environment: Environment) -> Done {
     place.config(golden.config);
     let (answers, next) = (answers(golden.folder), AtomicUsize::new(0));
     let recorded = answers.len();
@@ -80,14 +111,16 @@ fn replay(golden: &Golden) -> Done {
                 None => Answer::Raw(400, "text/plain", "nothing more was recorded".to_owned()),
             },
         );
-    let task = "sh tests/run.sh fails here. Find the cause and fix it.";
     let mut command = place.command(&["exec", "--json", "--model", golden.model, task]);
     let (name, path) = golden.base_url;
     command
         .env(name, format!("{}{path}", provider.url))
-        .env(golden.key, "key");
+        .env(golden.key, "key")
+        .envs(environment);
     let ran = finish(command);
-    ran.says(0, &[]);
+    // What it prints may well tell of a test that panicked; itself it may not.
+    assert_eq!(ran.code, 0, "{}\n{}", ran.out, ran.err);
+    assert!(!ran.err.contains("panicked"), "{}", ran.err);
     let requests = provider.requests();
     assert_eq!(requests.len(), recorded, "requests");
     let mut events: Vec<Value> = ran
@@ -167,9 +200,18 @@ fn tell_tools(story: &mut String, tools: &mut Vec<(u64, &str)>) {
     let _ = writeln!(story, "  {}", words.join(" "));
 }
 
-/// Does a task again and says whether files, answer and events are as they should be.
+/// Does the task about our own project again and says whether files, answer and events are as they
+/// should be.
 fn check(golden: &Golden, answer: &str, story: &Expect) {
-    let done = replay(golden);
+    let place = Place::new();
+    for file in ["README.md", "pages.sh", "tests/run.sh"] {
+        place.write(
+            file,
+            fs::read(fixtures().join("project").join(file)).unwrap(),
+        );
+    }
+    let task = "sh tests/run.sh fails here. Find the cause and fix it.";
+    let done = replay(golden, task, place, Environment::new());
     let repaired = done.place.read("pages.sh");
     let (page, entry) = ("last=$((first + $3 - 1))", "$((($1 - 1) / $2 + 1))");
     assert_eq!(
@@ -183,7 +225,7 @@ fn check(golden: &Golden, answer: &str, story: &Expect) {
     assert!(done.answer.contains(answer), "{}", done.answer);
     done.check_requests_only_grow(golden.conversation);
     let last = done.requests.last().unwrap()[golden.conversation].to_string();
-    let free_text = golden.config.contains("vendor_features");
+    let free_text = golden.config == FREE_TEXT;
     assert_eq!(last.contains("custom_tool_call_output"), free_text);
     for words in ["2 failed", "7 passed, 0 failed"] {
         assert!(last.contains(words), "the model was not told: {words}");
@@ -191,17 +233,41 @@ fn check(golden: &Golden, answer: &str, story: &Expect) {
     story.assert_eq(&done.story());
 }
 
+/// A task about a library, and what its tests say with the fault and without.
+struct Repair {
+    library: Library,
+    fails: &'static str,
+    passes: &'static str,
+    /// What the model was told of its own mistake.
+    mistake: &'static str,
+}
+
+/// Does a task about a library again: the fault has to be gone, by the model's edits alone.
+fn check_repair(golden: &Golden, repair: &Repair, answer: &str, story: &Expect) {
+    let place = Place::new();
+    let copied = repair.library.plant(&place);
+    let task = "cargo test --offline fails here. Find the cause and fix it.";
+    let environment = cargo_environment(&place);
+    let done = replay(golden, task, place, environment);
+    copied.check_restored(&done.place);
+    assert!(done.answer.contains(answer), "{}", done.answer);
+    done.check_requests_only_grow(golden.conversation);
+    let last = done.requests.last().unwrap()[golden.conversation].to_string();
+    let told = |words: &str| {
+        let found = last.find(words);
+        found.unwrap_or_else(|| panic!("the model was not told: {words}\n{last}"))
+    };
+    let (failed, passed) = (told(repair.fails), told(repair.passes));
+    assert!(failed < passed && told(repair.mistake) < passed, "{last}");
+    assert!(!last[passed..].contains("FAILED"), "{last}");
+    assert!(!last[passed..].contains("exit code"), "{last}");
+    story.assert_eq(&done.story());
+}
+
 #[test]
 fn a_task_over_messages() {
     check(
-        &Golden {
-            folder: "messages",
-            model: "anthropic/claude-opus-5-5",
-            base_url: ("ANTHROPIC_BASE_URL", ""),
-            key: "ANTHROPIC_API_KEY",
-            config: "",
-            conversation: "messages",
-        },
+        &messages("messages"),
         "2 failures before",
         &expect![[r"
             configured
@@ -228,14 +294,7 @@ fn a_task_over_messages() {
 #[test]
 fn a_task_over_responses() {
     check(
-        &Golden {
-            folder: "responses",
-            model: "openai/gpt-6.1-sol",
-            base_url: ("OPENAI_BASE_URL", "/v1"),
-            key: "OPENAI_API_KEY",
-            config: "",
-            conversation: "input",
-        },
+        &responses("responses", ""),
         "were off by one",
         &expect![[r"
             configured
@@ -265,14 +324,7 @@ fn a_task_over_responses() {
 #[test]
 fn a_task_over_responses_with_free_text_patches() {
     check(
-        &Golden {
-            folder: "responses-free-text",
-            model: "openai/gpt-6.1-sol",
-            base_url: ("OPENAI_BASE_URL", "/v1"),
-            key: "OPENAI_API_KEY",
-            config: "[providers.openai]\nvendor_features = true\n",
-            conversation: "input",
-        },
+        &responses("responses-free-text", FREE_TEXT),
         "were off by one",
         &expect![[r"
             configured
@@ -302,14 +354,7 @@ fn a_task_over_responses_with_free_text_patches() {
 #[test]
 fn a_task_over_chat() {
     check(
-        &Golden {
-            folder: "chat",
-            model: "chat/qwen3-coder",
-            base_url: ("OPENAI_BASE_URL", "/v1"),
-            key: "OPENAI_API_KEY",
-            config: "",
-            conversation: "messages",
-        },
+        &chat("chat"),
         "that needs a person",
         &expect![[r"
             configured
@@ -323,6 +368,132 @@ fn a_task_over_chat() {
             model_called
             model_replied assistant tool_call:edit tool_call:bash
               done approval_asked approval_answered denied
+            model_called
+            model_replied assistant tool_call:edit tool_call:bash
+              done done
+            model_called
+            model_replied assistant
+            turn_ended
+        "]],
+    );
+}
+
+#[test]
+fn a_fault_in_a_library_over_messages() {
+    check_repair(
+        &messages("messages-strsim"),
+        &Repair {
+            library: Library {
+                name: "strsim",
+                file: "src/lib.rs",
+                whole: "fr[j + 1] = r1[j - 1];",
+                broken: "fr[j + 1] = r1[j];",
+            },
+            fails: "83 passed; 5 failed",
+            passes: "88 passed; 0 failed",
+            mistake: "`old` occurs 2 times (lines 638, 645)",
+        },
+        "5 unit tests failed before",
+        &expect![[r"
+            configured
+            prefix_set
+            message_accepted
+            turn_started
+            message_delivered
+            model_called
+            model_replied thinking assistant tool_call:list tool_call:bash
+              done done
+            model_called
+            model_replied thinking assistant tool_call:search tool_call:read tool_call:plan
+              done done done plan_set
+            model_called
+            model_replied assistant tool_call:read tool_call:read
+              done done
+            model_called
+            model_replied thinking assistant tool_call:edit tool_call:bash after the provider answered 529: Overloaded
+              failed done
+            model_called
+            model_replied assistant tool_call:edit tool_call:bash tool_call:plan
+              done done done plan_set
+            model_called
+            model_replied assistant
+            turn_ended
+        "]],
+    );
+}
+
+#[test]
+fn a_fault_in_a_library_over_responses() {
+    check_repair(
+        &responses("responses-heck", FREE_TEXT),
+        &Repair {
+            library: Library {
+                name: "heck",
+                file: "src/lib.rs",
+                whole: "next_mode == WordMode::Lowercase && next.is_uppercase()",
+                broken: "c.is_lowercase() && next.is_uppercase()",
+            },
+            fails: "103 passed; 8 failed",
+            passes: "111 passed; 0 failed",
+            mistake: "these lines are not in the file after line 69",
+        },
+        "8 unit tests failed before",
+        &expect![[r"
+            configured
+            prefix_set
+            message_accepted
+            turn_started
+            message_delivered
+            model_called
+            model_replied thinking assistant tool_call:list tool_call:shell
+              done done
+            model_called
+            model_replied thinking assistant tool_call:search tool_call:read tool_call:shell
+              done done done
+            model_called
+            model_replied thinking assistant tool_call:apply_patch
+              failed
+            model_called
+            model_replied assistant tool_call:apply_patch tool_call:shell
+              done done
+            model_called
+            model_replied thinking assistant
+            turn_ended
+        "]],
+    );
+}
+
+#[test]
+fn a_fault_in_a_library_over_chat() {
+    check_repair(
+        &chat("chat-shlex"),
+        &Repair {
+            library: Library {
+                name: "shlex",
+                file: "src/bytes.rs",
+                whole: r"if ch2 != b'\n' { result.push(ch2); }",
+                broken: "result.push(ch2);",
+            },
+            fails: "5 passed; 2 failed",
+            passes: "7 passed; 0 failed",
+            mistake: "`old` begins its lines with their numbers",
+        },
+        "there is no network in the sandbox",
+        &expect![[r"
+            configured
+            prefix_set
+            message_accepted
+            turn_started
+            message_delivered
+            model_called
+            model_replied assistant tool_call:list tool_call:bash tool_call:read_file
+              done done failed
+            model_called
+            model_replied assistant tool_call:read tool_call:search tool_call:bash
+              done done done
+            model_called
+            model_replied assistant tool_call:edit
+              failed
             model_called
             model_replied assistant tool_call:edit tool_call:bash
               done done

@@ -6,5 +6,6 @@ mod bad_input;
 mod crash;
 mod golden;
 mod journey;
+mod library;
 mod provider;
 mod run;
