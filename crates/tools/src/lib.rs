@@ -9,6 +9,7 @@ mod clean;
 mod drive;
 mod edit;
 mod hunks;
+mod ignored;
 mod jobs;
 mod list;
 mod names;

@@ -44,7 +44,7 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
     }
     let depth = if glob.is_some() { None } else { Some(2) };
     let (mut shown, mut rest, mut walked) = (Vec::new(), 0_usize, 0_usize);
-    for entry in walk::entries(place, &root, depth)? {
+    for entry in walk::entries(place, &root, depth) {
         walked += 1;
         if stop.is_stopped() || walked > MOST_WALKED {
             break;

@@ -43,7 +43,7 @@ fn near(place: &Place, absolute: &Path) -> Vec<PathBuf> {
         }
     }
     let entries = walk::entries(place, &place.workspace, None);
-    for entry in entries.into_iter().flatten().take(MOST_ENTRIES) {
+    for entry in entries.take(MOST_ENTRIES) {
         if entry.file_name() == OsStr::new(name) {
             found.push((allowed + 1, entry.into_path()));
         }

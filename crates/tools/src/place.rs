@@ -222,12 +222,26 @@ const NONBLOCK: i32 = if cfg!(target_os = "linux") {
     0x4
 };
 
+/// `O_NOFOLLOW`: a link that took a file's place may lead to a device.
+#[cfg(unix)]
+const NOFOLLOW: i32 = if cfg!(not(target_os = "linux")) {
+    0x100
+} else if cfg!(any(
+    target_arch = "arm",
+    target_arch = "aarch64",
+    target_arch = "powerpc64"
+)) {
+    0o100_000
+} else {
+    0o400_000
+};
+
 /// Opens what is at a real path, unless a link was put there since it was judged.
 pub(crate) fn open_checked(real: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK);
+    std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, NONBLOCK | NOFOLLOW);
     let open = options.open(real)?;
     if fs::canonicalize(handle_path(&open, real))? != real {
         return Err(io::Error::other("it changed while it was being opened"));

@@ -145,7 +145,7 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
     let root = place.readable(&request.path)?;
     let mut searcher = request.searcher();
     let mut found = Found::new(request.mode);
-    for entry in walk::entries(place, &root, None)? {
+    for entry in walk::entries(place, &root, None) {
         if stop.is_stopped() {
             return Err("stopped".to_owned());
         }

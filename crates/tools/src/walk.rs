@@ -1,90 +1,39 @@
 //! Walks folders in one order, as git sees them: ignored files and `.git` left out, hidden files
 //! kept, links not followed.
 
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Mutex;
 
 use globset::GlobMatcher;
 use ignore::{DirEntry, WalkBuilder};
 
+use crate::calls::lock;
+use crate::ignored::Ignored;
 use crate::place::Place;
 
-/// Whether the walk itself would open something in this folder that is no file: a pipe would hold
-/// it up for ever.
-fn holds_up(folder: &Path) -> bool {
-    let named = [".gitignore", ".ignore"].map(|name| folder.join(name));
-    if named.iter().any(|path| is_other(path)) {
-        return true;
-    }
-    let marker = folder.join(".git");
-    if !fs::metadata(&marker).is_ok_and(|found| found.is_file()) {
-        return is_other(&marker.join("info/exclude"));
-    }
-    // Of a linked worktree or a submodule.
-    let Some(git_folder) = first_line(&marker).and_then(|line| {
-        let folder = line.strip_prefix("gitdir: ")?;
-        Some(PathBuf::from(folder))
-    }) else {
-        return false;
-    };
-    let common = git_folder.join("commondir");
-    if is_other(&common) {
-        return true;
-    }
-    let common = first_line(&common).map(|line| git_folder.join(line));
-    common.is_some_and(|common| is_other(&common.join("info/exclude")))
-}
-
-fn is_other(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
-}
-
-/// The first line of a small file.
-fn first_line(path: &Path) -> Option<String> {
-    const MOST: u64 = 4096;
-    if is_other(path) {
-        return None;
-    }
-    let mut text = String::new();
-    let file = fs::File::open(path).ok()?;
-    file.take(MOST).read_to_string(&mut text).ok()?;
-    Some(text.lines().next()?.to_owned())
-}
-
 /// What is beneath `root`, sorted by path; unreadable entries are passed over.
-///
-/// # Errors
-/// In words, when the folder or one above it has a pipe or a device for an ignore file.
 pub(crate) fn entries(
     place: &Place,
     root: &Path,
     depth: Option<usize>,
-) -> Result<impl Iterator<Item = DirEntry> + use<>, String> {
-    if let Some(folder) = root.ancestors().find(|folder| holds_up(folder)) {
-        return Err(format!(
-            "{} has an ignore file that is no file but a pipe or a device: remove it",
-            place.shown(folder).display()
-        ));
-    }
+) -> impl Iterator<Item = DirEntry> + use<> {
     let guard = place.clone();
-    let entries = WalkBuilder::new(root)
-        .hidden(false)
-        .require_git(false)
+    let ignored = Mutex::new(Ignored::beneath(root));
+    WalkBuilder::new(root)
+        // Ignore files are read by `Ignored`: the walk's own reading can be held up.
+        .standard_filters(false)
         .follow_links(false)
         .max_depth(depth)
         .sort_by_file_name(Ord::cmp)
         .filter_entry(move |entry| {
-            let folder = entry.file_type().is_some_and(|kind| kind.is_dir());
             entry.depth() == 0
                 || (entry.file_name() != ".git"
                     && !guard.is_hidden(entry.path())
-                    && !(folder && holds_up(entry.path())))
+                    && !lock(&ignored).leaves_out(entry))
         })
         .build()
         .flatten()
-        .filter(|entry| entry.depth() > 0 || entry.file_type().is_some_and(|kind| kind.is_file()));
-    Ok(entries)
+        .filter(|entry| entry.depth() > 0 || entry.file_type().is_some_and(|kind| kind.is_file()))
 }
 
 /// Whether an entry is a regular file.

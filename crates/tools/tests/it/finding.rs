@@ -110,39 +110,3 @@ async fn listing() {
         "{shown}"
     );
 }
-
-#[expect(clippy::disallowed_methods, reason = "a test makes a pipe")]
-fn pipe(path: &std::path::Path) {
-    let made = std::process::Command::new("mkfifo").arg(path).status();
-    assert!(made.unwrap().success());
-}
-
-#[tokio::test]
-async fn a_pipe_for_an_ignore_file_holds_nothing_up() {
-    let world = project();
-    world.put("piped/inner.rs", "todo");
-    pipe(&world.at("piped/.gitignore"));
-    // A worktree's `.git` leads the walk elsewhere.
-    for (name, pipes) in [("one", "commondir"), ("two", "info/exclude")] {
-        world.put(&format!("{name}/inner.rs"), "todo");
-        world.put(&format!("target/{name}/info/x"), "");
-        let git_folder = world.at(&format!("target/{name}"));
-        world.put(
-            &format!("{name}/.git"),
-            format!("gitdir: {}\n", git_folder.display()),
-        );
-        pipe(&git_folder.join(pipes));
-    }
-    world.put("target/two/commondir", ".\n");
-    let shown = world
-        .done("search", json!({"pattern": "todo", "mode": "files"}))
-        .await;
-    assert_eq!(shown, ".hidden\nsrc/deep/er/lib.rs\nsrc/main.rs\n");
-    for (tool, arguments) in [
-        ("list", json!({"path": "piped"})),
-        ("search", json!({"pattern": "todo", "path": "piped"})),
-    ] {
-        let said = world.failed(tool, arguments).await;
-        assert!(said.starts_with("piped has an ignore file"), "{said}");
-    }
-}

@@ -8,6 +8,7 @@
 
 mod files;
 mod finding;
+mod ignoring;
 mod shell;
 mod specs;
 mod world;

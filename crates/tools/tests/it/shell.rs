@@ -127,14 +127,14 @@ async fn endless_output_does_not_starve_a_stop() {
 #[tokio::test]
 async fn huge_output_is_cut_for_the_model_and_kept_in_flat_memory() {
     let world = World::claude();
-    let before = peak_memory();
+    let before = crate::world::peak_memory();
     let shown = world
         .done(
             "bash",
             json!({"command": "seq 1 5; yes | head -c 400000000; echo the end"}),
         )
         .await;
-    let grown = peak_memory() - before;
+    let grown = crate::world::peak_memory() - before;
     assert!(grown < 200_000_000, "memory grew by {grown} bytes");
     assert!(shown.len() < 17_000, "{}", shown.len());
     assert!(shown.starts_with("1\n2\n3\n4\n5\ny\n") && shown.ends_with("y\nthe end"));
@@ -142,18 +142,6 @@ async fn huge_output_is_cut_for_the_model_and_kept_in_flat_memory() {
         shown.contains("bytes left out; its first 67.1 MB are kept"),
         "{shown}"
     );
-}
-
-/// The most memory this process ever had, in bytes.
-#[cfg(target_os = "linux")]
-fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmHWM:"))
-        .unwrap();
-    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
-    kilobytes * 1024
 }
 
 #[tokio::test]

@@ -135,6 +135,18 @@ pub(crate) fn text(outcome: &ToolOutcome) -> String {
     outcome.content[0].as_text().unwrap().to_owned()
 }
 
+/// The most memory this process ever had, in bytes.
+#[cfg(target_os = "linux")]
+pub(crate) fn peak_memory() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    let kilobytes: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    kilobytes * 1024
+}
+
 /// Starts processes unconfined.
 struct Bare {
     spawned: Arc<Mutex<Vec<Command>>>,
