@@ -4,6 +4,7 @@
 
 mod apply_patch;
 mod arguments;
+mod bare;
 mod calls;
 mod clean;
 mod drive;

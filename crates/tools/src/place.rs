@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use quire_protocol::{Policy, SandboxMode};
 
+use crate::bare;
+
 /// The workspace under a policy.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -26,6 +28,8 @@ pub(crate) struct Target {
     pub(crate) path: PathBuf,
     /// How a person knows it: relative to the workspace where it is in it.
     pub(crate) shown: PathBuf,
+    /// The folder that lets it be written; none where everything is.
+    root: Option<PathBuf>,
 }
 
 impl Place {
@@ -96,16 +100,17 @@ impl Place {
         let real = real_folder(parent)
             .map_err(|error| format!("cannot write {path}: {error}"))?
             .join(name);
-        self.check_writable(path, &real)?;
         Ok(Target {
+            root: self.root_of(path, &real)?,
             shown: self.shown(&real),
             path: real,
         })
     }
 
-    fn check_writable(&self, path: &str, real: &Path) -> Result<(), String> {
+    /// The folder that lets a file be written; an error where none does.
+    fn root_of(&self, path: &str, real: &Path) -> Result<Option<PathBuf>, String> {
         if self.policy.sandbox == SandboxMode::Off {
-            return Ok(());
+            return Ok(None);
         }
         let inside = std::iter::once(self.workspace.clone())
             .chain(
@@ -114,8 +119,8 @@ impl Place {
                     .iter()
                     .filter_map(|root| fs::canonicalize(root).ok()),
             )
-            .find_map(|root| real.strip_prefix(&root).ok().map(Path::to_owned));
-        let Some(relative) = inside else {
+            .find_map(|root| Some((real.strip_prefix(&root).ok()?, root.clone())));
+        let Some((relative, root)) = inside else {
             return Err(format!(
                 "{path} is outside the workspace ({}), where nothing may be written",
                 self.workspace.display()
@@ -132,7 +137,7 @@ impl Place {
                 ));
             }
         }
-        Ok(())
+        Ok(Some(root))
     }
 }
 
@@ -336,6 +341,14 @@ impl Target {
 
     fn try_write(&self, bytes: &[u8]) -> io::Result<()> {
         let (folder, name) = self.parts();
+        let root = self.root.as_deref();
+        if let Some(made) = root.and_then(|root| bare::made_by(&self.path, root)) {
+            return Err(io::Error::other(format!(
+                "git would then take {} for a repository and obey its `config`; use other names, \
+                 or have git itself make a repository (`git init` in a folder of its own)",
+                made.display()
+            )));
+        }
         let anchor = Anchor::made(folder)?;
         let place = anchor.folder.join(name);
         let permissions = fs::symlink_metadata(&place)

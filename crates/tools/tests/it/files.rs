@@ -182,6 +182,67 @@ async fn ways_out_of_the_workspace_are_closed() {
 }
 
 #[tokio::test]
+async fn no_folder_is_laid_out_as_a_repository() {
+    let mut world = World::claude();
+    for top in ["", "sub/bare/"] {
+        for path in ["objects/a", "refs/heads/a", "config"] {
+            let path = format!("{top}{path}");
+            world
+                .done("write", json!({"path": path, "content": ""}))
+                .await;
+        }
+        for path in ["HEAD", "head"] {
+            let head = json!({"path": format!("{top}{path}"), "content": "ref: refs/heads/a"});
+            let said = world.failed("write", head).await;
+            let told = "for a repository and obey its `config`; use other names, or have git";
+            assert!(said.contains(told), "{said}");
+        }
+    }
+    world.put("other/objects/a", "");
+    world.put("other/HEAD", "");
+    world.put("linked/HEAD", "");
+    for path in ["other/refs/heads/a", "linked/commondir"] {
+        world
+            .failed("write", json!({"path": path, "content": ""}))
+            .await;
+    }
+    assert!(!world.at("other/refs").exists());
+
+    // What was one before may change, and so may what is none.
+    world.put("other/refs/a", "");
+    for path in ["other/HEAD", "other/refs/b", "HEADER", "sub/HEAD"] {
+        world
+            .done("write", json!({"path": path, "content": "x"}))
+            .await;
+    }
+    world.policy = policy(SandboxMode::Off);
+    world
+        .done("write", json!({"path": "HEAD", "content": ""}))
+        .await;
+}
+
+#[tokio::test]
+async fn no_patch_lays_a_folder_out_as_a_repository() {
+    let world = World::gpt();
+    world.put("b/objects/a", "");
+    world.put("b/refs/a", "");
+    world.put("start", "ref: refs/heads/a\n");
+    for patch in [
+        "*** Add File: a/HEAD\n+x\n*** Add File: a/objects/a\n+x\n*** Add File: a/refs/a\n+x\n",
+        "*** Update File: start\n*** Move to: b/HEAD\n@@\n-ref: refs/heads/a\n+ref: refs/heads/b\n",
+    ] {
+        let patch = format!("*** Begin Patch\n{patch}*** End Patch");
+        let said = world.failed("apply_patch", patch).await;
+        assert!(
+            said.contains("for a repository") && said.ends_with("Nothing was changed."),
+            "{said}"
+        );
+    }
+    assert!(!world.at("a/HEAD").exists() && !world.at("b/HEAD").exists());
+    assert_eq!(world.get("start"), "ref: refs/heads/a\n");
+}
+
+#[tokio::test]
 async fn a_hard_link_to_something_outside_is_cut_not_followed() {
     let world = World::claude();
     let victim = world.at("../victim");
