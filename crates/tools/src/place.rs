@@ -141,6 +141,16 @@ impl Place {
     }
 }
 
+/// The real path of what may not exist yet, as far as it does.
+pub(crate) fn real(path: PathBuf) -> PathBuf {
+    path.ancestors()
+        .find_map(|above| {
+            let real = fs::canonicalize(above).ok()?;
+            Some(real.join(path.strip_prefix(above).ok()?))
+        })
+        .unwrap_or(path)
+}
+
 /// The real path of a folder of which only a part may exist yet.
 fn real_folder(folder: &Path) -> io::Result<PathBuf> {
     let mut missing = Vec::new();

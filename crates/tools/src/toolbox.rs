@@ -12,7 +12,7 @@ use quire_protocol::{
 
 use crate::calls::{Calls, Guard, Stop};
 use crate::jobs::JobRequest;
-use crate::place::Place;
+use crate::place::{self, Place};
 use crate::read::ReadRequest;
 use crate::shell::{Shell, ShellCall, ShellRequest};
 use crate::spool::Blobs;
@@ -201,12 +201,11 @@ impl Toolbox {
         store: Arc<dyn Store>,
         options: ToolboxOptions,
     ) -> Self {
-        let real = |path: PathBuf| std::fs::canonicalize(&path).unwrap_or(path);
         Self {
             shared: Arc::new(Shared {
                 dialect,
-                workspace: real(workspace),
-                hidden: options.hidden.into_iter().map(real).collect(),
+                workspace: std::fs::canonicalize(&workspace).unwrap_or(workspace),
+                hidden: options.hidden.into_iter().map(place::real).collect(),
                 shell: Shell::new(sandbox, Blobs::new(store)),
                 calls: Calls::default(),
             }),

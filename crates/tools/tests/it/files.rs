@@ -182,6 +182,22 @@ async fn ways_out_of_the_workspace_are_closed() {
 }
 
 #[tokio::test]
+async fn a_secret_made_later_is_hidden_where_home_is_a_link() {
+    let world = World::claude();
+    world.put("../people/.config/gh/hosts", "token");
+    world.put("../people/.config/other", "open");
+    for path in ["../people/.config/gh/hosts", "../home/.config/gh/hosts"] {
+        assert_eq!(
+            world.failed("read", json!({"path": path})).await,
+            format!("{path} holds secrets and is not shown to models")
+        );
+    }
+    world
+        .done("read", json!({"path": "../home/.config/other"}))
+        .await;
+}
+
+#[tokio::test]
 async fn no_folder_is_laid_out_as_a_repository() {
     let mut world = World::claude();
     for top in ["", "sub/bare/"] {

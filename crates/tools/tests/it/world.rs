@@ -39,6 +39,8 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("work")).unwrap();
         std::fs::create_dir(folder.path().join("secret")).unwrap();
+        std::fs::create_dir(folder.path().join("people")).unwrap();
+        std::os::unix::fs::symlink("people", folder.path().join("home")).unwrap();
         let spawned = Arc::default();
         let tools = Toolbox::with_options(
             dialect,
@@ -48,7 +50,10 @@ impl World {
             }),
             Arc::new(Memory::default()),
             ToolboxOptions {
-                hidden: vec![folder.path().join("secret")],
+                hidden: vec![
+                    folder.path().join("secret"),
+                    folder.path().join("home/.config/gh"),
+                ],
             },
         );
         Self {
