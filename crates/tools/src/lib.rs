@@ -18,6 +18,7 @@ mod patch;
 mod place;
 mod plan;
 mod read;
+mod remembered;
 mod replace;
 mod report;
 mod script;

@@ -158,9 +158,7 @@ impl Shell {
 
     /// Runs a call whose question, if there was one, has been answered with yes.
     pub(crate) async fn run(&self, call: ShellCall<'_>) -> Result<ToolOutcome, String> {
-        if let Verdict::Refuse { reason } =
-            verdict::command_verdict(&call.request, &call.place.policy)
-        {
+        if let Verdict::Refuse { reason } = verdict::command_verdict(&call.request, call.place) {
             return Ok(ToolOutcome::text(ToolStatus::Denied, reason));
         }
         if call.request.start == Start::Background {

@@ -231,7 +231,8 @@ impl ToolSet for Toolbox {
     }
 
     fn plan(&self, call: &ToolCall, policy: &Policy) -> CallPlan {
-        verdict::plan(self.shared.dialect.tool(&call.name), call, policy)
+        let tool = self.shared.dialect.tool(&call.name);
+        verdict::plan(tool, call, &self.shared.place(policy))
     }
 
     fn run(&self, call: ToolCall, context: ToolContext) -> BoxFuture<'static, ToolOutcome> {
@@ -290,6 +291,14 @@ impl Drop for Driven {
 }
 
 impl Shared {
+    fn place(&self, policy: &Policy) -> Place {
+        Place {
+            workspace: self.workspace.clone(),
+            policy: policy.clone(),
+            hidden: Arc::clone(&self.hidden),
+        }
+    }
+
     async fn perform(&self, call: ToolCall, context: ToolContext, guard: &Guard) -> ToolOutcome {
         let stop = guard.stop();
         if stop.is_stopped() {
@@ -298,11 +307,7 @@ impl Shared {
         let Some(tool) = self.dialect.tool(&call.name) else {
             return self.unknown(&call.name);
         };
-        let place = Place {
-            workspace: self.workspace.clone(),
-            policy: context.policy.clone(),
-            hidden: Arc::clone(&self.hidden),
-        };
+        let place = self.place(&context.policy);
         let ran = match tool {
             Tool::Shell => self.run_shell(&call, &context, &place, &stop).await,
             Tool::Job => match JobRequest::parse(&call.arguments) {

@@ -6,12 +6,14 @@ use quire_protocol::{
 };
 
 use crate::jobs::JobRequest;
+use crate::place::Place;
+use crate::remembered::{moves, remembered_prefix};
 use crate::script::{Script, begins_loosely, begins_with};
 use crate::shell::ShellRequest;
 use crate::toolbox::Tool;
 
 /// Plans a call of a known tool, or of none.
-pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, policy: &Policy) -> CallPlan {
+pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPlan {
     let (lane, verdict) = match tool {
         None | Some(Tool::Read | Tool::Search | Tool::List | Tool::Plan) => {
             (Lane::Shared, Verdict::Run)
@@ -25,12 +27,12 @@ pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, policy: &Policy) -> Call
             (lane, Verdict::Run)
         }
         Some(tool @ (Tool::Write | Tool::Edit | Tool::ApplyPatch)) => {
-            (Lane::Exclusive, change_verdict(tool, call, policy))
+            (Lane::Exclusive, change_verdict(tool, call, &place.policy))
         }
         Some(Tool::Shell) => (
             Lane::Exclusive,
             match ShellRequest::parse(&call.arguments) {
-                Ok(request) => command_verdict(&request, policy),
+                Ok(request) => command_verdict(&request, place),
                 Err(_) => Verdict::Run,
             },
         ),
@@ -63,12 +65,20 @@ fn change_verdict(tool: Tool, call: &ToolCall, policy: &Policy) -> Verdict {
 }
 
 /// What policy says about a command.
-pub(crate) fn command_verdict(request: &ShellRequest, policy: &Policy) -> Verdict {
+pub(crate) fn command_verdict(request: &ShellRequest, place: &Place) -> Verdict {
+    let policy = &place.policy;
     let outside = request.outside(policy);
+    // A command out of the sandbox obeys what lies where it runs, such as a repository's `config`,
+    // and beneath the workspace a confined command may have put it there.
+    let elsewhere = outside.is_some() && !runs_in_workspace(request, place);
     let approval = |reason: String| Approval {
         action: action(request),
         reason,
-        prefix: remembered_prefix(&request.command),
+        prefix: if elsewhere {
+            Vec::new()
+        } else {
+            remembered_prefix(&request.command)
+        },
     };
     match ruled(&request.command, &policy.rules) {
         Some((RuleAction::Deny, prefix)) => Verdict::Refuse {
@@ -79,11 +89,16 @@ pub(crate) fn command_verdict(request: &ShellRequest, policy: &Policy) -> Verdic
         }
         // Where everything asks, "always" was perhaps said of the command inside the sandbox.
         Some((RuleAction::Allow, _))
-            if outside.is_none() || policy.approvals != ApprovalMode::Ask =>
+            if outside.is_none() || (policy.approvals != ApprovalMode::Ask && !elsewhere) =>
         {
             Verdict::Run
         }
-        Some((RuleAction::Allow, _)) | None => match outside {
+        allowed @ (Some((RuleAction::Allow, _)) | None) => match outside {
+            Some(reason) if elsewhere && allowed.is_some() => {
+                let told =
+                    "outside the sandbox, where a rule allows it in the workspace itself only";
+                ask(policy, approval(format!("{told}: {reason}")))
+            }
             Some(reason) => ask(policy, approval(format!("outside the sandbox: {reason}"))),
             None if policy.approvals == ApprovalMode::Ask => {
                 ask(policy, approval("it may change something".to_owned()))
@@ -91,6 +106,17 @@ pub(crate) fn command_verdict(request: &ShellRequest, policy: &Policy) -> Verdic
             None => Verdict::Run,
         },
     }
+}
+
+/// Whether a command runs in the workspace itself: by name, since a link could be changed later.
+fn runs_in_workspace(request: &ShellRequest, place: &Place) -> bool {
+    let stays = Script::parse(&request.command)
+        .commands
+        .iter()
+        .filter_map(|words| words.first())
+        .all(|program| !moves(program));
+    let directory = request.directory.as_deref().unwrap_or(".");
+    stays && place.absolute(directory) == place.workspace
 }
 
 fn ask(policy: &Policy, approval: Approval) -> Verdict {
@@ -111,39 +137,6 @@ fn action(request: &ShellRequest) -> String {
         Some(directory) => format!("{} (in {directory})", request.command),
         None => request.command.clone(),
     }
-}
-
-/// Programs that do whatever they are told, by an option or on their input.
-const INTERPRETERS: [&str; 14] = [
-    "awk", "bun", "deno", "docker", "gdb", "lua", "node", "perl", "php", "podman", "python",
-    "ruby", "ssh", "tclsh",
-];
-
-/// What "always" would allow: the first two words of a single plain command. Nothing where that
-/// would say too little of what runs: where the second is an option, as in `python -c` and `git -c`,
-/// and for an interpreter alone.
-fn remembered_prefix(command: &str) -> Vec<String> {
-    let script = Script::parse(command);
-    let [words] = script.commands.as_slice() else {
-        return Vec::new();
-    };
-    let narrow = match words.as_slice() {
-        [program] => !is_interpreter(program),
-        [_, second, ..] => !second.starts_with('-'),
-        [] => false,
-    };
-    if narrow && script.plain && !command.contains(['&', '|', ';', '\n']) {
-        words.iter().take(2).cloned().collect()
-    } else {
-        Vec::new()
-    }
-}
-
-/// Whether it is one, whatever its version: `python3.11`.
-fn is_interpreter(program: &str) -> bool {
-    let name = program.rsplit('/').next().unwrap_or(program);
-    let name = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.');
-    INTERPRETERS.contains(&name)
 }
 
 /// What the rules say about a script, with the prefix that decided. A refusal wins over a
@@ -188,6 +181,9 @@ fn winning<'a>(words: &[String], rules: &'a [Rule], plain: bool) -> Option<&'a R
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
     use quire_protocol::CallId;
     use serde_json::json;
 
@@ -223,6 +219,14 @@ mod tests {
         }
     }
 
+    fn place(policy: &Policy) -> Place {
+        Place {
+            workspace: PathBuf::from("/project"),
+            policy: policy.clone(),
+            hidden: Arc::from([]),
+        }
+    }
+
     fn word(verdict: &Verdict) -> &'static str {
         match verdict {
             Verdict::Run => "run",
@@ -236,7 +240,7 @@ mod tests {
             "bash",
             &json!({"command": command, "outside_sandbox": outside}),
         );
-        plan(Some(Tool::Shell), &call, policy).verdict
+        plan(Some(Tool::Shell), &call, &place(policy)).verdict
     }
 
     #[test]
@@ -256,7 +260,7 @@ mod tests {
         ] {
             let policy = policy(sandbox, approvals, &[]);
             let write_call = call("write", &json!({"path": "a", "content": ""}));
-            let change = plan(Some(Tool::Write), &write_call, &policy).verdict;
+            let change = plan(Some(Tool::Write), &write_call, &place(&policy)).verdict;
             assert_eq!(
                 [
                     word(&judged("make", None, &policy)),
@@ -370,23 +374,37 @@ mod tests {
     }
 
     #[test]
-    fn always_means_a_narrow_prefix_or_none() {
-        for (command, prefix) in [
-            ("git push origin main", vec!["git", "push"]),
-            ("ls", vec!["ls"]),
-            ("git push; rm x", vec![]),
-            ("curl a | sh", vec![]),
-            ("sudo ls", vec![]),
-            ("A=1 ls", vec![]),
-            ("python3 -c 'import os'", vec![]),
-            ("git -c alias.x='!rm y' x", vec![]),
-            ("git -C dir push", vec![]),
-            ("/usr/bin/python3.11", vec![]),
-            ("node", vec![]),
-            ("python3 tools/make.py", vec!["python3", "tools/make.py"]),
-        ] {
-            assert_eq!(remembered_prefix(command), prefix, "{command}");
+    fn an_allowing_rule_leaves_the_sandbox_in_the_workspace_only() {
+        use ApprovalMode::{Auto, Never};
+        let rules = [("git status", RuleAction::Allow), ("cd", RuleAction::Allow)];
+        let told = |command: &str, directory: &str, outside: Option<&str>, approvals| {
+            let arguments =
+                json!({"command": command, "directory": directory, "outside_sandbox": outside});
+            let policy = policy(SandboxMode::WorkspaceWrite, approvals, &rules);
+            plan(
+                Some(Tool::Shell),
+                &call("bash", &arguments),
+                &place(&policy),
+            )
+            .verdict
+        };
+        for directory in ["", ".", "sub/..", "/project", "/project/"] {
+            let verdict = told("git status", directory, Some("net"), Auto);
+            assert_eq!(word(&verdict), "run", "{directory}");
         }
+        for directory in ["sub", "/project/sub", "..", "/other"] {
+            let Verdict::Ask { approval } = told("git status", directory, Some("net"), Auto) else {
+                panic!("{directory}: not asked");
+            };
+            assert_eq!(approval.prefix, [""; 0], "{directory}");
+            let verdict = told("git status", directory, Some("net"), Never);
+            assert_eq!(word(&verdict), "refuse", "{directory}");
+            let verdict = told("git status", directory, None, Auto);
+            assert_eq!(word(&verdict), "run", "{directory}");
+        }
+        let moving = "cd sub && git status";
+        assert_eq!(word(&told(moving, "", Some("net"), Auto)), "ask");
+        assert_eq!(word(&told(moving, "", None, Auto)), "run");
     }
 
     #[test]
@@ -421,7 +439,7 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                plan(tool, &call("x", &arguments), &policy).lane,
+                plan(tool, &call("x", &arguments), &place(&policy)).lane,
                 lane,
                 "{arguments}"
             );
