@@ -33,8 +33,11 @@ pub struct Decoded {
     pub items: Vec<Item>,
     /// Why it stopped.
     pub stop: TokenStop,
-    /// What it used.
+    /// What it used, as far as the provider reported it.
     pub usage: Usage,
+    /// Whether it reported all of it, prompt and answer. Some servers report nothing, and a zero
+    /// that is no report must not be taken for one.
+    pub counted: bool,
     /// What else the provider reported.
     pub extra: Extra,
 }

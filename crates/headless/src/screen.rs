@@ -96,7 +96,7 @@ impl<W: Write, E: Write> Screen<W, E> {
         }
     }
 
-    /// Warns once if a budget was set and the model has no price to count against it.
+    /// Warns once if a budget was set and the cost of an answer is not known.
     fn warn_of_budget(&mut self, record: &Record) {
         let Event::ModelReplied {
             cost: None, model, ..
@@ -106,8 +106,8 @@ impl<W: Write, E: Write> Screen<W, E> {
         };
         if let Some(budget) = self.budget.take() {
             self.warn(&format!(
-                "no price is known for {model}, so nothing keeps the budget of ${}: set prices \
-                 under [models] in the config",
+                "no price is known for {model}, or its tokens were not reported, so nothing keeps \
+                 the budget of ${}: set prices under [models] in the config if it has none",
                 budget.rounded(2)
             ));
         }

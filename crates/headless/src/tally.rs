@@ -44,6 +44,10 @@ impl Tally {
                 items, usage, cost, ..
             } => {
                 self.spend(*usage, *cost);
+                // An answer is billed, also one whose tokens were not reported.
+                if cost.is_none() {
+                    self.priced = Priced::NotAll;
+                }
                 self.failure = None;
                 self.answer = answer(items);
             }
@@ -121,7 +125,7 @@ fn answer(items: &[Item]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ModelError, RequestId, Seq};
+    use quire_protocol::{ModelError, RequestId, Seq, TokenStop};
 
     use super::*;
 
@@ -159,6 +163,24 @@ mod tests {
         tally.add(&record);
         assert_eq!(tally.cost(), None);
         assert_eq!(tally.known_cost(), "0.25".parse().unwrap());
+    }
+
+    #[test]
+    fn an_answer_whose_tokens_were_not_reported_does_not_count_as_free() {
+        let mut record = failed(0, None);
+        record.event = Event::ModelReplied {
+            request: RequestId(1),
+            model: "m".into(),
+            items: Vec::new(),
+            plans: Vec::new(),
+            stop: TokenStop::EndTurn,
+            usage: Usage::default(),
+            cost: None,
+            retries: Vec::new(),
+        };
+        let mut tally = Tally::default();
+        tally.add(&record);
+        assert_eq!(tally.cost(), None);
     }
 
     #[test]

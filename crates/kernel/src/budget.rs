@@ -9,7 +9,7 @@ use crate::draft::Draft;
 pub(crate) struct Spent {
     pub(crate) usage: Usage,
     pub(crate) cost: Money,
-    /// Whether some of the usage had no known price.
+    /// Whether some of it had no known price, or was not reported.
     pub(crate) unpriced: bool,
 }
 
@@ -48,8 +48,8 @@ impl Draft {
         let spent = self.state.spent.cost;
         if self.state.spent.unpriced {
             let detail = format!(
-                "the budget of ${} cannot be kept, because no price is known for this model: \
-                 give it prices under [models.NAME] in the config, or leave the budget out",
+                "the budget of ${} cannot be kept, because an answer's price or tokens are not known: \
+                 give the model prices under [models.NAME] in the config, or leave the budget out",
                 budget.rounded(2),
             );
             return Some((StopReason::Budget, detail));

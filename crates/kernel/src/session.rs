@@ -116,7 +116,7 @@ impl Session {
         self.state.spent.cost
     }
 
-    /// Whether some of the tokens had no known price, so that the cost is too low.
+    /// Whether some tokens had no known price or were not reported, so that the cost is too low.
     pub fn has_unpriced(&self) -> bool {
         self.state.spent.unpriced
     }

@@ -78,6 +78,8 @@ impl State {
             } => {
                 self.turn.heard(items);
                 self.spent.add(*usage, *cost);
+                // An answer was paid for, also where its provider did not count its tokens.
+                self.spent.unpriced |= cost.is_none();
                 self.step.opened(items, plans, context);
             }
             Event::ModelFailed { usage, cost, .. } => {

@@ -104,6 +104,7 @@ impl Story {
         match words[0] {
             "reply" => reply(request, &words[1..]),
             "unpriced" => unpriced(reply(request, &words[1..])),
+            "uncounted" => uncounted(reply(request, &words[1..])),
             "late" => reply(RequestId(words[1].parse().unwrap()), &words[2..]),
             "fail" => failed(request),
             "done" => Input::ToolEnded {
@@ -217,6 +218,14 @@ fn reply(request: RequestId, words: &[&str]) -> Input {
 fn unpriced(mut input: Input) -> Input {
     if let Input::Replied { reply, .. } = &mut input {
         reply.usage.output = 1;
+        reply.cost = None;
+    }
+    input
+}
+
+/// The same reply from a provider that reports no tokens.
+fn uncounted(mut input: Input) -> Input {
+    if let Input::Replied { reply, .. } = &mut input {
         reply.cost = None;
     }
     input

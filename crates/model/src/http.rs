@@ -109,7 +109,10 @@ impl Trail {
             geo: decoded.extra.inference_geo.as_deref(),
             speed: decoded.extra.speed.as_deref(),
         };
-        self.add(decoded.usage, facts.cost(&decoded.usage, billing));
+        // Without a whole report nobody knows the cost, unless it is nothing whatever was used.
+        let known = decoded.counted || facts.prices.are_zero();
+        let cost = facts.cost(&decoded.usage, billing);
+        self.add(decoded.usage, cost.filter(|_| known));
         ModelEvent::Finished(Reply {
             model: if decoded.model.is_empty() {
                 asked

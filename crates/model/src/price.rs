@@ -111,6 +111,12 @@ impl Prices {
         !self.rows.is_empty()
     }
 
+    /// Whether nothing costs anything, as on a server of one's own.
+    pub(crate) fn are_zero(&self) -> bool {
+        let is_zero = |row: &PriceRow| row.input == Money::ZERO && row.output == Money::ZERO;
+        self.is_known() && self.rows.iter().all(is_zero)
+    }
+
     /// What one request's tokens cost; `None` where no price is known for how it was served.
     #[must_use]
     pub fn cost(&self, usage: &Usage, billing: Billing<'_>) -> Option<Money> {

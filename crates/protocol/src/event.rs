@@ -64,7 +64,7 @@ pub enum Event {
         stop: TokenStop,
         /// What it used, lost attempts included.
         usage: Usage,
-        /// What that cost; absent when no price is known.
+        /// What that cost; absent when no price is known, or not all tokens were reported.
         cost: Option<Money>,
         /// Attempts that failed before this one.
         retries: Vec<Retry>,

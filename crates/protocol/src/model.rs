@@ -65,7 +65,7 @@ pub struct Reply {
     pub stop: TokenStop,
     /// What it used, lost attempts included.
     pub usage: Usage,
-    /// What that cost; absent when no price is known.
+    /// What that cost; absent when no price is known, or not all tokens were reported.
     pub cost: Option<Money>,
     /// Attempts that failed before this one.
     pub retries: Vec<Retry>,

@@ -58,7 +58,7 @@ pub(crate) struct Witness {
     plan: Vec<PlanStep>,
     usage: Usage,
     cost: Money,
-    /// Whether something was used that has no known price.
+    /// Whether something was used that has no known price, or that nobody counted.
     unpriced: bool,
     /// The effects that the events of this decision call for.
     due: Vec<Effect>,
@@ -124,7 +124,8 @@ impl Witness {
             Event::ModelReplied { usage, cost, .. } | Event::ModelFailed { usage, cost, .. } => {
                 self.usage += *usage;
                 self.cost += cost.unwrap_or_default();
-                self.unpriced |= cost.is_none() && *usage != Usage::default();
+                let answered = matches!(event, Event::ModelReplied { .. });
+                self.unpriced |= cost.is_none() && (answered || *usage != Usage::default());
             }
             _ => {}
         }

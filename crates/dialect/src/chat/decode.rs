@@ -30,6 +30,7 @@ pub(crate) struct ChatReader {
     refused: bool,
     calls: Vec<Call>,
     usage: Usage,
+    counted: bool,
     finish: Option<String>,
     done: bool,
 }
@@ -118,6 +119,7 @@ impl ChatReader {
             refused: false,
             calls: Vec::new(),
             usage: Usage::default(),
+            counted: false,
             finish: None,
             done: false,
         }
@@ -205,6 +207,7 @@ impl ChatReader {
 
     fn count(&mut self, usage: Option<&RawValue>) {
         if let Some(usage) = lenient::<WireUsage>(usage) {
+            self.counted = usage.counts_all();
             self.usage = usage.usage();
         }
     }
@@ -302,6 +305,7 @@ impl ChatReader {
             items: items.into_list(),
             stop,
             usage: self.usage,
+            counted: self.counted,
             extra: self.extra,
         })
     }

@@ -28,6 +28,12 @@ struct CompletionDetails {
 }
 
 impl WireUsage {
+    /// Whether both prompt and answer were counted. No prompt is empty: where it counts nothing,
+    /// the server does not count.
+    pub(crate) fn counts_all(&self) -> bool {
+        count(self.prompt_tokens) > 0 && self.completion_tokens.is_some()
+    }
+
     /// Disjoint counts.
     pub(crate) fn usage(self) -> Usage {
         let prompt = self.prompt_tokens_details.unwrap_or_default();

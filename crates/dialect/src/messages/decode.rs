@@ -24,6 +24,8 @@ pub(crate) struct MessagesReader {
     extra: Extra,
     blocks: Vec<(u64, Block)>,
     usage: WireUsage,
+    /// Whether the answer's own tokens were reported at its end.
+    counted: bool,
     stop: Option<String>,
     complete: bool,
 }
@@ -128,6 +130,7 @@ impl MessagesReader {
             extra: Extra::default(),
             blocks: Vec::new(),
             usage: WireUsage::default(),
+            counted: false,
             stop: None,
             complete: false,
         }
@@ -175,7 +178,7 @@ impl MessagesReader {
                 }
             }
             b"message_delta" => {
-                self.count(event.usage);
+                self.counted |= self.count(event.usage);
                 if let Some(delta) = event.delta {
                     self.stopped(delta.stop_reason.as_ref(), delta.stop_details);
                 }
@@ -204,20 +207,26 @@ impl MessagesReader {
     fn open(&mut self, message: Message<'_>) -> Result<(), DecodeError> {
         text(message.model.as_ref()).clone_into(&mut self.model);
         self.extra.response_id = owned(message.id.as_ref());
-        self.count(message.usage);
+        let counts_answer = self.count(message.usage);
         let mut unseen = Vec::new();
         let mut sink = Sink::new(&mut unseen);
         for (index, raw) in (0..).zip(message.content.unwrap_or_default()) {
             self.start(index, raw, &mut sink)?;
         }
         self.stopped(message.stop_reason.as_ref(), message.stop_details);
+        // What the beginning of a stream counts of its answer is not final.
+        self.counted = counts_answer && self.stop.is_some();
         Ok(())
     }
 
-    fn count(&mut self, usage: Option<&RawValue>) {
-        if let Some(usage) = lenient(usage) {
-            self.usage.overwrite(usage);
-        }
+    /// Takes counts over; whether the answer's are among them.
+    fn count(&mut self, usage: Option<&RawValue>) -> bool {
+        let Some(usage) = lenient::<WireUsage>(usage) else {
+            return false;
+        };
+        let counts_answer = usage.counts_answer();
+        self.usage.overwrite(usage);
+        counts_answer
     }
 
     fn stopped(&mut self, reason: Option<&Text<'_>>, details: Option<&RawValue>) {
@@ -269,11 +278,14 @@ impl MessagesReader {
         let stop = token_stop(self.stop.as_deref(), items.has_calls());
         let mut extra = self.extra;
         self.usage.describe(&mut extra);
+        let usage = self.usage.total();
         Decoded {
             model: self.model,
             items: items.into_list(),
             stop,
-            usage: self.usage.total(),
+            usage,
+            // No prompt is empty: where it counts nothing, the server does not count.
+            counted: self.counted && usage.prompt() > 0,
             extra,
         }
     }

@@ -93,6 +93,11 @@ impl WireUsage {
         take(&mut self.speed, later.speed);
     }
 
+    /// Whether the tokens of the answer are among them.
+    pub(crate) fn counts_answer(&self) -> bool {
+        self.output_tokens.is_some()
+    }
+
     /// All that was used, compaction included.
     pub(crate) fn total(&self) -> Usage {
         let counts = Counts {

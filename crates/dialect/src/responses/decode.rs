@@ -27,6 +27,7 @@ pub(crate) struct ResponsesReader {
     model: String,
     extra: Extra,
     usage: Usage,
+    counted: bool,
     ending: Option<Ending>,
     /// `[DONE]` was seen, which servers of other dialects send.
     done: bool,
@@ -112,6 +113,12 @@ struct OutputDetails {
 }
 
 impl WireUsage {
+    /// Whether both prompt and answer were counted. No prompt is empty: where it counts nothing,
+    /// the server does not count.
+    fn counts_all(&self) -> bool {
+        count(self.input_tokens) > 0 && self.output_tokens.is_some()
+    }
+
     /// Disjoint counts out of OpenAI's, whose input includes what the cache took part in.
     fn usage(self) -> Usage {
         let input = self.input_tokens_details.unwrap_or_default();
@@ -145,6 +152,7 @@ impl ResponsesReader {
             model: String::new(),
             extra: Extra::default(),
             usage: Usage::default(),
+            counted: false,
             ending: None,
             done: false,
         }
@@ -311,6 +319,7 @@ impl ResponsesReader {
     fn end(&mut self, response: Response<'_>, kind: &str) -> Result<(), DecodeError> {
         self.describe(&response);
         if let Some(usage) = lenient::<WireUsage>(response.usage) {
+            self.counted = usage.counts_all();
             self.usage = usage.usage();
         }
         let status = match text(response.status.as_ref()) {
@@ -365,6 +374,7 @@ impl ResponsesReader {
             items: items.into_list(),
             stop,
             usage: self.usage,
+            counted: self.counted,
             extra: self.extra,
         })
     }

@@ -154,6 +154,9 @@ fn report(outcome: &Outcome) -> String {
         Ok(decoded) => {
             writeln!(line, "model: {}\nstop: {:?}", decoded.model, decoded.stop).expect("memory");
             writeln!(line, "extra: {:?}", decoded.extra).expect("memory");
+            if !decoded.counted {
+                writeln!(line, "its use was not reported, or not all of it").expect("memory");
+            }
             for item in &decoded.items {
                 write_item(line, item);
             }

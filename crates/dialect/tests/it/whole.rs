@@ -2,6 +2,7 @@
 
 use quire_dialect::{DecodeError, Dialect, decode_whole};
 use quire_protocol::{Item, TokenStop};
+use serde_json::json;
 
 use crate::fixtures::prefix;
 
@@ -32,6 +33,40 @@ fn the_three_dialects_say_the_same() {
         assert!(opaque.is_some());
         assert_eq!(call.arguments, r#"{"path": "a"}"#);
         assert_eq!(call.provider_id, "toolu_1");
+    }
+}
+
+#[test]
+fn a_use_that_is_not_reported_whole_does_not_count_as_reported() {
+    let bodies = [
+        (Dialect::Messages, MESSAGES, "input_tokens", "output_tokens"),
+        (
+            Dialect::Responses,
+            RESPONSES,
+            "input_tokens",
+            "output_tokens",
+        ),
+        (Dialect::Chat, CHAT, "prompt_tokens", "completion_tokens"),
+    ];
+    for (dialect, body, prompt, answer) in bodies {
+        let usage = |usage: serde_json::Value| {
+            let mut body: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            body["usage"] = usage;
+            let body = body.to_string();
+            decode_whole(dialect, &prefix(), body.as_bytes())
+                .expect("an answer")
+                .counted
+        };
+        assert!(usage(json!({prompt: 3, answer: 0})), "{dialect}");
+        for missing in [
+            json!(null),
+            json!({}),
+            json!({prompt: 3}),
+            json!({answer: 4}),
+            json!({prompt: 0, answer: 0}),
+        ] {
+            assert!(!usage(missing.clone()), "{dialect}: {missing}");
+        }
     }
 }
 

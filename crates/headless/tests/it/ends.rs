@@ -561,6 +561,7 @@ async fn a_budget_that_no_price_keeps_is_warned_of_once() {
     };
     let ran = ran(&Script::new(vec![steps]), task).await;
     assert_eq!(ran.outcome(), Outcome::Done);
-    let warning = "no price is known for m-1, so nothing keeps the budget of $0.50";
+    let warning = "no price is known for m-1, or its tokens were not reported, so nothing keeps \
+                   the budget of $0.50";
     assert_eq!(ran.err.matches(warning).count(), 1, "{}", ran.err);
 }

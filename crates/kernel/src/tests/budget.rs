@@ -152,7 +152,36 @@ fn a_budget_without_a_price_cannot_be_kept() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the budget of $0.01 cannot be kept, because no price is known for this model: give it prices under [models.NAME] in the config, or leave the budget out
+                turn 1 ended: Budget the budget of $0.01 cannot be kept, because an answer's price or tokens are not known: give the model prices under [models.NAME] in the config, or leave the budget out
+        "#]],
+    );
+}
+
+#[test]
+fn a_budget_cannot_be_kept_where_tokens_are_not_reported() {
+    check(
+        "
+            limit cents 1
+            say a
+            uncounted x
+            done 1 ok
+        ",
+        &expect![[r#"
+            limit cents 1
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            uncounted x
+                request 1 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                turn 1 ended: Budget the budget of $0.01 cannot be kept, because an answer's price or tokens are not known: give the model prices under [models.NAME] in the config, or leave the budget out
         "#]],
     );
 }

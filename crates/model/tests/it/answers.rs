@@ -1,10 +1,12 @@
 //! What comes back when all goes well, and what the server was sent.
 
-use quire_dialect::Dialect;
-use quire_model::{Router, probe};
-use quire_protocol::{CallId, Content, Delta, Item, TokenStop, ToolStatus, Transcript};
+use std::sync::Arc;
 
-use crate::server::{Scene, Server, ask, failure, reply, request, user, with_transcript};
+use quire_dialect::Dialect;
+use quire_model::{Catalogue, HttpModel, Override, Prices, Router, probe};
+use quire_protocol::{CallId, Content, Delta, Item, Money, TokenStop, ToolStatus, Transcript};
+
+use crate::server::{Scene, Server, ask, failure, quick, reply, request, user, with_transcript};
 use crate::wire;
 
 fn said(reply: &quire_protocol::Reply) -> String {
@@ -112,6 +114,35 @@ async fn chat() {
         serde_json::from_str::<serde_json::Value>(&got.body).unwrap()["model"],
         "vendor/local:7b"
     );
+}
+
+/// An answer of a priced model that reports none of its tokens.
+async fn unreported(catalogue: Catalogue) -> Option<Money> {
+    let events =
+        r#"data: {"choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}"#;
+    let answer = wire::stream(&format!("{events}\n\ndata: [DONE]\n\n"));
+    let server = Server::start([Scene::Send(answer)]).await;
+    let provider = server.provider(Dialect::Chat);
+    let model = HttpModel::new(provider, Arc::new(catalogue), quick());
+    let reply = reply(&model, request("test/gpt-5")).await;
+    assert_eq!(said(&reply), "hi");
+    reply.cost
+}
+
+#[tokio::test]
+async fn tokens_that_are_not_reported_do_not_cost_nothing() {
+    assert_eq!(unreported(Catalogue::builtin()).await, None);
+}
+
+#[tokio::test]
+async fn a_free_model_is_free_even_if_it_reports_no_tokens() {
+    let free = Override {
+        model: "test/*".into(),
+        prices: Some(Prices::per_million(Money::ZERO, Money::ZERO, None, None)),
+        ..Override::default()
+    };
+    let cost = unreported(Catalogue::builtin().with_overrides([free])).await;
+    assert_eq!(cost, Some(Money::ZERO));
 }
 
 #[tokio::test]
