@@ -63,6 +63,7 @@ fn write_output_config(body: &mut Object<'_>, head: &Head<'_>) {
         config.member("effort", effort);
     }
     if let Some(schema) = head.output_schema {
+        let schema = tools::closed(schema);
         config.member("format", &json!({"type": "json_schema", "schema": schema}));
     }
     config.close();

@@ -205,7 +205,7 @@ fn arguments_travel_byte_for_byte() {
 
 #[test]
 fn messages_head() {
-    let schema = json!({"type": "object"});
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let prefix = prefix();
     let head = Head {
         max_output_tokens: Some(64_000),
@@ -218,7 +218,7 @@ fn messages_head() {
     check_head(
         &head,
         &expect![[
-            r#"{"model":"claude","stream":true,"max_tokens":64000,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"xhigh","format":{"type":"json_schema","schema":{"type":"object"}}},"cache_control":{"type":"ephemeral"},"tools":[{"name":"read","description":"Reads a file.","input_schema":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}},{"name":"apply_patch","description":"Applies a patch.","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}],"system":[{"type":"text","text":"You are a \"careful\" engineer.\n","cache_control":{"type":"ephemeral"}}],"messages":[]}"#
+            r#"{"model":"claude","stream":true,"max_tokens":64000,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"xhigh","format":{"type":"json_schema","schema":{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}}},"cache_control":{"type":"ephemeral"},"tools":[{"name":"read","description":"Reads a file.","input_schema":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}},{"name":"apply_patch","description":"Applies a patch.","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}],"system":[{"type":"text","text":"You are a \"careful\" engineer.\n","cache_control":{"type":"ephemeral"}}],"messages":[]}"#
         ]],
     );
 }
