@@ -1,8 +1,10 @@
 //! What a compatible server turned out not to take. Learnt from its refusals, as a table, and kept
 //! for the process: each thing is left out once it was refused once.
 
+use std::sync::Arc;
+
 use quire_dialect::{Caching, Dialect, OutputLimit, Thinking};
-use quire_protocol::{ModelError, ModelErrorKind};
+use quire_protocol::{ModelError, ModelErrorKind, Prefix};
 
 use crate::encoders::Plan;
 
@@ -16,8 +18,11 @@ pub(crate) struct Quirks {
 #[derive(Debug)]
 struct Rule {
     dialects: &'static [Dialect],
-    /// What a refusal says when it is about this.
-    words: &'static [&'static str],
+    /// What a refusal names when it is about this: whole words, or paths of parameters. `a.*` is
+    /// a path and all below it, `*.a` one wherever it lies.
+    names: &'static [&'static str],
+    /// Words that show that it is about something else after all.
+    unless: &'static [&'static str],
     /// For a person.
     name: &'static str,
     /// Whether the plan has the thing.
@@ -39,85 +44,174 @@ const CHAT: &[Dialect] = &[Dialect::Chat];
 const OPENAI: &[Dialect] = &[Dialect::Responses, Dialect::Chat];
 const RESPONSES: &[Dialect] = &[Dialect::Responses];
 
-/// Tried in this order: the more telling words come first.
+/// Tried in this order: the more telling names come first.
 static RULES: &[Rule] = &[
     Rule {
         dialects: MESSAGES,
-        words: &["cache_control"],
+        names: &["*.cache_control", "cache_control.*"],
+        unless: &[],
         name: "the automatic cache mark",
         present: |plan| plan.caching == Caching::Automatic,
         drop: |plan| plan.caching = Caching::PrefixOnly,
     },
     Rule {
         dialects: MESSAGES,
-        words: &["cache_control"],
+        names: &["*.cache_control", "cache_control.*"],
+        unless: &[],
         name: "cache marks",
         present: |plan| plan.caching == Caching::PrefixOnly,
         drop: |plan| plan.caching = Caching::Off,
     },
     Rule {
         dialects: &Dialect::ALL,
-        words: &["effort", "output_config"],
+        names: &[
+            "output_config.format.*",
+            "output_format.*",
+            "text.format.*",
+            "*.response_format",
+            "response_format.*",
+            "json_schema",
+        ],
+        unless: &[],
+        name: SCHEMA,
+        present: |plan| plan.schema.is_some(),
+        drop: tell_schema,
+    },
+    Rule {
+        dialects: MESSAGES,
+        names: &["thinking.*"],
+        // What the model thought before must be sent as it was: no setting mends that.
+        unless: &["block", "blocks"],
+        name: "a request to think",
+        present: |plan| plan.thinking != Thinking::Unset,
+        drop: |plan| plan.thinking = Thinking::Unset,
+    },
+    Rule {
+        dialects: RESPONSES,
+        names: &["reasoning.summary", "summary", "summaries", "reasoning"],
+        unless: &[],
+        name: "summaries of the reasoning",
+        present: |plan| plan.features.reasoning_summaries,
+        drop: |plan| plan.features.reasoning_summaries = false,
+    },
+    Rule {
+        dialects: &Dialect::ALL,
+        names: &[
+            "output_config.effort.*",
+            "reasoning.effort",
+            "*.reasoning_effort",
+            "effort",
+            "output_config",
+            "reasoning",
+        ],
+        unless: &[],
         name: "an effort",
         present: |plan| plan.effort.is_some(),
         drop: |plan| plan.effort = None,
     },
     Rule {
         dialects: RESPONSES,
-        words: &["summary"],
-        name: "summaries of the reasoning",
-        present: |plan| plan.features.reasoning_summaries,
-        drop: |plan| plan.features.reasoning_summaries = false,
-    },
-    Rule {
-        dialects: OPENAI,
-        words: &["prompt_cache_key"],
-        name: "a cache key",
-        present: |plan| !plan.cache_key.is_empty(),
-        drop: |plan| plan.cache_key = String::new(),
-    },
-    Rule {
-        dialects: RESPONSES,
-        words: &["custom", "grammar"],
+        names: &["custom", "grammar"],
+        unless: &[],
         name: "free-text tools",
         present: |plan| plan.features.custom_tools,
         drop: |plan| plan.features.custom_tools = false,
     },
     Rule {
-        dialects: &[Dialect::Messages, Dialect::Responses],
-        words: &["thinking", "reasoning"],
-        name: "a request to think",
-        present: |plan| plan.thinking != Thinking::Unset,
-        drop: |plan| plan.thinking = Thinking::Unset,
+        dialects: &Dialect::ALL,
+        names: &["output_config", "grammar"],
+        unless: &[],
+        name: SCHEMA,
+        present: |plan| plan.schema.is_some(),
+        drop: tell_schema,
+    },
+    Rule {
+        dialects: OPENAI,
+        names: &["*.prompt_cache_key"],
+        unless: &[],
+        name: "a cache key",
+        present: |plan| !plan.cache_key.is_empty(),
+        drop: |plan| plan.cache_key = String::new(),
     },
     Rule {
         dialects: CHAT,
-        words: &["max_completion_tokens"],
+        names: &["*.max_completion_tokens"],
+        unless: &[],
         name: "`max_completion_tokens`",
         present: |plan| limits_with(plan, OutputLimit::MaxCompletionTokens),
         drop: |plan| plan.features.output_limit = OutputLimit::MaxTokens,
     },
     Rule {
         dialects: CHAT,
-        words: &["max_tokens"],
+        names: &["*.max_tokens"],
+        unless: &[],
         name: "`max_tokens`",
         present: |plan| limits_with(plan, OutputLimit::MaxTokens),
         drop: |plan| plan.features.output_limit = OutputLimit::MaxCompletionTokens,
     },
     Rule {
         dialects: MESSAGES,
-        words: &["max_tokens"],
+        names: &["*.max_tokens"],
+        unless: &[],
         name: "so many output tokens",
         present: |plan| plan.max_output.is_some_and(|most| most > SMALL_OUTPUT),
         drop: |plan| plan.max_output = Some(SMALL_OUTPUT),
     },
 ];
 
+const SCHEMA: &str = "a schema for the answer";
+
+/// Tells the model the schema in words. The answer is checked in any case.
+fn tell_schema(plan: &mut Plan) {
+    let Some(schema) = plan.schema.take() else {
+        return;
+    };
+    let mut prefix = Prefix::clone(&plan.prefix);
+    let words = format!(
+        "\n\nYour final answer must be JSON that fits this schema, with no fence and no other \
+         words: {schema}\n"
+    );
+    prefix.instructions.push_str(&words);
+    plan.prefix = Arc::new(prefix);
+}
+
 /// What any model may produce.
 const SMALL_OUTPUT: u32 = 8_192;
 
 fn limits_with(plan: &Plan, field: OutputLimit) -> bool {
     plan.max_output.is_some() && plan.features.output_limit == field
+}
+
+impl Rule {
+    /// Whether a refusal in these words is about this.
+    fn is_meant(&self, words: &[&str]) -> bool {
+        let has = |names: &[&str]| {
+            let mut pairs = words
+                .iter()
+                .flat_map(|word| names.iter().map(move |name| (word, name)));
+            pairs.any(|(word, name)| covers(name, word))
+        };
+        has(self.names) && !has(self.unless)
+    }
+}
+
+/// The words of a refusal; a path of a parameter is one.
+fn words(said: &str) -> impl Iterator<Item = &str> {
+    let part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '[' | ']' | '-');
+    said.split(move |c| !part(c))
+        .map(|word| word.trim_matches('.'))
+        .filter(|word| !word.is_empty())
+}
+
+fn covers(name: &str, word: &str) -> bool {
+    if let Some(path) = name.strip_suffix(".*") {
+        word.strip_prefix(path)
+            .is_some_and(|below| below.is_empty() || below.starts_with('.'))
+    } else if let Some(last) = name.strip_prefix("*.") {
+        word.rsplit('.').next() == Some(last)
+    } else {
+        word == name
+    }
 }
 
 impl Quirks {
@@ -135,9 +229,10 @@ impl Quirks {
             return None;
         }
         let said = error.message.to_lowercase();
+        let words: Vec<&str> = words(&said).collect();
         let rule = RULES.iter().find(|rule| {
             rule.dialects.contains(&plan.dialect)
-                && rule.words.iter().any(|word| said.contains(word))
+                && rule.is_meant(&words)
                 && (rule.present)(plan)
                 && !self.refused.contains(rule)
         })?;
@@ -151,10 +246,7 @@ impl Quirks {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use quire_dialect::{ApiVersion, Features};
-    use quire_protocol::Prefix;
 
     use super::*;
     use crate::failure::model_error;
@@ -167,7 +259,7 @@ mod tests {
             max_output: Some(32_000),
             thinking: Thinking::Adaptive,
             effort: Some("high"),
-            schema: None,
+            schema: Some(Arc::new(serde_json::json!({"type": "object"}))),
             cache_key: "k".into(),
             caching: Caching::Automatic,
             api_version: ApiVersion::default(),
@@ -187,42 +279,102 @@ mod tests {
         }
     }
 
+    /// What is left out of requests whose refusals all say the same, in this order.
+    fn dropped(dialect: Dialect, said: &str) -> String {
+        let mut quirks = Quirks::default();
+        loop {
+            let mut plan = plan(dialect);
+            quirks.apply(&mut plan);
+            if quirks.learn(&plan, &refusal(said)).is_none() {
+                break;
+            }
+        }
+        let names: Vec<&str> = quirks.refused.iter().map(|rule| rule.name).collect();
+        names.join(", ")
+    }
+
+    /// dialect | a refusal | what is left out, one after another, while it stays the same
+    const TABLE: &str = r#"
+        messages | cache_control: Extra inputs are not permitted | the automatic cache mark, cache marks
+        messages | system.0.cache_control: Extra inputs are not permitted | the automatic cache mark, cache marks
+        messages | output_config: Extra inputs are not permitted | an effort, a schema for the answer
+        messages | This model does not support the effort parameter. | an effort
+        messages | adaptive thinking is not supported | a request to think
+        messages | "thinking.type.enabled" is not supported. Use "output_config.effort" | a request to think, an effort
+        messages | max_tokens: 32000 > 4096 | so many output tokens
+        messages | messages: roles must alternate |
+        messages | `thinking` or `redacted_thinking` blocks cannot be modified. |
+        messages | messages.5.content.0: Invalid `signature` in `thinking` block |
+        responses | Unsupported parameter: 'reasoning.summary' | summaries of the reasoning
+        responses | Unsupported parameter: 'reasoning.effort' | an effort
+        responses | Unknown parameter: 'reasoning' | summaries of the reasoning, an effort
+        responses | Unknown parameter: 'prompt_cache_key' | a cache key
+        responses | tools[0].type must be function, not custom | free-text tools
+        chat | Unrecognized request argument supplied: reasoning_effort | an effort
+        chat | Use 'max_completion_tokens' instead of 'max_tokens' | `max_tokens`, `max_completion_tokens`
+        chat | prompt_cache_key | a cache key
+    "#;
+
     #[test]
     fn each_refusal_drops_one_thing_once() {
-        let (messages, responses, chat) = (Dialect::Messages, Dialect::Responses, Dialect::Chat);
-        for (dialect, said, dropped) in [
-            (messages, "cache_control: Extra inputs are not permitted", 2),
-            (messages, "output_config: Extra inputs are not permitted", 1),
-            (messages, "adaptive thinking is not supported", 1),
-            (messages, "max_tokens: 32000 > 4096", 1),
-            (messages, "messages: roles must alternate", 0),
-            (responses, "Unsupported parameter: 'reasoning.summary'", 2),
-            (responses, "Unknown parameter: 'prompt_cache_key'", 1),
-            (responses, "tools[0].type must be function, not custom", 1),
-            (
-                chat,
-                "Unrecognized request argument supplied: reasoning_effort",
-                1,
-            ),
-            (
-                chat,
-                "Use 'max_completion_tokens' instead of 'max_tokens'",
-                2,
-            ),
-            (chat, "prompt_cache_key", 1),
-        ] {
-            let mut quirks = Quirks::default();
-            let mut learnt = 0;
-            loop {
-                let mut plan = plan(dialect);
-                quirks.apply(&mut plan);
-                if quirks.learn(&plan, &refusal(said)).is_none() {
-                    break;
-                }
-                learnt += 1;
-            }
-            assert_eq!(learnt, dropped, "{dialect} {said}");
+        for line in TABLE.lines().filter(|line| !line.trim().is_empty()) {
+            let parts: Vec<&str> = line.split('|').map(str::trim).collect();
+            let dialect = Dialect::ALL.into_iter().find(|it| it.name() == parts[0]);
+            assert_eq!(dropped(dialect.unwrap(), parts[1]), parts[2], "{line}");
         }
+    }
+
+    #[test]
+    fn a_refused_schema_is_left_out_before_anything_else() {
+        for (dialect, said) in [
+            (
+                Dialect::Messages,
+                "output_config.format.schema: For 'object' type, 'additionalProperties' must be \
+                 explicitly set to false",
+            ),
+            (
+                Dialect::Messages,
+                "output_config.format: Extra inputs are not permitted",
+            ),
+            (
+                Dialect::Messages,
+                "output_config.format.schema: the property 'effort' has an empty enum",
+            ),
+            (
+                Dialect::Responses,
+                "Invalid parameter: 'text.format' of type 'json_schema' is not supported with \
+                 this model",
+            ),
+            (
+                Dialect::Chat,
+                "Invalid schema for response_format 'answer': In context=('properties', \
+                 'summary'), 'additionalProperties' is required",
+            ),
+            (
+                Dialect::Chat,
+                "'response_format.json_schema.schema' must be an object",
+            ),
+            (
+                Dialect::Chat,
+                "Unrecognized request argument supplied: response_format",
+            ),
+            (
+                Dialect::Chat,
+                "Cannot use custom grammar constraints with tools.",
+            ),
+        ] {
+            let first = dropped(dialect, said);
+            assert!(first.starts_with(SCHEMA), "{dialect} {said}: {first}");
+        }
+    }
+
+    #[test]
+    fn a_refused_schema_is_told_in_words() {
+        let mut plan = plan(Dialect::Chat);
+        tell_schema(&mut plan);
+        assert_eq!(plan.schema, None);
+        let told = &plan.prefix.instructions;
+        assert!(told.contains(r#"{"type":"object"}"#), "{told}");
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Attempts that fail and are followed by another.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use quire_dialect::Dialect;
 use quire_model::RetryPolicy;
-use quire_protocol::{Delta, ModelErrorKind, ModelEvent};
+use quire_protocol::{Delta, ModelErrorKind, ModelEvent, ModelRequest};
 
 use crate::server::{Scene, Server, ask, failure, model, quick, reply, request};
 use crate::wire;
@@ -207,4 +208,23 @@ async fn what_a_server_does_not_take_is_left_out() {
     for at in [2, 3] {
         assert!(!has(at, "cache_control") && !has(at, "output_config"));
     }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_no_schema_is_told_it_in_words() {
+    let said = "Invalid parameter: 'response_format' of type 'json_schema' is not supported";
+    let refused = Scene::Send(wire::error(400, "", "invalid_request_error", said));
+    let server = Server::start([refused, Scene::Send(wire::chat("{}"))]).await;
+    let asked = ModelRequest {
+        output_schema: Some(Arc::new(serde_json::json!({"title": "Verdict"}))),
+        ..request("test/local")
+    };
+    let reply = reply(&server.model(Dialect::Chat), asked).await;
+    assert_eq!(reply.retries.len(), 1);
+    let got = server.got();
+    let body = |at: usize| serde_json::from_str::<serde_json::Value>(&got[at].body).unwrap();
+    assert_eq!(body(0)["response_format"]["type"], "json_schema");
+    assert!(body(1).get("response_format").is_none());
+    let told = body(1)["messages"][0].to_string();
+    assert!(told.contains("Verdict"), "{told}");
 }
