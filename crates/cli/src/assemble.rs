@@ -74,6 +74,15 @@ pub(crate) fn models(surroundings: &Surroundings, resolved: &Resolved) -> (Route
     (router, catalogue)
 }
 
+/// What a provider speaks.
+pub(crate) fn dialect(described: quire_config::Dialect) -> Dialect {
+    match described {
+        quire_config::Dialect::Messages => Dialect::Messages,
+        quire_config::Dialect::Responses => Dialect::Responses,
+        quire_config::Dialect::Chat => Dialect::Chat,
+    }
+}
+
 /// A provider as the settings describe it.
 pub(crate) fn provider(
     surroundings: &Surroundings,
@@ -81,11 +90,7 @@ pub(crate) fn provider(
     name: &str,
 ) -> Option<Provider> {
     let described = resolved.providers().get(name)?;
-    let dialect = match described.dialect {
-        quire_config::Dialect::Messages => Dialect::Messages,
-        quire_config::Dialect::Responses => Dialect::Responses,
-        quire_config::Dialect::Chat => Dialect::Chat,
-    };
+    let dialect = dialect(described.dialect);
     let either = |upper: &str, lower: &str| {
         surroundings
             .variable(upper)

@@ -4,14 +4,20 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use quire_config::Resolved;
 use quire_instructions::{Extent, instruction_files};
 use quire_model::Catalogue;
 use quire_protocol::{Policy, Sandbox, Settings, Wall};
 
+use crate::assemble::dialect;
 use crate::{terminal, usage};
 
 /// Refuses a budget that nobody can price; says what becomes of an effort that the model lacks.
-pub(crate) fn of_model(catalogue: &Catalogue, settings: &Settings) -> anyhow::Result<()> {
+pub(crate) fn of_model(
+    catalogue: &Catalogue,
+    resolved: &Resolved,
+    settings: &Settings,
+) -> anyhow::Result<()> {
     let model = &settings.model;
     let (provider, name) = model.split_once('/').unwrap_or(("", model));
     let facts = catalogue.facts(provider, name);
@@ -21,7 +27,9 @@ pub(crate) fn of_model(catalogue: &Catalogue, settings: &Settings) -> anyhow::Re
              [models.NAME] in the config, or leave the budget out"
         )));
     }
-    if let (_, Some(note)) = facts.effort(settings.effort) {
+    if let Some(provider) = resolved.providers().get(provider)
+        && let (_, Some(note)) = facts.effort(settings.effort, dialect(provider.dialect))
+    {
         terminal::complain(&note);
     }
     Ok(())

@@ -1,6 +1,7 @@
 //! What is known of a model by its name: sizes, prices, effort levels, thinking, tools. The data
 //! are in `models.rs`; what a person sets goes over it; an unknown model gets sane values.
 
+use quire_dialect::Dialect;
 use quire_protocol::{Effort, Money, Usage};
 
 use crate::models::{self, Row};
@@ -63,12 +64,25 @@ impl ModelFacts {
         self.prices.cost(usage, billing)
     }
 
+    /// Whether an effort changes what the model is asked: as a level that it takes or, on
+    /// Messages alone, as the tokens that it may think for.
+    #[must_use]
+    pub fn heeds_effort(&self, dialect: Dialect) -> bool {
+        let has_budget = self.thinking == ThinkingKind::Budget && dialect == Dialect::Messages;
+        has_budget || !self.efforts.is_empty()
+    }
+
     /// The provider's name for an effort, and in words what became of one that the model lacks.
     #[must_use]
-    pub fn effort(&self, wanted: Effort) -> (Option<&'static str>, Option<String>) {
+    pub fn effort(
+        &self,
+        wanted: Effort,
+        dialect: Dialect,
+    ) -> (Option<&'static str>, Option<String>) {
         let below = self.efforts.iter().rfind(|level| **level <= wanted);
         let Some(taken) = below.or(self.efforts.first()).copied() else {
-            let note = (wanted != Effort::default()).then(|| {
+            let is_lost = wanted != Effort::default() && !self.heeds_effort(dialect);
+            let note = is_lost.then(|| {
                 format!(
                     "effort `{}` is not sent: this model takes none",
                     wanted.name()
@@ -341,7 +355,8 @@ mod tests {
                 (family, thinking),
                 "{model}"
             );
-            assert_eq!(facts.effort(Effort::Max).0, top, "{model}");
+            let (effort, _) = facts.effort(Effort::Max, Dialect::Messages);
+            assert_eq!(effort, top, "{model}");
             assert_eq!(facts.cost(&Usage::default(), Billing::default()), None);
         }
     }
@@ -359,12 +374,29 @@ mod tests {
             ("gpt-4.1", Effort::High, None, false),
             ("claude-haiku-4-5", Effort::High, None, false),
         ] {
-            let (name, note) = catalogue.facts("p", model).effort(wanted);
+            let facts = catalogue.facts("p", model);
+            let (name, note) = facts.effort(wanted, Dialect::Messages);
             assert_eq!(
                 (name, note.is_some()),
                 (taken, lowered),
                 "{model} {wanted:?}"
             );
+        }
+    }
+
+    #[test]
+    fn an_effort_becomes_a_thinking_budget_only_where_there_is_one() {
+        let catalogue = Catalogue::builtin();
+        for (model, dialect, heeds) in [
+            ("claude-sonnet-4-5", Dialect::Messages, true),
+            ("claude-sonnet-4-5", Dialect::Chat, false),
+            ("claude-opus-5", Dialect::Chat, true),
+            ("gpt-4.1", Dialect::Responses, false),
+        ] {
+            let facts = catalogue.facts("p", model);
+            assert_eq!(facts.heeds_effort(dialect), heeds, "{model} {dialect}");
+            let (_, note) = facts.effort(Effort::Low, dialect);
+            assert_eq!(note.is_none(), heeds, "{model} {dialect}: {note:?}");
         }
         let haiku = catalogue.facts("anthropic", "claude-haiku-4-5");
         assert_eq!(haiku.thinking_budget(Effort::Max), 32_000);

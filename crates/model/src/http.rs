@@ -241,7 +241,7 @@ impl Inner {
             prefix: Arc::clone(&request.prefix),
             max_output: limited.then_some(facts.max_output),
             thinking,
-            effort: facts.effort(request.effort).0,
+            effort: facts.effort(request.effort, provider.dialect).0,
             schema: request.output_schema.clone(),
             cache_key: request.session.as_str().to_owned(),
             caching: provider.caching,
