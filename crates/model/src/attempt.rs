@@ -167,7 +167,10 @@ impl Attempt<'_> {
             .collect(response.into_body(), ERROR_LIMIT)
             .await
             .unwrap_or_default();
-        let error = decode_error(self.provider.dialect, status, Some(&kind), &body);
+        let mut error = decode_error(self.provider.dialect, status, Some(&kind), &body);
+        if error.kind == ModelErrorKind::Busy && status == 429 && advice.retry == Some(false) {
+            error = limited(error);
+        }
         Broken {
             advice,
             ..self.provider.explain(error).into()
@@ -289,6 +292,18 @@ impl Attempt<'_> {
             ),
             "Try again; a slow local model may need a longer idle timeout.",
         )
+    }
+}
+
+/// Too many requests, says the provider, and not to ask again: no crowd, but a limit of the account.
+fn limited(error: ModelError) -> ModelError {
+    ModelError {
+        kind: ModelErrorKind::Quota,
+        hint: "A limit of this account is reached, and the provider says that asking again does \
+               not help. See limits and spending at the provider: raise them, wait until they \
+               renew, or use another model."
+            .to_owned(),
+        ..error
     }
 }
 

@@ -175,7 +175,7 @@ impl Inner {
         failures.count(&error);
         let dice = self
             .dice
-            .hash_one((std::time::Instant::now(), failures.all));
+            .hash_one((std::time::Instant::now(), failures.all()));
         match self.retry.judge(&error, advice, *failures, dice) {
             Verdict::Again(wait) => Ok(Retry {
                 reason: error.message,

@@ -10,9 +10,12 @@ use crate::day::http_date;
 /// How patient to be with a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// How often to ask again after the first attempt.
+    /// How often to ask again after ordinary failures.
     pub retries: u32,
-    /// The wait before the first retry; each further one is twice as long.
+    /// How often to ask again after "too many requests" or "overloaded", which take their time to
+    /// pass; counted apart from the others.
+    pub busy_retries: u32,
+    /// The wait before the first retry; each further one of its kind is twice as long.
     pub first_wait: Duration,
     /// The longest wait after an ordinary failure.
     pub longest_wait: Duration,
@@ -30,6 +33,7 @@ impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             retries: 4,
+            busy_retries: 10,
             first_wait: Duration::from_millis(500),
             longest_wait: Duration::from_secs(8),
             longest_busy_wait: Duration::from_mins(1),
@@ -78,14 +82,22 @@ pub(crate) enum Verdict {
 /// Attempts that failed so far, this one included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Failures {
-    pub(crate) all: u32,
+    pub(crate) ordinary: u32,
+    pub(crate) busy: u32,
     pub(crate) malformed: u32,
 }
 
 impl Failures {
     pub(crate) fn count(&mut self, error: &ModelError) {
-        self.all += 1;
+        match error.kind {
+            ModelErrorKind::Busy => self.busy += 1,
+            _ => self.ordinary += 1,
+        }
         self.malformed += u32::from(error.kind == ModelErrorKind::Malformed);
+    }
+
+    pub(crate) fn all(&self) -> u32 {
+        self.ordinary + self.busy
     }
 }
 
@@ -104,10 +116,13 @@ impl RetryPolicy {
         {
             return Verdict::GiveUp(None);
         }
-        if failures.all > self.retries {
-            return Verdict::GiveUp(
-                (failures.all > 1).then(|| format!("gave up after {} attempts", failures.all)),
-            );
+        let (alike, retries, longest) = match error.kind {
+            ModelErrorKind::Busy => (failures.busy, self.busy_retries, self.longest_busy_wait),
+            _ => (failures.ordinary, self.retries, self.longest_wait),
+        };
+        if alike > retries {
+            let all = failures.all();
+            return Verdict::GiveUp((all > 1).then(|| format!("gave up after {all} attempts")));
         }
         if error.kind == ModelErrorKind::Malformed && failures.malformed > 1 {
             return Verdict::GiveUp(Some("it was the same when asked again".to_owned()));
@@ -118,17 +133,12 @@ impl RetryPolicy {
                 in_words(wait)
             ))),
             Some(wait) => Verdict::Again(wait),
-            None => Verdict::Again(self.backoff(error, failures.all, dice)),
+            None => Verdict::Again(self.backoff(alike, longest, dice)),
         }
     }
 
     /// The wait after the given number of failures, with up to a quarter of it taken off by `dice`.
-    fn backoff(&self, error: &ModelError, failures: u32, dice: u64) -> Duration {
-        let longest = if error.kind == ModelErrorKind::Busy {
-            self.longest_busy_wait
-        } else {
-            self.longest_wait
-        };
+    fn backoff(&self, failures: u32, longest: Duration, dice: u64) -> Duration {
         let doublings = failures.saturating_sub(1).min(16);
         let wait = self.first_wait.saturating_mul(1 << doublings).min(longest);
         let off = u32::try_from(dice % 256).unwrap_or(0);
@@ -195,11 +205,12 @@ mod tests {
         }
     }
 
-    fn judge(error: &ModelError, advice: Advice, all: u32) -> Verdict {
-        let failures = Failures {
-            all,
-            malformed: all,
-        };
+    /// The verdict after so many failures of this kind.
+    fn judge(error: &ModelError, advice: Advice, times: u32) -> Verdict {
+        let mut failures = Failures::default();
+        for _ in 0..times {
+            failures.count(error);
+        }
         RetryPolicy::default().judge(error, advice, failures, 0)
     }
 
@@ -241,22 +252,19 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_a_cap() {
-        let policy = RetryPolicy {
-            retries: 99,
-            ..RetryPolicy::default()
-        };
-        let waits = |kind, dice| -> Vec<u128> {
+        let policy = RetryPolicy::default();
+        let waits = |longest, dice| -> Vec<u128> {
             (1..=9)
-                .map(|all| policy.backoff(&error(kind, None), all, dice).as_millis())
+                .map(|times| policy.backoff(times, longest, dice).as_millis())
                 .collect()
         };
         let plain = [500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000, 8_000, 8_000];
-        assert_eq!(waits(Server, 0), plain);
+        assert_eq!(waits(policy.longest_wait, 0), plain);
         let busy = [
             500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000,
         ];
-        assert_eq!(waits(Busy, 0), busy);
-        for (least, found) in plain.into_iter().zip(waits(Server, 255)) {
+        assert_eq!(waits(policy.longest_busy_wait, 0), busy);
+        for (least, found) in plain.into_iter().zip(waits(policy.longest_wait, 255)) {
             assert!(
                 found < least && found >= least * 3 / 4,
                 "{found} of {least}"
@@ -279,6 +287,30 @@ mod tests {
         );
         let malformed = judge(&error(Malformed, None), Advice::default(), 2);
         assert!(matches!(malformed, Verdict::GiveUp(Some(_))));
+    }
+
+    #[test]
+    fn a_busy_provider_is_waited_for_minutes_and_not_for_ever() {
+        let busy = error(Busy, Some(529));
+        let mut waited = Duration::ZERO;
+        let mut times = 1;
+        while let Verdict::Again(wait) = judge(&busy, Advice::default(), times) {
+            waited += wait;
+            times += 1;
+        }
+        assert_eq!((times, waited.as_secs()), (11, 243));
+    }
+
+    #[test]
+    fn failures_of_another_kind_do_not_use_patience_up() {
+        let failures = Failures {
+            ordinary: 1,
+            busy: 9,
+            malformed: 0,
+        };
+        let policy = RetryPolicy::default();
+        let verdict = policy.judge(&error(Network, None), Advice::default(), failures, 0);
+        assert_eq!(verdict, Verdict::Again(policy.first_wait));
     }
 
     #[test]

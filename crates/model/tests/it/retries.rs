@@ -90,14 +90,40 @@ async fn x_should_retry_overrides_the_status() {
 
 #[tokio::test]
 async fn it_gives_up_in_the_end() {
-    let server = Server::start((0..9).map(|_| overloaded(""))).await;
+    let server = Server::start((0..20).map(|_| overloaded(""))).await;
     let failure = failure(&server.model(Dialect::Messages), request(OPUS)).await;
-    assert_eq!((failure.retries.len(), server.got().len()), (4, 5));
+    assert_eq!((failure.retries.len(), server.got().len()), (10, 11));
     assert!(
-        failure.error.message.contains("gave up after 5 attempts"),
+        failure.error.message.contains("gave up after 11 attempts"),
         "{}",
         failure.error
     );
+}
+
+#[tokio::test]
+async fn a_conflict_is_tried_again() {
+    let conflict = wire::error(409, "", "invalid_request_error", "Conflict");
+    let server = Server::start([Scene::Send(conflict), good()]).await;
+    let reply = reply(&server.model(Dialect::Messages), request(OPUS)).await;
+    assert_eq!(reply.retries.len(), 1);
+}
+
+#[tokio::test]
+async fn a_limit_that_waiting_does_not_lift_says_what_to_do() {
+    let limited = wire::error(
+        429,
+        "x-should-retry: false\r\n",
+        "rate_limit_error",
+        "This workspace has reached its spend limit.",
+    );
+    let server = Server::start([Scene::Send(limited), good()]).await;
+    let error = failure(&server.model(Dialect::Messages), request(OPUS))
+        .await
+        .error;
+    assert_eq!((error.kind, server.got().len()), (ModelErrorKind::Quota, 1));
+    assert!(error.message.contains("spend limit"), "{error}");
+    assert!(error.hint.contains("raise"), "{}", error.hint);
+    assert!(!error.hint.contains("Wait a little"), "{}", error.hint);
 }
 
 #[tokio::test]
