@@ -53,7 +53,7 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
     ));
     let start = start(&args, &content, surroundings, &resolved, &*engine, schema).await?;
     if let Start::New(settings) = &start {
-        warnings::of_model(&catalogue, &resolved, settings)?;
+        warnings::of_model(&catalogue, &resolved, settings, &content)?;
         if resolved.reads_instructions() {
             warnings::of_instructions(&surroundings.paths.config, &settings.workspace);
         }

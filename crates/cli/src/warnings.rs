@@ -6,17 +6,18 @@ use std::sync::Arc;
 
 use quire_config::Resolved;
 use quire_instructions::{Extent, instruction_files};
-use quire_model::Catalogue;
-use quire_protocol::{Policy, Sandbox, Settings, Wall};
+use quire_model::{Catalogue, Images};
+use quire_protocol::{Content, Policy, Sandbox, Settings, Wall};
 
 use crate::assemble::dialect;
 use crate::{terminal, usage};
 
-/// Refuses a budget that nobody can price; says what becomes of an effort that the model lacks.
+/// Refuses a budget that nobody can price and an image that nobody can see; says what becomes of an effort that the model lacks.
 pub(crate) fn of_model(
     catalogue: &Catalogue,
     resolved: &Resolved,
     settings: &Settings,
+    said: &[Content],
 ) -> anyhow::Result<()> {
     let model = &settings.model;
     let (provider, name) = model.split_once('/').unwrap_or(("", model));
@@ -25,6 +26,12 @@ pub(crate) fn of_model(
         return Err(usage(format!(
             "a budget cannot be kept: no price is known for {model}. Give it prices under \
              [models.NAME] in the config, or leave the budget out"
+        )));
+    }
+    let has_image = said.iter().any(|part| part.as_text().is_none());
+    if has_image && facts.images == Images::Refused {
+        return Err(usage(format!(
+            "{model} takes no images, as the settings say: leave --image out, or take another model"
         )));
     }
     if let Some(provider) = resolved.providers().get(provider)

@@ -1,6 +1,7 @@
 //! Request bodies that grow with the context. This half is common to all dialects: it pairs calls
 //! with results and puts items into an order that every provider takes; the dialects write them.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -19,6 +20,7 @@ pub struct Encoder {
     writer: Box<dyn Writer>,
     dialect: Dialect,
     text_tools: TextTools,
+    takes_images: bool,
     ids: WireIds,
     open: Vec<OpenCall>,
     /// Whether a result was written since the first of `open` was.
@@ -29,6 +31,22 @@ pub struct Encoder {
     sealed_len: usize,
     fresh: Vec<u8>,
     items: usize,
+}
+
+/// Stands for an image where the model takes none.
+const UNSEEN: &str = "(An image is here, which this model cannot see.)";
+
+/// Content as the model can take it.
+fn shown(content: &[Content], takes_images: bool) -> Cow<'_, [Content]> {
+    let is_image = |part: &Content| matches!(part, Content::Image { .. });
+    if takes_images || !content.iter().any(is_image) {
+        return Cow::Borrowed(content);
+    }
+    let part = |part: &Content| match part {
+        Content::Text { .. } => part.clone(),
+        Content::Image { .. } => Content::text(UNSEEN),
+    };
+    Cow::Owned(content.iter().map(part).collect())
 }
 
 /// A call that has no result yet.
@@ -91,6 +109,7 @@ impl Encoder {
             writer,
             dialect: head.dialect,
             text_tools: TextTools::of(head.prefix),
+            takes_images: head.takes_images,
             ids: WireIds::default(),
             open: Vec::new(),
             answering: false,
@@ -182,7 +201,10 @@ impl Encoder {
 
     fn write_user(&mut self, item: &Item) {
         match item {
-            Item::User { content, .. } => self.writer.user(&mut self.fresh, content),
+            Item::User { content, .. } => {
+                let content = shown(content, self.takes_images);
+                self.writer.user(&mut self.fresh, &content);
+            }
             Item::Notice { text } => {
                 let marked = format!("<system-notice>\n{text}\n</system-notice>");
                 self.writer.user(&mut self.fresh, &[Content::text(marked)]);
@@ -227,7 +249,7 @@ impl Encoder {
                 id: &open.id,
                 text_tool: open.text_tool,
                 status,
-                content,
+                content: &shown(content, self.takes_images),
             },
         );
         self.end_results();

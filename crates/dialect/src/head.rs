@@ -72,6 +72,8 @@ pub struct Head<'a> {
     pub api_version: ApiVersion,
     /// What this server can do beyond the common ground.
     pub features: Features,
+    /// Whether the model takes images; one that does not is told where they would be.
+    pub takes_images: bool,
 }
 
 impl<'a> Head<'a> {
@@ -90,6 +92,7 @@ impl<'a> Head<'a> {
             cache: Caching::Automatic,
             api_version: ApiVersion::V20261021,
             features: Features::default(),
+            takes_images: true,
         }
     }
 }

@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     pub(crate) caching: Caching,
     pub(crate) api_version: ApiVersion,
     pub(crate) features: Features,
+    pub(crate) takes_images: bool,
 }
 
 impl Plan {
@@ -39,6 +40,7 @@ impl Plan {
             cache: self.caching,
             api_version: self.api_version,
             features: self.features,
+            takes_images: self.takes_images,
             ..Head::new(self.dialect, &self.model, &self.prefix)
         }
     }
@@ -124,6 +126,7 @@ mod tests {
             caching: Caching::Automatic,
             api_version: ApiVersion::default(),
             features: Features::default(),
+            takes_images: true,
         }
     }
 

@@ -18,7 +18,7 @@ use crate::flow::{Outlet, flow};
 use crate::quirks::Quirks;
 use crate::retry::{Failures, Verdict};
 use crate::transport::Transport;
-use crate::{Billing, Catalogue, ModelFacts, Provider, RetryPolicy, ThinkingKind};
+use crate::{Billing, Catalogue, Images, ModelFacts, Provider, RetryPolicy, ThinkingKind};
 
 /// A provider's models. Cheap to clone; connections open with the first request.
 #[derive(Clone)]
@@ -247,6 +247,7 @@ impl Inner {
             caching: provider.caching,
             api_version: provider.api_version,
             features: provider.features(),
+            takes_images: facts.images == Images::Taken,
         };
         let all = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(quirks) = all.get(model) {

@@ -269,6 +269,7 @@ mod tests {
                 cache_key: true,
                 output_limit: OutputLimit::MaxTokens,
             },
+            takes_images: true,
         }
     }
 

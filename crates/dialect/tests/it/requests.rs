@@ -295,6 +295,26 @@ fn chat_head() {
 }
 
 #[test]
+fn a_model_that_takes_no_images_is_told_where_they_would_be() {
+    let prefix = prefix();
+    for dialect in Dialect::ALL {
+        let head = Head {
+            takes_images: false,
+            ..Head::new(dialect, "m", &prefix)
+        };
+        let mut asked = session();
+        asked.push(Item::User {
+            message: MessageId::new("m"),
+            content: vec![image()],
+        });
+        let body = body(&head, &asked).to_string();
+        assert!(!body.contains("aGk="), "{dialect}: {body}");
+        let told = body.matches("which this model cannot see").count();
+        assert_eq!(told, 2, "{dialect}: {body}");
+    }
+}
+
+#[test]
 fn a_call_left_without_result_gets_one_before_the_model_speaks_again() {
     let prefix = prefix();
     let head = Head::new(Dialect::Messages, "m", &prefix);
