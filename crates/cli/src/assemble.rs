@@ -7,8 +7,8 @@ use quire_config::{ModelEntry, Resolved};
 use quire_dialect::{ApiVersion, Dialect, Features};
 use quire_engine::{Engine, Parts};
 use quire_model::{
-    Catalogue, HttpModel, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy, Router,
-    Secret,
+    Catalogue, HttpModel, Images, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy,
+    Router, Secret, ThinkingKind, ToolDialect,
 };
 use quire_protocol::{Model, Settings, Store};
 use quire_sandbox::{Options, Spawner};
@@ -118,8 +118,11 @@ pub(crate) fn provider(
         .iter()
         .map(|(name, value)| (name.clone(), value.expose().to_owned()))
         .collect();
-    if described.api_version.as_deref() == Some(ApiVersion::V20261021.header()) {
-        provider.api_version = ApiVersion::V20261021;
+    if let Some(version) = described.api_version {
+        provider.api_version = match version {
+            quire_config::ApiVersion::V20230601 => ApiVersion::V20230601,
+            quire_config::ApiVersion::V20261021 => ApiVersion::V20261021,
+        };
     }
     provider.features = described.vendor_features.map(|all| {
         if all {
@@ -152,7 +155,23 @@ fn model_override(entry: &ModelEntry) -> Override {
         window: entry.window.map(u64::from),
         max_output: entry.max_output,
         prices,
-        ..Override::default()
+        efforts: entry.efforts.clone(),
+        thinking: entry.thinking.map(|thinking| match thinking {
+            quire_config::Thinking::Adaptive => ThinkingKind::Adaptive,
+            quire_config::Thinking::Budget => ThinkingKind::Budget,
+            quire_config::Thinking::Unset => ThinkingKind::Unset,
+        }),
+        family: entry.tools.map(|family| match family {
+            quire_config::ToolFamily::Claude => ToolDialect::ClaudeLike,
+            quire_config::ToolFamily::Gpt => ToolDialect::GptLike,
+        }),
+        images: entry.images.map(|taken| {
+            if taken {
+                Images::Taken
+            } else {
+                Images::Refused
+            }
+        }),
     }
 }
 

@@ -36,7 +36,9 @@ pub use key::{KEYS, Key, Kind};
 pub use layers::Layers;
 pub use over::seconds;
 pub use paths::{Paths, PathsError};
-pub use provider::{Dialect, ModelEntry, Provider, Secret, TokenPrices};
+pub use provider::{
+    ApiVersion, Dialect, ModelEntry, Provider, Secret, Thinking, TokenPrices, ToolFamily,
+};
 pub use resolved::{Notice, Resolved, Row};
 pub use source::{Layer, Source, Sourced};
 pub use value::{Durability, Value};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use quire_protocol::Money;
+use quire_protocol::{Effort, Money};
 
 use crate::source::{Source, Sourced};
 
@@ -33,6 +33,66 @@ impl Dialect {
         [Self::Messages, Self::Responses, Self::Chat]
             .into_iter()
             .find(|dialect| dialect.name() == name)
+    }
+}
+
+/// A version of the Messages API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ApiVersion {
+    /// The first one.
+    V20230601,
+    /// The current one.
+    V20261021,
+}
+
+impl ApiVersion {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "2023-06-01" => Some(Self::V20230601),
+            "2026-10-21" => Some(Self::V20261021),
+            _ => None,
+        }
+    }
+}
+
+/// How a model is asked to think.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// It decides by itself, guided by the effort.
+    Adaptive,
+    /// It is given a number of tokens.
+    Budget,
+    /// It is not asked.
+    Unset,
+}
+
+impl Thinking {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "adaptive" => Some(Self::Adaptive),
+            "budget" => Some(Self::Budget),
+            "none" => Some(Self::Unset),
+            _ => None,
+        }
+    }
+}
+
+/// Whose models a model is like in the tools it knows best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolFamily {
+    /// Claude's: exact-replace edits and `bash`.
+    Claude,
+    /// GPT's: `apply_patch` and `shell`.
+    Gpt,
+}
+
+impl ToolFamily {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "claude" => Some(Self::Claude),
+            "gpt" => Some(Self::Gpt),
+            _ => None,
+        }
     }
 }
 
@@ -69,8 +129,8 @@ pub struct Provider {
     pub key_env: String,
     /// The key, from that variable or else from the file. Absent when neither has one.
     pub key: Option<Sourced<Secret>>,
-    /// The value of the API's version header, where it is not the usual one.
-    pub api_version: Option<String>,
+    /// The version of the Messages API, where it is said.
+    pub api_version: Option<ApiVersion>,
     /// Whether it takes all that the vendor's own server takes. Absent: judged by its host.
     pub vendor_features: Option<bool>,
     /// Headers sent with each request.
@@ -92,6 +152,14 @@ pub struct ModelEntry {
     pub max_output: Option<u32>,
     /// What its tokens cost.
     pub prices: Option<TokenPrices>,
+    /// The effort levels it takes; empty for none.
+    pub efforts: Option<Vec<Effort>>,
+    /// How it is asked to think.
+    pub thinking: Option<Thinking>,
+    /// Which tools it knows best.
+    pub tools: Option<ToolFamily>,
+    /// Whether it takes images.
+    pub images: Option<bool>,
     /// Where it was described.
     pub source: Source,
 }
@@ -116,7 +184,7 @@ pub(crate) struct Described {
     pub(crate) base_url: Option<Sourced<String>>,
     pub(crate) key_env: Option<String>,
     pub(crate) key: Option<Sourced<Secret>>,
-    pub(crate) api_version: Option<String>,
+    pub(crate) api_version: Option<ApiVersion>,
     pub(crate) vendor_features: Option<bool>,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) source: Source,
@@ -183,7 +251,7 @@ pub(crate) fn resolve(
                     base_url: trimmed(base_url),
                     key: key(&key_env, described.key.as_ref(), variable),
                     key_env,
-                    api_version: described.api_version.clone(),
+                    api_version: described.api_version,
                     vendor_features: described.vendor_features,
                     headers: described.headers.clone(),
                     source: described.source.clone(),
@@ -219,7 +287,7 @@ fn merge(
         base_url: trimmed(base_url),
         key: key(&key_env, described.and_then(|d| d.key.as_ref()), variable),
         key_env,
-        api_version: described.and_then(|described| described.api_version.clone()),
+        api_version: described.and_then(|described| described.api_version),
         vendor_features: described.and_then(|described| described.vendor_features),
         headers: described.map(|d| d.headers.clone()).unwrap_or_default(),
         source: described.map_or(Source::Default, |described| described.source.clone()),

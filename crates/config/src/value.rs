@@ -47,7 +47,8 @@ impl fmt::Display for Value {
     }
 }
 
-/// A value written as text, in the environment or on the command line. Lists have commas.
+/// A value written as text, in the environment or on the command line. Lists have commas, or are
+/// written as in a file.
 pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
     let text = text.trim();
     let wrong = || format!("`{text}` does not fit; expected {}", kind.expected());
@@ -65,6 +66,11 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             "false" | "0" | "no" => Ok(Value::Toggle(false)),
             _ => Err(wrong()),
         },
+        Kind::Domains | Kind::Folders | Kind::Names if text.starts_with('[') => text
+            .parse::<Toml>()
+            .ok()
+            .and_then(|toml| from_toml(kind, &toml, text).ok())
+            .ok_or_else(wrong),
         Kind::Domains | Kind::Folders | Kind::Names => text
             .split(',')
             .map(str::trim)
@@ -168,6 +174,16 @@ mod tests {
                 "example.org, *.example.org",
                 Some("[\"example.org\", \"*.example.org\"]"),
             ),
+            (
+                Kind::Domains,
+                "[\"example.org\", '*.example.org',]",
+                Some("[\"example.org\", \"*.example.org\"]"),
+            ),
+            (Kind::Domains, "[]", Some("[]")),
+            (Kind::Domains, "[example.org]", None),
+            (Kind::Domains, "[1]", None),
+            (Kind::Domains, "[\"example.org:443\"]", None),
+            (Kind::Domains, "[\"example.org\"", None),
             (Kind::Domains, "https://example.org", None),
             (Kind::Domains, "example.org:443", None),
             (Kind::Domains, "", Some("[]")),

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use quire_protocol::Effort;
 use toml_edit::{Item, TableLike, Value as Toml};
 
 use super::{Reader, key_span, span_of};
 use crate::error::Error;
-use crate::provider::{BUILT_IN, Described, Dialect, ModelEntry, Secret, TokenPrices};
+use crate::provider::{
+    ApiVersion, BUILT_IN, Described, Dialect, ModelEntry, Secret, Thinking, TokenPrices, ToolFamily,
+};
 use crate::resolved::Notice;
 use crate::source::{Layer, Sourced};
 use crate::value::dollars;
@@ -30,6 +33,10 @@ const MODEL: &[&str] = &[
     "price_output",
     "price_cache_read",
     "price_cache_write",
+    "efforts",
+    "thinking",
+    "tools",
+    "images",
 ];
 
 impl Reader<'_> {
@@ -69,16 +76,8 @@ impl Reader<'_> {
             let span = span_of(table, value, at);
             self.source(&span)
         };
-        let dialect = self
-            .text_of(path, table, "dialect")?
-            .map(|name| {
-                Dialect::from_name(&name).ok_or_else(|| {
-                    let expected = "\"messages\", \"responses\" or \"chat\"";
-                    let at = span_of(table, "dialect", at);
-                    self.misfit(&format!("{path}.dialect"), expected, at)
-                })
-            })
-            .transpose()?;
+        let dialects = "\"messages\", \"responses\" or \"chat\"";
+        let versions = "\"2023-06-01\" or \"2026-10-21\"";
         let base_url = self.text_of(path, table, "base_url")?;
         if let Some(url) = &base_url
             && !["http://", "https://"]
@@ -89,7 +88,7 @@ impl Reader<'_> {
             return Err(self.misfit(&format!("{path}.base_url"), "http://… or https://…", at));
         }
         Ok(Described {
-            dialect,
+            dialect: self.word_of(path, table, "dialect", dialects, Dialect::from_name)?,
             base_url: base_url.map(|value| Sourced {
                 value,
                 source: sourced("base_url"),
@@ -99,14 +98,14 @@ impl Reader<'_> {
                 value: Secret::new(value),
                 source: sourced("key"),
             }),
-            api_version: self.text_of(path, table, "api_version")?,
-            vendor_features: self.field(
+            api_version: self.word_of(
                 path,
                 table,
-                "vendor_features",
-                "true or false",
-                |value, _| value.as_bool(),
+                "api_version",
+                versions,
+                ApiVersion::from_name,
             )?,
+            vendor_features: self.toggle_of(path, table, "vendor_features")?,
             headers: self.headers(path, table, at)?,
             source: self.source(at),
         })
@@ -171,6 +170,8 @@ impl Reader<'_> {
             self.text_of(path, table, name)?
                 .ok_or_else(|| self.misfit(path, "provider = \"…\" and name = \"…\"", at.clone()))
         };
+        let thinking = "\"adaptive\", \"budget\" or \"none\"";
+        let families = "\"claude\" or \"gpt\"";
         let price = |name| self.price_of(path, table, name);
         let prices = match (price("price_input")?, price("price_output")?) {
             (Some(input), Some(output)) => Some(TokenPrices {
@@ -191,7 +192,44 @@ impl Reader<'_> {
             window: self.tokens_of(path, table, "window")?,
             max_output: self.tokens_of(path, table, "max_output")?,
             prices,
+            efforts: self.efforts_of(path, table)?,
+            thinking: self.word_of(path, table, "thinking", thinking, Thinking::from_name)?,
+            tools: self.word_of(path, table, "tools", families, ToolFamily::from_name)?,
+            images: self.toggle_of(path, table, "images")?,
             source: self.source(at),
+        })
+    }
+
+    fn efforts_of(&self, path: &str, table: &dyn TableLike) -> Result<Option<Vec<Effort>>, Error> {
+        let expected = "a list of \"low\", \"medium\", \"high\", \"xhigh\", \"max\"";
+        self.field(path, table, "efforts", expected, |value, _| {
+            let level = |name: &Toml| name.as_str()?.parse().ok();
+            value.as_array()?.iter().map(level).collect()
+        })
+    }
+
+    /// One of a few words.
+    fn word_of<T>(
+        &self,
+        path: &str,
+        table: &dyn TableLike,
+        name: &str,
+        expected: &str,
+        from_name: fn(&str) -> Option<T>,
+    ) -> Result<Option<T>, Error> {
+        self.field(path, table, name, expected, |value, _| {
+            value.as_str().and_then(from_name)
+        })
+    }
+
+    fn toggle_of(
+        &self,
+        path: &str,
+        table: &dyn TableLike,
+        name: &str,
+    ) -> Result<Option<bool>, Error> {
+        self.field(path, table, name, "true or false", |value, _| {
+            value.as_bool()
         })
     }
 

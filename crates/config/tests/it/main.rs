@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use quire_config::{Dialect, Layer, Layers, Source, parse};
-use quire_protocol::{RuleAction, SandboxMode};
+use quire_config::{ApiVersion, Dialect, Layer, Layers, Source, Thinking, ToolFamily, parse};
+use quire_protocol::{Effort, RuleAction, SandboxMode};
 
 const WORKSPACE: &str = "/home/me/project";
 
@@ -155,6 +155,24 @@ fn mistakes_are_named_with_their_place() {
             "#]],
         ),
         (
+            "[providers.anthropic]\napi_version = \"2026-10-22\"\n",
+            expect![[r#"
+                user.toml:2:15: `providers.anthropic.api_version`: expected "2023-06-01" or "2026-10-21"
+            "#]],
+        ),
+        (
+            "[models.mine]\nprovider = \"chat\"\nname = \"x\"\nefforts = [\"low\", \"much\"]\n",
+            expect![[r#"
+                user.toml:4:11: `models.mine.efforts`: expected a list of "low", "medium", "high", "xhigh", "max"
+            "#]],
+        ),
+        (
+            "[models.mine]\nprovider = \"chat\"\nname = \"x\"\nthinking = \"hard\"\n",
+            expect![[r#"
+                user.toml:4:12: `models.mine.thinking`: expected "adaptive", "budget" or "none"
+            "#]],
+        ),
+        (
             "[models.mine]\nprovider = \"chat\"\nname = \"x\"\nprice_input = 1\n",
             expect![[r#"
                 user.toml:1:9: `models.mine`: expected price_input and price_output together
@@ -266,6 +284,30 @@ price_output = 1
     let small = &resolved.models()["small"];
     assert_eq!(small.window, Some(32_000));
     assert_eq!(small.prices.unwrap().input.to_string(), "0.25");
+}
+
+#[test]
+fn a_model_is_described_in_full() {
+    let text = "\
+[models.small]
+provider = \"anthropic\"
+name = \"m\"
+efforts = [\"low\", \"high\"]
+thinking = \"none\"
+tools = \"gpt\"
+images = false
+[providers.anthropic]
+api_version = \"2026-10-21\"
+";
+    let resolved = user(text).resolve().unwrap();
+    let small = &resolved.models()["small"];
+    let efforts = small.efforts.as_deref();
+    assert_eq!(efforts, Some([Effort::Low, Effort::High].as_slice()));
+    assert_eq!(small.thinking, Some(Thinking::Unset));
+    assert_eq!(small.tools, Some(ToolFamily::Gpt));
+    assert_eq!(small.images, Some(false));
+    let anthropic = &resolved.providers()["anthropic"];
+    assert_eq!(anthropic.api_version, Some(ApiVersion::V20261021));
 }
 
 /// Lines that are near enough to a settings file to get deep into it.
