@@ -22,7 +22,7 @@ use crate::linux::spare::{Slot, Spare};
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::traps::Traps;
 use crate::linux::wire::{self, CellAnswer, CommandAnswer, CommandOrder, MARKER};
-use crate::linux::{PROXY_PORT, proxy};
+use crate::linux::{PROXY_PORT, domains, proxy};
 use crate::options::Options;
 
 /// How long a cell may take to be built, in milliseconds.
@@ -415,8 +415,13 @@ impl Core {
                 set(name, &proxy);
                 set(&name.to_ascii_lowercase(), &proxy);
             }
+            // A name of this machine means the cell itself, unless the policy names it.
+            let named = &command.policy.domains;
+            let is_own = |host: &&str| domains::judge(host, named) != domains::Verdict::Named;
+            let own = ["localhost", "127.0.0.1", "::1"].into_iter().filter(is_own);
+            let own = own.collect::<Vec<_>>().join(",");
             for name in ["NO_PROXY", "no_proxy"] {
-                set(name, "localhost,127.0.0.1,::1");
+                set(name, &own);
             }
         }
         let directory = command.directory.clone();

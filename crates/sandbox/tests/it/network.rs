@@ -69,6 +69,26 @@ fn named_hosts_are_reached_and_others_are_not() {
 }
 
 #[test]
+fn a_name_of_this_machine_that_is_allowed_is_asked_of_the_proxy() {
+    run(async {
+        let mut world = World::with_wall(Some(Wall::Cell));
+        for (domain, own) in [
+            ("example.org", "localhost,127.0.0.1,::1"),
+            ("*", "localhost,127.0.0.1,::1"),
+            ("localhost", "127.0.0.1,::1"),
+            ("127.0.0.1", "localhost,::1"),
+        ] {
+            world.policy.domains = vec![domain.to_owned()];
+            let outcome = world.run(&["env"]).await;
+            for name in ["NO_PROXY", "no_proxy"] {
+                let wanted = format!("{name}={own}\n");
+                assert!(outcome.text.contains(&wanted), "{domain}: {}", outcome.text);
+            }
+        }
+    });
+}
+
+#[test]
 fn a_pattern_does_not_lead_into_private_networks() {
     let port = serve();
     run(async {
