@@ -86,14 +86,8 @@ async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Resu
 async fn records(client: &dyn Client, prefix: &str) -> anyhow::Result<Vec<Record>> {
     let head = find_session(client, prefix).await.map_err(usage)?;
     let records = quire_headless::journal(client, &head.session).await;
-    if records.len() as u64 != head.events {
-        terminal::complain(&format!(
-            "the journal is damaged: {} of {} events can be read; `quire exec --resume {}` repairs \
-             it and keeps the rest aside",
-            records.len(),
-            head.events,
-            head.session
-        ));
+    if let Some(damage) = quire_headless::damage(&head, &records) {
+        terminal::complain(&damage);
     }
     Ok(records)
 }

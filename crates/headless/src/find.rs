@@ -46,3 +46,50 @@ pub async fn journal(client: &dyn Client, session: &SessionId) -> Vec<Record> {
     });
     records.collect().await
 }
+
+/// What to tell a person when not all of a journal can be read. `head` was read before `records`:
+/// a session that another process works on may have more events by then, which is no damage.
+#[must_use]
+pub fn damage(head: &SessionHead, records: &[Record]) -> Option<String> {
+    let read = records.len() as u64;
+    (read < head.events).then(|| {
+        format!(
+            "the journal is damaged: {read} of {} events can be read; `quire exec --resume {}` \
+             repairs it and keeps the rest aside",
+            head.events, head.session
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{Event, TurnId};
+
+    use super::*;
+
+    #[test]
+    fn a_journal_that_grows_while_it_is_read_is_not_damaged() {
+        let head = SessionHead {
+            session: SessionId::new("0199"),
+            created_ms: 0,
+            updated_ms: 0,
+            workspace: String::new(),
+            title: String::new(),
+            events: 3,
+        };
+        let read = |events: u64| -> Vec<Record> {
+            let record = |seq| Record {
+                seq: Seq(seq),
+                at_ms: 0,
+                event: Event::TurnStarted { turn: TurnId(1) },
+            };
+            (1..=events).map(record).collect()
+        };
+        for (events, damaged) in [(2, true), (3, false), (5, false)] {
+            let told = damage(&head, &read(events));
+            assert_eq!(told.is_some(), damaged, "{events}: {told:?}");
+        }
+        let told = damage(&head, &read(2)).unwrap();
+        assert!(told.contains("2 of 3 events"), "{told}");
+    }
+}

@@ -52,7 +52,7 @@ mod task;
 mod text;
 
 pub use checkup::{Checkup, weaker_wall};
-pub use find::{FindError, find_session, journal};
+pub use find::{FindError, damage, find_session, journal};
 pub use input::{image, piped, schema_file, words};
 pub use json::jsonl;
 pub use markdown::markdown;
