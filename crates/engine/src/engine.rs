@@ -203,14 +203,14 @@ impl Engine {
         let recovery = kernel.recover().events;
         let at_ms = now_ms();
         let mut entries = Vec::with_capacity(recovery.len());
-        let after = last;
+        let found = last;
         for event in &recovery {
             last = last.next();
             entries.push(crate::journal::encode_entry(last, at_ms, event));
             kernel.apply(event);
         }
         if !entries.is_empty() {
-            self.parts.store.append(lease, after, entries).await?;
+            self.parts.store.append(lease, found, entries).await?;
         }
         let tools = self
             .parts
@@ -219,6 +219,7 @@ impl Engine {
             .map_err(ClientError::Settings)?;
         let opened = Opened {
             settings,
+            found,
             last,
             unfinished: kernel.turn().is_some(),
             repaired: lease.repaired.as_ref().map(|repair| {

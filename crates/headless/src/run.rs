@@ -163,6 +163,7 @@ async fn open<W: Write, E: Write>(
 ) -> Result<Begun, Error> {
     let Opened {
         settings: recorded,
+        found: _,
         last,
         unfinished,
         repaired,

@@ -87,6 +87,9 @@ pub trait Client: Send + Sync {
 pub struct Opened {
     /// Its settings.
     pub settings: Settings,
+    /// The last place in its journal as it was found. What follows it up to `last` was recorded by
+    /// opening the session: how that which a crash cut short ended.
+    pub found: Seq,
     /// The last place in its journal.
     pub last: Seq,
     /// Whether a turn is open that a crash cut short; [`Op::Resume`] goes on with it.

@@ -209,7 +209,13 @@ fn a_dead_process_loses_nothing_and_runs_nothing_twice() {
         let opened = world.engine.open(&session).await.unwrap();
         assert!(opened.unfinished);
         world.engine.submit(&session, Op::Resume).await.unwrap();
-        world.until(&session, ended).await
+        let records = world.until(&session, ended).await;
+        let recovered = &records[usize::try_from(opened.found.0).unwrap()];
+        assert!(
+            matches!(recovered.event, Event::Recovered { .. }) && recovered.seq <= opened.last,
+            "{recovered:?}"
+        );
+        records
     });
     assert_eq!(reason(&records), StopReason::EndTurn);
     let lost: Vec<ToolStatus> = records

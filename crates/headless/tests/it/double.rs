@@ -111,6 +111,7 @@ impl Client for Script {
             let inner = self.inner.lock().unwrap();
             Ok(Opened {
                 settings: crate::settings(),
+                found: Seq(inner.seq),
                 last: Seq(inner.seq),
                 unfinished: inner.unfinished,
                 repaired: None,
