@@ -36,6 +36,8 @@ pub(crate) struct Drive<'a, W, E> {
     /// The message that was sent last, until it is delivered.
     pub(crate) undelivered: Option<MessageId>,
     /// The last place of before this run; what is up to here is learnt, not shown.
+    pub(crate) found: Seq,
+    /// The last place when the session was ready; what is up to here decides nothing.
     pub(crate) known: Seq,
     /// Questions of before this run that have no answer yet.
     left_open: Vec<(CallId, Approval)>,
@@ -74,6 +76,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             approvals,
             schema: None,
             undelivered: None,
+            found: Seq(0),
             known: Seq(0),
             left_open: Vec::new(),
             repairs: 0,
@@ -146,10 +149,14 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
         Ok(None)
     }
 
-    /// Learns from a record of before this run. A question that was open when the last process died
-    /// waits for its answer still: nothing would go on without one.
+    /// Learns from a record of before the first message of this run. A question that was open when
+    /// the last process died waits for its answer still: nothing would go on without one.
     async fn learn(&mut self, record: Record) -> Result<(), Error> {
-        self.screen.learn(&record);
+        if record.seq > self.found {
+            self.show(&record).await?;
+        } else {
+            self.screen.learn(&record);
+        }
         match record.event {
             Event::ApprovalAsked { call, approval } => self.left_open.push((call, approval)),
             Event::ApprovalAnswered { call, .. } | Event::ToolEnded { call, .. } => {
@@ -174,12 +181,17 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
         Ok(())
     }
 
-    async fn record(&mut self, record: Record) -> Result<Option<Ending>, Error> {
+    async fn show(&mut self, record: &Record) -> Result<(), Error> {
         if !matches!(self.stopped, Some(Stop::Output(_)))
-            && let Err(error) = self.screen.record(&record)
+            && let Err(error) = self.screen.record(record)
         {
             self.output_failed(error).await?;
         }
+        Ok(())
+    }
+
+    async fn record(&mut self, record: Record) -> Result<Option<Ending>, Error> {
+        self.show(&record).await?;
         match record.event {
             Event::MessageDelivered { message } if self.undelivered.as_ref() == Some(&message) => {
                 self.undelivered = None;

@@ -122,6 +122,11 @@ impl Progress {
             }
             Event::ApprovalAnswered { answer, .. } => self.answered(answer),
             Event::ToolStarted { call } => self.tool_started(*call),
+            // Told with the recovery that it is part of.
+            Event::ToolEnded { call, outcome } if outcome.status == ToolStatus::Lost => {
+                self.calls.remove(call);
+                String::new()
+            }
             Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome),
             Event::PlanSet { steps } => self.plan(steps),
             Event::JobEnded { end } => self.job_ended(end),
@@ -284,6 +289,8 @@ impl Progress {
         let missed = self.missed(retries);
         let words = with_hint(&error.message, &error.hint);
         let said = match error.kind {
+            // Told with the recovery that it is part of.
+            ModelErrorKind::Lost => String::new(),
             ModelErrorKind::Cancelled => self.note(&words),
             _ => self.error(&words),
         };

@@ -4,7 +4,8 @@ use std::future::pending;
 use std::io::Write;
 use std::sync::Arc;
 
-use quire_protocol::{Client, ClientError, MessageId, Op, Opened, Seq, SessionId, Settings};
+use futures_util::StreamExt as _;
+use quire_protocol::{Client, ClientError, Frame, MessageId, Op, Opened, Seq, SessionId, Settings};
 use tokio::sync::watch;
 
 use crate::approvals::Approvals;
@@ -110,19 +111,24 @@ async fn drive<W: Write + Send, E: Write + Send>(
         Start::Open { session, adapt } => open(client, session, adapt, screen).await?,
     };
     if task.content.is_empty() && !begun.unfinished {
+        show_recovery(client, &begun, screen).await?;
         return Err(Error::NothingToDo(begun.session));
     }
     let approvals = Approvals::new(task.approvals);
     let mut drive = Drive::new(client, screen, begun.session.clone(), approvals);
+    let recovered = begun.recovered();
     drive.schema = begun.schema;
+    drive.found = begun.found;
     drive.known = begun.known;
     if !task.content.is_empty() {
         let message = MessageId::new(format!("exec-{}", begun.known));
         drive.say(message, task.content).await?;
     }
     // After the message, so that the turn that goes on hears it with its next request.
-    let after = if begun.unfinished {
+    if begun.unfinished {
         client.submit(&begun.session, Op::Resume).await?;
+    }
+    let after = if begun.unfinished || recovered {
         Seq(0)
     } else {
         begun.known
@@ -134,8 +140,42 @@ async fn drive<W: Write + Send, E: Write + Send>(
 struct Begun {
     session: SessionId,
     schema: Option<Schema>,
+    /// The last place of before this run.
+    found: Seq,
+    /// The last place when it was ready: opening it records how what a crash cut short ended.
     known: Seq,
     unfinished: bool,
+}
+
+impl Begun {
+    /// Whether opening it recorded something.
+    fn recovered(&self) -> bool {
+        self.found < self.known
+    }
+}
+
+/// Shows what opening the session recorded, when nothing follows it.
+async fn show_recovery<W: Write, E: Write>(
+    client: &dyn Client,
+    begun: &Begun,
+    screen: &mut Screen<W, E>,
+) -> Result<(), Error> {
+    if !begun.recovered() {
+        return Ok(());
+    }
+    let mut frames = client.watch(&begun.session, begun.found);
+    while let Some(frame) = frames.next().await {
+        let Frame::Record(record) = frame else {
+            continue;
+        };
+        if let Err(error) = screen.record(&record) {
+            return output_ending(error).map(|_| ());
+        }
+        if record.seq >= begun.known {
+            break;
+        }
+    }
+    Ok(())
 }
 
 async fn start<W: Write, E: Write>(
@@ -150,6 +190,7 @@ async fn start<W: Write, E: Write>(
     Ok(Begun {
         session,
         schema,
+        found: Seq(0),
         known: Seq(0),
         unfinished: false,
     })
@@ -163,7 +204,7 @@ async fn open<W: Write, E: Write>(
 ) -> Result<Begun, Error> {
     let Opened {
         settings: recorded,
-        found: _,
+        found,
         last,
         unfinished,
         repaired,
@@ -181,6 +222,7 @@ async fn open<W: Write, E: Write>(
     Ok(Begun {
         session,
         schema,
+        found,
         known: last,
         unfinished,
     })

@@ -59,7 +59,8 @@ impl Tally {
                 if cost.is_none() && error.kind == ModelErrorKind::Cancelled {
                     self.priced = Priced::NotAll;
                 }
-                let failed = error.kind != ModelErrorKind::Cancelled;
+                let failed =
+                    !matches!(error.kind, ModelErrorKind::Cancelled | ModelErrorKind::Lost);
                 self.failure = failed.then(|| with_hint(&error.message, &error.hint));
             }
             Event::TurnStarted { .. } => self.answer.clear(),

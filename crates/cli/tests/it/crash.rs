@@ -180,10 +180,12 @@ fn killed_at_random_moments_it_loses_nothing() {
                 Duration::from_mins(1)
             };
             let past = live(command, longest);
-            let events = past
+            let events: Vec<String> = past
                 .lines
                 .into_iter()
-                .filter(|line| line.contains("\"seq\":"));
+                .filter(|line| line.contains("\"seq\":"))
+                .collect();
+            check_no_gap(&events);
             shown.extend(events);
             if past.finished {
                 break;
@@ -206,6 +208,20 @@ fn killed_at_random_moments_it_loses_nothing() {
         hit.requests > 5 && hit.calls > 5,
         "the kills missed a stream or a tool: {hit:?}"
     );
+}
+
+/// What one process shows, the recovery included, it shows without a gap.
+fn check_no_gap(events: &[String]) {
+    let places: Vec<u64> = events
+        .iter()
+        .map(|line| {
+            serde_json::from_str::<Value>(line).unwrap()["seq"]
+                .as_u64()
+                .unwrap()
+        })
+        .collect();
+    let gap = places.windows(2).find(|pair| pair[0] + 1 != pair[1]);
+    assert_eq!(gap, None, "{events:#?}");
 }
 
 /// The session, once it holds the prompt: one that was killed before has nothing to go on with.

@@ -35,6 +35,8 @@ struct Inner {
     ops: Vec<Op>,
     closed: u32,
     past: Vec<Record>,
+    /// Events of the past that opening the session records.
+    recovery: u64,
     unfinished: bool,
     seq: u64,
     frames: Option<UnboundedSender<Frame>>,
@@ -67,10 +69,21 @@ impl Script {
                 unfinished: !past.is_empty(),
                 seq: past.len() as u64,
                 past,
+                recovery: 0,
                 frames: Some(frames),
                 watched: Some(watched),
             }),
         })
+    }
+
+    /// The same, where opening the session recorded the last so many events of its past, and found
+    /// it so.
+    pub(crate) fn recovered(self: Arc<Self>, recovery: u64, unfinished: bool) -> Arc<Self> {
+        let mut inner = self.inner.lock().unwrap();
+        inner.recovery = recovery;
+        inner.unfinished = unfinished;
+        drop(inner);
+        self
     }
 
     pub(crate) fn ops(&self) -> Vec<Op> {
@@ -111,7 +124,7 @@ impl Client for Script {
             let inner = self.inner.lock().unwrap();
             Ok(Opened {
                 settings: crate::settings(),
-                found: Seq(inner.seq),
+                found: Seq(inner.seq - inner.recovery),
                 last: Seq(inner.seq),
                 unfinished: inner.unfinished,
                 repaired: None,

@@ -8,7 +8,7 @@ use quire_protocol::*;
 
 use crate::double::{Paper, Script, Step};
 use crate::events::*;
-use crate::{on_paper, ran, resume, task};
+use crate::{Ran, on_paper, ran, resume, task};
 
 fn done(text: &str) -> ToolOutcome {
     ToolOutcome::text(ToolStatus::Done, text)
@@ -406,9 +406,9 @@ async fn a_long_silence_gets_a_sign_of_life() {
     );
 }
 
-#[tokio::test]
-async fn a_resumed_turn_tells_what_the_crash_cost() {
-    let past = vec![
+/// A turn in which a call and a request were lost, and what opening it records.
+fn crashed() -> Vec<Event> {
+    vec![
         Event::TurnStarted { turn: TurnId(1) },
         reply(vec![
             says("old words"),
@@ -417,32 +417,97 @@ async fn a_resumed_turn_tells_what_the_crash_cost() {
         Event::ToolStarted { call: CallId(1) },
         Event::Recovered {
             lost_calls: vec![CallId(1)],
-            lost_request: None,
+            lost_request: Some(RequestId(2)),
         },
         Event::ToolEnded {
             call: CallId(1),
             outcome: ToolOutcome::text(ToolStatus::Lost, "lost"),
         },
-    ];
-    let script = Script::with_past(
-        past,
-        vec![vec![
-            called(2),
-            replied(vec![says("Checked: it was deployed.")]),
-            ended(StopReason::EndTurn),
-        ]],
-    );
-    let ran = ran(&script, resume(Vec::new())).await;
-    assert_eq!(ran.outcome(), Outcome::Done);
-    assert_eq!(script.ops(), [Op::Resume]);
-    expect![[r#"
-        ! going on after a crash; lost in it, and not run again: bash make deploy
-        ✓ done · 0.5 s · 1 request · 1,100 tokens in (1,000 cached), 50 out · $0.0012
-          go on: quire exec --resume 01936f00-0000-7aaa-8000-000000000001 "…"
+        Event::ModelFailed {
+            request: RequestId(2),
+            error: ModelError {
+                kind: ModelErrorKind::Lost,
+                message: "the process died while the model was answering".into(),
+                hint: "resume the session to ask again".into(),
+                status: None,
+            },
+            usage: Usage::default(),
+            cost: None,
+            retries: Vec::new(),
+        },
+    ]
+}
 
-    "#]]
-    .assert_eq(&ran.err);
-    assert_eq!(ran.out, "Checked: it was deployed.\n");
+fn goes_on() -> Vec<Vec<Step>> {
+    vec![vec![
+        called(3),
+        replied(vec![says("Checked: it was deployed.")]),
+        ended(StopReason::EndTurn),
+    ]]
+}
+
+#[tokio::test]
+async fn a_resumed_turn_tells_what_the_crash_cost() {
+    // Recovered by this run, or by one that was killed before anything followed.
+    for recovery in [3, 0] {
+        let script = Script::with_past(crashed(), goes_on()).recovered(recovery, true);
+        let ran = ran(&script, resume(Vec::new())).await;
+        assert_eq!(ran.outcome(), Outcome::Done);
+        assert_eq!(script.ops(), [Op::Resume]);
+        let mut lines = ran.err.lines();
+        assert_eq!(
+            lines.next(),
+            Some("! going on after a crash; lost in it, and not run again: bash make deploy")
+        );
+        assert!(lines.next().unwrap().starts_with("✓ done"), "{}", ran.err);
+        assert_eq!(ran.out, "Checked: it was deployed.\n");
+    }
+}
+
+#[tokio::test]
+async fn a_program_gets_what_opening_the_session_recorded() {
+    let places = |ran: &Ran| -> Vec<u64> {
+        ran.out
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .filter_map(|line| line["seq"].as_u64())
+            .collect()
+    };
+    let resumed = |content| Task {
+        output: Output::Json,
+        ..resume(content)
+    };
+    let script = Script::with_past(crashed(), goes_on()).recovered(3, true);
+    let ran = crate::ran(&script, resumed(Vec::new())).await;
+    assert_eq!(places(&ran), [4, 5, 6, 7, 8, 9], "{}", ran.out);
+    assert!(ran.out.contains(r#""type":"recovered""#), "{}", ran.out);
+
+    // A turn that was being stopped when the process died ends with the recovery; the prompt
+    // begins another, and that one's end is the end of the run.
+    let mut stopped = crashed();
+    stopped.push(Event::TurnEnded {
+        turn: TurnId(1),
+        reason: StopReason::Cancelled,
+        detail: String::new(),
+    });
+    let script = Script::with_past(stopped, vec![turn("exec-7", "Hello.")]).recovered(4, false);
+    let ran = crate::ran(&script, resumed(vec![Content::text("hi")])).await;
+    assert_eq!(ran.outcome(), Outcome::Done);
+    assert_eq!(places(&ran), (4..=12).collect::<Vec<u64>>(), "{}", ran.out);
+
+    let lost_job = vec![
+        Event::TurnStarted { turn: TurnId(1) },
+        Event::JobEnded {
+            end: JobEnd {
+                job: JobId(1),
+                outcome: "lost when the process died".into(),
+            },
+        },
+    ];
+    let script = Script::with_past(lost_job, Vec::new()).recovered(1, false);
+    let ran = crate::ran(&script, resumed(Vec::new())).await;
+    assert!(matches!(ran.result, Err(Error::NothingToDo(_))));
+    assert_eq!(places(&ran), [2], "{}", ran.out);
 }
 
 #[tokio::test]
