@@ -1,11 +1,12 @@
 //! Tools as the model and the kernel know them.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Approval, CallId, Content, JobId};
+use crate::{Approval, CallId, Content, JobId, ProcessEnd};
 
 /// A tool as described to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +104,13 @@ pub struct ToolOutcome {
     /// The background job it started, if it did; its number is that of the call that started it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<JobId>,
+    /// How the command ended that it ran; absent when none ran, or when someone stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<CommandEnd>,
+    /// How many lines it printed or read, or how many matches or entries it found. `content` may
+    /// hold fewer, and words about them besides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
 }
 
 impl ToolOutcome {
@@ -114,12 +122,77 @@ impl ToolOutcome {
             changes: Vec::new(),
             plan: None,
             job: None,
+            end: None,
+            lines: None,
         }
     }
 
     /// A failure with its reason.
     pub fn failed(reason: impl Into<String>) -> Self {
         Self::text(ToolStatus::Failed, reason)
+    }
+}
+
+/// How a command ended that ran.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "end", rename_all = "snake_case")]
+pub enum CommandEnd {
+    /// It exited.
+    Exited {
+        /// Its exit code.
+        code: i32,
+    },
+    /// A signal killed it.
+    Signalled {
+        /// Which.
+        signal: i32,
+    },
+    /// It used more memory, processes or time than its limits allow, and was killed.
+    OverLimit,
+    /// It took longer than the call allowed, and was killed.
+    TimedOut {
+        /// How long that was, in seconds.
+        after_s: u64,
+    },
+}
+
+impl From<ProcessEnd> for CommandEnd {
+    fn from(end: ProcessEnd) -> Self {
+        match end {
+            ProcessEnd::Exited(code) => Self::Exited { code },
+            ProcessEnd::Signalled(signal) => Self::Signalled { signal },
+            ProcessEnd::OverLimit => Self::OverLimit,
+        }
+    }
+}
+
+impl fmt::Display for CommandEnd {
+    /// In words, for models and people.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Exited { code } => write!(f, "exit code {code}"),
+            Self::Signalled { signal } => {
+                write!(f, "killed by signal {signal}{}", signal_name(*signal))
+            }
+            Self::OverLimit => {
+                f.write_str("killed: it used more memory, processes or time than it may")
+            }
+            Self::TimedOut { after_s } => write!(f, "timed out after {after_s} s"),
+        }
+    }
+}
+
+fn signal_name(signal: i32) -> &'static str {
+    match signal {
+        2 => " (SIGINT)",
+        4 => " (SIGILL)",
+        6 => " (SIGABRT)",
+        8 => " (SIGFPE)",
+        9 => " (SIGKILL)",
+        11 => " (SIGSEGV)",
+        13 => " (SIGPIPE)",
+        15 => " (SIGTERM)",
+        _ => "",
     }
 }
 
@@ -166,4 +239,27 @@ pub enum PlanStatus {
     InProgress,
     /// Done.
     Completed,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_outcome_of_an_earlier_version_reads_and_writes_as_it_did() {
+        let earlier = r#"{"status":"done","content":[{"kind":"text","text":"ok"}]}"#;
+        let outcome: ToolOutcome = serde_json::from_str(earlier).expect("it reads");
+        assert_eq!(serde_json::to_string(&outcome).expect("it writes"), earlier);
+        let outcome = ToolOutcome {
+            end: Some(CommandEnd::Exited { code: 3 }),
+            lines: Some(0),
+            ..outcome
+        };
+        let written = serde_json::to_value(&outcome).expect("it writes");
+        assert_eq!(
+            written["end"],
+            serde_json::json!({"end": "exited", "code": 3})
+        );
+        assert_eq!(written["lines"], 0);
+    }
 }
