@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quire_protocol::{
-    CallId, JobEnd, JobId, Process, ToolInput, ToolOutcome, ToolSpec, ToolStatus,
+    CallId, CommandEnd, JobEnd, JobId, Process, ToolInput, ToolOutcome, ToolSpec, ToolStatus,
 };
 use serde_json::json;
 use tokio::sync::{Notify, watch};
@@ -14,8 +14,7 @@ use tokio::time::Instant;
 use crate::arguments::Arguments;
 use crate::calls::{Stop, lock};
 use crate::drive::{Ending, Live, drive};
-use crate::shell::in_words;
-use crate::spool::{Keeper, Spool};
+use crate::spool::{Keeper, Shown, Spool};
 use crate::text;
 
 const SHAPE: &str = "{action: \"poll\" | \"kill\" | \"list\", job?: int, wait_s?: int}";
@@ -161,7 +160,7 @@ impl Jobs {
             let live = Live::none(CallId(id.0));
             let ending = drive(&*process, &job.spool, live, deadline, &job.stop).await;
             let outcome = match ending {
-                Ending::Own(end) => in_words(end),
+                Ending::Own(end) => CommandEnd::from(end).to_string(),
                 Ending::TimedOut => "timed out and was killed".to_owned(),
                 Ending::Stopped => "killed".to_owned(),
             };
@@ -256,7 +255,7 @@ impl Jobs {
         keeper: Keeper<'_>,
         stop: &Stop,
     ) -> Result<ToolOutcome, String> {
-        let text = match request {
+        let Shown { text, lines } = match request {
             JobRequest::List => self.list(),
             JobRequest::Poll { job, wait } => {
                 let job = self.find(job)?;
@@ -274,19 +273,26 @@ impl Jobs {
                 report(&job, keeper).await
             }
         };
-        Ok(ToolOutcome::text(ToolStatus::Done, text))
+        Ok(ToolOutcome {
+            lines: Some(lines),
+            ..ToolOutcome::text(ToolStatus::Done, text)
+        })
     }
 
-    fn list(&self) -> String {
+    fn list(&self) -> Shown {
         let lines: Vec<String> = self
             .all()
             .iter()
             .map(|job| format!("{}: {}", state(job), text::cut(&job.command, 200)))
             .collect();
-        if lines.is_empty() {
+        let text = if lines.is_empty() {
             "There are no jobs".to_owned()
         } else {
             lines.join("\n")
+        };
+        Shown {
+            text,
+            lines: lines.len() as u64,
         }
     }
 }
@@ -305,12 +311,18 @@ fn state(job: &Job) -> String {
 }
 
 /// The job's state and what it printed since the last time.
-async fn report(job: &Job, keeper: Keeper<'_>) -> String {
+async fn report(job: &Job, keeper: Keeper<'_>) -> Shown {
     let state = state(job);
     let spool = std::mem::take(&mut *lock(&job.spool));
     if spool.is_empty() {
-        return format!("{state}\n(no new output)");
+        return Shown {
+            text: format!("{state}\n(no new output)"),
+            lines: 0,
+        };
     }
-    let shown = spool.shown(keeper).await;
-    format!("{state}\n{}", shown.trim_end())
+    let Shown { text, lines } = spool.shown(keeper).await;
+    Shown {
+        text: format!("{state}\n{}", text.trim_end()),
+        lines,
+    }
 }

@@ -65,6 +65,7 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
         let name = place.shown(entry.path());
         shown.push(format!("{}{slash}", name.display()));
     }
+    let lines = shown.len() + rest;
     if shown.is_empty() {
         shown.push("(nothing)".to_owned());
     }
@@ -74,5 +75,8 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
     if walked > MOST_WALKED {
         shown.push(format!("… stopped after {MOST_WALKED} entries"));
     }
-    Ok(ToolOutcome::text(ToolStatus::Done, shown.join("\n")))
+    Ok(ToolOutcome {
+        lines: Some(lines as u64),
+        ..ToolOutcome::text(ToolStatus::Done, shown.join("\n"))
+    })
 }

@@ -85,7 +85,7 @@ impl ReadRequest {
         let bytes = blobs.find(&self.path).await?;
         let reader = Cursor::new(bytes);
         lines(reader, self.range, &Stop::new())
-            .map(|text| ToolOutcome::text(ToolStatus::Done, text))
+            .map(Page::outcome)
             .map_err(|error| error.to_string())
     }
 
@@ -114,9 +114,9 @@ impl ReadRequest {
         if utf16 && found.len() <= MOST_DECODED {
             file.read_to_end(&mut start)?;
             let decoded = text::decode(&start).unwrap_or_default();
-            let mut text = lines(Cursor::new(decoded.into_bytes()), self.range, stop)?;
-            text.push_str("[the file is UTF-16]\n");
-            return Ok(ToolOutcome::text(ToolStatus::Done, text));
+            let mut page = lines(Cursor::new(decoded.into_bytes()), self.range, stop)?;
+            page.text.push_str("[the file is UTF-16]\n");
+            return Ok(page.outcome());
         }
         if start.contains(&0) {
             return Err(io::Error::other(format!(
@@ -126,7 +126,7 @@ impl ReadRequest {
             )));
         }
         let reader = BufReader::with_capacity(64 * 1024, Cursor::new(start).chain(file));
-        lines(reader, self.range, stop).map(|text| ToolOutcome::text(ToolStatus::Done, text))
+        lines(reader, self.range, stop).map(Page::outcome)
     }
 }
 
@@ -179,14 +179,17 @@ struct Line {
 }
 
 /// The wanted lines, numbered, and what there is to say about them.
-fn lines(mut reader: impl BufRead, range: Range, stop: &Stop) -> io::Result<String> {
+fn lines(mut reader: impl BufRead, range: Range, stop: &Stop) -> io::Result<Page> {
     let mut page = Page::default();
     let mut number = 1;
     while number < range.first {
         if next_line(&mut reader, 0, stop)?.is_none() {
             return Ok(match number {
-                1 => "(the file is empty)".to_owned(),
-                _ => format!("(it ends at line {})", number - 1),
+                1 => page.finished(None),
+                _ => Page {
+                    text: format!("(it ends at line {})", number - 1),
+                    ..page
+                },
             });
         }
         number += 1;
@@ -209,6 +212,7 @@ fn lines(mut reader: impl BufRead, range: Range, stop: &Stop) -> io::Result<Stri
 #[derive(Default)]
 struct Page {
     text: String,
+    lines: u64,
     lossy: bool,
     windows: bool,
 }
@@ -236,12 +240,14 @@ impl Page {
         self.lossy |= cleaned.lossy;
         self.windows |= line.windows;
         self.text.push_str(&entry);
+        self.lines += 1;
         true
     }
 
-    fn finished(mut self, next: Option<u64>) -> String {
+    fn finished(mut self, next: Option<u64>) -> Self {
         if self.text.is_empty() {
-            return "(the file is empty)".to_owned();
+            self.text.push_str("(the file is empty)");
+            return self;
         }
         if let Some(next) = next {
             let _ = writeln!(self.text, "[there is more: offset {next}]");
@@ -253,7 +259,14 @@ impl Page {
             self.text
                 .push_str("[not UTF-8: some bytes are shown as \u{fffd}; do not edit by them]\n");
         }
-        self.text
+        self
+    }
+
+    fn outcome(self) -> ToolOutcome {
+        ToolOutcome {
+            lines: Some(self.lines),
+            ..ToolOutcome::text(ToolStatus::Done, self.text)
+        }
     }
 }
 
@@ -304,7 +317,8 @@ mod tests {
 
     fn page(text: &[u8], first: u64, lines: u64) -> String {
         let reader = BufReader::with_capacity(7, text);
-        super::lines(reader, Range { first, lines }, &Stop::new()).unwrap()
+        let range = Range { first, lines };
+        super::lines(reader, range, &Stop::new()).unwrap().text
     }
 
     #[test]

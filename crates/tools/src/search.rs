@@ -164,10 +164,10 @@ pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOut
         }
         found.file_done();
     }
-    Ok(ToolOutcome::text(
-        ToolStatus::Done,
-        found.finished(literal.as_deref()),
-    ))
+    Ok(ToolOutcome {
+        lines: Some(found.matches),
+        ..ToolOutcome::text(ToolStatus::Done, found.finished(literal.as_deref()))
+    })
 }
 
 /// What was found so far, as it is shown.

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quire_protocol::{
-    ApprovalMode, CallId, Command, Delta, JobId, Policy, Process, ProcessEnd, ProcessLimits,
-    Sandbox, SandboxMode, SessionId, ToolInput, ToolOutcome, ToolSpec, ToolStatus, Verdict,
+    ApprovalMode, CallId, Command, CommandEnd, Delta, JobId, Policy, Process, ProcessEnd,
+    ProcessLimits, Sandbox, SandboxMode, SessionId, ToolInput, ToolOutcome, ToolSpec, ToolStatus,
+    Verdict,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -17,7 +18,7 @@ use crate::calls::{Stop, lock};
 use crate::drive::{Ending, Live, drive};
 use crate::jobs::Jobs;
 use crate::place::Place;
-use crate::spool::{Blobs, Spool};
+use crate::spool::{Blobs, Shown, Spool};
 use crate::{names, verdict};
 
 const SHAPE: &str = "{command: string, directory?: string, timeout_s?: int, background?: bool, \
@@ -236,64 +237,46 @@ impl Shell {
         let live = Live::to(call.call, Arc::clone(&call.progress));
         let ending = drive(process, &spool, live, Some(begun + timeout), call.stop).await;
         let spool = std::mem::take(&mut *lock(&spool));
-        let mut text = spool.shown(self.blobs.of(call.session)).await;
+        let Shown { mut text, lines } = spool.shown(self.blobs.of(call.session)).await;
         let confined = call.request.outside(&call.place.policy).is_none();
         if confined && let Some(hint) = sandbox_hint(ending, &text, &call.place.policy) {
             text.push_str(hint);
         }
-        text.push_str(&closing(ending, timeout, begun.elapsed(), text.is_empty()));
-        let status = match ending {
-            Ending::Own(_) => ToolStatus::Done,
-            Ending::TimedOut => ToolStatus::Failed,
-            Ending::Stopped => ToolStatus::Cancelled,
+        let (status, end) = match ending {
+            Ending::Own(end) => (ToolStatus::Done, Some(end.into())),
+            Ending::TimedOut => {
+                let after_s = timeout.as_secs();
+                (ToolStatus::Failed, Some(CommandEnd::TimedOut { after_s }))
+            }
+            Ending::Stopped => (ToolStatus::Cancelled, None),
         };
-        ToolOutcome::text(status, text.trim_end())
+        text.push_str(&closing(end, begun.elapsed(), text.is_empty()));
+        ToolOutcome {
+            end,
+            lines: Some(lines),
+            ..ToolOutcome::text(status, text.trim_end())
+        }
     }
 }
 
-/// The last line: how it ended. Nothing for a success that printed something quickly.
-fn closing(ending: Ending, timeout: Duration, took: Duration, silent: bool) -> String {
-    let mut line = match ending {
-        Ending::Own(ProcessEnd::Exited(0)) if silent => "(no output)".to_owned(),
-        Ending::Own(ProcessEnd::Exited(0)) => String::new(),
-        Ending::TimedOut => format!(
-            "[timed out after {} s and was killed; give a larger timeout_s, or background for what does not end]",
-            timeout.as_secs()
-        ),
-        Ending::Stopped => "[stopped; it may have run in part]".to_owned(),
-        Ending::Own(end) => format!("[{}]", in_words(end)),
+/// The last line: how it ended, or that someone stopped it. Nothing for a success that printed
+/// something quickly.
+fn closing(end: Option<CommandEnd>, took: Duration, silent: bool) -> String {
+    let mut line = match end {
+        Some(CommandEnd::Exited { code: 0 }) if silent => "(no output)".to_owned(),
+        Some(CommandEnd::Exited { code: 0 }) => String::new(),
+        Some(end @ CommandEnd::TimedOut { .. }) => {
+            return format!(
+                "[{end} and was killed; give a larger timeout_s, or background for what does not end]"
+            );
+        }
+        Some(end) => format!("[{end}]"),
+        None => "[stopped; it may have run in part]".to_owned(),
     };
-    if took >= LONG && ending != Ending::TimedOut {
+    if took >= LONG {
         let _ = write!(line, "[took {} s]", took.as_secs());
     }
     line
-}
-
-/// How a process ended.
-pub(crate) fn in_words(end: ProcessEnd) -> String {
-    match end {
-        ProcessEnd::Exited(code) => format!("exit code {code}"),
-        ProcessEnd::Signalled(signal) => {
-            format!("killed by signal {signal}{}", signal_name(signal))
-        }
-        ProcessEnd::OverLimit => {
-            "killed: it used more memory, processes or time than it may".to_owned()
-        }
-    }
-}
-
-fn signal_name(signal: i32) -> &'static str {
-    match signal {
-        2 => " (SIGINT)",
-        4 => " (SIGILL)",
-        6 => " (SIGABRT)",
-        8 => " (SIGFPE)",
-        9 => " (SIGKILL)",
-        11 => " (SIGSEGV)",
-        13 => " (SIGPIPE)",
-        15 => " (SIGTERM)",
-        _ => "",
-    }
 }
 
 /// What the sandbox may have to do with a failure.
@@ -351,34 +334,28 @@ mod tests {
     #[test]
     fn endings_in_words() {
         let second = Duration::from_secs(1);
-        for (ending, took, silent, line) in [
-            (Ending::Own(ProcessEnd::Exited(0)), second, false, ""),
+        let exited = |code| Some(CommandEnd::Exited { code });
+        for (end, took, silent, line) in [
+            (exited(0), second, false, ""),
+            (exited(0), second, true, "(no output)"),
+            (exited(2), second, false, "[exit code 2]"),
+            (exited(0), 12 * second, false, "[took 12 s]"),
+            (exited(2), 12 * second, false, "[exit code 2][took 12 s]"),
             (
-                Ending::Own(ProcessEnd::Exited(0)),
-                second,
-                true,
-                "(no output)",
-            ),
-            (
-                Ending::Own(ProcessEnd::Exited(2)),
-                second,
-                false,
-                "[exit code 2]",
-            ),
-            (
-                Ending::Own(ProcessEnd::Exited(0)),
-                12 * second,
-                false,
-                "[took 12 s]",
-            ),
-            (
-                Ending::Own(ProcessEnd::Signalled(9)),
+                Some(CommandEnd::Signalled { signal: 9 }),
                 second,
                 true,
                 "[killed by signal 9 (SIGKILL)]",
             ),
+            (
+                Some(CommandEnd::TimedOut { after_s: 20 }),
+                20 * second,
+                false,
+                "[timed out after 20 s and was killed; give a larger timeout_s, or background for what does not end]",
+            ),
+            (None, second, false, "[stopped; it may have run in part]"),
         ] {
-            assert_eq!(closing(ending, second, took, silent), line);
+            assert_eq!(closing(end, took, silent), line);
         }
     }
 }

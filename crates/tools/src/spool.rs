@@ -27,7 +27,7 @@ pub(crate) struct Spool {
     start: Vec<u8>,
     large: Option<Large>,
     total: u64,
-    feeds: usize,
+    feeds: u64,
 }
 
 /// What is held once the output is larger than two edges.
@@ -37,12 +37,17 @@ struct Large {
     trouble: Option<String>,
 }
 
+/// Output as a model is shown it.
+pub(crate) struct Shown {
+    pub(crate) text: String,
+    /// The lines of all of it.
+    pub(crate) lines: u64,
+}
+
 impl Spool {
     /// Takes in some bytes. A temporary file that cannot be written costs the middle only.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
-        if self.total < MOST_KEPT {
-            self.feeds += text::feeds(bytes);
-        }
+        self.feeds += text::feeds(bytes) as u64;
         let room = usize::try_from(MOST_KEPT.saturating_sub(self.total)).unwrap_or(usize::MAX);
         self.total += bytes.len() as u64;
         if let Some(large) = &mut self.large {
@@ -62,13 +67,14 @@ impl Spool {
     }
 
     /// What a model is shown. Larger output goes to the store as a whole.
-    pub(crate) async fn shown(self, keeper: Keeper<'_>) -> String {
+    pub(crate) async fn shown(self, keeper: Keeper<'_>) -> Shown {
         let first = clean(&self.start);
         if self.large.is_none() && first.text.len() <= MOST_SHOWN {
-            let mut shown = first.text;
-            end_line(&mut shown);
-            shown.push_str(lossy_note(first.lossy));
-            return shown;
+            let lines = self.lines(&first.text);
+            let mut text = first.text;
+            end_line(&mut text);
+            text.push_str(lossy_note(first.lossy));
+            return Shown { text, lines };
         }
         let last = match &self.large {
             Some(large) => clean(after_partial_character(&large.end)),
@@ -76,23 +82,28 @@ impl Spool {
         };
         let head = text::cut_head(&first.text, MOST_SHOWN / 2);
         let tail = text::cut_tail(&last.text, MOST_SHOWN / 2);
-        let gap = self.gap(head, tail);
-        let mut shown = head.to_owned();
-        end_line(&mut shown);
+        let (lines, gap) = (self.lines(tail), self.gap(head, tail));
+        let mut text = head.to_owned();
+        end_line(&mut text);
         let lossy = first.lossy || last.lossy;
         let kept = self.keep(keeper).await;
-        let _ = write!(shown, "[… {gap}; {kept} …]\n{tail}");
-        end_line(&mut shown);
-        shown.push_str(lossy_note(lossy));
-        shown
+        let _ = write!(text, "[… {gap}; {kept} …]\n{tail}");
+        end_line(&mut text);
+        text.push_str(lossy_note(lossy));
+        Shown { text, lines }
+    }
+
+    /// How many lines there are, the last of which ends as `tail` does.
+    fn lines(&self, tail: &str) -> u64 {
+        self.feeds + u64::from(!tail.is_empty() && !tail.ends_with('\n'))
     }
 
     /// What is not shown, in words.
     fn gap(&self, head: &str, tail: &str) -> String {
         let bytes = self.total.saturating_sub((head.len() + tail.len()) as u64);
-        let from = head.matches('\n').count() + 1;
-        let lines = self.feeds + usize::from(!tail.ends_with('\n'));
-        let to = lines.saturating_sub(tail.lines().count());
+        let from = head.matches('\n').count() as u64 + 1;
+        let lines = self.lines(tail);
+        let to = lines.saturating_sub(tail.lines().count() as u64);
         if self.total > MOST_KEPT || to < from {
             format!("{bytes} bytes left out")
         } else {

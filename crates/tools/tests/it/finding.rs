@@ -81,6 +81,33 @@ async fn many_and_long_results_are_bounded() {
 }
 
 #[tokio::test]
+async fn how_much_was_found_or_read_is_data() {
+    let world = World::claude();
+    world.put("a.txt", "needle\n".repeat(150));
+    for number in 0..250 {
+        world.put(&format!("many/{number:03}"), "");
+    }
+    for (tool, arguments, lines) in [
+        ("search", json!({"pattern": "needle", "context": 1}), 150),
+        ("search", json!({"pattern": "needle", "mode": "files"}), 1),
+        ("search", json!({"pattern": "nowhere("}), 0),
+        ("list", json!({"path": "many"}), 250),
+        ("list", json!({"glob": "*.py"}), 0),
+        ("read", json!({"path": "a.txt", "limit": 2}), 2),
+        ("read", json!({"path": "a.txt", "offset": 151}), 0),
+        ("read", json!({"path": "many/000"}), 0),
+        ("job", json!({"action": "list"}), 0),
+    ] {
+        let outcome = world.run(tool, &arguments).await;
+        assert_eq!(
+            (outcome.end, outcome.lines),
+            (None, Some(lines)),
+            "{tool} {arguments}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn listing() {
     let world = project();
     for (arguments, shown) in [

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use quire_protocol::{JobEnd, JobId, SandboxMode, ToolSet as _, ToolStatus};
+use quire_protocol::{CommandEnd, JobEnd, JobId, SandboxMode, ToolSet as _, ToolStatus};
 use serde_json::json;
 
 use crate::world::{World, text};
@@ -51,6 +51,37 @@ async fn ordinary_commands() {
 }
 
 #[tokio::test]
+async fn how_a_command_ended_and_how_much_it_printed_are_data() {
+    let world = World::claude();
+    let exited = |code| CommandEnd::Exited { code };
+    for (arguments, end, lines) in [
+        (json!({"command": "seq 1 200000"}), exited(0), 200_000),
+        (json!({"command": "echo '[exit code 3]'"}), exited(0), 1),
+        (
+            json!({"command": "printf 'a\\n\\nb'; exit 3"}),
+            exited(3),
+            3,
+        ),
+        (json!({"command": "true"}), exited(0), 0),
+        (
+            json!({"command": "kill -9 $$"}),
+            CommandEnd::Signalled { signal: 9 },
+            0,
+        ),
+    ] {
+        let outcome = world.run("bash", &arguments).await;
+        assert_eq!(
+            (outcome.end, outcome.lines),
+            (Some(end), Some(lines)),
+            "{arguments}"
+        );
+    }
+    let refused = world.run("bash", json!({"command": "x", "directory": "no"}));
+    let refused = refused.await;
+    assert_eq!((refused.end, refused.lines), (None, None));
+}
+
+#[tokio::test]
 async fn both_dialects_have_a_shell() {
     let world = World::gpt();
     assert_eq!(
@@ -88,6 +119,8 @@ async fn a_timeout_kills_the_tree_and_keeps_what_there_was() {
         text(&outcome).starts_with("begun\n[timed out after 1 s and was killed"),
         "{outcome:?}"
     );
+    let end = CommandEnd::TimedOut { after_s: 1 };
+    assert_eq!((outcome.end, outcome.lines), (Some(end), Some(1)));
     let pid = world.get("pid");
     let gone = || {
         // A killed child without a parent may stay as a zombie for a moment.
