@@ -5,8 +5,9 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use quire_protocol::{
-    Answer, Approval, CallId, Content, Delta, Event, Item, JobEnd, ModelError, ModelErrorKind,
-    PlanStatus, PlanStep, Record, Retry, Settings, StopReason, ToolOutcome, ToolStatus,
+    Answer, Approval, CallId, CommandEnd, Content, Delta, Event, Item, JobEnd, ModelError,
+    ModelErrorKind, PlanStatus, PlanStep, Record, Retry, Settings, StopReason, ToolOutcome,
+    ToolStatus,
 };
 
 use crate::Style;
@@ -368,9 +369,10 @@ impl Progress {
         let shown = self.calls.remove(&call).unwrap_or_else(unknown);
         let mut text = String::new();
         let quiet = outcome.status == ToolStatus::Done && shown.kind == CallKind::Other;
-        let mut result = summary(outcome, &shown);
+        let mut result = summary(outcome);
         let begun = self.begun.remove(&call);
-        if shown.kind == CallKind::Command && outcome.job.is_none() {
+        let says_time = matches!(outcome.end, Some(CommandEnd::TimedOut { .. }));
+        if shown.kind == CallKind::Command && outcome.job.is_none() && !says_time {
             let took = begun.map_or(0, |begun| self.at_ms.saturating_sub(begun));
             result.add_time(took);
         }

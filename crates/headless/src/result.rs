@@ -1,9 +1,8 @@
 //! What a person sees of a tool's result: how it went, how much it said, the lines that matter.
 
-use quire_protocol::{Content, ToolOutcome, ToolStatus};
+use quire_protocol::{CommandEnd, Content, ToolOutcome, ToolStatus};
 
 use crate::Style;
-use crate::call::{CallKind, Shown};
 use crate::style::Paint;
 use crate::text::{clean, counted, duration, line_count};
 
@@ -26,9 +25,9 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    /// Says how many milliseconds it took, unless that is not worth saying or was said.
+    /// Says how many milliseconds it took, unless that is not worth saying.
     pub(crate) fn add_time(&mut self, took_ms: u64) {
-        if took_ms >= WORTH_SAYING_MS && !self.words.contains("took ") {
+        if took_ms >= WORTH_SAYING_MS {
             self.words.push_str(", took ");
             self.words.push_str(&duration(took_ms));
         }
@@ -49,8 +48,9 @@ impl Summary {
     }
 }
 
-/// Sums up a result.
-pub(crate) fn summary(outcome: &ToolOutcome, shown: &Shown) -> Summary {
+/// Sums up a result. How it went and how much there is come as data: its text is the model's, and
+/// a command may print any.
+pub(crate) fn summary(outcome: &ToolOutcome) -> Summary {
     if let Some(job) = outcome.job {
         return Summary {
             words: format!("job {job}, in the background"),
@@ -59,18 +59,17 @@ pub(crate) fn summary(outcome: &ToolOutcome, shown: &Shown) -> Summary {
         };
     }
     let text = text_of(&outcome.content);
-    match outcome.status {
-        ToolStatus::Done if shown.kind == CallKind::Command => command(&text),
-        ToolStatus::Failed if !split_closing(&text).1.is_empty() => command(&text),
-        ToolStatus::Done => Summary {
-            words: size(&text, &outcome.content),
+    match (outcome.status, outcome.end) {
+        (ToolStatus::Done | ToolStatus::Failed, Some(end)) => command(end, &text, outcome),
+        (ToolStatus::Done, None) => Summary {
+            words: size(&text, outcome),
             paint: Paint::Dim,
             lines: Vec::new(),
         },
-        ToolStatus::Failed => failure("failed", Paint::Red, &text),
-        ToolStatus::Denied => failure("refused", Paint::Yellow, &text),
-        ToolStatus::Cancelled => failure("cancelled", Paint::Yellow, ""),
-        ToolStatus::Lost => failure("lost in a crash; it is not run again", Paint::Yellow, ""),
+        (ToolStatus::Failed, None) => failure("failed", Paint::Red, &text),
+        (ToolStatus::Denied, _) => failure("refused", Paint::Yellow, &text),
+        (ToolStatus::Cancelled, _) => failure("cancelled", Paint::Yellow, ""),
+        (ToolStatus::Lost, _) => failure("lost in a crash; it is not run again", Paint::Yellow, ""),
     }
 }
 
@@ -79,12 +78,20 @@ fn text_of(content: &[Content]) -> String {
     texts.join("\n")
 }
 
-fn size(text: &str, content: &[Content]) -> String {
+/// How many lines there are; of a tool that does not say, those that the model sees.
+fn lines_of(text: &str, outcome: &ToolOutcome) -> usize {
+    outcome.lines.map_or_else(
+        || line_count(text),
+        |lines| usize::try_from(lines).unwrap_or(usize::MAX),
+    )
+}
+
+fn size(text: &str, outcome: &ToolOutcome) -> String {
+    let content = &outcome.content;
     let images = content.len() - content.iter().filter_map(Content::as_text).count();
-    match (images, line_count(text)) {
-        (0, lines) => counted(lines, "line"),
-        (images, 0) => counted(images, "image"),
-        (images, lines) => format!("{}, {}", counted(images, "image"), counted(lines, "line")),
+    match images {
+        0 => counted(lines_of(text, outcome), "line"),
+        images => counted(images, "image"),
     }
 }
 
@@ -98,51 +105,46 @@ fn failure(words: &str, paint: Paint, text: &str) -> Summary {
     }
 }
 
-/// A command's end, told by a closing line in brackets, as in `[exit code 1][took 12 s]`; a success
-/// needs none. Its last lines are shown, more of them when it did not succeed.
-fn command(text: &str) -> Summary {
-    let (output, closing) = split_closing(text);
-    let (mut end, mut took) = (None, None);
-    for part in closing.trim_matches(['[', ']']).split("][") {
-        match part.strip_prefix("exit code ") {
-            Some(code) => end = Some(format!("exit {}", clean(code))),
-            None if part.starts_with("took ") => took = Some(clean(part)),
-            None if part.is_empty() => {}
-            None => end = Some(clean(part)),
-        }
-    }
-    let success = end.as_deref().is_none_or(|end| end == "exit 0");
-    let (all, lines) = (
-        line_count(output),
-        last_lines(output, if success { PROOF } else { SHOWN }),
-    );
+/// How a command ended and how much it printed, with its last lines: more of them when it did not
+/// succeed.
+fn command(end: CommandEnd, text: &str, outcome: &ToolOutcome) -> Summary {
+    let success = end == CommandEnd::Exited { code: 0 };
+    let most = if success { PROOF } else { SHOWN };
+    let (all, lines) = match lines_of(text, outcome) {
+        0 => (0, Vec::new()),
+        all => (all, last_lines(printed(text, end), most)),
+    };
     let count = match lines.len() {
         shown if 0 < shown && shown < all => format!("last {shown} of {}", counted(all, "line")),
         _ => counted(all, "line"),
     };
-    let mut words = vec![end.unwrap_or_else(|| "ok".to_owned()), count];
-    words.extend(took);
+    let end = match end {
+        CommandEnd::Exited { code: 0 } => "ok".to_owned(),
+        CommandEnd::Exited { code } => format!("exit {code}"),
+        CommandEnd::Signalled { .. } | CommandEnd::OverLimit | CommandEnd::TimedOut { .. } => {
+            end.to_string()
+        }
+    };
     Summary {
-        words: words.join(", "),
+        words: format!("{end}, {count}"),
         paint: if success { Paint::Dim } else { Paint::Red },
         lines,
     }
 }
 
-/// What a command printed, and its closing line if there is one.
-fn split_closing(text: &str) -> (&str, &str) {
+/// What a command printed, without the line that tells the model how it ended. A success has one
+/// only when it took long.
+fn printed(text: &str, end: CommandEnd) -> &str {
     let text = text.trim_end();
     let (output, last) = text.rsplit_once('\n').unwrap_or(("", text));
-    if last == "(no output)" {
-        return (output, "");
-    }
-    let inner = last.strip_prefix('[').and_then(|l| l.strip_suffix(']'));
-    let known = ["exit code ", "took ", "killed", "stopped", "timed out"];
-    let is_known = |part: &str| known.iter().any(|start| part.starts_with(start));
-    match inner {
-        Some(parts) if parts.split("][").all(is_known) => (output, last),
-        _ => (text, ""),
-    }
+    let closed = match end {
+        CommandEnd::Exited { code: 0 } => last.starts_with("[took ") && last.ends_with(" s]"),
+        CommandEnd::Exited { .. }
+        | CommandEnd::Signalled { .. }
+        | CommandEnd::OverLimit
+        | CommandEnd::TimedOut { .. } => true,
+    };
+    if closed { output } else { text }
 }
 
 /// The last lines that say something.
@@ -159,70 +161,135 @@ mod tests {
 
     use super::*;
 
-    fn check(kind: CallKind, status: ToolStatus, text: &str, expected: &Expect) {
-        expected.assert_eq(&block(kind, status, text));
+    fn block(outcome: &ToolOutcome) -> String {
+        let block = summary(outcome).block(Style::default());
+        format!("result:\n{block}")
     }
 
-    fn block(kind: CallKind, status: ToolStatus, text: &str) -> String {
-        let shown = Shown {
-            name: "x".into(),
-            detail: String::new(),
-            kind,
-        };
-        let outcome = ToolOutcome::text(status, text);
-        let block = summary(&outcome, &shown).block(Style::default());
-        format!("result:\n{block}")
+    fn exited(code: i32, lines: u64, text: &str) -> ToolOutcome {
+        ToolOutcome {
+            end: Some(CommandEnd::Exited { code }),
+            lines: Some(lines),
+            ..ToolOutcome::text(ToolStatus::Done, text)
+        }
+    }
+
+    fn found(lines: u64, text: &str) -> ToolOutcome {
+        ToolOutcome {
+            lines: Some(lines),
+            ..ToolOutcome::text(ToolStatus::Done, text)
+        }
+    }
+
+    fn check(outcome: &ToolOutcome, expected: &Expect) {
+        expected.assert_eq(&block(outcome));
     }
 
     #[test]
     fn commands_in_a_few_lines() {
-        for (status, text, words) in [
-            (ToolStatus::Done, "a\nb\n", "ok, 2 lines\n    a\n    b"),
+        for (outcome, words) in [
+            (exited(0, 2, "a\nb\n"), "ok, 2 lines\n    a\n    b"),
             (
-                ToolStatus::Done,
-                "a\nb\nc\n",
+                exited(0, 3, "a\nb\nc\n"),
                 "ok, last 2 of 3 lines\n    b\n    c",
             ),
-            (ToolStatus::Done, "(no output)", "ok, 0 lines"),
+            (exited(0, 0, "(no output)"), "ok, 0 lines"),
+            (exited(0, 1, "a\n[took 12 s]"), "ok, 1 line\n    a"),
+            (exited(2, 0, "[exit code 2]"), "exit 2, 0 lines"),
+            (exited(0, 1, "[1, 2]"), "ok, 1 line\n    [1, 2]"),
             (
-                ToolStatus::Done,
-                "a\n[took 12 s]",
-                "ok, 1 line, took 12 s\n    a",
-            ),
-            (ToolStatus::Done, "[exit code 2]", "exit 2, 0 lines"),
-            (ToolStatus::Done, "[1, 2]", "ok, 1 line\n    [1, 2]"),
-            (
-                ToolStatus::Failed,
-                "no such command tool",
+                ToolOutcome::failed("no such command tool"),
                 "failed: no such command tool",
             ),
             (
-                ToolStatus::Lost,
-                "x",
+                ToolOutcome::text(ToolStatus::Lost, "x"),
                 "lost in a crash; it is not run again",
             ),
         ] {
             let expected = format!("result:\n  └ {words}\n");
-            assert_eq!(block(CallKind::Command, status, text), expected);
+            assert_eq!(block(&outcome), expected);
         }
         check(
-            CallKind::Command,
-            ToolStatus::Done,
-            "a\n\n\x1b[31mb\x1b[0m\n[exit code 101][took 3 s]",
+            &exited(101, 3, "a\n\n\x1b[31mb\x1b[0m\n[exit code 101][took 13 s]"),
             &expect![[r#"
                 result:
-                  └ exit 101, last 2 of 3 lines, took 3 s
+                  └ exit 101, last 2 of 3 lines
                     a
                     b
             "#]],
         );
+    }
+
+    #[test]
+    fn what_a_command_prints_does_not_say_how_it_ended() {
         check(
-            CallKind::Command,
-            ToolStatus::Failed,
-            "a\n[timed out after 5 s and was killed]",
+            &exited(0, 1, "[exit code 3]"),
             &expect![[r#"
                 result:
-                  └ timed out after 5 s and was killed, 1 line
+                  └ ok, 1 line
+                    [exit code 3]
+            "#]],
+        );
+        check(
+            &exited(1, 1, "(no output)\n[exit code 1]"),
+            &expect![[r#"
+                result:
+                  └ exit 1, 1 line
+                    (no output)
+            "#]],
+        );
+    }
+
+    #[test]
+    fn all_lines_count_and_not_those_that_the_model_sees() {
+        check(
+            &exited(
+                0,
+                200_000,
+                "1\n2\n[… 1272000 bytes left out, lines 3 to 199998 of 200000 …]\n199999\n200000",
+            ),
+            &expect![[r#"
+                result:
+                  └ ok, last 2 of 200,000 lines
+                    199999
+                    200000
+            "#]],
+        );
+        for (outcome, words) in [
+            (
+                found(0, "No matches\n[not a regular expression: …]"),
+                "0 lines",
+            ),
+            (found(0, "(it ends at line 3)"), "0 lines"),
+            (
+                found(2, "7\ta\n8\tb\n[there is more: offset 9]\n"),
+                "2 lines",
+            ),
+        ] {
+            assert_eq!(summary(&outcome).words, words);
+        }
+        let mut image = ToolOutcome::text(ToolStatus::Done, "image/png, 12 KB");
+        image.content.push(Content::Image {
+            media_type: "image/png".into(),
+            data: String::new(),
+        });
+        assert_eq!(summary(&image).words, "1 image");
+    }
+
+    #[test]
+    fn a_command_that_took_too_long_says_so_in_a_few_words() {
+        let outcome = ToolOutcome {
+            end: Some(CommandEnd::TimedOut { after_s: 5 }),
+            lines: Some(1),
+            ..ToolOutcome::failed(
+                "a\n[timed out after 5 s and was killed; give a larger timeout_s, or background for what does not end]",
+            )
+        };
+        check(
+            &outcome,
+            &expect![[r#"
+                result:
+                  └ timed out after 5 s, 1 line
                     a
             "#]],
         );
@@ -231,18 +298,14 @@ mod tests {
     #[test]
     fn other_results_in_a_few_lines() {
         check(
-            CallKind::Other,
-            ToolStatus::Done,
-            "a\nb",
+            &ToolOutcome::text(ToolStatus::Done, "a\nb"),
             &expect![[r#"
                 result:
                   └ 2 lines
             "#]],
         );
         check(
-            CallKind::Other,
-            ToolStatus::Failed,
-            "no file `x`\nbut `y`",
+            &ToolOutcome::failed("no file `x`\nbut `y`"),
             &expect![[r#"
                 result:
                   └ failed: no file `x`
@@ -250,9 +313,7 @@ mod tests {
             "#]],
         );
         check(
-            CallKind::Other,
-            ToolStatus::Denied,
-            "not allowed",
+            &ToolOutcome::text(ToolStatus::Denied, "not allowed"),
             &expect![[r#"
                 result:
                   └ refused: not allowed
@@ -265,9 +326,7 @@ mod tests {
         let lines: Vec<String> = (1..=50).map(|n| format!("line {n}")).collect();
         let text = lines.join("\n");
         check(
-            CallKind::Command,
-            ToolStatus::Done,
-            &format!("{text}\n[exit code 1]"),
+            &exited(1, 50, &format!("{text}\n[exit code 1]")),
             &expect![[r#"
                 result:
                   └ exit 1, last 6 of 50 lines

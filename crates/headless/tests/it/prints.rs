@@ -14,6 +14,22 @@ fn done(text: &str) -> ToolOutcome {
     ToolOutcome::text(ToolStatus::Done, text)
 }
 
+fn exited(code: i32, lines: u64, text: &str) -> ToolOutcome {
+    ToolOutcome {
+        end: Some(CommandEnd::Exited { code }),
+        lines: Some(lines),
+        ..done(text)
+    }
+}
+
+fn timed_out() -> ToolOutcome {
+    ToolOutcome {
+        end: Some(CommandEnd::TimedOut { after_s: 1 }),
+        lines: Some(0),
+        ..ToolOutcome::failed("[timed out after 1 s and was killed; give …]")
+    }
+}
+
 fn edited() -> ToolOutcome {
     ToolOutcome {
         changes: vec![FileChange {
@@ -77,7 +93,11 @@ fn first_half() -> Vec<Step> {
         tool_started(1),
         tool_ended(
             1,
-            done("test f ... FAILED\nassertion failed: 1 != 2\n[exit code 101]"),
+            exited(
+                101,
+                2,
+                "test f ... FAILED\nassertion failed: 1 != 2\n[exit code 101]",
+            ),
         ),
         tool_started(2),
         tool_ended(2, done("1\tfn f() {\n2\t    1\n")),
@@ -110,7 +130,7 @@ fn second_half() -> Vec<Step> {
             6,
             ToolOutcome::failed("there is no file missing.rs\ndid you mean lib.rs?"),
         ),
-        tool_ended(5, done("ok\n")),
+        tool_ended(5, exited(0, 1, "ok\n")),
         Event::Noticed {
             text: "1 request is left.".into(),
         }
@@ -153,7 +173,7 @@ async fn a_job_and_the_time_of_a_command_are_told_once() {
         called(2),
         called(2),
         called(2),
-        tool_ended(2, done("built\n")),
+        tool_ended(2, exited(0, 1, "built\n")),
         Event::JobEnded { end }.into(),
         Event::Noticed {
             text: "Background job 1 ended: killed.".into(),
@@ -162,6 +182,13 @@ async fn a_job_and_the_time_of_a_command_are_told_once() {
         tool_started(3),
         tool_ended(3, done("Job 1 ended: killed")),
         called(3),
+        replied(vec![calls(4, "bash", r#"{"command":"sleep 9"}"#)]),
+        tool_started(4),
+        called(4),
+        called(4),
+        called(4),
+        tool_ended(4, timed_out()),
+        called(5),
         replied(vec![says("Built.")]),
         ended(StopReason::EndTurn),
     ]]);
@@ -174,7 +201,9 @@ async fn a_job_and_the_time_of_a_command_are_told_once() {
             built
         · job 1 ended: killed
         ● job  kill 1 · 1 line
-        ✓ done · 4.5 s · 5 requests · 2,200 tokens in (2,000 cached), 100 out · $0.0024
+        ● bash  sleep 9
+          └ timed out after 1 s, 0 lines
+        ✓ done · 6.2 s · 9 requests · 3,300 tokens in (3,000 cached), 150 out · $0.0036
           go on: quire exec --resume 01936f00-0000-7aaa-8000-000000000001 "…"
 
     "#]]
@@ -313,7 +342,7 @@ async fn foreign_escapes_reach_no_terminal() {
         asked(1, evil),
         answered(1, Answer::AllowOnce),
         tool_started(1),
-        tool_ended(1, done(&format!("{evil}\n{evil}\n[exit code 1]"))),
+        tool_ended(1, exited(1, 2, &format!("{evil}\n{evil}\n[exit code 1]"))),
         Event::Noticed { text: evil.into() }.into(),
         Event::PlanSet {
             steps: vec![PlanStep {
