@@ -12,6 +12,7 @@ mod ends;
 mod events;
 mod guide;
 mod prints;
+mod resumes;
 
 use std::sync::Arc;
 use std::time::Duration;
