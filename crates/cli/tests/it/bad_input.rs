@@ -3,11 +3,12 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::provider::{Answer, Provider, result_texts, results};
-use crate::run::{Place, exists, finish};
+use crate::run::{Place, exists, finish, on_small_disk, with_program};
 
 fn answers(status: u16, kind: &'static str, body: &'static str) -> Provider {
     Provider::start(move |_| Answer::Raw(status, kind, body.to_owned()))
@@ -189,29 +190,6 @@ fn a_missing_directory() {
     );
 }
 
-/// The same environment around another program.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the test starts a shell around the program"
-)]
-fn with_program(
-    like: &std::process::Command,
-    program: &str,
-    arguments: &[&str],
-) -> std::process::Command {
-    let mut command = std::process::Command::new(program);
-    command.args(arguments).env_clear();
-    for (name, value) in like.get_envs() {
-        if let Some(value) = value {
-            command.env(name, value);
-        }
-    }
-    if let Some(folder) = like.get_current_dir() {
-        command.current_dir(folder);
-    }
-    command
-}
-
 #[test]
 fn a_home_that_cannot_be_written() {
     let place = Place::new();
@@ -228,30 +206,41 @@ fn a_home_that_cannot_be_written() {
 #[test]
 fn a_full_disk() {
     let place = Place::new();
-    // A limit on the size of files is what a full disk looks like to SQLite, for this process only.
-    let provider = calls(vec![(
-        "bash",
-        json!({"command": "head -c 3000000 /dev/zero | tr '\\0' x"}),
-    )]);
-    let like = place.exec(&provider, &["go"]);
+    // An answer that does not fit on the disk, then one that does.
+    let long: &'static str = Box::leak("x".repeat(8 << 20).into_boxed_str());
+    let asked = AtomicUsize::new(0);
+    let provider = Provider::start(move |_| match asked.fetch_add(1, Ordering::Relaxed) {
+        0 => Answer::Reply(long, vec![]),
+        _ => Answer::Reply("done", vec![]),
+    });
+    let quire = env!("CARGO_BIN_EXE_quire");
     let script = format!(
-        "trap '' XFSZ; ulimit -f 200; exec {} exec --model anthropic/double go",
-        env!("CARGO_BIN_EXE_quire")
+        "{quire} exec --model anthropic/double go; echo \"first: $?\"
+         {quire} sessions export $({quire} sessions | tail -1 | cut -d' ' -f1)
+         mount -o remount,size=64m \"$QUIRE_HOME\"
+         {quire} exec --model anthropic/double --continue; echo \"second: $?\""
     );
-    let ran = finish(with_program(&like, "bash", &["-c", &script]));
-    assert!(!ran.err.contains("panicked"), "{}", ran.err);
-    // Whatever could not be kept, the session is there and goes on once there is room.
-    let listed = finish(place.command(&["sessions"]));
-    listed.says(0, &["go"]);
-    let id = listed
-        .out
-        .lines()
-        .nth(1)
-        .unwrap()
-        .split_whitespace()
-        .next()
-        .unwrap();
-    finish(place.exec(&provider, &["--resume", id, "go on"])).says(0, &["done"]);
+    let Some(ran) = on_small_disk(&place.exec(&provider, &["go"]), "2m", &script) else {
+        return;
+    };
+    // It says what happened and what to do; what was recorded is there, and once there is room it
+    // goes on.
+    ran.says(
+        0,
+        &[
+            "first: 1",
+            "the disk is full: free some space under",
+            "Its journal is intact: resume it",
+            r#""type":"message_delivered""#,
+            "done\nsecond: 0",
+        ],
+    );
+    assert_eq!(
+        ran.err.matches("the disk is full").count(),
+        1,
+        "{}",
+        ran.err
+    );
 }
 
 #[test]

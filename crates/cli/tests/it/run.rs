@@ -80,20 +80,60 @@ pub(crate) struct Ran {
     pub(crate) err: String,
 }
 
-pub(crate) fn finish(mut command: Command) -> Ran {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().unwrap();
-    Ran {
-        code: status.code().unwrap_or(-1),
-        out: String::from_utf8_lossy(&stdout).into_owned(),
-        err: String::from_utf8_lossy(&stderr).into_owned(),
+/// The same environment around another program.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test starts a shell around the program"
+)]
+pub(crate) fn with_program(like: &Command, program: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear();
+    for (name, value) in like.get_envs() {
+        if let Some(value) = value {
+            command.env(name, value);
+        }
     }
+    if let Some(folder) = like.get_current_dir() {
+        command.current_dir(folder);
+    }
+    command
+}
+
+/// Runs a script with the environment of `like`, in a mount namespace of its own in which
+/// `$QUIRE_HOME` is an empty disk of that size. None, said on standard error, where this machine
+/// does not allow that.
+#[expect(clippy::print_stderr, reason = "a test that is skipped says so")]
+pub(crate) fn on_small_disk(like: &Command, size: &str, script: &str) -> Option<Ran> {
+    const MOUNT: &str =
+        "mkdir -p \"$QUIRE_HOME\" && mount -t tmpfs -o size=$SIZE tmpfs \"$QUIRE_HOME\"";
+    let run = |script: &str| {
+        let mut command = with_program(like, "unshare", &["-rm", "sh", "-c", script]);
+        command.env("SIZE", size).stdin(Stdio::null());
+        command.output()
+    };
+    let tried = run(MOUNT);
+    if !tried.as_ref().is_ok_and(|output| output.status.success()) {
+        eprintln!("SKIPPED: this machine lets nobody mount a disk of his own: {tried:?}");
+        return None;
+    }
+    run(&format!("{MOUNT}\n{script}"))
+        .ok()
+        .map(|output| Ran::of(&output))
+}
+
+pub(crate) fn finish(mut command: Command) -> Ran {
+    Ran::of(&command.output().unwrap())
 }
 
 impl Ran {
+    fn of(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8_lossy(&output.stdout).into_owned(),
+            err: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// Checks the exit code and that what a person reads has all of these words.
     #[track_caller]
     pub(crate) fn says(&self, code: i32, words: &[&str]) {
