@@ -1,11 +1,12 @@
 //! `quire doctor`: key, endpoint, sandbox, git, disk, and what to do about each.
 
-use std::path::Path;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use quire_config::Resolved;
-use quire_headless::Checkup;
-use quire_protocol::{Command, ProcessEnd, ProcessLimits, Sandbox, SandboxMode};
+use quire_headless::{Checkup, counted, size};
+use quire_protocol::{Command, CommandEnd, ProcessEnd, ProcessLimits, Sandbox, SandboxMode};
 use quire_store::SqliteStore;
 
 use crate::surroundings::Surroundings;
@@ -27,6 +28,7 @@ pub(crate) async fn doctor(
     check_git(&mut report, surroundings, &resolved, &*sandbox).await;
     check_store(&mut report, surroundings);
     check_folder(&mut report, &surroundings.workspace);
+    check_space(&mut report, surroundings);
     terminal::print(report.text())?;
     Ok(ExitCode::from(u8::from(report.is_bad())))
 }
@@ -79,23 +81,42 @@ async fn check_git(
         limits: ProcessLimits::default(),
         distrusted: Vec::new(),
     };
+    let Some(program) = program(surroundings, "git") else {
+        return report.note(
+            "git",
+            "it is not in PATH: install git to work on repositories",
+        );
+    };
+    let there = format!("{} is there, but", program.display());
     match trial::run(sandbox, command).await {
         Ok((ProcessEnd::Exited(0), version)) => {
             report.good("git", &format!("{} runs as commands do", version.trim()));
         }
-        Ok((end, _)) => report.note("git", &format!("it does not run: {end:?}")),
-        Err(error) => report.note(
-            "git",
-            &format!("{error}; install git to work on repositories"),
-        ),
+        Ok((end, _)) => {
+            let end = CommandEnd::from(end);
+            report.note("git", &format!("{there} does not run as commands do: {end}"));
+        }
+        Err(error) => report.note("git", &format!("{there} {error}")),
     }
+}
+
+/// Where a program is that commands would find.
+fn program(surroundings: &Surroundings, name: &str) -> Option<PathBuf> {
+    let runs = |program: &PathBuf| {
+        let found = std::fs::metadata(program);
+        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    };
+    let folders = surroundings.variable("PATH").unwrap_or_default();
+    std::env::split_paths(folders)
+        .map(|folder| folder.join(name))
+        .find(runs)
 }
 
 fn check_store(report: &mut Checkup, surroundings: &Surroundings) {
     let data = &surroundings.paths.data;
     let what = format!("store {}", data.display());
     match SqliteStore::check(data) {
-        Ok(None) => match write_in(data.ancestors().find(|folder| folder.exists())) {
+        Ok(None) => match write_in(existing(data)) {
             Ok(()) => report.good(&what, "not there yet; the first session makes it"),
             Err(error) => report.bad(
                 &what,
@@ -105,12 +126,50 @@ fn check_store(report: &mut Checkup, surroundings: &Surroundings) {
         Ok(Some(health)) if health.problems.is_empty() => report.good(
             &what,
             &format!(
-                "{} sessions, {} events, {} bytes, intact",
-                health.sessions, health.events, health.bytes
+                "{}, {}, {}, intact",
+                counted(health.sessions, "session"),
+                counted(health.events, "event"),
+                size(health.bytes)
             ),
         ),
         Ok(Some(health)) => report.bad(&what, &health.problems.join("; ")),
         Err(error) => report.bad(&what, &error.to_string()),
+    }
+}
+
+/// The folder itself, or the nearest above it that is there.
+fn existing(folder: &Path) -> Option<&Path> {
+    folder.ancestors().find(|folder| folder.exists())
+}
+
+/// How much room there is where sessions, temporary files and the work are kept.
+fn check_space(report: &mut Checkup, surroundings: &Surroundings) {
+    let temporary = std::env::temp_dir();
+    let places = [
+        (
+            "sessions",
+            &surroundings.paths.data,
+            "set QUIRE_HOME to a folder with more",
+        ),
+        (
+            "temporary files",
+            &temporary,
+            "set TMPDIR to a folder with more",
+        ),
+        (
+            "the work",
+            &surroundings.workspace,
+            "move it to where there is more",
+        ),
+    ];
+    for (what, folder, remedy) in places {
+        // A folder that cannot be used has been told of.
+        let Some(Ok(found)) = existing(folder).map(rustix::fs::statvfs) else {
+            continue;
+        };
+        let what = format!("{what} {}", folder.display());
+        let free = found.f_bavail.saturating_mul(found.f_frsize);
+        report.space(&what, free, remedy);
     }
 }
 

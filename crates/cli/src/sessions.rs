@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use quire_headless::find_session;
+use quire_headless::{counted, find_session};
 use quire_protocol::{Client, Record, SessionQuery};
 
 use crate::args::{SessionsArgs, SessionsCommand};
@@ -71,8 +71,9 @@ async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Resu
         }
         let title = quire_headless::clean(&head.title);
         let question = format!(
-            "Remove session {} (“{title}”, {} events) for good?",
-            head.session, head.events
+            "Remove session {} (“{title}”, {}) for good?",
+            head.session,
+            counted(head.events, "event")
         );
         if !terminal::confirms(&question)? {
             terminal::complain("kept");

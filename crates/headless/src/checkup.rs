@@ -4,6 +4,13 @@ use std::fmt::Write as _;
 
 use quire_protocol::{SandboxReport, Wall};
 
+use crate::text::size;
+
+/// Free space, in bytes, with which little can be kept any more.
+const TOO_LITTLE: u64 = 50 << 20;
+/// Free space, in bytes, that is worth a word.
+const LITTLE: u64 = 1 << 30;
+
 /// What a person is told of a wall that is not the strongest, before the work begins.
 #[must_use]
 pub fn weaker_wall(wall: Wall) -> Option<&'static str> {
@@ -42,6 +49,25 @@ impl Checkup {
     pub fn bad(&mut self, what: &str, detail: &str) {
         self.bad = true;
         self.line("BAD ", what, detail);
+    }
+
+    /// How much space is free for `what`, in bytes; `remedy` says what to do but to free some.
+    pub fn space(&mut self, what: &str, free: u64, remedy: &str) {
+        let what = format!("space for {what}");
+        let left = size(free);
+        if free < TOO_LITTLE {
+            self.bad(
+                &what,
+                &format!("only {left} are free: free some, or {remedy}"),
+            );
+        } else if free < LITTLE {
+            self.note(
+                &what,
+                &format!("{left} are free, which is soon used up: free some, or {remedy}"),
+            );
+        } else {
+            self.good(&what, &format!("{left} are free"));
+        }
     }
 
     /// Which layers of the sandbox hold, and which wall they make.
@@ -94,6 +120,24 @@ mod tests {
     use quire_protocol::Layer;
 
     use super::*;
+
+    #[test]
+    fn little_space_is_told_and_too_little_is_bad() {
+        let mut checkup = Checkup::default();
+        let mut check = |free| {
+            checkup.space("temporary files /tmp", free, "set TMPDIR");
+            checkup.is_bad()
+        };
+        assert!(!check(1 << 30));
+        assert!(!check(50 << 20));
+        assert!(check(0));
+        expect![[r"
+            ok    space for temporary files /tmp: 1.0 GiB are free
+            note  space for temporary files /tmp: 50 MiB are free, which is soon used up: free some, or set TMPDIR
+            BAD   space for temporary files /tmp: only 0 KiB are free: free some, or set TMPDIR
+        "]]
+        .assert_eq(checkup.text());
+    }
 
     #[test]
     fn a_missing_layer_is_told_and_no_wall_is_bad() {

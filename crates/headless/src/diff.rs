@@ -42,7 +42,10 @@ pub(crate) fn change(change: &FileChange, style: Style) -> String {
         let _ = writeln!(text, "    {line}");
     }
     if lines.len() > SHOWN {
-        let more = format!("    … {}", counted(lines.len() - SHOWN, "more line"));
+        let more = format!(
+            "    … {}",
+            counted((lines.len() - SHOWN) as u64, "more line")
+        );
         text.push_str(&style.paint(Paint::Dim, &more));
         text.push('\n');
     }

@@ -61,4 +61,4 @@ pub use run::run;
 pub use sessions::{hits, list};
 pub use style::{Color, Style};
 pub use task::{Adapt, Approver, Output, Start, Task};
-pub use text::clean;
+pub use text::{clean, counted, size};

@@ -26,8 +26,8 @@ pub fn markdown(records: &[Record]) -> String {
     let _ = write!(
         text,
         "\n---\n\n{}, {}, {} tokens in, {} out, {cost}\n",
-        counted(tally.turns as usize, "turn"),
-        counted(tally.requests as usize, "request"),
+        counted(tally.turns.into(), "turn"),
+        counted(tally.requests.into(), "request"),
         thousands(tally.usage.prompt()),
         thousands(tally.usage.output),
     );

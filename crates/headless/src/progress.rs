@@ -32,7 +32,7 @@ pub(crate) struct Progress {
     /// A note about a crash before this run.
     crash: Option<String>,
     /// Lines that the running tools have printed since the last record.
-    printed: usize,
+    printed: u64,
     waiting: Waiting,
     replies: u32,
     /// Whether the last reply neither said nor called anything.
@@ -147,7 +147,7 @@ impl Progress {
                 String::new()
             }
             Delta::ToolOutput { text, .. } => {
-                self.printed += text.bytes().filter(|byte| *byte == b'\n').count();
+                self.printed += text.matches('\n').count() as u64;
                 String::new()
             }
             Delta::Retrying { retry } => {

@@ -79,16 +79,16 @@ fn text_of(content: &[Content]) -> String {
 }
 
 /// How many lines there are; of a tool that does not say, those that the model sees.
-fn lines_of(text: &str, outcome: &ToolOutcome) -> usize {
-    outcome.lines.map_or_else(
-        || line_count(text),
-        |lines| usize::try_from(lines).unwrap_or(usize::MAX),
-    )
+fn lines_of(text: &str, outcome: &ToolOutcome) -> u64 {
+    outcome.lines.unwrap_or_else(|| line_count(text))
 }
 
 fn size(text: &str, outcome: &ToolOutcome) -> String {
     let content = &outcome.content;
-    let images = content.len() - content.iter().filter_map(Content::as_text).count();
+    let images = content
+        .iter()
+        .filter(|part| part.as_text().is_none())
+        .count() as u64;
     match images {
         0 => counted(lines_of(text, outcome), "line"),
         images => counted(images, "image"),
@@ -114,7 +114,7 @@ fn command(end: CommandEnd, text: &str, outcome: &ToolOutcome) -> Summary {
         0 => (0, Vec::new()),
         all => (all, last_lines(printed(text, end), most)),
     };
-    let count = match lines.len() {
+    let count = match lines.len() as u64 {
         shown if 0 < shown && shown < all => format!("last {shown} of {}", counted(all, "line")),
         _ => counted(all, "line"),
     };

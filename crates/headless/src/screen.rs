@@ -230,7 +230,7 @@ impl<W: Write, E: Write> Screen<W, E> {
         let numbers = format!(
             " · {} · {} · {} tokens in{cached}, {} out · {cost}",
             duration(tally.duration_ms()),
-            counted(tally.requests as usize, "request"),
+            counted(tally.requests.into(), "request"),
             thousands(tally.usage.prompt()),
             thousands(tally.usage.output),
         );

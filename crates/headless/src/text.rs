@@ -114,14 +114,15 @@ pub(crate) fn first_sentence(text: &str) -> String {
 }
 
 /// How many lines a text has.
-pub(crate) fn line_count(text: &str) -> usize {
-    text.trim_end_matches('\n').lines().count()
+pub(crate) fn line_count(text: &str) -> u64 {
+    text.trim_end_matches('\n').lines().count() as u64
 }
 
-/// `1 line`, `2 lines`.
-pub(crate) fn counted(count: usize, noun: &str) -> String {
+/// A number of things: `1 line`, `2,000 lines`.
+#[must_use]
+pub fn counted(count: u64, noun: &str) -> String {
     let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", thousands(count as u64))
+    format!("{} {noun}{plural}", thousands(count))
 }
 
 /// `12,345`.
@@ -135,6 +136,16 @@ pub(crate) fn thousands(number: u64) -> String {
         grouped.push(digit);
     }
     grouped
+}
+
+/// A number of bytes: `512 KiB`, `49 MiB`, `73.9 GiB`.
+#[must_use]
+pub fn size(bytes: u64) -> String {
+    match bytes {
+        0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
+        0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
+        _ => format!("{}.{} GiB", bytes >> 30, (bytes >> 20) % 1024 * 10 / 1024),
+    }
 }
 
 /// `0.8 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
@@ -204,6 +215,11 @@ mod tests {
         assert_eq!(counted(2000, "line"), "2,000 lines");
         assert_eq!(line_count(""), 0);
         assert_eq!(line_count("a\nb\n"), 2);
+        assert_eq!(size(0), "0 KiB");
+        assert_eq!(size(1025), "2 KiB");
+        assert_eq!(size((50 << 20) - 1), "49 MiB");
+        assert_eq!(size(1 << 30), "1.0 GiB");
+        assert_eq!(size((7 << 30) + (1023 << 20)), "7.9 GiB");
         assert_eq!(duration(850), "0.8 s");
         assert_eq!(duration(2000), "2 s");
         assert_eq!(duration(12_999), "12 s");

@@ -244,6 +244,42 @@ fn a_full_disk() {
 }
 
 #[test]
+fn the_doctor_tells_a_git_that_does_not_run_from_one_that_is_not_there() {
+    let place = Place::new();
+    // The one in the home folder is not even seen by commands where they have a /tmp of their own.
+    for folder in [place.work(), place.home()] {
+        let git = folder.join("git");
+        fs::write(&git, "#!/bin/sh\nexit 3\n").unwrap();
+        fs::set_permissions(&git, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut command = place.command(&["doctor"]);
+        command.env("PATH", &folder);
+        let ran = finish(command);
+        ran.says(1, &[&format!("git: {} is there, but", git.display())]);
+        assert!(!ran.out.contains("install git"), "{}", ran.out);
+    }
+    let mut command = place.command(&["doctor"]);
+    command.env("PATH", place.work().join("empty"));
+    finish(command).says(1, &["git: it is not in PATH: install git"]);
+}
+
+#[test]
+fn the_doctor_notices_a_disk_that_is_full() {
+    let place = Place::new();
+    let quire = env!("CARGO_BIN_EXE_quire");
+    for (size, words) in [
+        ("20m", ["BAD   space for sessions", "only 20 MiB are free"]),
+        ("200m", ["note  space for sessions", "200 MiB are free"]),
+    ] {
+        let script = format!("{quire} doctor");
+        let Some(ran) = on_small_disk(&place.command(&[]), size, &script) else {
+            return;
+        };
+        ran.says(1, &words);
+        ran.says(1, &["set QUIRE_HOME to a folder with more"]);
+    }
+}
+
+#[test]
 fn bad_arguments() {
     let place = Place::new();
     place.write("schema.json", "{ not json");
