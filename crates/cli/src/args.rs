@@ -232,7 +232,10 @@ pub(crate) enum ConfigCommand {
         /// Its value
         value: String,
     },
-    /// Let this folder's own .quire/config.toml count
+    /// Let this folder's own .quire/config.toml count, as it is now
     #[command(after_help = "Example:\n  quire config trust")]
     Trust,
+    /// Let it count no longer
+    #[command(after_help = "Example:\n  quire config untrust")]
+    Untrust,
 }

@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
-use quire_config::{set, trust};
+use quire_config::{Layer, parse, set, trust, untrust};
 
 use crate::args::{ConfigArgs, ConfigCommand};
 use crate::surroundings::Surroundings;
@@ -24,11 +24,39 @@ pub(crate) fn config(args: ConfigArgs, surroundings: &Surroundings) -> anyhow::R
         ConfigCommand::Set { key, value } => {
             edit(surroundings, |path, text| set(path, text, &key, &value))?;
         }
-        ConfigCommand::Trust => edit(surroundings, |path, text| {
-            trust(path, text, &surroundings.workspace)
-        })?,
+        ConfigCommand::Trust => trust_folder(surroundings)?,
+        ConfigCommand::Untrust => {
+            let folder = &surroundings.workspace;
+            edit(surroundings, |path, text| untrust(path, text, folder))?;
+            terminal::print(&format!("no longer trusted: {}\n", folder.display()))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Trusts the folder's settings as they are, and says what they are.
+fn trust_folder(surroundings: &Surroundings) -> anyhow::Result<()> {
+    let folder = &surroundings.workspace;
+    let (file, bytes) = surroundings.project_file()?;
+    let bytes = bytes.ok_or_else(|| {
+        usage(format!(
+            "there is nothing to trust here: {} is not there",
+            file.display()
+        ))
+    })?;
+    let listing = parse(Layer::Project, &file, &bytes)
+        .map_err(usage)?
+        .listing();
+    edit(surroundings, |path, text| trust(path, text, folder, &bytes))?;
+    let sets = match quire_headless::clean(&listing) {
+        none if none.is_empty() => "It sets nothing.\n".to_owned(),
+        sets => format!("It sets (what lets commands do more is marked with `!`):\n{sets}"),
+    };
+    terminal::print(&format!(
+        "trusted: {}, while {} stays as it is; `quire config untrust` takes it back\n{sets}",
+        folder.display(),
+        file.display()
+    ))
 }
 
 /// Changes the person's own file, keeping its comments; written beside it and moved over it.

@@ -50,6 +50,13 @@ impl Surroundings {
         lookup(&self.variables, name).filter(|value| !value.is_empty())
     }
 
+    /// The folder's own settings file, and what it holds if it is there.
+    pub(crate) fn project_file(&self) -> anyhow::Result<(PathBuf, Option<Vec<u8>>)> {
+        let path = Paths::project_file(&self.workspace);
+        let bytes = read_if_there(&path)?;
+        Ok((path, bytes))
+    }
+
     /// The settings, with flags over everything else: the key, the flag, its value.
     pub(crate) fn settings(
         &self,
@@ -58,14 +65,12 @@ impl Surroundings {
         let mut layers = Layers::new(&self.workspace)
             .home(self.paths.home.clone())
             .environment(self.variables.iter().cloned());
-        let (user, project) = (
-            self.paths.config_file(),
-            Paths::project_file(&self.workspace),
-        );
+        let user = self.paths.config_file();
         if let Some(bytes) = read_if_there(&user)? {
             layers = layers.user(&user, bytes);
         }
-        if let Some(bytes) = read_if_there(&project)? {
+        let (project, bytes) = self.project_file()?;
+        if let Some(bytes) = bytes {
             layers = layers.project(&project, bytes);
         }
         for (key, flag, value) in flags {

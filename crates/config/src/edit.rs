@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use quire_protocol::Money;
-use toml_edit::{Array, DocumentMut, Item, Table, Value as Toml};
+use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value as Toml};
 
 use crate::error::Error;
-use crate::file::parse;
+use crate::file::{parse, trusted_entry};
 use crate::key::{self, KEYS, Key};
 use crate::source::Layer;
+use crate::trust::fingerprint;
 use crate::value::{self, Value};
 
 /// The text of a settings file with a key set. `value` is written as on the command line. `path`
@@ -41,23 +42,54 @@ pub fn unset(path: &Path, text: &str, key: &str) -> Result<String, Error> {
     Ok(document.to_string())
 }
 
-/// The text of a settings file that trusts a folder (absolute, with no link in it).
-pub fn trust(path: &Path, text: &str, folder: &Path) -> Result<String, Error> {
+/// The text of a settings file that trusts a folder (absolute, with no link in it) for as long as
+/// its own settings file holds just these bytes.
+pub fn trust(path: &Path, text: &str, folder: &Path, bytes: &[u8]) -> Result<String, Error> {
     let folder = folder.to_str().filter(|folder| folder.starts_with('/'));
-    let folder = folder.ok_or_else(|| Error::Key {
-        key: "trusted".to_owned(),
-        message: "only an absolute path in UTF-8 can be trusted".to_owned(),
-    })?;
+    let folder = folder
+        .ok_or_else(|| trusted("only an absolute path in UTF-8 can be trusted".to_owned()))?;
     let mut document = editable(path, text)?;
     let item = document
         .entry("trusted")
         .or_insert_with(|| toml_edit::value(Array::new()));
-    if let Some(array) = item.as_array_mut()
-        && !array.iter().any(|entry| entry.as_str() == Some(folder))
-    {
-        array.push(folder);
+    if let Some(array) = item.as_array_mut() {
+        array.retain(|entry| !names(entry, Path::new(folder)));
+        let mut entry = InlineTable::new();
+        entry.insert("folder", folder.into());
+        entry.insert("sha256", fingerprint(bytes).into());
+        array.push(entry);
     }
     Ok(document.to_string())
+}
+
+/// The text of a settings file that no longer trusts a folder. Fails when it does not anyway.
+pub fn untrust(path: &Path, text: &str, folder: &Path) -> Result<String, Error> {
+    let mut document = editable(path, text)?;
+    let array = document.get_mut("trusted").and_then(Item::as_array_mut);
+    let before = array.as_ref().map_or(0, |array| array.len());
+    let after = array.map_or(0, |array| {
+        array.retain(|entry| !names(entry, folder));
+        array.len()
+    });
+    if before == after {
+        let folder = folder.display();
+        return Err(trusted(format!(
+            "{folder} is not trusted: there is nothing to take back"
+        )));
+    }
+    Ok(document.to_string())
+}
+
+/// Whether an entry of `trusted` is about a folder.
+fn names(entry: &Toml, folder: &Path) -> bool {
+    trusted_entry(entry).is_some_and(|entry| entry.folder == folder)
+}
+
+fn trusted(message: String) -> Error {
+    Error::Key {
+        key: "trusted".to_owned(),
+        message,
+    }
 }
 
 fn known(name: &str) -> Result<&'static Key, Error> {
@@ -200,18 +232,35 @@ domains = [\"example.org\"]
     }
 
     #[test]
-    fn trust_is_added_once() {
+    fn trust_is_added_renewed_and_taken_back() {
         let path = Path::new("config.toml");
         let folder = Path::new("/home/me/project");
-        let once = trust(path, "", folder).unwrap();
+        let earlier = "trusted = [\"/other\", \"/home/me/project\"] # mine\n";
+        let once = trust(path, earlier, folder, b"effort = \"low\"\n").unwrap();
         check(
             Ok(once.clone()),
             &expect![[r#"
-            trusted = ["/home/me/project"]
-        "#]],
+                trusted = ["/other", { folder = "/home/me/project", sha256 = "e6245de210a0f1f5d27808d8cb45a9cc04798b688ca05bac72e1980ed53c9426" }] # mine
+            "#]],
         );
-        assert_eq!(trust(path, &once, folder).unwrap(), once);
-        assert!(trust(path, "", Path::new("relative")).is_err());
+        assert_eq!(
+            trust(path, &once, folder, b"effort = \"low\"\n").unwrap(),
+            once
+        );
+        let renewed = trust(path, &once, folder, b"").unwrap();
+        assert_eq!(renewed.matches("sha256").count(), 1, "{renewed}");
+        assert_ne!(renewed, once);
+        check(
+            untrust(path, &renewed, folder),
+            &expect![[r#"
+                trusted = ["/other"] # mine
+            "#]],
+        );
+        check(
+            untrust(path, "", folder),
+            &expect!["trusted: /home/me/project is not trusted: there is nothing to take back"],
+        );
+        assert!(trust(path, "", Path::new("relative"), b"").is_err());
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::key::{self, KEYS, Key};
 use crate::provider::{Described, ModelEntry};
 use crate::resolved::Notice;
 use crate::source::{Layer, Source, Sourced};
+use crate::trust::Trusted;
 use crate::value::{self, Value};
 
 mod tables;
@@ -23,7 +24,7 @@ pub struct ConfigFile {
     pub(crate) rules: Vec<Sourced<Rule>>,
     pub(crate) providers: BTreeMap<String, Described>,
     pub(crate) models: BTreeMap<String, ModelEntry>,
-    pub(crate) trusted: Vec<PathBuf>,
+    pub(crate) trusted: Vec<Trusted>,
     /// What is odd in it but does no harm: unknown keys.
     pub notices: Vec<Notice>,
 }
@@ -118,12 +119,12 @@ impl<'a> Reader<'a> {
     }
 
     fn trusted(&mut self, item: &Item, at: Range<usize>) -> Result<(), Error> {
-        let folders = texts(item)
-            .filter(|folders| folders.iter().all(|folder| folder.starts_with('/')))
-            .ok_or_else(|| self.misfit("trusted", "a list of absolute folders", at))?;
-        self.file
-            .trusted
-            .extend(folders.into_iter().map(PathBuf::from));
+        let entries: Option<Vec<Trusted>> = item
+            .as_array()
+            .and_then(|entries| entries.iter().map(trusted_entry).collect());
+        let expected = "a list of folders as `quire config trust` writes it";
+        let entries = entries.ok_or_else(|| self.misfit("trusted", expected, at))?;
+        self.file.trusted.extend(entries);
         Ok(())
     }
 
@@ -230,6 +231,21 @@ impl<'a> Reader<'a> {
             line: position(self.text, span.start).0,
         }
     }
+}
+
+/// A trusted folder: `{ folder = "/…", sha256 = "…" }`, or the folder alone.
+pub(crate) fn trusted_entry(entry: &Toml) -> Option<Trusted> {
+    let (folder, sha256) = match entry {
+        Toml::InlineTable(table) => (
+            table.get("folder")?.as_str()?,
+            Some(table.get("sha256")?.as_str()?.to_owned()),
+        ),
+        entry => (entry.as_str()?, None),
+    };
+    folder.starts_with('/').then(|| Trusted {
+        folder: PathBuf::from(folder),
+        sha256,
+    })
 }
 
 /// A list of texts, if that is what it is.

@@ -9,6 +9,7 @@ use crate::key::{self, KEYS, Key};
 use crate::provider;
 use crate::resolved::{Notice, Resolved};
 use crate::source::{Layer, Source, Sourced};
+use crate::trust::Standing;
 use crate::value::{self, Value};
 
 /// Everything that may set something. Filled by whoever can read files and the environment.
@@ -46,7 +47,8 @@ impl Layers {
         self
     }
 
-    /// The workspace's file. It counts only when the user's file trusts the workspace.
+    /// The workspace's file. It counts only when the user's file trusts the workspace with just
+    /// this content.
     #[must_use]
     pub fn project(mut self, path: &Path, bytes: Vec<u8>) -> Self {
         self.project = Some((path.to_path_buf(), bytes));
@@ -81,9 +83,12 @@ impl Layers {
             Some((path, bytes)) => parse(Layer::User, path, bytes)?,
             None => ConfigFile::default(),
         };
-        let trusted = user.trusted.contains(&self.workspace);
         let mut notices = user.notices.clone();
-        let project = self.project_file(trusted, &mut notices)?;
+        let standing = self.project.as_ref().map(|(_, bytes)| {
+            let entries = &user.trusted;
+            Standing::of(entries, &self.workspace, bytes)
+        });
+        let project = self.project_file(standing, &mut notices)?;
         let mut values = defaults();
         for (key, value) in user.values.into_iter().chain(project.values) {
             values.insert(key.name, value);
@@ -98,23 +103,27 @@ impl Layers {
             rules: user.rules.into_iter().chain(project.rules).collect(),
             providers: provider::resolve(&user.providers, &|name| self.variable(name)),
             models,
-            trusted,
+            trusted: standing == Some(Standing::Trusted),
             notices,
         })
     }
 
     /// The workspace's file if it is trusted; otherwise nothing, and a notice that says so.
-    fn project_file(&self, trusted: bool, notices: &mut Vec<Notice>) -> Result<ConfigFile, Error> {
-        let Some((path, bytes)) = &self.project else {
+    fn project_file(
+        &self,
+        standing: Option<Standing>,
+        notices: &mut Vec<Notice>,
+    ) -> Result<ConfigFile, Error> {
+        let (Some((path, bytes)), Some(standing)) = (&self.project, standing) else {
             return Ok(ConfigFile::default());
         };
         let parsed = parse(Layer::Project, path, bytes);
-        if trusted {
+        let Some(objection) = standing.objection() else {
             let mut file = parsed?;
             notices.append(&mut file.notices);
             file.trusted.clear();
             return Ok(file);
-        }
+        };
         let broken = parsed
             .err()
             .map_or(String::new(), |error| format!(" ({error})"));
@@ -124,7 +133,7 @@ impl Layers {
                 path: path.clone(),
                 line: 1,
             },
-            message: format!("ignored: this folder is not trusted{broken}"),
+            message: format!("{objection}{broken}"),
         });
         Ok(ConfigFile::default())
     }

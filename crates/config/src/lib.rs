@@ -27,9 +27,10 @@ mod provider;
 mod resolved;
 mod source;
 mod table;
+mod trust;
 mod value;
 
-pub use edit::{set, trust, unset};
+pub use edit::{set, trust, unset, untrust};
 pub use error::Error;
 pub use file::{ConfigFile, parse};
 pub use key::{KEYS, Key, Kind};

@@ -1,5 +1,6 @@
 //! The main job from the command line to the answer.
 
+use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -240,11 +241,19 @@ fn nobody_to_ask_is_a_refusal_the_model_can_act_on() {
 #[test]
 fn settings_say_where_they_come_from() {
     let place = Place::new();
+    let real = place.work().canonicalize().unwrap();
     finish(place.command(&["config", "set", "effort", "max"])).says(0, &["config.toml"]);
     place.write(".quire/config.toml", "sandbox = \"off\"\n");
     let ran = finish(place.command(&["config"]));
     ran.says(0, &["effort", "max", "config.toml:1", "not trusted"]);
-    finish(place.command(&["config", "trust"])).says(0, &[]);
+    finish(place.command(&["config", "trust"])).says(
+        0,
+        &[
+            &format!("trusted: {}", real.display()),
+            "! sandbox = \"off\"",
+            "commands run without a sandbox",
+        ],
+    );
     let ran = finish(place.command(&["config"]));
     let line = ran
         .out
@@ -253,6 +262,13 @@ fn settings_say_where_they_come_from() {
         .unwrap();
     assert!(line.contains("off"), "{line}");
     finish(place.command(&["config", "set", "efort", "max"])).says(2, &["effort"]);
+    place.write(".quire/config.toml", "approvals = \"never\"\n");
+    finish(place.command(&["config"])).says(0, &["has changed since you trusted"]);
+    let untrust = ["config", "untrust"];
+    finish(place.command(&untrust)).says(0, &["no longer trusted", "config.toml"]);
+    finish(place.command(&untrust)).says(2, &["is not trusted"]);
+    fs::remove_file(place.work().join(".quire/config.toml")).unwrap();
+    finish(place.command(&["config", "trust"])).says(2, &["nothing to trust here"]);
 }
 
 #[test]
