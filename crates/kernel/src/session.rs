@@ -53,7 +53,23 @@ impl Session {
             Event::MessageAccepted { message, .. } => {
                 self.known.insert(message.clone());
             }
-            _ => {}
+            Event::Configured { .. }
+            | Event::MessageDelivered { .. }
+            | Event::TurnStarted { .. }
+            | Event::ModelCalled { .. }
+            | Event::ModelReplied { .. }
+            | Event::ModelFailed { .. }
+            | Event::ApprovalAsked { .. }
+            | Event::ApprovalAnswered { .. }
+            | Event::ToolStarted { .. }
+            | Event::ToolEnded { .. }
+            | Event::PlanSet { .. }
+            | Event::JobStarted { .. }
+            | Event::JobEnded { .. }
+            | Event::Noticed { .. }
+            | Event::InterruptAccepted { .. }
+            | Event::TurnEnded { .. }
+            | Event::Recovered { .. } => {}
         }
         self.state.apply(event, &mut self.transcript);
     }

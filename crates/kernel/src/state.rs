@@ -3,7 +3,10 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{Answer, CallId, Event, Item, Limits, PlanStep, Rule, RuleAction, Settings};
+use quire_protocol::{
+    Answer, CallId, Event, Item, Limits, MessageId, PlanStep, Rule, RuleAction, Settings,
+    ToolOutcome,
+};
 
 use crate::budget::Spent;
 use crate::calls::Step;
@@ -35,35 +38,14 @@ impl State {
             .unwrap_or_default()
     }
 
-    /// Folds one event in, and appends to the context what it adds there.
+    /// Folds one event in, and appends to the context what it adds there. Names every event, so that
+    /// a new one cannot be folded by nobody.
     pub(crate) fn apply(&mut self, event: &Event, context: &mut impl Context) {
         match event {
             Event::Configured { settings } => self.settings = Some(Arc::new(settings.clone())),
             // The session keeps the prefix: no decision needs it.
             Event::PrefixSet { .. } => {}
             Event::PlanSet { steps } => self.plan = steps.as_slice().into(),
-            Event::TurnStarted { .. }
-            | Event::ModelCalled { .. }
-            | Event::ModelReplied { .. }
-            | Event::ModelFailed { .. }
-            | Event::InterruptAccepted { .. }
-            | Event::TurnEnded { .. }
-            | Event::Recovered { .. } => self.apply_turn(event, context),
-            Event::ApprovalAsked { .. }
-            | Event::ApprovalAnswered { .. }
-            | Event::ToolStarted { .. }
-            | Event::ToolEnded { .. } => self.apply_call(event, context),
-            Event::MessageAccepted { .. }
-            | Event::MessageDelivered { .. }
-            | Event::JobStarted { .. }
-            | Event::JobEnded { .. }
-            | Event::Noticed { .. } => self.apply_news(event, context),
-        }
-    }
-
-    /// What happens to the turn as a whole.
-    fn apply_turn(&mut self, event: &Event, context: &mut impl Context) {
-        match event {
             Event::TurnStarted { turn } => {
                 self.turn.started(*turn);
                 self.progress.reset();
@@ -89,34 +71,13 @@ impl State {
             Event::InterruptAccepted { cause } => self.turn.interrupted(cause),
             Event::TurnEnded { .. } => self.turn.ended(),
             Event::Recovered { .. } => self.turn.recovered(),
-            _ => {}
-        }
-    }
-
-    /// What happens to one call.
-    fn apply_call(&mut self, event: &Event, context: &mut impl Context) {
-        match event {
             Event::ApprovalAsked { call, approval } => self.step.asked(*call, approval),
             Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
             Event::ToolStarted { call } => {
                 self.step.started(*call);
                 self.turn.woken();
             }
-            Event::ToolEnded { call, outcome } => {
-                for settled in self.step.ended(*call, outcome, context) {
-                    self.progress.add(&settled);
-                }
-                if self.step.is_empty() {
-                    self.progress.step_done();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// What reaches the session from outside, and how the model hears of it.
-    fn apply_news(&mut self, event: &Event, context: &mut impl Context) {
-        match event {
+            Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome, context),
             Event::MessageAccepted {
                 message,
                 delivery,
@@ -125,15 +86,7 @@ impl State {
                 self.mail.accepted(message, *delivery, content);
                 self.turn.spoken_to();
             }
-            Event::MessageDelivered { message } => {
-                if let Some(letter) = self.mail.delivered(message) {
-                    context.push(|| Item::User {
-                        message: letter.message.clone(),
-                        content: letter.content.clone(),
-                    });
-                }
-                self.progress.reset();
-            }
+            Event::MessageDelivered { message } => self.delivered(message, context),
             Event::JobStarted { job, call } => {
                 self.jobs.started(*job);
                 self.step.job_started(*call);
@@ -144,8 +97,26 @@ impl State {
                 self.jobs.told(text);
                 self.progress.noticed();
             }
-            _ => {}
         }
+    }
+
+    fn tool_ended(&mut self, call: CallId, outcome: &ToolOutcome, context: &mut impl Context) {
+        for settled in self.step.ended(call, outcome, context) {
+            self.progress.add(&settled);
+        }
+        if self.step.is_empty() {
+            self.progress.step_done();
+        }
+    }
+
+    fn delivered(&mut self, message: &MessageId, context: &mut impl Context) {
+        if let Some(letter) = self.mail.delivered(message) {
+            context.push(|| Item::User {
+                message: letter.message.clone(),
+                content: letter.content.clone(),
+            });
+        }
+        self.progress.reset();
     }
 
     /// "Always" becomes a rule of the session's policy, and so part of the fold.
