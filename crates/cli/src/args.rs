@@ -88,7 +88,7 @@ pub(crate) struct ExecArgs {
     /// Most requests to the model
     #[arg(long, value_name = "N")]
     pub(crate) max_turns: Option<u32>,
-    /// Most money, in dollars; no request is sent once it is spent
+    /// Most money for the session, in dollars, or none; no request is sent once it is spent
     #[arg(long, value_name = "USD")]
     pub(crate) budget_usd: Option<String>,
     /// Most time: seconds, or 90s, 15m, 2h

@@ -94,7 +94,10 @@ async fn check_git(
         }
         Ok((end, _)) => {
             let end = CommandEnd::from(end);
-            report.note("git", &format!("{there} does not run as commands do: {end}"));
+            report.note(
+                "git",
+                &format!("{there} does not run as commands do: {end}"),
+            );
         }
         Err(error) => report.note("git", &format!("{there} {error}")),
     }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use quire_config::{Resolved, seconds};
 use quire_headless::{Approver, Outcome, Output, Start, Task, find_session};
+use quire_model::Catalogue;
 use quire_protocol::{Client, Content, SessionQuery, Settings, Store};
 use tokio::sync::watch;
 
@@ -51,8 +52,18 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
         Arc::clone(&catalogue),
         sandbox,
     ));
-    let start = start(&args, &content, surroundings, &resolved, &*engine, schema).await?;
+    let start = start(
+        &args,
+        &content,
+        surroundings,
+        &resolved,
+        &catalogue,
+        &*engine,
+        schema,
+    )
+    .await?;
     if let Start::New(settings) = &start {
+        warnings::keepable_budget(&catalogue, settings).map_err(usage)?;
         warnings::of_model(&catalogue, &resolved, settings, &content)?;
         if resolved.reads_instructions() {
             warnings::of_instructions(&surroundings.paths.config, &settings.workspace);
@@ -142,6 +153,7 @@ async fn start(
     content: &[Content],
     surroundings: &Surroundings,
     resolved: &Resolved,
+    catalogue: &Arc<Catalogue>,
     engine: &dyn Client,
     schema: Option<serde_json::Value>,
 ) -> anyhow::Result<Start> {
@@ -165,7 +177,7 @@ async fn start(
         return Ok(Start::New(settings));
     };
     let model = resolved.flagged_model().map_err(usage)?;
-    let resolved = resolved.clone();
+    let (resolved, catalogue) = (resolved.clone(), Arc::clone(catalogue));
     // Without a new task the old one goes on, and so does the form of its answer.
     let keeps_schema = content.is_empty() && schema.is_none();
     let adapt = move |settings: Settings| {
@@ -173,7 +185,8 @@ async fn start(
         if !keeps_schema {
             settings.output_schema = schema;
         }
-        settings
+        warnings::keepable_budget(&catalogue, &settings)?;
+        Ok(settings)
     };
     Ok(Start::Open {
         session,

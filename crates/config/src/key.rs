@@ -22,7 +22,7 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A whole number of at least 1.
     Count,
-    /// An amount of dollars, at most 12 decimals.
+    /// An amount of dollars, at most 12 decimals, or `none`.
     Money,
     /// `true` or `false`.
     Toggle,
@@ -42,7 +42,7 @@ impl Kind {
             Self::Text => "a text in quotes".to_owned(),
             Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
             Self::Count => "a whole number of at least 1".to_owned(),
-            Self::Money => "an amount in dollars like 2.50".to_owned(),
+            Self::Money => "an amount in dollars like 2.50, or none".to_owned(),
             Self::Toggle => "true or false".to_owned(),
             Self::Domains => {
                 "a list of domains like [\"example.org\", \"*.example.org\"]".to_owned()

@@ -65,7 +65,7 @@ pub fn seconds(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{Effort, SandboxMode};
+    use quire_protocol::{Effort, Limits, SandboxMode};
 
     use super::*;
     use crate::Layers;
@@ -112,6 +112,17 @@ mod tests {
         assert_eq!(settings.effort, Effort::Low);
         assert_eq!(settings.policy.sandbox, SandboxMode::Off);
         assert_eq!(settings.model, "chat/new");
+        let budgeted = Settings {
+            limits: Limits {
+                budget: "0.5".parse().ok(),
+                ..before.limits()
+            },
+            ..recorded.clone()
+        };
+        let none = Layers::new("/w").flag("budget_usd", "--budget-usd", "none");
+        let none = none.resolve().unwrap();
+        assert_eq!(none.flags_over(budgeted.clone(), None), recorded);
+        assert_eq!(before.flags_over(budgeted.clone(), None), budgeted);
         assert_eq!(before.flagged_model(), Ok(None));
         assert_eq!(before.flags_over(recorded.clone(), None), recorded);
     }

@@ -7,6 +7,9 @@ use toml_edit::Value as Toml;
 
 use crate::key::Kind;
 
+/// What is written where an amount of money is not to be limited.
+const NO_LIMIT: &str = "none";
+
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -120,7 +123,11 @@ pub(crate) fn dollars(text: &str) -> Option<Money> {
         .filter(|money| *money >= Money::ZERO)
 }
 
+/// An amount, or `none` for no limit: that takes off what a lower layer sets.
 fn money(text: &str) -> Option<Value> {
+    if text == NO_LIMIT {
+        return Some(Value::Text(text.to_owned()));
+    }
     dollars(text).map(Value::Money)
 }
 
@@ -165,6 +172,7 @@ mod tests {
             (Kind::Count, "-1", None),
             (Kind::Count, "99999999999", None),
             (Kind::Money, "2.5", Some("2.50")),
+            (Kind::Money, "none", Some("\"none\"")),
             (Kind::Money, "-2.5", None),
             (Kind::Money, "2,5", None),
             (Kind::Toggle, "yes", Some("true")),

@@ -14,7 +14,7 @@
 //! | 1 | error: the model could not be reached, the session died, the answer never fitted its schema |
 //! | 2 | usage: wrong arguments or settings (given by the caller) |
 //! | 3 | the model or its provider refused |
-//! | 4 | the budget is spent |
+//! | 4 | the budget is spent, or cannot be kept |
 //! | 5 | the turn used all the requests it may make |
 //! | 6 | stopped: the same call gave the same result again and again |
 //! | 7 | the answer was cut at the model's output limit |

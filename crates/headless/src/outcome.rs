@@ -9,7 +9,7 @@ pub enum Outcome {
     Done,
     /// The model or its provider refused.
     Refused,
-    /// The budget is spent.
+    /// The budget is spent, or cannot be kept.
     Budget,
     /// The turn used all the requests it may make.
     TurnLimit,
@@ -68,7 +68,7 @@ impl Outcome {
             Self::Done => "done",
             Self::Error => "failed",
             Self::Refused => "the model refused",
-            Self::Budget => "stopped: the budget is spent",
+            Self::Budget => "stopped by the budget",
             Self::TurnLimit => "stopped: the turn used all its requests",
             Self::NoProgress => "stopped: it went round in circles",
             Self::Truncated => "the answer was cut at the output limit",

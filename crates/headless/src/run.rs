@@ -213,7 +213,7 @@ async fn open<W: Write, E: Write>(
     if let Some(repaired) = repaired {
         screen.warn(&repaired);
     }
-    let settings = adapt(recorded.clone());
+    let settings = adapt(recorded.clone()).map_err(ClientError::Settings)?;
     let schema = schema_of(&settings)?;
     screen.budget = settings.limits.budget;
     if settings != recorded {

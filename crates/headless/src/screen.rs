@@ -106,8 +106,9 @@ impl<W: Write, E: Write> Screen<W, E> {
         };
         if let Some(budget) = self.budget.take() {
             self.warn(&format!(
-                "no price is known for {model}, or its tokens were not reported, so nothing keeps \
-                 the budget of ${}: set prices under [models] in the config if it has none",
+                "no price is known for {model}, or its tokens were not reported, so the budget of ${} \
+                 cannot be kept: no further request is sent until it is changed. Set prices under \
+                 [models] in the config if it has none",
                 budget.rounded(2)
             ));
         }

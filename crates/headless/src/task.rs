@@ -40,8 +40,9 @@ pub enum Start {
     },
 }
 
-/// Makes the settings of an opened session from the recorded ones.
-pub type Adapt = Box<dyn FnOnce(Settings) -> Settings + Send>;
+/// Makes the settings of an opened session from the recorded ones, or says why the session cannot
+/// go on with them.
+pub type Adapt = Box<dyn FnOnce(Settings) -> Result<Settings, String> + Send>;
 
 impl fmt::Debug for Start {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

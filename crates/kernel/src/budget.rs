@@ -9,17 +9,37 @@ use crate::draft::Draft;
 pub(crate) struct Spent {
     pub(crate) usage: Usage,
     pub(crate) cost: Money,
-    /// Whether some of it had no known price, or was not reported.
-    pub(crate) unpriced: bool,
+    /// Answers and failures that used something without a known price, and answers whose tokens
+    /// nobody reported.
+    unpriced: u32,
+    /// How many of them there were when the budget in force was set.
+    before_budget: u32,
 }
 
 impl Spent {
+    /// Adds an answer. It was paid for, also where its provider did not count its tokens.
+    pub(crate) fn add_answer(&mut self, usage: Usage, cost: Option<Money>) {
+        self.add(usage, cost);
+        self.unpriced += u32::from(cost.is_none() && usage == Usage::default());
+    }
+
     pub(crate) fn add(&mut self, usage: Usage, cost: Option<Money>) {
         self.usage += usage;
         match cost {
             Some(cost) => self.cost += cost,
-            None => self.unpriced |= usage != Usage::default(),
+            None => self.unpriced += u32::from(usage != Usage::default()),
         }
+    }
+
+    /// Whether some of the usage had no known price.
+    pub(crate) fn has_unpriced(&self) -> bool {
+        self.unpriced > 0
+    }
+
+    /// Another budget is in force. It cannot count what was used without a price before it, and
+    /// whoever set it knows that.
+    pub(crate) fn budget_changed(&mut self) {
+        self.before_budget = self.unpriced;
     }
 }
 
@@ -43,25 +63,41 @@ impl Draft {
         })
     }
 
+    /// A request without a price under a budget ends the turn, and so does every turn after it until
+    /// the budget is changed: it is never passed over in silence.
     fn budget_spent(&self) -> Option<(StopReason, String)> {
         let budget = self.state.limits().budget?;
-        let spent = self.state.spent.cost;
-        if self.state.spent.unpriced {
+        let spent = &self.state.spent;
+        let uncounted = spent.unpriced - spent.before_budget;
+        if uncounted > 0 {
             let detail = format!(
-                "the budget of ${} cannot be kept, because an answer's price or tokens are not known: \
-                 give the model prices under [models.NAME] in the config, or leave the budget out",
+                "the budget of ${} cannot be kept, because the price or the tokens of {} made under it \
+                 are not known: give the model prices under [models.NAME] in the config or take \
+                 another model, and set another budget, which counts from there on, or none",
                 budget.rounded(2),
+                requests(uncounted),
             );
             return Some((StopReason::Budget, detail));
         }
-        (spent >= budget).then(|| {
+        (spent.cost >= budget).then(|| {
+            let besides = match spent.before_budget {
+                0 => String::new(),
+                count => format!(", {} without a known price not counted", requests(count)),
+            };
             let detail = format!(
-                "the session has spent ${} of its budget of ${}: \
+                "the session has spent ${} of its budget of ${}{besides}: \
                  raise the budget and say something to go on",
-                spent.rounded(4),
+                spent.cost.rounded(4),
                 budget.rounded(2),
             );
             (StopReason::Budget, detail)
         })
+    }
+}
+
+fn requests(count: u32) -> String {
+    match count {
+        1 => "1 request".to_owned(),
+        _ => format!("{count} requests"),
     }
 }

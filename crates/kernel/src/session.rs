@@ -134,7 +134,7 @@ impl Session {
 
     /// Whether some tokens had no known price or were not reported, so that the cost is too low.
     pub fn has_unpriced(&self) -> bool {
-        self.state.spent.unpriced
+        self.state.spent.has_unpriced()
     }
 
     /// A call of the open step, as the model wrote it; none once all calls up to it have their

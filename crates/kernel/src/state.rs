@@ -42,7 +42,7 @@ impl State {
     /// a new one cannot be folded by nobody.
     pub(crate) fn apply(&mut self, event: &Event, context: &mut impl Context) {
         match event {
-            Event::Configured { settings } => self.settings = Some(Arc::new(settings.clone())),
+            Event::Configured { settings } => self.configured(settings),
             // The session keeps the prefix: no decision needs it.
             Event::PrefixSet { .. } => {}
             Event::PlanSet { steps } => self.plan = steps.as_slice().into(),
@@ -59,9 +59,7 @@ impl State {
                 ..
             } => {
                 self.turn.heard(items);
-                self.spent.add(*usage, *cost);
-                // An answer was paid for, also where its provider did not count its tokens.
-                self.spent.unpriced |= cost.is_none();
+                self.spent.add_answer(*usage, *cost);
                 self.step.opened(items, plans, context);
             }
             Event::ModelFailed { usage, cost, .. } => {
@@ -98,6 +96,13 @@ impl State {
                 self.progress.noticed();
             }
         }
+    }
+
+    fn configured(&mut self, settings: &Settings) {
+        if settings.limits.budget != self.limits().budget {
+            self.spent.budget_changed();
+        }
+        self.settings = Some(Arc::new(settings.clone()));
     }
 
     fn tool_ended(&mut self, call: CallId, outcome: &ToolOutcome, context: &mut impl Context) {

@@ -1,10 +1,11 @@
 //! Stories in a few words: each line of a script is an input, and what it led to is printed
 //! below it.
 //!
-//! `say NAME`, `queue NAME`, `resume`, `interrupt`, `allow N`, `always N`, `deny N`; `reply CALL…`
-//! with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first), `a-` (refused), and
-//! `refusal`, `cut` or `pause` for how it stopped, or `silent` for one that says nothing; `fail`;
-//! `done N WORDS`, `spawn N` (a job), `over N` (the job's end), `crash`, and `limit NAME NUMBER`.
+//! `say NAME`, `queue NAME`, `resume`, `interrupt`, `allow N`, `always N COVERED…`, `deny N`;
+//! `reply CALL…` with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first), `a-`
+//! (refused), and `refusal`, `cut` or `pause` for how it stopped, or `silent` for one that says
+//! nothing; `fail`; `done N WORDS`, `spawn N` (a job), `over N` (the job's end), `crash`,
+//! `limit NAME NUMBER`, and `unlimited` for no budget.
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
 mod approvals;
@@ -92,6 +93,11 @@ impl Story {
             "limit" => Op::Configure {
                 settings: self.limited(words[1], words[2].parse().unwrap()),
             },
+            "unlimited" => {
+                let mut settings = self.session.settings().unwrap().clone();
+                settings.limits.budget = None;
+                Op::Configure { settings }
+            }
             _ => return self.answer(words),
         };
         Input::Op(op)

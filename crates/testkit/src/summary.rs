@@ -10,6 +10,7 @@ pub const EXPECTED: &[&str] = &[
     "answer:deny",
     "answer:too-late",
     "configure",
+    "configure:budget-after-unpriced",
     "crash",
     "crash:in-recovery",
     "crash:lost-call",

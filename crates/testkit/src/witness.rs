@@ -42,6 +42,17 @@ pub(crate) enum Cause<'a> {
     Recovery,
 }
 
+/// What was used that has no known price.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Unpriced {
+    #[default]
+    Nothing,
+    /// Something, and the budget has been changed since.
+    BeforeBudget,
+    /// Something since the budget was last changed.
+    UnderBudget,
+}
+
 /// All that was seen so far, as far as rules need it.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
@@ -58,8 +69,7 @@ pub(crate) struct Witness {
     plan: Vec<PlanStep>,
     usage: Usage,
     cost: Money,
-    /// Whether something was used that has no known price, or that nobody counted.
-    unpriced: bool,
+    unpriced: Unpriced,
     /// The effects that the events of this decision call for.
     due: Vec<Effect>,
     /// Whether this decision accepted an interrupt.
@@ -73,6 +83,10 @@ impl Witness {
     pub(crate) fn saw(&mut self, event: &Event, session: &Session, cause: &Cause<'_>) -> Checked {
         match event {
             Event::Configured { settings } => {
+                let same_budget = self.limits.budget == settings.limits.budget;
+                if !same_budget && self.unpriced == Unpriced::UnderBudget {
+                    self.unpriced = Unpriced::BeforeBudget;
+                }
                 self.limits = settings.limits.clone();
                 self.settings = Some(settings.clone());
             }
@@ -125,7 +139,9 @@ impl Witness {
                 self.usage += *usage;
                 self.cost += cost.unwrap_or_default();
                 let answered = matches!(event, Event::ModelReplied { .. });
-                self.unpriced |= cost.is_none() && (answered || *usage != Usage::default());
+                if cost.is_none() && (answered || *usage != Usage::default()) {
+                    self.unpriced = Unpriced::UnderBudget;
+                }
             }
             _ => {}
         }
@@ -158,7 +174,7 @@ impl Witness {
 
     /// Whether there is a budget and nothing more may be spent, as far as anybody can know.
     fn has_spent_all(&self) -> bool {
-        let over = |budget| self.unpriced || self.cost >= budget;
+        let over = |budget| self.unpriced == Unpriced::UnderBudget || self.cost >= budget;
         self.limits.budget.is_some_and(over)
     }
 
@@ -340,6 +356,10 @@ impl Witness {
     fn check_session(&self, session: &Session) -> Checked {
         ensure!(session.usage() == self.usage, "the usage is wrong");
         ensure!(session.cost() == self.cost, "the cost is wrong");
+        ensure!(
+            session.has_unpriced() == (self.unpriced != Unpriced::Nothing),
+            "what had no price is wrong"
+        );
         ensure!(
             session.settings() == self.settings.as_ref(),
             "the settings are wrong"

@@ -186,6 +186,9 @@ impl World {
     fn configure(&mut self) -> Checked {
         self.summary.see("configure");
         let settings = Character::settings(self.session.cost(), &mut self.dice);
+        if self.session.has_unpriced() && settings.limits.budget.is_some() {
+            self.summary.see("configure:budget-after-unpriced");
+        }
         self.feed(&Input::Op(Op::Configure { settings }))
     }
 

@@ -313,6 +313,34 @@ fn bad_arguments() {
     assert!(provider.requests().is_empty(), "nothing was sent");
 }
 
+/// A budget bites or is refused; whatever was spent without a price, the session can go on.
+#[test]
+fn a_budget_and_a_model_without_a_price() {
+    let place = Place::new();
+    let provider = Provider::start(|_| Answer::Reply("Done.", Vec::new()));
+    let exec = |arguments: &[&str]| {
+        let mut command = place.command(&[&["exec"], arguments].concat());
+        command
+            .env("ANTHROPIC_BASE_URL", &provider.url)
+            .env("ANTHROPIC_API_KEY", "key");
+        finish(command)
+    };
+    let (priced, unpriced) = ("anthropic/claude-opus-5-5", "anthropic/double");
+    let refused = "no price is known for anthropic/double";
+    exec(&["-m", unpriced, "--budget-usd", "0.5", "a"]).says(2, &[refused]);
+    exec(&["-m", priced, "--budget-usd", "0.5", "a"]).says(0, &["Done."]);
+    exec(&["-c", "-m", unpriced, "b"]).says(1, &[refused, "--budget-usd none"]);
+    exec(&["-c", "-m", priced, "c"]).says(0, &["Done."]);
+    exec(&["-c", "-m", unpriced, "--budget-usd", "none", "d"]).says(0, &["Done."]);
+    let spent = [
+        "stopped by the budget",
+        "1 request without a known price not counted",
+    ];
+    exec(&["-c", "-m", priced, "--budget-usd", "0.000001", "e"]).says(4, &spent);
+    exec(&["-c", "--budget-usd", "100", "f"]).says(0, &["Done."]);
+    assert_eq!(provider.requests().len(), 4);
+}
+
 #[test]
 fn a_config_that_cannot_be_read_names_the_line() {
     let place = Place::new();

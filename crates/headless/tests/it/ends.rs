@@ -493,9 +493,11 @@ async fn changed_settings_are_recorded_first() {
     let task = Task {
         start: Start::Open {
             session: crate::double::session(),
-            adapt: Box::new(|settings| Settings {
-                effort: Effort::Low,
-                ..settings
+            adapt: Box::new(|settings| {
+                Ok(Settings {
+                    effort: Effort::Low,
+                    ..settings
+                })
             }),
         },
         ..resume(Vec::new())
@@ -506,6 +508,21 @@ async fn changed_settings_are_recorded_first() {
         matches!(&ops[..], [Op::Configure { settings }, Op::Resume] if settings.effort == Effort::Low),
         "{ops:?}"
     );
+}
+
+#[tokio::test]
+async fn settings_with_which_a_session_cannot_go_on_leave_it_as_it_was() {
+    let script = Script::new(Vec::new());
+    let task = Task {
+        start: Start::Open {
+            session: crate::double::session(),
+            adapt: Box::new(|_| Err("a budget cannot be kept".to_owned())),
+        },
+        ..resume(vec![Content::text("go on")])
+    };
+    let refused = ran(&script, task).await.result.unwrap_err();
+    assert_eq!(refused.to_string(), "a budget cannot be kept");
+    assert_eq!((script.ops().len(), script.closed()), (0, 1));
 }
 
 #[tokio::test]
@@ -561,7 +578,7 @@ async fn a_budget_that_no_price_keeps_is_warned_of_once() {
     };
     let ran = ran(&Script::new(vec![steps]), task).await;
     assert_eq!(ran.outcome(), Outcome::Done);
-    let warning = "no price is known for m-1, or its tokens were not reported, so nothing keeps \
-                   the budget of $0.50";
+    let warning = "no price is known for m-1, or its tokens were not reported, so the budget of \
+                   $0.50 cannot be kept";
     assert_eq!(ran.err.matches(warning).count(), 1, "{}", ran.err);
 }

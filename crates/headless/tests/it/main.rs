@@ -57,7 +57,7 @@ pub(crate) fn resume(content: Vec<Content>) -> Task {
         content,
         start: Start::Open {
             session: double::session(),
-            adapt: Box::new(|settings| settings),
+            adapt: Box::new(Ok),
         },
         ..task(Output::Progress)
     }

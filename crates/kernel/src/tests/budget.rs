@@ -152,7 +152,114 @@ fn a_budget_without_a_price_cannot_be_kept() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the budget of $0.01 cannot be kept, because an answer's price or tokens are not known: give the model prices under [models.NAME] in the config, or leave the budget out
+                turn 1 ended: Budget the budget of $0.01 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+        "#]],
+    );
+}
+
+#[test]
+fn a_budget_set_after_use_without_a_price_counts_from_there_on() {
+    check(
+        "
+            limit cents 5
+            say a
+            unpriced x
+            done 1 ok
+            say b
+            limit cents 2
+            say c
+            reply y
+            done 2 ok
+            reply z
+            done 3 ok
+        ",
+        &expect![[r#"
+            limit cents 5
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            unpriced x
+                request 1 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                turn 1 ended: Budget the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+            say b
+                accepted b (Steer)
+                turn 2 started
+                delivered b
+                turn 2 ended: Budget the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+            limit cents 2
+                configured
+            say c
+                accepted c (Steer)
+                turn 3 started
+                delivered c
+                request 2 with 6 items
+                → call the model: 2
+            reply y
+                request 2 answered
+                call 2 started
+                → run 2
+            done 2 ok
+                call 2 Done: ok
+                request 3 with 9 items
+                → call the model: 3
+            reply z
+                request 3 answered
+                call 3 started
+                → run 3
+            done 3 ok
+                call 3 Done: ok
+                turn 3 ended: Budget the session has spent $0.02 of its budget of $0.02, 1 request without a known price not counted: raise the budget and say something to go on
+        "#]],
+    );
+}
+
+#[test]
+fn a_session_whose_budget_is_taken_off_goes_on() {
+    check(
+        "
+            limit cents 5
+            say a
+            unpriced x
+            done 1 ok
+            unlimited
+            say b
+            unpriced
+        ",
+        &expect![[r#"
+            limit cents 5
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            unpriced x
+                request 1 answered
+                call 1 started
+                → run 1
+            done 1 ok
+                call 1 Done: ok
+                turn 1 ended: Budget the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+            unlimited
+                configured
+            say b
+                accepted b (Steer)
+                turn 2 started
+                delivered b
+                request 2 with 5 items
+                → call the model: 2
+            unpriced
+                request 2 answered
+                turn 2 ended: EndTurn
         "#]],
     );
 }
@@ -181,7 +288,7 @@ fn a_budget_cannot_be_kept_where_tokens_are_not_reported() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the budget of $0.01 cannot be kept, because an answer's price or tokens are not known: give the model prices under [models.NAME] in the config, or leave the budget out
+                turn 1 ended: Budget the budget of $0.01 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
         "#]],
     );
 }
