@@ -8,7 +8,7 @@ use futures_core::stream::BoxStream;
 use quire_kernel::Session;
 use quire_protocol::{
     Client, ClientError, Event, Frame, Hit, Lease, Model, Op, Opened, Prefix, Record, Seq,
-    SessionHead, SessionId, SessionQuery, Settings, Store, ToolSet,
+    SessionHead, SessionId, SessionQuery, Settings, Store, StoreError, ToolSet,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -184,15 +184,20 @@ impl Engine {
     async fn open_leased(&self, lease: &Lease) -> Result<Opened, ClientError> {
         let session = &lease.session;
         let (mut kernel, mut last) = (Session::default(), Seq(0));
-        loop {
+        // Up to the place that the lease names: less than that would be another session.
+        while last < lease.last {
             let entries = self.parts.store.read(session, last, PAGE).await?;
+            if entries.is_empty() {
+                let told = format!(
+                    "events after {last} of session {session} vanished while it was opened; \
+                     opening it again tells what is left of it"
+                );
+                return Err(StoreError::Damaged(told).into());
+            }
             for entry in &entries {
                 let Record { seq, event, .. } = decode_entry(entry)?;
                 kernel.apply(&event);
                 last = seq;
-            }
-            if entries.len() < PAGE {
-                break;
             }
         }
         let Some(settings) = kernel.settings().cloned() else {

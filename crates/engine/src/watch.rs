@@ -78,13 +78,17 @@ impl Watch {
         }
     }
 
-    /// Reads the next page; `None` when the store fails, which ends the watch.
+    /// Reads the next page; `None` when the store fails or the next entry cannot be read, which ends
+    /// the watch: what is good before that was yielded by then.
     async fn read_page(&mut self) -> Option<()> {
         let entries = self.store.read(&self.session, self.seen, PAGE).await.ok()?;
-        self.behind = entries.len() == PAGE;
-        for entry in entries.iter().rev() {
-            self.page.push(decode_entry(entry).ok()?);
+        let good = entries.iter().map_while(|entry| decode_entry(entry).ok());
+        self.page = good.collect();
+        self.page.reverse();
+        if self.page.is_empty() && !entries.is_empty() {
+            return None;
         }
+        self.behind = entries.len() == PAGE || self.page.len() < entries.len();
         Some(())
     }
 }

@@ -29,7 +29,8 @@ pub trait Store: Send + Sync {
     /// Makes everything appended so far survive a power cut.
     fn sync(&self) -> BoxFuture<'_, Result<(), StoreError>>;
 
-    /// The entries after `after`, in order, at most `limit`.
+    /// The entries after `after`, in order, at most `limit`. Where the journal is damaged these are
+    /// the ones before the damage; a read that would begin with it fails.
     fn read(
         &self,
         session: &SessionId,

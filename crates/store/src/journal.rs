@@ -171,7 +171,7 @@ fn checksum_at(connection: &Connection, key: Key, seq: Seq) -> Result<Option<u32
         .map(|sum| u32::try_from(sum).unwrap_or_default()))
 }
 
-/// The entries after a place, verified.
+/// The entries after a place, verified: those before a flaw, or the flaw if there is none.
 pub(crate) fn read(
     connection: &Connection,
     session: &SessionId,
@@ -194,13 +194,13 @@ pub(crate) fn read(
         },
     )?;
     match flaw {
-        None => Ok(entries),
-        Some(flaw) => Err(StoreError::Damaged(format!(
+        Some(flaw) if entries.is_empty() => Err(StoreError::Damaged(format!(
             "{} of session {session}; opening the session for work again cuts its journal to the \
              last good entry and keeps the rest aside",
             flaw.reason
         ))
         .into()),
+        _ => Ok(entries),
     }
 }
 

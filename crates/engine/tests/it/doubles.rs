@@ -26,6 +26,13 @@ impl MemoryStore {
         self.journals.lock().unwrap()[session].clone()
     }
 
+    /// Makes the last entry one that nobody can read.
+    pub(crate) fn spoil_last(&self, session: &SessionId) {
+        let mut journals = self.journals.lock().unwrap();
+        let last = journals.get_mut(session).unwrap().last_mut().unwrap();
+        last.payload = b"\0".to_vec();
+    }
+
     /// What the death of the process that holds the leases does.
     pub(crate) fn forget_leases(&self) {
         self.leased.lock().unwrap().clear();

@@ -262,6 +262,27 @@ async fn a_slow_watcher_misses_no_record() {
 }
 
 #[tokio::test]
+async fn a_watch_shows_all_that_is_good_before_what_cannot_be_read() {
+    let world = World::new(vec![Answer::Reply(reply("done", &[]))]);
+    let session = world.engine.start(settings()).await.unwrap();
+    let go = say("go", Delivery::Steer);
+    world.engine.submit(&session, go).await.unwrap();
+    let whole = world.until(&session, ended).await;
+    world.engine.close(&session).await.unwrap();
+    world.store.spoil_last(&session);
+    let seen: Vec<Record> = world
+        .engine
+        .watch(&session, Seq(0))
+        .filter_map(async |frame| match frame {
+            Frame::Record(record) => Some(record),
+            Frame::Delta(_) => None,
+        })
+        .collect()
+        .await;
+    assert_eq!(seen, whole[..whole.len() - 1]);
+}
+
+#[tokio::test]
 async fn a_crashing_tool_or_model_is_a_fact_not_an_end() {
     let world = World::new(vec![Answer::Reply(reply("", &["crash"])), Answer::Panic]);
     let session = world.engine.start(settings()).await.unwrap();

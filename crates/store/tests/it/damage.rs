@@ -64,6 +64,8 @@ fn damage_is_read_as_such_then_cut_told_and_kept_aside() {
         let folder = tempfile::tempdir().unwrap();
         let store = damaged(folder.path(), &sql);
         let read = wait(store.read(&id("a"), Seq(0), 10));
+        assert_eq!(read.map_or(0, |good| good.len()) as u64, kept, "{sql}");
+        let read = wait(store.read(&id("a"), Seq(kept), 10));
         assert!(
             matches!(&read, Err(StoreError::Damaged(told)) if told.contains(&reason)),
             "{sql}: {read:?}"
