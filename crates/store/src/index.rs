@@ -84,6 +84,15 @@ pub(crate) fn forget(connection: &Connection, key: Key, after: Seq) -> Result<()
     set_indexed(connection, key, indexed.min(after))
 }
 
+/// Forgets the texts of a session and leaves no trace of them, in the transaction of the caller. Words
+/// that are deleted from an index stay in it, as marks of what is gone and in the directory of its
+/// pages; so all of it is emptied, and filled again by the next search.
+pub(crate) fn forget_for_good(connection: &Connection, key: Key) -> Result<(), Fault> {
+    connection.execute("INSERT INTO search (search) VALUES ('delete-all')", [])?;
+    connection.execute("UPDATE sessions SET indexed = 0", [])?;
+    forget(connection, key, Seq(0))
+}
+
 /// The last place whose text is indexed; 0 too for a session that is gone.
 fn indexed(connection: &Connection, key: Key) -> Result<Seq, Fault> {
     let mut statement = connection

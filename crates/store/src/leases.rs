@@ -72,6 +72,7 @@ impl Writer {
         })?;
         self.wrote(0);
         self.locks.erase(found.key);
+        self.empty_log();
         Ok(())
     }
 }

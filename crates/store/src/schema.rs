@@ -14,7 +14,7 @@ use crate::fault::Fault;
 pub(crate) const FILE: &str = "store.db";
 
 /// How long a connection waits for another process that writes.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The statements that lead from each version to the next; `user_version` counts those done.
 /// Steps are only ever added at the end.
@@ -37,7 +37,8 @@ pub(crate) struct Opened {
 }
 
 /// Opens the database for writing, creating or migrating it first if need be. The connection syncs
-/// nothing by itself until its owner says so.
+/// nothing by itself until its owner says so, and leaves nothing behind of what it deletes or moves:
+/// search moves texts at any time, and a removed session must be gone from all those places.
 pub(crate) fn open_writer(directory: &Path) -> Result<Opened, Fault> {
     create_file(directory)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -45,6 +46,7 @@ pub(crate) fn open_writer(directory: &Path) -> Result<Opened, Fault> {
     connection.busy_timeout(PATIENCE)?;
     connection.execute_batch(
         "PRAGMA synchronous = OFF;
+         PRAGMA secure_delete = ON;
          PRAGMA cache_size = -2048;
          PRAGMA temp_store = MEMORY;
          PRAGMA wal_autocheckpoint = 0;",

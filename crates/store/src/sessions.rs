@@ -140,7 +140,7 @@ pub(crate) fn remove(
     session: &SessionId,
     key: Key,
 ) -> Result<(), Fault> {
-    index::forget(connection, key, Seq(0))?;
+    index::forget_for_good(connection, key)?;
     connection.execute(
         "DELETE FROM events WHERE id > ?1 AND id <= ?2",
         (key.place(Seq(0)), key.end()),

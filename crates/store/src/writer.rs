@@ -74,6 +74,14 @@ pub(crate) struct Counters {
     pub(crate) syncs: AtomicU64,
 }
 
+/// Where what was removed still stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Removed {
+    Nowhere,
+    /// Somebody was reading when the log was to be emptied.
+    InLog,
+}
+
 /// The state of the writing thread.
 pub(crate) struct Writer {
     connection: Connection,
@@ -89,6 +97,8 @@ pub(crate) struct Writer {
     log: Option<File>,
     /// About how much was added to the log since it was last written back.
     log_bytes: usize,
+    /// Where what was removed still stands.
+    removed: Removed,
     /// Files of large blobs that were not synced yet.
     files: Vec<PathBuf>,
     /// Whether anything was not synced yet.
@@ -125,6 +135,7 @@ impl Writer {
             created: opened.created,
             log: None,
             log_bytes: 0,
+            removed: Removed::Nowhere,
             files: Vec::new(),
             unsynced: opened.created,
             due: opened.created.then(|| Instant::now() + CHORES_AFTER),

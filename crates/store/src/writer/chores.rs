@@ -2,9 +2,9 @@
 
 use std::fs::File;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use super::{Answer, CHORES_AFTER, WRITE_OVERHEAD, Writer};
+use super::{Answer, CHORES_AFTER, Removed, WRITE_OVERHEAD, Writer};
 use crate::blobs;
 use crate::fault::Fault;
 use crate::index::{self, Slice};
@@ -34,6 +34,9 @@ impl Writer {
             // What could not be synced is tried again, and `sync` tells whoever asks.
             self.due = self.sync().is_err().then(|| Instant::now() + CHORES_AFTER);
             self.indexing |= !self.unindexed.is_empty();
+            if self.removed == Removed::InLog {
+                self.empty_log();
+            }
         }
         if self.indexing {
             self.index_slice();
@@ -121,6 +124,38 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes the log back and empties it, for it holds what was removed. That needs a moment in which
+    /// nobody reads or writes, here or in another process; when there is none, the next chores and
+    /// closing try again.
+    pub(crate) fn empty_log(&mut self) {
+        self.removed = match self.try_to_empty_log() {
+            Ok(true) => Removed::Nowhere,
+            Ok(false) | Err(_) => Removed::InLog,
+        };
+    }
+
+    /// Says whether it is empty now.
+    fn try_to_empty_log(&mut self) -> Result<bool, Fault> {
+        self.settle()?;
+        self.connection.busy_timeout(Duration::ZERO)?;
+        let busy = self
+            .connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0));
+        self.connection.busy_timeout(schema::PATIENCE)?;
+        if busy? {
+            return Ok(false);
+        }
+        self.count_syncs(3);
+        self.log_bytes = 0;
+        // An empty log is taken for a new one, which must hold after a power cut too.
+        let path = schema::log_path(&self.directory);
+        let log = File::options().read(true).write(true).open(&path);
+        log.and_then(|log| log.sync_all())
+            .map_err(Fault::io(&path))?;
+        self.count_syncs(1);
+        Ok(true)
+    }
+
     pub(super) fn count_syncs(&self, syncs: u64) {
         self.counters.syncs.fetch_add(syncs, Ordering::Relaxed);
     }
@@ -138,6 +173,9 @@ impl Writer {
             if written.is_err() || self.log_bytes > 0 {
                 let _ = self.sync();
             }
+        }
+        if self.removed == Removed::InLog {
+            self.empty_log();
         }
         // Closing the last connection writes the log back, which must not go without syncs.
         let _ = self.settle();

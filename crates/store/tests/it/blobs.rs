@@ -8,7 +8,7 @@ use quire_store::{Durability, SqliteStore};
 
 use crate::{id as session_id, open, session, wait};
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(folder) else {
         return Vec::new();
     };

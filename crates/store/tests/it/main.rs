@@ -8,6 +8,7 @@ mod crash;
 mod damage;
 mod lease;
 mod model;
+mod removal;
 mod search;
 
 use std::future::Future;
