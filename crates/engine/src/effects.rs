@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    CallId, Frame, JobEnd, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure,
+    CallId, Delta, Frame, JobEnd, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure,
     ModelRequest, Money, RequestId, SessionId, ToolContext, ToolOutcome, ToolSet, Usage,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -186,6 +186,8 @@ async fn converse(
     let mut answer = Answer {
         request: asked.request,
         used: (Usage::default(), None),
+        attempt: Attempt::UnderWay,
+        heard: false,
     };
     let mut stream = model.respond(asked);
     loop {
@@ -194,14 +196,12 @@ async fn converse(
             _ = &mut cancelled => break,
             event = stream.next() => event,
         };
-        // No watcher is fine.
-        match event {
-            Some(ModelEvent::Delta(delta)) => drop(frames.send(Frame::Delta(delta))),
-            event => {
-                if let Some(input) = answer.take(event) {
-                    return input;
-                }
-            }
+        if let Some(ModelEvent::Delta(delta)) = &event {
+            // No watcher is fine.
+            let _ = frames.send(Frame::Delta(delta.clone()));
+        }
+        if let Some(input) = answer.take(event) {
+            return input;
         }
     }
     for _ in 0..LAST_WORDS {
@@ -219,16 +219,37 @@ async fn converse(
 struct Answer {
     request: RequestId,
     used: (Usage, Option<Money>),
+    attempt: Attempt,
+    /// Whether any attempt got as far as an answer, so that it may be billed.
+    heard: bool,
+}
+
+/// Whether the provider is at work on the request.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Attempt {
+    /// It is, or will be any moment.
+    UnderWay,
+    /// The last attempt failed, and the next one has not begun.
+    Awaited,
 }
 
 impl Answer {
-    /// Takes an event that is no fragment; the last one makes the input.
+    /// Takes an event; the last one makes the input.
     fn take(&mut self, event: Option<ModelEvent>) -> Option<Input> {
         let request = self.request;
+        self.attempt = Attempt::UnderWay;
         match event {
-            Some(ModelEvent::Delta(_)) => None,
+            Some(ModelEvent::Delta(Delta::Retrying { .. })) => {
+                self.attempt = Attempt::Awaited;
+                None
+            }
+            Some(ModelEvent::Delta(_)) => {
+                self.heard = true;
+                None
+            }
             Some(ModelEvent::Used { usage, cost }) => {
                 self.used = (usage, cost);
+                self.heard |= usage != Usage::default();
                 None
             }
             Some(ModelEvent::Finished(reply)) => Some(Input::Replied {
@@ -241,17 +262,25 @@ impl Answer {
         }
     }
 
-    /// A request that was cancelled, with what its provider had said of its use until then.
+    /// A request that was cancelled, with what its provider had said of its use until then. One that
+    /// only waited for its next attempt, and was refused before, has cost nothing.
     fn abandoned(self) -> Input {
         let (usage, cost) = self.used;
+        let (hint, cost) = match self.attempt {
+            Attempt::UnderWay => (
+                "what the provider produced after its last report is billed too",
+                cost,
+            ),
+            Attempt::Awaited if self.heard => ("", cost),
+            Attempt::Awaited => ("", Some(Money::ZERO)),
+        };
         Input::Failed {
             request: self.request,
             failure: ModelFailure {
                 error: ModelError {
                     kind: ModelErrorKind::Cancelled,
                     message: "the request was cancelled".to_owned(),
-                    hint: "what the provider produced after its last report is billed too"
-                        .to_owned(),
+                    hint: hint.to_owned(),
                     status: None,
                 },
                 usage,

@@ -19,10 +19,7 @@ pub fn markdown(records: &[Record]) -> String {
         tally.add(record);
         event(&mut text, &record.event);
     }
-    let cost = tally.cost().map_or_else(
-        || "cost unknown".to_owned(),
-        |cost| format!("${}", cost.rounded(4)),
-    );
+    let cost = tally.cost_in_words();
     let _ = write!(
         text,
         "\n---\n\n{}, {}, {} tokens in, {} out, {cost}\n",

@@ -73,6 +73,7 @@ impl<W: Write, E: Write> Screen<W, E> {
 
     /// Learns from a record of before this run.
     pub(crate) fn learn(&mut self, record: &Record) {
+        self.tally.learn(record);
         self.progress.learn(record);
     }
 
@@ -218,13 +219,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             0 => String::new(),
             cached => format!(" ({} cached)", thousands(cached)),
         };
-        let cost = match tally.cost() {
-            Some(cost) => format!("${}", cost.rounded(4)),
-            None if tally.known_cost().picos() > 0 => {
-                format!("more than ${}", tally.known_cost().rounded(4))
-            }
-            None => "cost unknown".to_owned(),
-        };
+        let cost = tally.cost_in_words();
         let words = self
             .style
             .paint(paint, &format!("{mark} {}", outcome.words()));

@@ -17,6 +17,10 @@ pub(crate) struct Tally {
     pub(crate) failure: Option<String>,
     cost: Money,
     priced: Priced,
+    /// Whether a request has no answer yet. It is billed, should the run end before it comes.
+    open: bool,
+    /// Whether a request of the turn that this run goes on with was lost with its process.
+    lost: bool,
     first_ms: Option<u64>,
     last_ms: u64,
 }
@@ -39,10 +43,14 @@ impl Tally {
         self.first_ms.get_or_insert(record.at_ms);
         self.last_ms = record.at_ms;
         match &record.event {
-            Event::ModelCalled { .. } => self.requests += 1,
+            Event::ModelCalled { .. } => {
+                self.requests += 1;
+                self.open = true;
+            }
             Event::ModelReplied {
                 items, usage, cost, ..
             } => {
+                self.open = false;
                 self.spend(*usage, *cost);
                 // An answer is billed, also one whose tokens were not reported.
                 if cost.is_none() {
@@ -54,9 +62,13 @@ impl Tally {
             Event::ModelFailed {
                 error, usage, cost, ..
             } => {
+                self.open = false;
                 self.spend(*usage, *cost);
-                // What a provider wrote before a stop is billed, but was not reported.
-                if cost.is_none() && error.kind == ModelErrorKind::Cancelled {
+                // What a provider wrote before a stop is billed, but was not all reported. Only one
+                // that is known to have cost nothing was not at work.
+                let half_way =
+                    matches!(error.kind, ModelErrorKind::Cancelled | ModelErrorKind::Lost);
+                if half_way && (*usage, *cost) != (Usage::default(), Some(Money::ZERO)) {
                     self.priced = Priced::NotAll;
                 }
                 let failed =
@@ -69,14 +81,29 @@ impl Tally {
         }
     }
 
-    /// What it cost; none when a price is missing.
-    pub(crate) fn cost(&self) -> Option<Money> {
-        (self.priced != Priced::NotAll).then_some(self.cost)
+    /// Learns from a record of before this run. What an earlier process used it has told; but one that
+    /// died told nothing of the request that was lost with it.
+    pub(crate) fn learn(&mut self, record: &Record) {
+        match &record.event {
+            Event::TurnStarted { .. } => self.lost = false,
+            Event::ModelFailed { error, .. } => self.lost |= error.kind == ModelErrorKind::Lost,
+            _ => {}
+        }
     }
 
-    /// The known part of the cost.
-    pub(crate) fn known_cost(&self) -> Money {
-        self.cost
+    /// What it cost; none when a price is missing or a request was cut off half-way.
+    pub(crate) fn cost(&self) -> Option<Money> {
+        let known = self.priced != Priced::NotAll && !self.open && !self.lost;
+        known.then_some(self.cost)
+    }
+
+    /// What it cost, for a person.
+    pub(crate) fn cost_in_words(&self) -> String {
+        match self.cost() {
+            Some(cost) => format!("${}", cost.rounded(4)),
+            None if self.cost.picos() > 0 => format!("at least ${}", self.cost.rounded(4)),
+            None => "cost unknown".to_owned(),
+        }
     }
 
     /// From the first record to the last, in milliseconds.
@@ -126,7 +153,7 @@ fn answer(items: &[Item]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ModelError, RequestId, Seq, TokenStop};
+    use quire_protocol::{ModelError, RequestId, Seq, TokenStop, TurnId};
 
     use super::*;
 
@@ -153,17 +180,60 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_request_that_was_stopped_does_not_count_as_free() {
-        let mut record = failed(0, None);
+    fn cut_off(kind: ModelErrorKind, output: u64, cost: Option<&str>) -> Record {
+        let mut record = failed(output, cost);
         if let Event::ModelFailed { error, .. } = &mut record.event {
-            error.kind = ModelErrorKind::Cancelled;
+            error.kind = kind;
         }
+        record
+    }
+
+    #[test]
+    fn a_request_that_was_cut_off_does_not_count_as_free_or_as_known() {
+        use ModelErrorKind::{Cancelled, Lost};
+        for (cut_off, cost) in [
+            (cut_off(Cancelled, 0, None), "at least $0.25"),
+            (cut_off(Cancelled, 3, Some("0.01")), "at least $0.26"),
+            (cut_off(Lost, 0, None), "at least $0.25"),
+            (cut_off(Cancelled, 0, Some("0")), "$0.25"),
+        ] {
+            let mut tally = Tally::default();
+            tally.add(&failed(5, Some("0.25")));
+            tally.add(&cut_off);
+            assert_eq!(tally.cost_in_words(), cost, "{cut_off:?}");
+        }
+    }
+
+    #[test]
+    fn a_request_without_an_answer_at_the_end_does_not_count_as_free() {
         let mut tally = Tally::default();
+        let event = Event::ModelCalled {
+            request: RequestId(1),
+            items: 1,
+        };
+        let called = Record {
+            event,
+            ..failed(0, None)
+        };
+        tally.add(&called);
+        assert_eq!(tally.cost_in_words(), "cost unknown");
         tally.add(&failed(5, Some("0.25")));
-        tally.add(&record);
-        assert_eq!(tally.cost(), None);
-        assert_eq!(tally.known_cost(), "0.25".parse().unwrap());
+        assert_eq!(tally.cost_in_words(), "$0.25");
+    }
+
+    #[test]
+    fn a_request_that_was_lost_with_its_process_counts_in_the_run_that_goes_on_with_its_turn() {
+        let mut tally = Tally::default();
+        tally.learn(&cut_off(ModelErrorKind::Lost, 0, None));
+        tally.add(&failed(5, Some("0.25")));
+        assert_eq!(tally.cost_in_words(), "at least $0.25");
+        let event = Event::TurnStarted { turn: TurnId(2) };
+        let next = Record {
+            event,
+            ..failed(0, None)
+        };
+        tally.learn(&next);
+        assert_eq!(tally.cost_in_words(), "$0.25");
     }
 
     #[test]
@@ -194,7 +264,7 @@ mod tests {
         tally.add(&failed(7, None));
         tally.add(&failed(9, Some("0.5")));
         assert_eq!(tally.cost(), None);
-        assert_eq!(tally.known_cost(), "0.75".parse().unwrap());
+        assert_eq!(tally.cost_in_words(), "at least $0.75");
         assert_eq!(tally.usage.output, 21);
         assert_eq!(tally.duration_ms(), 9);
         assert_eq!(tally.failure.as_deref(), Some("busy\nwait"));

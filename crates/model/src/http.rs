@@ -155,6 +155,7 @@ impl Inner {
             let wait = std::time::Duration::from_millis(retry.wait_ms);
             outlet.send([Delta::Retrying { retry }]).await;
             tokio::time::sleep(wait).await;
+            outlet.used(trail.usage, trail.cost());
         }
     }
 

@@ -40,8 +40,9 @@ pub struct ModelRequest {
 pub enum ModelEvent {
     /// A live fragment.
     Delta(Delta),
-    /// What the request has used so far, all attempts together, as soon as the provider says so; a
-    /// later one replaces it. It is what a request that is abandoned has cost.
+    /// What the request has used so far, all attempts together, as soon as the provider says so, and
+    /// when another attempt begins after [`Delta::Retrying`]; a later one replaces it. It is what a
+    /// request that is abandoned has cost.
     Used {
         /// The tokens.
         usage: Usage,

@@ -152,8 +152,8 @@ pub(crate) enum Answer {
     Reply(Reply),
     Deltas(usize, Reply),
     Panic,
-    /// Says what it used, and then nothing.
-    Hangs(Usage, Money),
+    /// Says this, and then nothing.
+    Hangs(Vec<ModelEvent>),
 }
 
 impl Model for QueueModel {
@@ -170,10 +170,9 @@ impl Model for QueueModel {
                 Box::pin(deltas.chain(last))
             }
             Some(Answer::Panic) => panic!("planted"),
-            Some(Answer::Hangs(usage, cost)) => {
-                let cost = Some(cost);
-                let used = futures_util::stream::iter([ModelEvent::Used { usage, cost }]);
-                Box::pin(used.chain(futures_util::stream::pending()))
+            Some(Answer::Hangs(said)) => {
+                let said = futures_util::stream::iter(said);
+                Box::pin(said.chain(futures_util::stream::pending()))
             }
             None => Box::pin(futures_util::stream::pending()),
         }

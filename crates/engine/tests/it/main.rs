@@ -71,13 +71,9 @@ async fn an_interrupt_is_acknowledged_once_nothing_runs() {
     assert_eq!(world.model.requests.lock().unwrap().len(), 1);
 }
 
-#[tokio::test]
-async fn a_waiting_request_is_interrupted_and_what_it_used_is_recorded() {
-    let used = Usage {
-        input: 7,
-        ..Usage::default()
-    };
-    let world = World::new(vec![Answer::Hangs(used, Money::from_picos(5))]);
+/// What is recorded of a request that is interrupted after its model said this.
+async fn interrupted_after(said: Vec<ModelEvent>) -> (ModelError, Usage, Option<Money>) {
+    let world = World::new(vec![Answer::Hangs(said)]);
     let session = world.engine.start(settings()).await.unwrap();
     for op in [
         say("go", Delivery::Steer),
@@ -89,13 +85,50 @@ async fn a_waiting_request_is_interrupted_and_what_it_used_is_recorded() {
     }
     let records = world.until(&session, ended).await;
     assert_eq!(reason(&records), StopReason::Cancelled);
-    assert!(records.iter().any(|record| matches!(
-        &record.event,
-        Event::ModelFailed { error, usage, cost, .. }
-            if error.kind == ModelErrorKind::Cancelled
-                && *usage == used
-                && *cost == Some(Money::from_picos(5))
-    )));
+    let failed = records.into_iter().find_map(|record| match record.event {
+        Event::ModelFailed {
+            error, usage, cost, ..
+        } => Some((error, usage, cost)),
+        _ => None,
+    });
+    failed.expect("the request has its end")
+}
+
+#[tokio::test]
+async fn a_request_that_is_interrupted_has_cost_what_its_provider_may_have_done() {
+    let usage = Usage {
+        input: 7,
+        ..Usage::default()
+    };
+    let used = |usage, cost| ModelEvent::Used { usage, cost };
+    let retrying = || {
+        ModelEvent::Delta(Delta::Retrying {
+            retry: Retry {
+                reason: "overloaded".to_owned(),
+                wait_ms: 60_000,
+            },
+        })
+    };
+    let word = || ModelEvent::Delta(Delta::Text { text: "x".into() });
+    let (some, none) = (Some(Money::from_picos(5)), Usage::default());
+    let billed = "what the provider produced after its last report is billed too";
+    for (said, expected) in [
+        (vec![], (billed, none, None)),
+        (vec![used(usage, some)], (billed, usage, some)),
+        (vec![used(usage, some), word()], (billed, usage, some)),
+        (vec![retrying()], ("", none, Some(Money::ZERO))),
+        (
+            vec![retrying(), used(none, None), retrying()],
+            ("", none, Some(Money::ZERO)),
+        ),
+        (vec![retrying(), used(none, None)], (billed, none, None)),
+        (vec![word(), retrying()], ("", none, None)),
+        (vec![used(usage, some), retrying()], ("", usage, some)),
+    ] {
+        let (error, usage, cost) = interrupted_after(said.clone()).await;
+        assert_eq!(error.kind, ModelErrorKind::Cancelled);
+        assert_eq!((error.hint.as_str(), usage, cost), expected, "{said:?}");
+    }
 }
 
 #[tokio::test]

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt as _;
 use quire_dialect::Dialect;
 use quire_model::RetryPolicy;
-use quire_protocol::{Delta, ModelErrorKind, ModelEvent, ModelRequest};
+use quire_protocol::{Delta, Model as _, ModelErrorKind, ModelEvent, ModelRequest, Usage};
 
 use crate::server::{Scene, Server, ask, failure, model, quick, reply, request};
 use crate::wire;
@@ -35,6 +36,23 @@ async fn overloaded_then_well() {
     assert_eq!(told.count(), 2);
     let got = server.got();
     assert!(got.iter().all(|each| each.body == got[0].body));
+}
+
+#[tokio::test]
+async fn another_attempt_says_that_it_begins() {
+    let server = Server::start([overloaded("retry-after-ms: 1\r\n"), good()]).await;
+    let model = server.model(Dialect::Messages);
+    let mut events = model.respond(request(OPUS));
+    while let Some(event) = events.next().await {
+        if matches!(event, ModelEvent::Delta(Delta::Retrying { .. })) {
+            break;
+        }
+    }
+    let next = events.next().await;
+    assert!(
+        matches!(next, Some(ModelEvent::Used { usage, cost: None }) if usage == Usage::default()),
+        "{next:?}"
+    );
 }
 
 #[tokio::test]
