@@ -1,4 +1,5 @@
-//! The search tool: a regular expression over the files of a folder, with ripgrep's own crates.
+//! The search tool: a regular expression over the files of a folder, or over kept output, with
+//! ripgrep's own crates.
 
 use std::fmt::Write as _;
 use std::io;
@@ -14,7 +15,9 @@ use serde_json::json;
 
 use crate::arguments::Arguments;
 use crate::calls::Stop;
+use crate::clean::clean;
 use crate::place::{Place, open_checked};
+use crate::spool::SCHEME;
 use crate::{text, walk};
 
 const SHAPE: &str = "{pattern: string, path?: string, glob?: string, mode?: \"lines\" | \"files\" \
@@ -35,7 +38,7 @@ pub(crate) fn spec() -> ToolSpec {
             "type": "object",
             "properties": {
                 "pattern": {"type": "string"},
-                "path": {"type": "string", "description": "File or folder. Default: the workspace"},
+                "path": {"type": "string", "description": "File, folder or `blob:` handle. Default: the workspace"},
                 "glob": {"type": "string", "description": "Only such files: `*.rs`, `src/**`"},
                 "mode": {"enum": ["lines", "files", "count"], "description": "Default lines"},
                 "context": {"type": "integer", "description": "Lines around each match"},
@@ -57,7 +60,7 @@ enum Mode {
 }
 
 /// A call of the tool.
-struct Request {
+pub(crate) struct SearchRequest {
     pattern: String,
     path: String,
     glob: Option<globset::GlobMatcher>,
@@ -67,8 +70,8 @@ struct Request {
     ignore_case: bool,
 }
 
-impl Request {
-    fn parse(arguments: &str) -> Result<Self, String> {
+impl SearchRequest {
+    pub(crate) fn parse(arguments: &str) -> Result<Self, String> {
         let arguments = Arguments::parse(arguments, SHAPE)?;
         let mode = match arguments.optional_text(&["mode"])?.as_deref() {
             None | Some("lines") => Mode::Lines,
@@ -137,37 +140,52 @@ impl Request {
             .heap_limit(Some(64 << 20))
             .build()
     }
-}
 
-pub(crate) fn run(arguments: &str, place: &Place, stop: &Stop) -> Result<ToolOutcome, String> {
-    let request = Request::parse(arguments)?;
-    let (matcher, literal) = request.matcher()?;
-    let root = place.readable(&request.path)?;
-    let mut searcher = request.searcher();
-    let mut found = Found::new(request.mode);
-    for entry in walk::entries(place, &root, None) {
-        if stop.is_stopped() {
-            return Err("stopped".to_owned());
-        }
-        let wanted = request
-            .glob
-            .as_ref()
-            .is_none_or(|glob| walk::matches(glob, place, &root, &entry));
-        if !walk::is_file(&entry) || !wanted {
-            continue;
-        }
-        found.file(&place.shown(entry.path()));
-        // A file that cannot be read is passed over, like one that may not be.
-        // One that became a link since it was listed is not followed.
-        if let Ok(file) = open_checked(entry.path()) {
-            let _ = searcher.search_file(&matcher, &file, &mut found);
-        }
-        found.file_done();
+    /// The kept output it asks for, if it does.
+    pub(crate) fn handle(&self) -> Option<&str> {
+        self.path.starts_with(SCHEME).then_some(self.path.as_str())
     }
-    Ok(ToolOutcome {
-        lines: Some(found.matches),
-        ..ToolOutcome::text(ToolStatus::Done, found.finished(literal.as_deref()))
-    })
+
+    /// Searches kept output in the form in which it is read: the numbers of the lines are the same.
+    pub(crate) fn run_on_output(&self, output: &[u8]) -> Result<ToolOutcome, String> {
+        let (matcher, literal) = self.matcher()?;
+        let mut found = Found::new(self.mode);
+        found.file(Path::new(&self.path));
+        let output = clean(output).text;
+        self.searcher()
+            .search_slice(&matcher, output.as_bytes(), &mut found)
+            .map_err(|error| format!("cannot search {}: {error}", self.path))?;
+        found.file_done();
+        Ok(found.outcome(literal.as_deref()))
+    }
+
+    /// Searches files.
+    pub(crate) fn run(&self, place: &Place, stop: &Stop) -> Result<ToolOutcome, String> {
+        let (matcher, literal) = self.matcher()?;
+        let root = place.readable(&self.path)?;
+        let mut searcher = self.searcher();
+        let mut found = Found::new(self.mode);
+        for entry in walk::entries(place, &root, None) {
+            if stop.is_stopped() {
+                return Err("stopped".to_owned());
+            }
+            let wanted = self
+                .glob
+                .as_ref()
+                .is_none_or(|glob| walk::matches(glob, place, &root, &entry));
+            if !walk::is_file(&entry) || !wanted {
+                continue;
+            }
+            found.file(&place.shown(entry.path()));
+            // A file that cannot be read is passed over, like one that may not be.
+            // One that became a link since it was listed is not followed.
+            if let Ok(file) = open_checked(entry.path()) {
+                let _ = searcher.search_file(&matcher, &file, &mut found);
+            }
+            found.file_done();
+        }
+        Ok(found.outcome(literal.as_deref()))
+    }
 }
 
 /// What was found so far, as it is shown.
@@ -246,6 +264,13 @@ impl Found {
             self.shown += 1;
         }
         true
+    }
+
+    fn outcome(self, literal: Option<&str>) -> ToolOutcome {
+        ToolOutcome {
+            lines: Some(self.matches),
+            ..ToolOutcome::text(ToolStatus::Done, self.finished(literal))
+        }
     }
 
     fn finished(mut self, literal: Option<&str>) -> String {

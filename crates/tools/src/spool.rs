@@ -124,10 +124,10 @@ impl Spool {
         match kept {
             Err(reason) => format!("it could not be kept: {reason}"),
             Ok(id) if total > MOST_KEPT => format!(
-                "its first {} are kept, the rest was dropped: read path \"{SCHEME}{id}\"",
+                "its first {} are kept, the rest was dropped: read or search path \"{SCHEME}{id}\"",
                 text::size(MOST_KEPT)
             ),
-            Ok(id) => format!("to see them read path \"{SCHEME}{id}\""),
+            Ok(id) => format!("to see them read or search path \"{SCHEME}{id}\""),
         }
     }
 

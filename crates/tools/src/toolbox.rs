@@ -14,6 +14,7 @@ use crate::calls::{Calls, Guard, Stop};
 use crate::jobs::JobRequest;
 use crate::place::{self, Place};
 use crate::read::ReadRequest;
+use crate::search::SearchRequest;
 use crate::shell::{Shell, ShellCall, ShellRequest};
 use crate::spool::Blobs;
 use crate::{apply_patch, edit, jobs, list, plan, read, search, shell, verdict, write};
@@ -322,10 +323,7 @@ impl Shared {
             Tool::Write => blocking(move || write::run(&call.arguments, &place)).await,
             Tool::Edit => blocking(move || edit::run(&call.arguments, &place)).await,
             Tool::ApplyPatch => blocking(move || apply_patch::run(&call.arguments, &place)).await,
-            Tool::Search => {
-                let asked = Arc::clone(&stop);
-                looking(move || search::run(&call.arguments, &place, &asked), &stop).await
-            }
+            Tool::Search => self.run_search(call.arguments, place, stop).await,
             Tool::List => {
                 let asked = Arc::clone(&stop);
                 looking(move || list::run(&call.arguments, &place, &asked), &stop).await
@@ -363,6 +361,21 @@ impl Shared {
         let request = ReadRequest::parse(&arguments)?;
         if request.handle().is_some() {
             return request.run_on_blob(&self.shell.blobs).await;
+        }
+        let asked = Arc::clone(&stop);
+        looking(move || request.run(&place, &asked), &stop).await
+    }
+
+    async fn run_search(
+        &self,
+        arguments: String,
+        place: Place,
+        stop: Arc<Stop>,
+    ) -> Result<ToolOutcome, String> {
+        let request = SearchRequest::parse(&arguments)?;
+        if let Some(handle) = request.handle() {
+            let output = self.shell.blobs.find(handle).await?;
+            return looking(move || request.run_on_output(&output), &stop).await;
         }
         let asked = Arc::clone(&stop);
         looking(move || request.run(&place, &asked), &stop).await

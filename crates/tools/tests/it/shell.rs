@@ -184,7 +184,7 @@ async fn long_output_can_be_read_by_its_handle() {
     let note = shown.lines().find(|line| line.starts_with("[… ")).unwrap();
     assert!(
         note.contains("bytes left out, lines 1860 to 48635 ")
-            && note.contains("of 50000; to see them read path"),
+            && note.contains("of 50000; to see them read or search path"),
         "{note}"
     );
     let handle = note.split('"').nth(1).unwrap();
@@ -203,6 +203,31 @@ async fn long_output_can_be_read_by_its_handle() {
     let said = world
         .failed("read", json!({"path": "blob:0000000000000000"}))
         .await;
+    assert!(said.contains("copy the handle exactly"), "{said}");
+}
+
+#[tokio::test]
+async fn long_output_can_be_searched_by_its_handle() {
+    let world = World::claude();
+    let command = "seq 1 30000; printf '\\033[31mer\\033[0mror: broken\\n'; seq 30002 60000";
+    let shown = world.done("bash", json!({"command": command})).await;
+    let handle = shown.split('"').nth(1).unwrap();
+    let found = world
+        .done(
+            "search",
+            json!({"pattern": "^error", "path": handle, "context": 1}),
+        )
+        .await;
+    let lines = "30000-30000\n30001:error: broken\n30002-30002\n";
+    assert_eq!(found, format!("{handle}\n{lines}"));
+    let line = json!({"path": handle, "offset": 30_001, "limit": 1});
+    let read = world.done("read", line).await;
+    assert!(read.starts_with("30001\terror: broken\n"), "{read}");
+    let short = &handle[..17];
+    let none = json!({"pattern": "nowhere", "path": short});
+    assert_eq!(world.done("search", none).await, "No matches\n");
+    let unknown = json!({"pattern": "x", "path": "blob:0000000000000000"});
+    let said = world.failed("search", unknown).await;
     assert!(said.contains("copy the handle exactly"), "{said}");
 }
 
