@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    ClientError, Event, Frame, Item, JobEnd, Lease, Op, Prefix, Record, Seq, Settings, StoreError,
-    ToolSet,
+    Answer, ClientError, Event, Frame, Item, JobEnd, Lease, Op, Prefix, Record, Seq, Settings,
+    StoreError, ToolSet, Verdict,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -133,7 +133,7 @@ impl Actor {
             },
             _ => None,
         };
-        let mut decision = self.kernel.decide(Input::Op(op));
+        let mut decision = self.kernel.decide(self.judged(op));
         if let Some(tools) = tools {
             decision.events.extend(self.change_tools(tools).await);
         }
@@ -168,6 +168,27 @@ impl Actor {
             self.record(events).await?;
         }
         Ok(())
+    }
+
+    /// Adds to "always" what policy says, with the rule that it makes, about the other open questions.
+    fn judged(&self, op: Op) -> Input {
+        let Op::Answer {
+            call,
+            answer: Answer::AllowAlways,
+        } = op
+        else {
+            return Input::Op(op);
+        };
+        let Some(policy) = self.kernel.policy_with_always(call) else {
+            return Input::Op(op);
+        };
+        let others = self.kernel.asked().filter(|(other, _)| *other != call);
+        let covered = others
+            .filter_map(|(other, _)| self.kernel.call(other))
+            .filter(|other| self.tools.plan(other, &policy).verdict == Verdict::Run)
+            .map(|other| other.call)
+            .collect();
+        Input::AnsweredAlways { call, covered }
     }
 
     /// Adds what policy says about a reply's calls.

@@ -146,6 +146,8 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
                 }
             }
         }
+        // Not earlier: an answer may have settled the next question too.
+        self.show_question();
         Ok(None)
     }
 
@@ -197,10 +199,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
                 self.undelivered = None;
             }
             Event::ApprovalAsked { call, approval } => self.asked(call, approval).await?,
-            Event::ApprovalAnswered { call, .. } => {
-                self.approvals.settled(call);
-                self.show_question();
-            }
+            Event::ApprovalAnswered { call, .. } => self.approvals.settled(call),
             Event::TurnEnded { reason, detail, .. } => {
                 return self.turn_ended(reason, detail).await;
             }
@@ -312,10 +311,12 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
                     self.answer(call, answer).await?;
                 }
             }
-            Said::Unclear => self.screen.warn("please answer with one of the choices"),
+            Said::Unclear => {
+                self.screen.warn("please answer with one of the choices");
+                self.show_question();
+            }
             Said::Nothing => {}
         }
-        self.show_question();
         Ok(())
     }
 

@@ -1,6 +1,6 @@
 //! Questions to a person, and what their answers lead to.
 
-use quire_protocol::{Answer, CallId, Event, ToolStatus};
+use quire_protocol::{Answer, Approval, CallId, Event, Rule, RuleAction, ToolStatus};
 
 use crate::draft::Draft;
 
@@ -8,8 +8,7 @@ impl Draft {
     /// Takes the first answer to an open question; any other is too late. It also wakes a turn
     /// that a crash cut short, for then a person is there.
     pub(crate) fn answer(&mut self, call: CallId, answer: Answer) {
-        let asked = self.state.step.open_questions().any(|(id, _)| id == call);
-        if !asked {
+        if !self.is_asked(call) {
             return;
         }
         let denied = match &answer {
@@ -22,6 +21,40 @@ impl Draft {
         }
         self.advance();
     }
+
+    /// Takes "always", and with it answers the other open questions that its rule leaves no need for;
+    /// where it makes no rule there are none.
+    pub(crate) fn answer_always(&mut self, call: CallId, covered: Vec<CallId>) {
+        let asked = self.state.step.find_question(call);
+        let Some(rule) = asked.map(rule_of) else {
+            return;
+        };
+        self.record(Event::ApprovalAnswered {
+            call,
+            answer: Answer::AllowAlways,
+        });
+        for call in rule.map_or(Vec::new(), |_| covered) {
+            if self.is_asked(call) {
+                self.record(Event::ApprovalAnswered {
+                    call,
+                    answer: Answer::AllowOnce,
+                });
+            }
+        }
+        self.advance();
+    }
+
+    fn is_asked(&self, call: CallId) -> bool {
+        self.state.step.find_question(call).is_some()
+    }
+}
+
+/// The rule that "always" makes of a question; none where it cannot be remembered.
+pub(crate) fn rule_of(approval: &Approval) -> Option<Rule> {
+    (!approval.prefix.is_empty()).then(|| Rule {
+        prefix: approval.prefix.clone(),
+        action: RuleAction::Allow,
+    })
 }
 
 /// What the model is told. The reason may be a person's or, where nobody can be asked, the face's.

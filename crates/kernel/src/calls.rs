@@ -114,6 +114,11 @@ impl Step {
         })
     }
 
+    pub(crate) fn find_question(&self, call: CallId) -> Option<&Approval> {
+        let mut questions = self.open_questions();
+        questions.find_map(|(id, approval)| (id == call).then_some(approval))
+    }
+
     /// Calls that have no result and do not run.
     fn unstarted(&self) -> Vec<CallId> {
         let unstarted =

@@ -27,6 +27,7 @@ impl Draft {
     pub(crate) fn take(&mut self, input: Input) {
         match input {
             Input::Op(op) => self.op(op),
+            Input::AnsweredAlways { call, covered } => self.answer_always(call, covered),
             Input::Replied {
                 request,
                 reply,

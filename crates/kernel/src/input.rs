@@ -9,6 +9,14 @@ use quire_protocol::{
 pub enum Input {
     /// A client asks something.
     Op(Op),
+    /// A person answered a question with "always", which makes a rule. `covered` names the other open
+    /// questions that policy would not ask with that rule: they are settled with it.
+    AnsweredAlways {
+        /// The call that was asked about.
+        call: CallId,
+        /// Calls that are asked about too.
+        covered: Vec<CallId>,
+    },
     /// The model answered. `plans` has one entry per tool call of the reply, in order; both count
     /// calls from 1 and are renumbered here.
     Replied {

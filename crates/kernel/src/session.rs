@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quire_protocol::{
-    Approval, CallId, Delivery, Event, Item, JobId, MessageId, Money, Op, PlanStep, Prefix,
+    Approval, CallId, Delivery, Event, Item, JobId, MessageId, Money, Op, PlanStep, Policy, Prefix,
     Settings, ToolCall, Transcript, TurnId, Usage,
 };
 
+use crate::approvals::rule_of;
 use crate::draft::Draft;
 use crate::state::State;
 use crate::{Decision, Input};
@@ -155,6 +156,15 @@ impl Session {
     /// The open questions, in the order of their calls.
     pub fn asked(&self) -> impl Iterator<Item = (CallId, &Approval)> {
         self.state.step.open_questions()
+    }
+
+    /// The policy with the rule that "always" would add to it as the answer to an open question; none
+    /// where it would add none.
+    pub fn policy_with_always(&self, call: CallId) -> Option<Policy> {
+        let rule = rule_of(self.state.step.find_question(call)?)?;
+        let mut policy = self.settings()?.policy.clone();
+        policy.rules.push(rule);
+        Some(policy)
     }
 
     /// The messages that were accepted and not yet delivered, in order of acceptance.

@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    Answer, CallId, Event, Item, Limits, MessageId, PlanStep, Rule, RuleAction, Settings,
-    ToolOutcome,
+    Answer, CallId, Event, Item, Limits, MessageId, PlanStep, Settings, ToolOutcome,
 };
 
+use crate::approvals::rule_of;
 use crate::budget::Spent;
 use crate::calls::Step;
 use crate::context::Context;
@@ -129,12 +129,9 @@ impl State {
         let Some(approval) = self.step.answered(call, answer) else {
             return;
         };
-        let always = *answer == Answer::AllowAlways && !approval.prefix.is_empty();
-        if let Some(settings) = self.settings.as_mut().filter(|_| always) {
-            Arc::make_mut(settings).policy.rules.push(Rule {
-                prefix: approval.prefix.clone(),
-                action: RuleAction::Allow,
-            });
+        let rule = rule_of(&approval).filter(|_| *answer == Answer::AllowAlways);
+        if let (Some(settings), Some(rule)) = (self.settings.as_mut(), rule) {
+            Arc::make_mut(settings).policy.rules.push(rule);
         }
     }
 }

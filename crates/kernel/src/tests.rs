@@ -86,7 +86,15 @@ impl Story {
                 cause: "person".to_owned(),
             },
             "allow" => answer(Answer::AllowOnce),
-            "always" => answer(Answer::AllowAlways),
+            "always" => {
+                let numbers = words[1..].iter().map(|word| CallId(word.parse().unwrap()));
+                let mut calls: Vec<CallId> = numbers.collect();
+                let call = calls.remove(0);
+                return Input::AnsweredAlways {
+                    call,
+                    covered: calls,
+                };
+            }
             "deny" => answer(Answer::Deny {
                 reason: words[2..].join(" "),
             }),

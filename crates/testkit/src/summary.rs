@@ -6,6 +6,7 @@ use std::fmt;
 /// Everything that must happen somewhere in a few hundred lives.
 pub const EXPECTED: &[&str] = &[
     "answer:allow-always",
+    "answer:allow-always-of-others",
     "answer:allow-once",
     "answer:deny",
     "answer:too-late",

@@ -72,6 +72,8 @@ pub(crate) struct Witness {
     unpriced: Unpriced,
     /// The effects that the events of this decision call for.
     due: Vec<Effect>,
+    /// The call whose answer this decision made a rule of.
+    ruled: Option<CallId>,
     /// Whether this decision accepted an interrupt.
     interrupted: bool,
     /// Whether the last turn ended because a new process took over.
@@ -225,6 +227,7 @@ impl Witness {
                 prefix,
                 action: RuleAction::Allow,
             });
+            self.ruled = Some(call);
         }
     }
 
@@ -272,9 +275,10 @@ impl Witness {
         cause: &Cause<'_>,
     ) -> Checked {
         self.check_effects(effects, cause)?;
+        self.check_answered(cause)?;
         self.due.clear();
         self.interrupted = false;
-        self.check_answered(cause)?;
+        self.ruled = None;
         self.check_flight(flight)?;
         self.check_session(session)?;
         self.check_alive(cause)?;
@@ -324,6 +328,13 @@ impl Witness {
             }
             Cause::Input(Input::Op(Op::Say { message, .. })) => {
                 ensure!(self.mail.knows(message), "a message is dropped");
+            }
+            Cause::Input(Input::AnsweredAlways { covered, .. }) => {
+                let open = self.calls.asked().any(|call| covered.contains(&call));
+                ensure!(
+                    self.ruled.is_none() || !open,
+                    "a question outlives its rule"
+                );
             }
             _ => {}
         }
@@ -413,7 +424,10 @@ impl Witness {
                 "a question outlives a stop"
             );
         } else if self.turns.dormant {
-            let Cause::Input(Input::Op(Op::Say { .. } | Op::Answer { .. } | Op::Resume)) = cause
+            let Cause::Input(
+                Input::AnsweredAlways { .. }
+                | Input::Op(Op::Say { .. } | Op::Answer { .. } | Op::Resume),
+            ) = cause
             else {
                 return Ok(());
             };
@@ -430,7 +444,10 @@ impl Witness {
             let scheduled = matches!(
                 cause,
                 Cause::Input(
-                    Input::Replied { .. } | Input::ToolEnded { .. } | Input::Op(Op::Answer { .. })
+                    Input::Replied { .. }
+                        | Input::ToolEnded { .. }
+                        | Input::AnsweredAlways { .. }
+                        | Input::Op(Op::Answer { .. })
                 )
             );
             if scheduled {

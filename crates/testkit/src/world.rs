@@ -203,7 +203,15 @@ impl World {
             quire_protocol::Answer::AllowAlways => "answer:allow-always",
             quire_protocol::Answer::Deny { .. } => "answer:deny",
         });
-        self.feed(&Input::Op(Op::Answer { call, answer }))
+        if answer != quire_protocol::Answer::AllowAlways {
+            return self.feed(&Input::Op(Op::Answer { call, answer }));
+        }
+        let others = asked.into_iter().filter(|other| *other != call);
+        let covered: Vec<CallId> = others.filter(|_| self.dice.chance(50)).collect();
+        if !covered.is_empty() {
+            self.summary.see("answer:allow-always-of-others");
+        }
+        self.feed(&Input::AnsweredAlways { call, covered })
     }
 
     /// Answers a call that is not asked about, or no longer.
@@ -214,6 +222,10 @@ impl World {
         }
         self.summary.see("answer:too-late");
         let answer = actors::answer(&mut self.dice);
+        if answer == quire_protocol::Answer::AllowAlways {
+            let covered = self.session.asked().map(|(asked, _)| asked).collect();
+            return self.feed_for_nothing(Input::AnsweredAlways { call, covered });
+        }
         self.feed_for_nothing(Input::Op(Op::Answer { call, answer }))
     }
 

@@ -179,7 +179,8 @@ impl Model for QueueModel {
     }
 }
 
-/// Tools named `quick` (answers at once), `hang` (until cancelled), `crash` (panics).
+/// Tools named `quick` (answers at once), `hang` (until cancelled), `crash` (panics). Those named
+/// `ask…` ask first, unless a rule allows the name.
 #[derive(Clone, Default)]
 pub(crate) struct FakeTools(Arc<FakeState>);
 
@@ -202,11 +203,23 @@ impl ToolSet for FakeTools {
         Vec::new()
     }
 
-    fn plan(&self, call: &ToolCall, _: &Policy) -> CallPlan {
+    fn plan(&self, call: &ToolCall, policy: &Policy) -> CallPlan {
+        let prefix = vec![call.name.clone()];
+        let allowed = policy.rules.iter().any(|rule| rule.prefix == prefix);
         CallPlan {
             call: call.call,
             lane: Lane::Exclusive,
-            verdict: Verdict::Run,
+            verdict: if call.name.starts_with("ask") && !allowed {
+                Verdict::Ask {
+                    approval: Approval {
+                        action: call.name.clone(),
+                        reason: "it asks".to_owned(),
+                        prefix,
+                    },
+                }
+            } else {
+                Verdict::Run
+            },
         }
     }
 

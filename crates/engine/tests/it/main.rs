@@ -132,6 +132,45 @@ async fn a_request_that_is_interrupted_has_cost_what_its_provider_may_have_done(
 }
 
 #[tokio::test]
+async fn always_answers_what_policy_would_not_ask_any_more() {
+    use quire_protocol::Answer::{AllowAlways, AllowOnce};
+    let calls = ["ask", "ask-other", "ask"];
+    let world = World::new(vec![
+        Answer::Reply(reply("", &calls)),
+        Answer::Reply(reply("done", &[])),
+    ]);
+    let session = world.engine.start(settings()).await.unwrap();
+    let go = say("go", Delivery::Steer);
+    world.engine.submit(&session, go).await.unwrap();
+    let asked = |call: u32| move |event: &Event| matches!(event, Event::ApprovalAsked { call: asked, .. } if asked.0 == call);
+    world.until(&session, asked(3)).await;
+    let always = Op::Answer {
+        call: CallId(1),
+        answer: AllowAlways,
+    };
+    world.engine.submit(&session, always).await.unwrap();
+    let once = Op::Answer {
+        call: CallId(2),
+        answer: AllowOnce,
+    };
+    world.engine.submit(&session, once).await.unwrap();
+    let records = world.until(&session, ended).await;
+    let answers: Vec<_> = records
+        .iter()
+        .filter_map(|record| match &record.event {
+            Event::ApprovalAnswered { call, answer } => Some((call.0, answer.clone())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        answers,
+        [(1, AllowAlways), (3, AllowOnce), (2, AllowOnce)],
+        "the other question was a person's to answer"
+    );
+    assert_eq!(reason(&records), StopReason::EndTurn);
+}
+
+#[tokio::test]
 async fn a_steer_reaches_the_next_request_and_a_queued_message_the_next_turn() {
     let world = World::new(vec![Answer::Reply(reply("", &["hang"]))]);
     let session = world.engine.start(settings()).await.unwrap();

@@ -447,6 +447,23 @@ async fn a_person_is_asked_one_question_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_question_that_always_settled_is_not_asked() {
+    let always = [answered(1, Answer::AllowAlways)];
+    let settled = always.into_iter().chain([answered(2, Answer::AllowOnce)]);
+    let settled = settled.chain(finished(1)).collect();
+    let script = Script::new(vec![asking(&["push a", "push b"]), settled]);
+    let task = Task {
+        approvals: Approver::Person(Box::new(Cursor::new("a\n"))),
+        ..task(Output::Json)
+    };
+    let ran = ran(&script, task).await;
+    assert_eq!(ran.outcome(), Outcome::Done);
+    assert!(ran.err.contains("push a"), "{}", ran.err);
+    assert!(!ran.err.contains("push b"), "{}", ran.err);
+    assert_eq!(script.ops().len(), 2);
+}
+
+#[tokio::test]
 async fn when_the_person_is_gone_all_questions_are_refused() {
     let script = Script::new(vec![asking(&["a", "b"]), Vec::new(), finished(2)]);
     let task = Task {

@@ -171,3 +171,78 @@ fn always_becomes_a_rule_of_the_session() {
     let rules = &story.session.settings().unwrap().policy.rules;
     expect![[r#"[Rule { prefix: ["x"], action: Allow }]"#]].assert_eq(&format!("{rules:?}"));
 }
+
+#[test]
+fn always_settles_the_open_questions_that_its_rule_covers() {
+    check(
+        "
+            say a
+            reply x? y? z? w
+            always 1 3 4 9
+            done 4 ok
+            done 3 ok
+            done 1 ok
+            allow 2
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply x? y? z? w
+                request 1 answered
+                asked 1: x?
+                asked 2: y?
+                asked 3: z?
+                call 4 started
+                → run 4
+            always 1 3 4 9
+                answered 1: AllowAlways
+                answered 3: AllowOnce
+                call 1 started
+                call 3 started
+                → run 1
+                → run 3
+            done 4 ok
+                call 4 Done: ok
+            done 3 ok
+                call 3 Done: ok
+            done 1 ok
+                call 1 Done: ok
+            allow 2
+                answered 2: AllowOnce
+                call 2 started
+                → run 2
+        "#]],
+    );
+}
+
+#[test]
+fn always_that_comes_too_late_settles_nothing() {
+    check(
+        "
+            say a
+            reply x? y?
+            deny 1
+            always 1 2
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply x? y?
+                request 1 answered
+                asked 1: x?
+                asked 2: y?
+            deny 1
+                answered 1: Deny { reason: "" }
+                call 1 Denied: This call was refused and did not run.
+            always 1 2
+        "#]],
+    );
+}

@@ -147,9 +147,10 @@ impl Calls {
                 Ok(())
             }
             Event::ApprovalAnswered { call, answer } => {
-                let given = matches!(cause, Cause::Input(Input::Op(Op::Answer { call: c, answer: a }))
-                    if c == call && a == answer);
-                ensure!(given, "nobody gave that answer");
+                ensure!(
+                    self.is_given(*call, answer, cause),
+                    "nobody gave that answer"
+                );
                 let call = self.find(*call)?;
                 ensure!(call.asked && call.answer.is_none(), "a second answer");
                 call.answer = Some(answer.clone());
@@ -170,6 +171,29 @@ impl Calls {
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Whether somebody gave this answer: to this question, or to another one whose rule covers it.
+    fn is_given(&self, call: CallId, answer: &Answer, cause: &Cause<'_>) -> bool {
+        match cause {
+            Cause::Input(Input::Op(Op::Answer {
+                call: asked,
+                answer: said,
+            })) => *asked == call && said == answer,
+            Cause::Input(Input::AnsweredAlways {
+                call: asked,
+                covered,
+            }) if *asked != call => {
+                let rule = self.reply.iter().any(|other| {
+                    other.id == *asked
+                        && other.answer == Some(Answer::AllowAlways)
+                        && !self.prefix_asked(*asked).is_empty()
+                });
+                rule && covered.contains(&call) && *answer == Answer::AllowOnce
+            }
+            Cause::Input(Input::AnsweredAlways { .. }) => *answer == Answer::AllowAlways,
+            Cause::Input(_) | Cause::Recovery => false,
         }
     }
 
