@@ -16,7 +16,7 @@
 //! | 3 | the model or its provider refused |
 //! | 4 | the budget is spent, or cannot be kept |
 //! | 5 | the turn used all the requests it may make |
-//! | 6 | stopped: the same call gave the same result again and again |
+//! | 6 | stopped: the same calls gave the same results again and again |
 //! | 7 | the answer was cut at the model's output limit |
 //! | 124 | stopped by `--timeout` |
 //! | 130 | cancelled by a signal or a person |

@@ -13,7 +13,7 @@ pub enum Outcome {
     Budget,
     /// The turn used all the requests it may make.
     TurnLimit,
-    /// The same call gave the same result again and again.
+    /// The same calls gave the same results again and again.
     NoProgress,
     /// The answer was cut at the model's output limit.
     Truncated,

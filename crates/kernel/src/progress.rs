@@ -1,4 +1,5 @@
-//! The guard against going round in circles: the same calls with the same results in a row.
+//! The guard against going round in circles: the same steps with the same results in a row, one by
+//! one or a few in turn.
 
 use std::sync::Arc;
 
@@ -10,22 +11,35 @@ use crate::draft::Draft;
 /// How long a call may be in a text for a person, in characters.
 const LABEL_CHARS: usize = 80;
 
-/// How often in a row the last step was the same.
+/// A circle has at most so many steps.
+const MOST_STEPS: usize = 3;
+
+/// How often in a row the last steps were the same.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Progress {
     /// The step that is coming to its end.
-    current: Option<Circle>,
-    /// The last whole step.
-    last: Option<Circle>,
-    /// How often in a row it was the same.
-    count: u32,
-    /// The count at the last notice to the model.
+    current: Option<Trace>,
+    /// The last whole steps, newest first.
+    recent: [Option<Trace>; MOST_STEPS],
+    /// For circles of one step, of two and so on: how many steps in a row were the same as the one a
+    /// whole circle before them.
+    same: [u32; MOST_STEPS],
+    /// The times round at the last notice to the model.
     noticed_at: u32,
 }
 
-/// Calls and their results, as a hash, with the first of them in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A circle that was gone round.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Circle {
+    /// How many steps it has.
+    steps: u32,
+    /// How often it was gone round.
+    times: u32,
+}
+
+/// A step: its calls and their results, as a hash, with the first of the calls in words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Trace {
     signature: Signature,
     label: Arc<str>,
 }
@@ -33,7 +47,7 @@ struct Circle {
 impl Progress {
     /// A call of the step and its result, in the order of the calls.
     pub(crate) fn add(&mut self, settled: &Settled) {
-        let step = self.current.get_or_insert_with(|| Circle {
+        let step = self.current.get_or_insert_with(|| Trace {
             signature: Signature::default(),
             label: Arc::clone(&settled.label),
         });
@@ -61,17 +75,36 @@ impl Progress {
         let Some(step) = self.current.take() else {
             return;
         };
-        let same = self
-            .last
-            .as_ref()
-            .is_some_and(|last| last.signature == step.signature);
-        self.count = if same { self.count + 1 } else { 1 };
-        self.noticed_at = if same { self.noticed_at } else { 0 };
-        self.last = Some(step);
+        for (same, before) in self.same.iter_mut().zip(&self.recent) {
+            let again = before
+                .as_ref()
+                .is_some_and(|before| before.signature == step.signature);
+            *same = if again { *same + 1 } else { 0 };
+        }
+        self.recent.rotate_right(1);
+        self.recent[0] = Some(step);
+        if self.circle().times < self.noticed_at {
+            self.noticed_at = 0;
+        }
+    }
+
+    /// The circle that was gone round most often: of those alike the one of fewest steps.
+    fn circle(&self) -> Circle {
+        let mut most = Circle {
+            steps: 1,
+            times: u32::from(self.recent[0].is_some()),
+        };
+        for (steps, same) in (1..).zip(self.same) {
+            let times = same / steps + 1;
+            if times > most.times {
+                most = Circle { steps, times };
+            }
+        }
+        most
     }
 
     pub(crate) fn noticed(&mut self) {
-        self.noticed_at = self.count;
+        self.noticed_at = self.circle().times;
     }
 
     /// A person spoke, or a turn began.
@@ -79,8 +112,14 @@ impl Progress {
         *self = Self::default();
     }
 
-    fn label(&self) -> &str {
-        self.last.as_ref().map_or("", |last| &last.label)
+    /// The steps of a circle in words, in their order.
+    fn labels(&self, circle: Circle) -> String {
+        let steps = self.recent.iter().zip(0..circle.steps).rev();
+        let labels: Vec<&str> = steps
+            .filter_map(|(step, _)| step.as_ref())
+            .map(|step| step.label.as_ref())
+            .collect();
+        labels.join("; ")
     }
 }
 
@@ -93,31 +132,42 @@ impl Draft {
     /// The end of a turn that goes round in circles; a steer that waits may lead out of them.
     pub(crate) fn stuck(&self) -> Option<(StopReason, String)> {
         let progress = &self.state.progress;
-        if progress.count < self.repeats() || self.state.mail.has_steers() {
+        let circle = progress.circle();
+        if circle.times < self.repeats() || self.state.mail.has_steers() {
             return None;
         }
-        let detail = format!(
-            "the model made the same call with the same result {} times in a row: {}. \
-             Say what it should do instead",
-            progress.count,
-            progress.label()
-        );
+        let (times, labels) = (circle.times, progress.labels(circle));
+        let detail = match circle.steps {
+            1 => {
+                format!("the model made the same call with the same result {times} times in a row")
+            }
+            steps => format!(
+                "the model went through the same {steps} steps with the same results {times} times \
+                 in a row"
+            ),
+        };
+        let detail = format!("{detail}: {labels}. Say what it should do instead");
         Some((StopReason::NoProgress, detail))
     }
 
     /// Tells the model, once, when it is half way to being stopped, unless a person speaks now.
     pub(crate) fn warn_of_repeats(&mut self) {
         let progress = &self.state.progress;
+        let circle = progress.circle();
         let half = self.repeats().div_ceil(2).max(2);
         let told = progress.noticed_at == half || self.state.mail.has_steers();
-        if progress.count != half || told {
+        if circle.times != half || told {
             return;
         }
-        let text = format!(
-            "You made the same call {half} times in a row and got the same result: {}. \
-             Do something else, or say what keeps you from going on.",
-            progress.label()
-        );
+        let labels = progress.labels(circle);
+        let made = match circle.steps {
+            1 => format!("You made the same call {half} times in a row and got the same result"),
+            steps => format!(
+                "You made the same {steps} steps {half} times in a row and got the same results"
+            ),
+        };
+        let text =
+            format!("{made}: {labels}. Do something else, or say what keeps you from going on.");
         self.record(Event::Noticed { text });
     }
 }

@@ -162,7 +162,7 @@ pub enum StopReason {
     Cancelled,
     /// The budget is spent.
     Budget,
-    /// The same call with the same result, again and again.
+    /// The same call, or a few in turn, with the same results again and again.
     NoProgress,
     /// The model could not be reached or broke.
     Error,

@@ -34,7 +34,8 @@ pub struct Limits {
     /// Money for the whole session; no request is sent once it is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Money>,
-    /// How often the same call may give the same result in a row before the turn is stopped.
+    /// How often the same call, or a few in turn, may give the same results in a row before the turn
+    /// is stopped.
     pub repeats: u32,
     /// Tool calls that run side by side.
     pub parallel_calls: u32,

@@ -13,8 +13,11 @@ use crate::Dice;
 /// How the actors of one life are.
 #[derive(Clone, Debug)]
 pub(crate) struct Character {
-    /// The model makes the same call again and again, and always gets the same result.
-    stubborn: bool,
+    /// The model makes the same calls again and again, so many different ones in turn, and always gets
+    /// the same results; 0 for a model that works.
+    stubborn: u32,
+    /// Calls made by a stubborn model.
+    polls: u32,
     /// Calls per reply, at most.
     calls: u32,
     ask: u32,
@@ -28,7 +31,8 @@ pub(crate) struct Character {
 impl Character {
     pub(crate) fn new(dice: &mut Dice) -> Self {
         Self {
-            stubborn: dice.chance(15),
+            stubborn: if dice.chance(20) { 1 + dice.roll(4) } else { 0 },
+            polls: 0,
             calls: 1 + dice.roll(5),
             ask: dice.roll(40),
             refuse: dice.roll(15),
@@ -40,7 +44,7 @@ impl Character {
     }
 
     /// A whole answer, with the plans for its calls.
-    pub(crate) fn reply(&self, dice: &mut Dice) -> (Reply, Vec<CallPlan>) {
+    pub(crate) fn reply(&mut self, dice: &mut Dice) -> (Reply, Vec<CallPlan>) {
         let mut items = Vec::new();
         if dice.chance(30) {
             items.push(Item::Thinking {
@@ -74,20 +78,22 @@ impl Character {
         (reply, plans)
     }
 
-    fn calls(&self, dice: &mut Dice) -> Vec<ToolCall> {
+    fn calls(&mut self, dice: &mut Dice) -> Vec<ToolCall> {
+        if self.stubborn > 0 {
+            self.polls += 1;
+        }
         let count = match () {
-            () if self.stubborn => 1,
+            () if self.stubborn > 0 => 1,
             () if dice.chance(self.finishing) => 0,
             () => 1 + dice.roll(self.calls),
         };
         let call = |number: u32, dice: &mut Dice| ToolCall {
             call: CallId(number),
             provider_id: format!("p{number}"),
-            name: if self.stubborn { "poll" } else { "read" }.to_owned(),
-            arguments: if self.stubborn {
-                "{}".to_owned()
-            } else {
-                dice.roll(3).to_string()
+            name: if self.stubborn > 0 { "poll" } else { "read" }.to_owned(),
+            arguments: match self.polls.checked_rem(self.stubborn) {
+                Some(which) => which.to_string(),
+                None => dice.roll(3).to_string(),
             },
         };
         (1..=count).map(|number| call(number, dice)).collect()
@@ -102,7 +108,7 @@ impl Character {
                 Lane::Shared
             },
             verdict: match dice.roll(100) {
-                _ if self.stubborn => Verdict::Run,
+                _ if self.stubborn > 0 => Verdict::Run,
                 n if n < self.ask => Verdict::Ask {
                     approval: approval(dice),
                 },
@@ -122,7 +128,7 @@ impl Character {
 
     /// How a call ends.
     pub(crate) fn outcome(&self, call: CallId, cancelled: bool, dice: &mut Dice) -> ToolOutcome {
-        if self.stubborn && !cancelled {
+        if self.stubborn > 0 && !cancelled {
             return ToolOutcome::text(ToolStatus::Done, "still waiting");
         }
         let status = match dice.roll(10) {

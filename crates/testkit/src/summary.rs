@@ -35,6 +35,7 @@ pub const EXPECTED: &[&str] = &[
     "model:paused",
     "model:raced-the-cancel",
     "notice:repeats",
+    "notice:repeats-in-turn",
     "notice:silence",
     "resume",
     "resume:of-nothing",

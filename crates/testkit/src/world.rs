@@ -483,7 +483,10 @@ impl World {
         let what = match event {
             Event::TurnStarted { .. } if !said => "turn:opened-by-itself",
             Event::TurnEnded { reason, .. } => stop_name(*reason),
-            Event::Noticed { text } if text.starts_with("You made") => "notice:repeats",
+            Event::Noticed { text } if text.starts_with("You made the same call") => {
+                "notice:repeats"
+            }
+            Event::Noticed { text } if text.starts_with("You made") => "notice:repeats-in-turn",
             Event::Noticed { text } if text.starts_with("Your reply") => "notice:silence",
             Event::ToolEnded { outcome, .. } => match outcome.status {
                 quire_protocol::ToolStatus::Denied => "tool:denied",

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check;
+use super::{Story, check};
 
 #[test]
 fn the_same_again_and_again() {
@@ -255,4 +255,48 @@ fn the_model_is_told_once_even_across_a_crash() {
                 → call the model: 4
         "#]],
     );
+}
+
+/// What a session with a limit of three tells of these calls, one a step, that all end alike.
+fn told(calls: &str) -> String {
+    let mut story = Story::default();
+    story.play("limit repeats 3\n say a");
+    for (number, name) in (1..).zip(calls.split(' ')) {
+        story.play(&format!("reply {name}\n done {number} ok"));
+    }
+    story.told
+}
+
+#[test]
+fn a_few_steps_in_turn_are_a_circle() {
+    let told = told("x y x y x y");
+    let notice = "    noticed: You made the same 2 steps 2 times in a row and got the same results: \
+                  x {}; y {}. Do something else, or say what keeps you from going on.\n";
+    let (before, after) = told.split_once(notice).unwrap();
+    assert!(before.ends_with("call 4 Done: ok\n"), "{told}");
+    assert!(
+        after.ends_with(
+            "call 6 Done: ok\n    turn 1 ended: NoProgress the model went through the same 2 steps \
+             with the same results 3 times in a row: x {}; y {}. Say what it should do instead\n"
+        ),
+        "{told}"
+    );
+}
+
+#[test]
+fn three_steps_are_a_circle_and_four_are_not() {
+    for (calls, ends) in [
+        ("u v w a b c a b c a b c", true),
+        ("w a b c a b c a b d e f", false),
+        ("a b c d a b c d a b c d", false),
+    ] {
+        let told = told(calls);
+        let last = told.lines().last().unwrap();
+        assert_eq!(last.contains("same 3 steps"), ends, "{calls}: {last}");
+        assert_eq!(
+            last.contains("call the model: 13"),
+            !ends,
+            "{calls}: {last}"
+        );
+    }
 }

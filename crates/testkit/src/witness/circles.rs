@@ -1,14 +1,14 @@
-//! The guard against going round in circles, computed again from whole texts.
+//! The guard against going round in circles, computed again from whole texts: all steps are kept, and
+//! the end of them is compared block by block.
 
 use quire_protocol::ToolOutcome;
 
 use super::{Checked, ensure};
 
-/// The last step, and how often in a row it was the same.
+/// The steps since somebody spoke, and the last warning.
 #[derive(Debug, Default)]
 pub(super) struct Circles {
-    last: String,
-    count: u32,
+    steps: Vec<String>,
     /// The count at which the model was warned; 0 for never.
     warned_at: u32,
 }
@@ -18,8 +18,20 @@ impl Circles {
         *self = Self::default();
     }
 
+    /// How often in a row the last step, or the last two or three in turn, were the same.
     pub(super) fn count(&self) -> u32 {
-        self.count
+        let counts = (1..=3).map(|length| self.repeats(length));
+        counts.max().unwrap_or(0)
+    }
+
+    /// How many blocks of so many steps at the end are all like the last one.
+    fn repeats(&self, length: usize) -> u32 {
+        let mut blocks = self.steps.rchunks_exact(length);
+        let Some(last) = blocks.next() else {
+            return 0;
+        };
+        let alike = blocks.take_while(|block| *block == last).count();
+        u32::try_from(alike).unwrap_or(u32::MAX) + 1
     }
 
     /// A step is over.
@@ -33,31 +45,29 @@ impl Circles {
                 format!("{call} {told:?}")
             })
             .collect();
-        let step = step.join("\n");
-        if step != self.last {
-            self.reset();
-            self.last = step;
+        self.steps.push(step.join("\n"));
+        if self.count() < self.warned_at {
+            self.warned_at = 0;
         }
-        self.count += 1;
     }
 
     pub(super) fn warned(&mut self) -> Checked {
+        let count = self.count();
         ensure!(
-            self.count >= 2 && self.warned_at != self.count,
-            "warned at {} of a circle",
-            self.count
+            count >= 2 && self.warned_at != count,
+            "warned at {count} of a circle"
         );
-        self.warned_at = self.count;
+        self.warned_at = count;
         Ok(())
     }
 
     /// Checks that another request may be made.
     pub(super) fn may_go_on(&self, limit: u32) -> Checked {
-        let limit = limit.max(2);
-        ensure!(self.count < limit, "the model goes round in circles");
+        let (limit, count) = (limit.max(2), self.count());
+        ensure!(count < limit, "the model goes round in circles");
         let half = limit.div_ceil(2).max(2);
         ensure!(
-            self.count != half || self.warned_at == half,
+            count != half || self.warned_at == half,
             "the model is not warned of a circle"
         );
         Ok(())

@@ -6,6 +6,7 @@ use quire_protocol::{
     TokenStop, ToolCall, ToolOutcome, ToolStatus, TurnId, Usage, Verdict,
 };
 
+use super::circles::Circles;
 use super::{Cause, Witness};
 
 /// What the witness says of the last event; nothing may be wrong with those before it.
@@ -166,5 +167,29 @@ fn a_wrong_event_is_seen() {
     for (mut events, wrong, expected) in table {
         events.extend(wrong);
         assert_eq!(verdict(&events), expected, "{:?}", events.last());
+    }
+}
+
+#[test]
+fn circles_of_up_to_three_steps_are_counted_and_a_missing_warning_is_seen() {
+    for (steps, count) in [
+        ("", 0),
+        ("a", 1),
+        ("a a a", 3),
+        ("a b a", 1),
+        ("x a b a b", 2),
+        ("a b a b a", 2),
+        ("a b c a b c a b c", 3),
+        ("a b c d a b c d", 1),
+        ("a a b b", 2),
+    ] {
+        let mut circles = Circles::default();
+        for step in steps.split_whitespace() {
+            circles.stepped([(&step.to_owned(), None)].into_iter());
+        }
+        assert_eq!(circles.count(), count, "{steps}");
+        assert_eq!(circles.may_go_on(count).is_ok(), count < 2, "{steps}");
+        let warned = circles.may_go_on(2 * count).is_ok();
+        assert_eq!(warned, count < 2, "{steps}");
     }
 }
