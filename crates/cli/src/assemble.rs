@@ -165,13 +165,7 @@ fn model_override(entry: &ModelEntry) -> Override {
             quire_config::ToolFamily::Claude => ToolDialect::ClaudeLike,
             quire_config::ToolFamily::Gpt => ToolDialect::GptLike,
         }),
-        images: entry.images.map(|taken| {
-            if taken {
-                Images::Taken
-            } else {
-                Images::Refused
-            }
-        }),
+        images: entry.images.map(Images::from),
     }
 }
 

@@ -63,7 +63,6 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
     )
     .await?;
     if let Start::New(settings) = &start {
-        warnings::keepable_budget(&catalogue, settings).map_err(usage)?;
         warnings::of_model(&catalogue, &resolved, settings, &content)?;
         if resolved.reads_instructions() {
             warnings::of_instructions(&surroundings.paths.config, &settings.workspace);
@@ -185,7 +184,8 @@ async fn start(
         if !keeps_schema {
             settings.output_schema = schema;
         }
-        warnings::keepable_budget(&catalogue, &settings)?;
+        let (provider, name) = settings.model.split_once('/').unwrap_or_default();
+        catalogue.facts(provider, name).keeps_budget(&settings)?;
         Ok(settings)
     };
     Ok(Start::Open {

@@ -6,51 +6,29 @@ use std::sync::Arc;
 
 use quire_config::Resolved;
 use quire_instructions::{Extent, instruction_files};
-use quire_model::{Catalogue, Images, ModelFacts};
+use quire_model::Catalogue;
 use quire_protocol::{Content, Policy, Sandbox, Settings, Wall};
 
 use crate::assemble::dialect;
 use crate::{terminal, usage};
 
-/// Refuses a budget that nobody can price.
-pub(crate) fn keepable_budget(catalogue: &Catalogue, settings: &Settings) -> Result<(), String> {
-    let model = &settings.model;
-    if settings.limits.budget.is_some() && !facts(catalogue, model).prices.is_known() {
-        return Err(format!(
-            "a budget cannot be kept: no price is known for {model}. Give it prices under \
-             [models.NAME] in the config, or take the budget off with --budget-usd none"
-        ));
-    }
-    Ok(())
-}
-
-/// Refuses an image that nobody can see; says what becomes of an effort that the model lacks.
+/// Refuses what the model cannot do at all; says what becomes of an effort that it lacks.
 pub(crate) fn of_model(
     catalogue: &Catalogue,
     resolved: &Resolved,
     settings: &Settings,
     said: &[Content],
 ) -> anyhow::Result<()> {
-    let model = &settings.model;
-    let facts = facts(catalogue, model);
-    let has_image = said.iter().any(|part| part.as_text().is_none());
-    if has_image && facts.images == Images::Refused {
-        return Err(usage(format!(
-            "{model} takes no images, as the settings say: leave --image out, or take another model"
-        )));
-    }
-    let (provider, _) = model.split_once('/').unwrap_or(("", model));
-    if let Some(provider) = resolved.providers().get(provider)
-        && let (_, Some(note)) = facts.effort(settings.effort, dialect(provider.dialect))
-    {
+    let (provider, name) = settings.model.split_once('/').unwrap_or_default();
+    let Some(described) = resolved.providers().get(provider) else {
+        return Ok(());
+    };
+    let facts = catalogue.facts(provider, name);
+    let reviewed = facts.review(dialect(described.dialect), settings, said);
+    if let Some(note) = reviewed.map_err(usage)? {
         terminal::complain(&note);
     }
     Ok(())
-}
-
-fn facts(catalogue: &Catalogue, model: &str) -> ModelFacts {
-    let (provider, name) = model.split_once('/').unwrap_or(("", model));
-    catalogue.facts(provider, name)
 }
 
 /// Says which instruction files the model does not see all of.

@@ -2,7 +2,7 @@
 //! are in `models.rs`; what a person sets goes over it; an unknown model gets sane values.
 
 use quire_dialect::Dialect;
-use quire_protocol::{Effort, Money, Usage};
+use quire_protocol::{Content, Effort, Money, Settings, Usage};
 
 use crate::models::{self, Row};
 use crate::price::{Billing, Prices};
@@ -34,6 +34,13 @@ pub enum Images {
     Taken,
     /// It does not.
     Refused,
+}
+
+impl From<bool> for Images {
+    /// From whether it takes them.
+    fn from(taken: bool) -> Self {
+        if taken { Self::Taken } else { Self::Refused }
+    }
 }
 
 /// What is known of a model.
@@ -95,6 +102,36 @@ impl ModelFacts {
             format!("effort `{wanted}` becomes `{taken}`: this model has no `{wanted}`")
         });
         (Some(taken.name()), note)
+    }
+
+    /// Fails, with the reason, where these settings have a budget that nobody can price.
+    pub fn keeps_budget(&self, settings: &Settings) -> Result<(), String> {
+        if settings.limits.budget.is_some() && !self.prices.is_known() {
+            return Err(format!(
+                "a budget cannot be kept: no price is known for {}. Give it prices under \
+                 [models.NAME] in the config, or take the budget off with --budget-usd none",
+                settings.model
+            ));
+        }
+        Ok(())
+    }
+
+    /// What a person should know before a session with these settings begins with these words: what
+    /// becomes of an effort. Fails with the reason why it cannot begin at all.
+    pub fn review(
+        &self,
+        dialect: Dialect,
+        settings: &Settings,
+        said: &[Content],
+    ) -> Result<Option<String>, String> {
+        self.keeps_budget(settings)?;
+        let model = &settings.model;
+        if self.images == Images::Refused && said.iter().any(|part| part.as_text().is_none()) {
+            return Err(format!(
+                "{model} takes no images, as the settings say: leave them out, or take another model"
+            ));
+        }
+        Ok(self.effort(settings.effort, dialect).1)
     }
 
     /// How many tokens a model with [`ThinkingKind::Budget`] may think for at an effort; at least
@@ -292,6 +329,8 @@ fn without_date(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use quire_protocol::{ApprovalMode, Limits, Policy, SandboxMode};
+
     use super::*;
 
     #[test]
@@ -401,6 +440,44 @@ mod tests {
         let haiku = catalogue.facts("anthropic", "claude-haiku-4-5");
         assert_eq!(haiku.thinking_budget(Effort::Max), 32_000);
         assert_eq!(haiku.thinking_budget(Effort::Low), 2_048);
+    }
+
+    #[test]
+    fn a_session_begins_with_what_the_model_can_do() {
+        let mut settings = Settings {
+            model: "p/gpt-4.1".into(),
+            effort: Effort::Low,
+            workspace: "/w".into(),
+            policy: Policy {
+                sandbox: SandboxMode::ReadOnly,
+                approvals: ApprovalMode::Never,
+                rules: Vec::new(),
+                domains: Vec::new(),
+                writable: Vec::new(),
+                environment: Vec::new(),
+            },
+            limits: Limits::default(),
+            output_schema: None,
+        };
+        let image = Content::Image {
+            media_type: "image/png".into(),
+            data: String::new(),
+        };
+        let mut facts = Catalogue::builtin().facts("p", "gpt-4.1");
+        let review = |facts: &ModelFacts, settings: &Settings, said: &[Content]| {
+            facts.review(Dialect::Chat, settings, said)
+        };
+        let note = review(&facts, &settings, std::slice::from_ref(&image));
+        assert!(note.unwrap().unwrap().contains("not sent"));
+        facts.images = Images::Refused;
+        assert!(review(&facts, &settings, &[Content::text("hi")]).is_ok());
+        let why = review(&facts, &settings, &[image]).unwrap_err();
+        assert!(why.contains("takes no images"), "{why}");
+        settings.limits.budget = Some(Money::ZERO);
+        assert!(review(&facts, &settings, &[]).is_ok());
+        facts.prices = Prices::default();
+        let why = review(&facts, &settings, &[]).unwrap_err();
+        assert!(why.contains("no price is known for p/gpt-4.1"), "{why}");
     }
 
     #[test]
