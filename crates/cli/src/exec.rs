@@ -64,9 +64,7 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
     .await?;
     if let Start::New(settings) = &start {
         warnings::of_model(&catalogue, &resolved, settings, &content)?;
-        if resolved.reads_instructions() {
-            warnings::of_instructions(&surroundings.paths.config, &settings.workspace);
-        }
+        warnings::of_instructions(surroundings, &resolved);
     }
     let task = Task {
         content,

@@ -1,7 +1,6 @@
 //! What a person wants to know before the work begins: a weaker wall, an effort the model lacks, a
 //! budget that cannot be kept.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use quire_config::Resolved;
@@ -10,6 +9,7 @@ use quire_model::Catalogue;
 use quire_protocol::{Content, Policy, Sandbox, Settings, Wall};
 
 use crate::assemble::dialect;
+use crate::surroundings::Surroundings;
 use crate::{terminal, usage};
 
 /// Refuses what the model cannot do at all; says what becomes of an effort that it lacks.
@@ -32,8 +32,12 @@ pub(crate) fn of_model(
 }
 
 /// Says which instruction files the model does not see all of.
-pub(crate) fn of_instructions(personal: &Path, workspace: &Path) {
-    for file in instruction_files(Some(personal), workspace) {
+pub(crate) fn of_instructions(surroundings: &Surroundings, resolved: &Resolved) {
+    if !resolved.reads_instructions() {
+        return;
+    }
+    let personal = Some(surroundings.paths.config.as_path());
+    for file in instruction_files(personal, &surroundings.workspace) {
         if file.extent == Extent::Cut {
             terminal::complain(&format!(
                 "{} is cut: the instruction files say more than 32 KB together, and those nearest \

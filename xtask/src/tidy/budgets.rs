@@ -8,6 +8,8 @@ use crate::cargo::{array, text};
 /// Lines under a folder of sources, tests below `#[cfg(test)]` not counted.
 const CRATE_LINES: &[(&str, usize)] =
     &[("crates/protocol/src/", 4_000), ("crates/cli/src/", 1_500)];
+/// What declares words and decides nothing does not count.
+const DECLARATIONS: &[&str] = &["crates/cli/src/args.rs"];
 /// Lines of a page.
 const PAGE_LINES: &[(&str, usize)] = &[("AGENTS.md", 60), ("ARCHITECTURE.md", 250)];
 /// Variants of the enums that every screen and every journal has to know.
@@ -52,6 +54,7 @@ fn lines_under(files: &[SourceFile], folder: &str) -> usize {
     files
         .iter()
         .filter(|file| file.path.starts_with(folder) && file.is_rust())
+        .filter(|file| !DECLARATIONS.contains(&file.path.as_str()))
         .map(|file| {
             file.text
                 .lines()
