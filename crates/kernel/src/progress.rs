@@ -11,6 +11,9 @@ use crate::draft::Draft;
 /// How long a call may be in a text for a person, in characters.
 const LABEL_CHARS: usize = 80;
 
+/// How a warning of a circle begins; no other notice begins so.
+const WARNING: &str = "You made the same ";
+
 /// A circle has at most so many steps.
 const MOST_STEPS: usize = 3;
 
@@ -103,8 +106,11 @@ impl Progress {
         most
     }
 
-    pub(crate) fn noticed(&mut self) {
-        self.noticed_at = self.circle().times;
+    /// The model was told something, perhaps that it goes round in circles.
+    pub(crate) fn noticed(&mut self, text: &str) {
+        if text.starts_with(WARNING) {
+            self.noticed_at = self.circle().times;
+        }
     }
 
     /// A person spoke, or a turn began.
@@ -161,10 +167,10 @@ impl Draft {
         }
         let labels = progress.labels(circle);
         let made = match circle.steps {
-            1 => format!("You made the same call {half} times in a row and got the same result"),
-            steps => format!(
-                "You made the same {steps} steps {half} times in a row and got the same results"
-            ),
+            1 => format!("{WARNING}call {half} times in a row and got the same result"),
+            steps => {
+                format!("{WARNING}{steps} steps {half} times in a row and got the same results")
+            }
         };
         let text =
             format!("{made}: {labels}. Do something else, or say what keeps you from going on.");

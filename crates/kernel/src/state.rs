@@ -93,7 +93,7 @@ impl State {
             Event::Noticed { text } => {
                 context.push(|| Item::Notice { text: text.clone() });
                 self.jobs.told(text);
-                self.progress.noticed();
+                self.progress.noticed(text);
             }
         }
     }

@@ -300,3 +300,28 @@ fn three_steps_are_a_circle_and_four_are_not() {
         );
     }
 }
+
+/// Another notice is no warning, also where the limit changes meanwhile.
+#[test]
+fn a_notice_of_something_else_is_not_taken_for_the_warning() {
+    let mut story = super::Story::default();
+    story.play(
+        "
+            limit repeats 8
+            say a
+            reply x
+            done 1 same
+            reply x
+            done 2 same
+            reply silent
+            limit repeats 4
+            crash
+            resume
+        ",
+    );
+    let warnings = story
+        .told
+        .matches("noticed: You made the same call 2 times")
+        .count();
+    assert_eq!(warnings, 1, "{}", story.told);
+}
