@@ -225,7 +225,13 @@ fn done(files: &[Pending]) -> ToolOutcome {
             (Some(_), None) => 'D',
             (Some(_), Some(_)) => 'M',
         };
-        lines.push(format!("{letter} {}", file.target.shown.display()));
+        let shown = file.target.shown.display();
+        lines.push(match (&file.old, &file.new) {
+            (Some(old), Some(new)) => {
+                format!("{letter} {shown}:{}", report::first_changed_line(old, new))
+            }
+            _ => format!("{letter} {shown}"),
+        });
         changes.push(report::change(
             &file.target.shown,
             file.old.as_deref(),

@@ -85,11 +85,12 @@ pub(crate) fn run(arguments: &str, place: &Place) -> Result<ToolOutcome, String>
     })?;
     let (new, places) = replace(text, &edits).map_err(|reason| format!("{shown}: {reason}"))?;
     target.write(new.as_bytes())?;
-    let places_word = if places == 1 { "place" } else { "places" };
-    let mut outcome = ToolOutcome::text(
-        ToolStatus::Done,
-        format!("Changed {shown} in {places} {places_word}"),
-    );
+    let line = report::first_changed_line(&old, new.as_bytes());
+    let said = match places {
+        1 => format!("Changed {shown}:{line}"),
+        _ => format!("Changed {shown} in {places} places, the first at {shown}:{line}"),
+    };
+    let mut outcome = ToolOutcome::text(ToolStatus::Done, said);
     outcome.changes = vec![report::change(
         &target.shown,
         Some(&old),

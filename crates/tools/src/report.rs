@@ -26,6 +26,12 @@ pub(crate) fn change(path: &Path, old: Option<&[u8]>, new: Option<&[u8]>) -> Fil
     }
 }
 
+/// The first line that differs, from 1: where a model finds its change again.
+pub(crate) fn first_changed_line(old: &[u8], new: &[u8]) -> usize {
+    let same = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    1 + text::feeds(&old[..same])
+}
+
 fn diff(path: &Path, old: Option<&[u8]>, new: Option<&[u8]>) -> String {
     let read = |bytes: Option<&[u8]>| match bytes {
         None => Some(String::new()),
@@ -60,6 +66,20 @@ fn diff(path: &Path, old: Option<&[u8]>, new: Option<&[u8]>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_line_of_a_change() {
+        for (old, new, line) in [
+            ("a\nb\n", "a\nc\n", 2),
+            ("a\n", "b\n", 1),
+            ("a\nb\n", "a\n", 2),
+            ("a\n", "a\nb\n", 2),
+            ("", "x", 1),
+        ] {
+            let found = first_changed_line(old.as_bytes(), new.as_bytes());
+            assert_eq!(found, line, "{old:?} {new:?}");
+        }
+    }
 
     #[test]
     fn diffs_are_unified_and_bounded() {

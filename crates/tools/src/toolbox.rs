@@ -388,8 +388,12 @@ impl Shared {
             .iter()
             .map(|tool| tool.name(self.dialect))
             .collect();
+        let meant = names.iter().find(|known| name.contains(**known));
+        let meant = meant.map_or(String::new(), |meant| {
+            format!(", perhaps you mean `{meant}`")
+        });
         ToolOutcome::failed(format!(
-            "there is no tool `{name}`; there are: {}",
+            "there is no tool `{name}`{meant}; there are: {}",
             names.join(", ")
         ))
     }

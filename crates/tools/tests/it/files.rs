@@ -276,7 +276,10 @@ async fn editing() {
     world.put("a.rs", "let a = 1;\nlet b = 1;\n");
     let edits = json!({"path": "a.rs", "edits": [{"old": "a = 1", "new": "a = 2"}, {"old": "b = 1", "new": "b = 3"}]});
     let outcome = world.run("edit", edits).await;
-    assert_eq!(text(&outcome), "Changed a.rs in 2 places");
+    assert_eq!(
+        text(&outcome),
+        "Changed a.rs in 2 places, the first at a.rs:1"
+    );
     assert!(outcome.changes[0].diff.contains("+let b = 3;"));
     let failing = json!({"path": "a.rs", "edits": [{"old": "a = 2", "new": "a = 9"}, {"old": "zzz", "new": ""}]});
     assert!(

@@ -54,6 +54,8 @@ async fn an_invented_tool_and_broken_arguments_are_answered() {
         said,
         "there is no tool `grep`; there are: bash, job, read, write, edit, search, list, plan"
     );
+    let said = world.failed("read_file", "{}").await;
+    assert!(said.contains("perhaps you mean `read`"), "{said}");
     let said = world.failed("read", r#"{"path": "a"#).await;
     assert!(
         said.contains("line 1, column 11") && said.contains("Expected: {path: string"),
