@@ -69,7 +69,9 @@ Examples:
 
 Exit codes: 0 done, 1 error, 2 wrong usage or settings, 3 the model refused, 4 budget spent,
 5 turn limit, 6 no progress, 7 answer cut at the output limit, 124 timeout, 130 cancelled,
-141 nobody reads the output.")]
+141 nobody reads the output.
+
+What is set in the config counts where no flag is given: `quire config` shows it.")]
 pub(crate) struct ExecArgs {
     /// The task. What comes on standard input is added to it; alone, it is the task
     pub(crate) prompt: Option<String>,
@@ -79,20 +81,22 @@ pub(crate) struct ExecArgs {
     /// Make the final answer valid JSON of the schema in this file
     #[arg(long, value_name = "FILE")]
     pub(crate) output_schema: Option<PathBuf>,
-    /// PROVIDER/NAME (anthropic/…, openai/…, chat/…), or a name from the config
+    /// PROVIDER/NAME (anthropic/…, openai/…, chat/…), or a name from the config. Unless set, one of
+    /// Anthropic or OpenAI, by whose key is there
     #[arg(long, short)]
     pub(crate) model: Option<String>,
-    /// How hard to think: low, medium, high, xhigh or max
+    /// How hard to think: low, medium, high, xhigh or max. Unless set, high
     #[arg(long)]
     pub(crate) effort: Option<String>,
-    /// Most requests to the model
-    #[arg(long, value_name = "N")]
-    pub(crate) max_turns: Option<u32>,
-    /// Most money for the session, in dollars, or none; no request is sent once it is spent
-    #[arg(long, value_name = "USD")]
+    /// Most requests to the model in one turn. Unless set, 500
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) max_turns: Option<String>,
+    /// Most money for the session, in dollars, or none; no request is sent once it is spent. Unless
+    /// set, no limit
+    #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     pub(crate) budget_usd: Option<String>,
-    /// Most time: seconds, or 90s, 15m, 2h
-    #[arg(long, value_name = "TIME")]
+    /// Most time: seconds, or 90s, 15m, 2h. Unless set, no limit
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub(crate) timeout: Option<String>,
     /// Go on with the newest session of this folder
     #[arg(long = "continue", short = 'c', conflicts_with = "resume")]
@@ -103,10 +107,10 @@ pub(crate) struct ExecArgs {
     /// Show the model an image (png, jpeg, gif, webp); may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Vec<PathBuf>,
-    /// What commands may do
+    /// What commands may do. Unless set, workspace-write
     #[arg(long, value_enum)]
     pub(crate) sandbox: Option<Sandbox>,
-    /// When to ask
+    /// When to ask. Unless set, auto
     #[arg(long, value_enum)]
     pub(crate) approve: Option<Approve>,
 }
@@ -131,24 +135,11 @@ pub(crate) enum Approve {
     Never,
 }
 
-impl Sandbox {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::ReadOnly => "read-only",
-            Self::WorkspaceWrite => "workspace-write",
-            Self::Off => "off",
-        }
-    }
-}
-
-impl Approve {
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Ask => "ask",
-            Self::Auto => "auto",
-            Self::Never => "never",
-        }
-    }
+/// A choice as it is written.
+pub(crate) fn written(choice: &impl ValueEnum) -> String {
+    choice
+        .to_possible_value()
+        .map_or_else(String::new, |value| value.get_name().to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -1,11 +1,9 @@
 //! `quire doctor`: key, endpoint, sandbox, git, disk, and what to do about each.
 
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use quire_config::Resolved;
-use quire_headless::{Checkup, counted, size};
+use quire_headless::{Checkup, counted, program, size, writable};
 use quire_protocol::{Command, CommandEnd, ProcessEnd, ProcessLimits, Sandbox, SandboxMode};
 use quire_store::SqliteStore;
 
@@ -27,8 +25,13 @@ pub(crate) async fn doctor(
     report.sandbox(&sandbox.report(&resolved.policy()));
     check_git(&mut report, surroundings, &resolved, &*sandbox).await;
     check_store(&mut report, surroundings);
-    check_folder(&mut report, &surroundings.workspace);
-    check_space(&mut report, surroundings);
+    report.workspace(&surroundings.workspace);
+    let temporary = std::env::temp_dir();
+    report.space(
+        &surroundings.paths.data,
+        &temporary,
+        &surroundings.workspace,
+    );
     terminal::print(report.text())?;
     Ok(ExitCode::from(u8::from(report.is_bad())))
 }
@@ -81,45 +84,20 @@ async fn check_git(
         limits: ProcessLimits::default(),
         distrusted: Vec::new(),
     };
-    let Some(program) = program(surroundings, "git") else {
-        return report.note(
-            "git",
-            "it is not in PATH: install git to work on repositories",
-        );
-    };
-    let there = format!("{} is there, but", program.display());
-    match trial::run(sandbox, command).await {
-        Ok((ProcessEnd::Exited(0), version)) => {
-            report.good("git", &format!("{} runs as commands do", version.trim()));
-        }
-        Ok((end, _)) => {
-            let end = CommandEnd::from(end);
-            report.note(
-                "git",
-                &format!("{there} does not run as commands do: {end}"),
-            );
-        }
-        Err(error) => report.note("git", &format!("{there} {error}")),
-    }
-}
-
-/// Where a program is that commands would find.
-fn program(surroundings: &Surroundings, name: &str) -> Option<PathBuf> {
-    let runs = |program: &PathBuf| {
-        let found = std::fs::metadata(program);
-        found.is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    let tried = match trial::run(sandbox, command).await {
+        Ok((ProcessEnd::Exited(0), version)) => Ok(version),
+        Ok((end, _)) => Err(CommandEnd::from(end).to_string()),
+        Err(error) => Err(error.to_string()),
     };
     let folders = surroundings.variable("PATH").unwrap_or_default();
-    std::env::split_paths(folders)
-        .map(|folder| folder.join(name))
-        .find(runs)
+    report.git(program(folders, "git").as_deref(), tried);
 }
 
 fn check_store(report: &mut Checkup, surroundings: &Surroundings) {
     let data = &surroundings.paths.data;
     let what = format!("store {}", data.display());
     match SqliteStore::check(data) {
-        Ok(None) => match write_in(existing(data)) {
+        Ok(None) => match writable(data) {
             Ok(()) => report.good(&what, "not there yet; the first session makes it"),
             Err(error) => report.bad(
                 &what,
@@ -137,62 +115,5 @@ fn check_store(report: &mut Checkup, surroundings: &Surroundings) {
         ),
         Ok(Some(health)) => report.bad(&what, &health.problems.join("; ")),
         Err(error) => report.bad(&what, &error.to_string()),
-    }
-}
-
-/// The folder itself, or the nearest above it that is there.
-fn existing(folder: &Path) -> Option<&Path> {
-    folder.ancestors().find(|folder| folder.exists())
-}
-
-/// How much room there is where sessions, temporary files and the work are kept.
-fn check_space(report: &mut Checkup, surroundings: &Surroundings) {
-    let temporary = std::env::temp_dir();
-    let places = [
-        (
-            "sessions",
-            &surroundings.paths.data,
-            "set QUIRE_HOME to a folder with more",
-        ),
-        (
-            "temporary files",
-            &temporary,
-            "set TMPDIR to a folder with more",
-        ),
-        (
-            "the work",
-            &surroundings.workspace,
-            "move it to where there is more",
-        ),
-    ];
-    for (what, folder, remedy) in places {
-        // A folder that cannot be used has been told of.
-        let Some(Ok(found)) = existing(folder).map(rustix::fs::statvfs) else {
-            continue;
-        };
-        let what = format!("{what} {}", folder.display());
-        let free = found.f_bavail.saturating_mul(found.f_frsize);
-        report.space(&what, free, remedy);
-    }
-}
-
-/// Writes a megabyte into a folder, and takes it away again.
-fn write_in(folder: Option<&Path>) -> std::io::Result<()> {
-    let folder = folder.ok_or(std::io::ErrorKind::NotFound)?;
-    let probe = folder.join(format!(".quire-doctor-{}", std::process::id()));
-    let written = std::fs::write(&probe, vec![0; 1 << 20]);
-    let removed = std::fs::remove_file(&probe);
-    written.and(removed)
-}
-
-/// Whether files can be made where the work is.
-fn check_folder(report: &mut Checkup, workspace: &Path) {
-    let what = format!("folder {}", workspace.display());
-    match write_in(Some(workspace)) {
-        Ok(()) => report.good(&what, "can be written"),
-        Err(error) => report.bad(
-            &what,
-            &format!("cannot be written ({error}): check permissions and free space"),
-        ),
     }
 }

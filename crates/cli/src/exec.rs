@@ -12,7 +12,7 @@ use quire_model::Catalogue;
 use quire_protocol::{Client, Content, SessionQuery, Settings, Store};
 use tokio::sync::watch;
 
-use crate::args::ExecArgs;
+use crate::args::{ExecArgs, written};
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage, warnings};
 
@@ -98,23 +98,11 @@ fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, Str
     let given = [
         ("model", "--model", args.model.clone()),
         ("effort", "--effort", args.effort.clone()),
-        (
-            "max_turns",
-            "--max-turns",
-            args.max_turns.map(|n| n.to_string()),
-        ),
+        ("max_turns", "--max-turns", args.max_turns.clone()),
         ("budget_usd", "--budget-usd", args.budget_usd.clone()),
         ("timeout_s", "--timeout", timeout.map(|s| s.to_string())),
-        (
-            "sandbox",
-            "--sandbox",
-            args.sandbox.map(|s| s.name().to_owned()),
-        ),
-        (
-            "approvals",
-            "--approve",
-            args.approve.map(|a| a.name().to_owned()),
-        ),
+        ("sandbox", "--sandbox", args.sandbox.as_ref().map(written)),
+        ("approvals", "--approve", args.approve.as_ref().map(written)),
     ];
     Ok(given
         .into_iter()
@@ -122,27 +110,18 @@ fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, Str
         .collect())
 }
 
-/// What is said: the prompt, what comes on standard input, the images.
+/// What is said: the prompt, what comes on standard input, the images. Nothing, to go on with an
+/// unfinished turn.
 async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
-    let piped = quire_headless::piped(std::io::stdin(), terminal::complain)
-        .await
-        .map_err(usage)?;
-    let prompt = args.prompt.as_deref();
-    let Some(words) = quire_headless::words(prompt, piped.as_deref()) else {
-        if (args.resume.is_some() || args.continue_newest) && args.image.is_empty() {
-            return Ok(Vec::new());
-        }
-        return Err(usage(
+    let (prompt, input) = (args.prompt.as_deref(), std::io::stdin());
+    let said = quire_headless::said(prompt, input, &args.image, terminal::complain).await;
+    let goes_on = (args.resume.is_some() || args.continue_newest) && args.image.is_empty();
+    match said.map_err(usage)? {
+        None if !goes_on => Err(usage(
             "there is no task: write it after `quire exec`, or pipe it in",
-        ));
-    };
-    let mut content = vec![words];
-    for path in &args.image {
-        let image = quire_headless::image(path)
-            .map_err(|what| usage(format!("--image {}: {what}", path.display())))?;
-        content.push(image);
+        )),
+        said => Ok(said.unwrap_or_default()),
     }
-    Ok(content)
 }
 
 async fn start(
@@ -194,18 +173,5 @@ async fn start(
 
 /// Counts Ctrl-C and requests to terminate.
 pub(crate) fn interrupts() -> anyhow::Result<watch::Receiver<u32>> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
-    let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
-    let (count, receiver) = watch::channel(0);
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            count.send_modify(|count| *count += 1);
-        }
-    });
-    Ok(receiver)
+    quire_headless::interrupts().context("cannot listen for Ctrl-C and SIGTERM")
 }

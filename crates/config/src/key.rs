@@ -42,7 +42,7 @@ impl Kind {
             Self::Text => "a text in quotes".to_owned(),
             Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
             Self::Count => "a whole number of at least 1".to_owned(),
-            Self::Money => "an amount in dollars like 2.50, or none".to_owned(),
+            Self::Money => "a positive amount in dollars like 2.50, or none".to_owned(),
             Self::Toggle => "true or false".to_owned(),
             Self::Domains => {
                 "a list of domains like [\"example.org\", \"*.example.org\"]".to_owned()

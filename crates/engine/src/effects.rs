@@ -196,12 +196,17 @@ async fn converse(
             _ = &mut cancelled => break,
             event = stream.next() => event,
         };
-        if let Some(ModelEvent::Delta(delta)) = &event {
-            // No watcher is fine.
-            let _ = frames.send(Frame::Delta(delta.clone()));
-        }
-        if let Some(input) = answer.take(event) {
-            return input;
+        match event {
+            Some(ModelEvent::Delta(delta)) => {
+                answer.note(&delta);
+                // No watcher is fine.
+                let _ = frames.send(Frame::Delta(delta));
+            }
+            event => {
+                if let Some(input) = answer.take(event) {
+                    return input;
+                }
+            }
         }
     }
     for _ in 0..LAST_WORDS {
@@ -234,20 +239,25 @@ enum Attempt {
 }
 
 impl Answer {
+    fn note(&mut self, delta: &Delta) {
+        if matches!(delta, Delta::Retrying { .. }) {
+            self.attempt = Attempt::Awaited;
+        } else {
+            self.attempt = Attempt::UnderWay;
+            self.heard = true;
+        }
+    }
+
     /// Takes an event; the last one makes the input.
     fn take(&mut self, event: Option<ModelEvent>) -> Option<Input> {
         let request = self.request;
-        self.attempt = Attempt::UnderWay;
         match event {
-            Some(ModelEvent::Delta(Delta::Retrying { .. })) => {
-                self.attempt = Attempt::Awaited;
-                None
-            }
-            Some(ModelEvent::Delta(_)) => {
-                self.heard = true;
+            Some(ModelEvent::Delta(delta)) => {
+                self.note(&delta);
                 None
             }
             Some(ModelEvent::Used { usage, cost }) => {
+                self.attempt = Attempt::UnderWay;
                 self.used = (usage, cost);
                 self.heard |= usage != Usage::default();
                 None

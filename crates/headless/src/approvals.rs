@@ -16,8 +16,18 @@ use crate::text::visible;
 pub(crate) struct Approvals {
     person: Option<Person>,
     queue: VecDeque<(CallId, Approval)>,
-    /// Whether the first question in the queue is on the screen.
-    shown: bool,
+    first: First,
+}
+
+/// How far the first question in the queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    /// It is not on the screen.
+    Waiting,
+    /// It is on the screen.
+    Shown,
+    /// It was answered, and that is not recorded yet: what is recorded is shown before the next.
+    Answered,
 }
 
 /// A person's lines, read one at a time by a thread of their own, which may block for ever.
@@ -48,7 +58,7 @@ impl Approvals {
         Self {
             person,
             queue: VecDeque::new(),
-            shown: false,
+            first: First::Waiting,
         }
     }
 
@@ -64,23 +74,25 @@ impl Approvals {
     /// The next question to show, if it is time for one, and the choices.
     pub(crate) fn next_to_show(&mut self) -> Option<(CallId, Approval, String)> {
         let person = self.person.as_mut()?;
-        let (call, approval) = self.queue.front().filter(|_| !self.shown)?;
-        self.shown = true;
+        let waiting = self.first == First::Waiting;
+        let (call, approval) = self.queue.front().filter(|_| waiting)?;
+        self.first = First::Shown;
         person.want();
         Some((*call, approval.clone(), choices(approval)))
     }
 
-    /// Forgets a question that was answered, here or elsewhere.
-    pub(crate) fn settled(&mut self, call: CallId) {
+    /// Forgets a question that was answered, here or elsewhere. Says whether it still was on the
+    /// screen.
+    pub(crate) fn settled(&mut self, call: CallId) -> bool {
         let first = self.queue.front().is_some_and(|(first, _)| *first == call);
-        self.shown &= !first;
         self.queue.retain(|(open, _)| *open != call);
+        first && std::mem::replace(&mut self.first, First::Waiting) == First::Shown
     }
 
     /// Forgets all questions: the turn is over.
     pub(crate) fn clear(&mut self) {
         self.queue.clear();
-        self.shown = false;
+        self.first = First::Waiting;
     }
 
     /// Waits for the person's next line; none when there will be no more. Waits for ever when no
@@ -98,30 +110,36 @@ impl Approvals {
 
     /// What a line means for the question on the screen.
     pub(crate) fn hear(&mut self, line: Option<&str>) -> Said {
-        let Some((call, approval)) = self.queue.front().filter(|_| self.shown) else {
+        let shown = self.first == First::Shown;
+        let Some((call, approval)) = self.queue.front().filter(|_| shown) else {
             return Said::Nothing;
         };
-        let Some(line) = line else {
-            let answer = refusal(approval);
-            let call = *call;
+        let answer = if let Some(line) = line {
+            meaning(line, approval)
+        } else {
             self.person = None;
-            return Said::Answer(call, answer);
+            Some(refusal(approval))
         };
-        if let Some(answer) = meaning(line, approval) {
-            return Said::Answer(*call, answer);
-        }
-        self.shown = false;
-        Said::Unclear
+        let Some(answer) = answer else {
+            self.first = First::Waiting;
+            return Said::Unclear;
+        };
+        self.first = First::Answered;
+        Said::Answer(*call, answer)
     }
 
     /// Questions that nobody will answer, after the person's lines have ended.
-    pub(crate) fn orphans(&mut self) -> Vec<(CallId, Answer)> {
+    pub(crate) fn orphans(&mut self) -> Vec<(CallId, Approval, Answer)> {
         if self.person.is_some() {
             return Vec::new();
         }
-        let orphans = self.queue.drain(..);
+        let answered = usize::from(self.first == First::Answered);
+        let orphans = self.queue.drain(..).skip(answered);
         orphans
-            .map(|(call, approval)| (call, refusal(&approval)))
+            .map(|(call, approval)| {
+                let answer = refusal(&approval);
+                (call, approval, answer)
+            })
             .collect()
     }
 }
@@ -246,16 +264,22 @@ mod tests {
             approvals.hear(Some("y")),
             Said::Answer(CallId(1), Answer::AllowOnce)
         );
-        approvals.settled(CallId(1));
+        assert!(approvals.next_to_show().is_none(), "it is not recorded yet");
+        assert!(!approvals.settled(CallId(1)));
         assert_eq!(approvals.hear(Some("y")), Said::Nothing);
         let (call, _, choices) = approvals.next_to_show().unwrap();
         assert_eq!(call, CallId(2));
         assert!(!choices.contains("always"), "{choices}");
+        assert!(approvals.settled(CallId(2)), "answered elsewhere");
+        assert_eq!(approvals.asked(CallId(2), approval(&[])), None);
+        assert!(approvals.next_to_show().is_some());
+        assert_eq!(approvals.asked(CallId(3), approval(&[])), None);
         assert!(matches!(
             approvals.hear(None),
             Said::Answer(CallId(2), Answer::Deny { .. })
         ));
-        assert!(approvals.asked(CallId(3), approval(&[])).is_some());
-        assert_eq!(approvals.orphans().len(), 1);
+        assert!(approvals.asked(CallId(4), approval(&[])).is_some());
+        let orphans: Vec<CallId> = approvals.orphans().iter().map(|(call, ..)| *call).collect();
+        assert_eq!(orphans, [CallId(3)]);
     }
 }

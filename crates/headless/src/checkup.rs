@@ -1,9 +1,11 @@
 //! What `quire doctor` found, a line each: good, worth knowing, or bad with what to do.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use quire_protocol::{SandboxReport, Wall};
 
+use crate::places::{free_space, writable};
 use crate::text::size;
 
 /// Free space, in bytes, with which little can be kept any more.
@@ -51,22 +53,73 @@ impl Checkup {
         self.line("BAD ", what, detail);
     }
 
-    /// How much space is free for `what`, in bytes; `remedy` says what to do but to free some.
-    pub fn space(&mut self, what: &str, free: u64, remedy: &str) {
-        let what = format!("space for {what}");
+    /// Whether git, if there is one, runs as commands do: what it says of itself, or why not.
+    pub fn git(&mut self, program: Option<&Path>, tried: Result<String, String>) {
+        match (program, tried) {
+            (_, Ok(version)) => {
+                self.good("git", &format!("{} runs as commands do", version.trim()));
+            }
+            (Some(program), Err(why)) => self.note(
+                "git",
+                &format!(
+                    "{} is there, but commands cannot run it: {why}",
+                    program.display()
+                ),
+            ),
+            (None, Err(_)) => {
+                self.note(
+                    "git",
+                    "it is not in PATH: install it to work on repositories",
+                );
+            }
+        }
+    }
+
+    /// Whether files can be made where the work is.
+    pub fn workspace(&mut self, folder: &Path) {
+        let what = format!("folder {}", folder.display());
+        match writable(folder) {
+            Ok(()) => self.good(&what, "can be written"),
+            Err(error) => self.bad(
+                &what,
+                &format!("cannot be written ({error}): check permissions and free space"),
+            ),
+        }
+    }
+
+    /// How much space is left in the folders of sessions, of temporary files and of the work.
+    pub fn space(&mut self, data: &Path, temporary: &Path, workspace: &Path) {
+        for (what, folder, remedy) in [
+            ("sessions", data, "set QUIRE_HOME to a folder with more"),
+            (
+                "temporary files",
+                temporary,
+                "set TMPDIR to a folder with more",
+            ),
+            ("the work", workspace, "move it to where there is more"),
+        ] {
+            let what = format!("space for {what} {}", folder.display());
+            match free_space(folder) {
+                Ok(free) => self.space_left(&what, free, remedy),
+                Err(error) => self.note(&what, &format!("is not known: {error}")),
+            }
+        }
+    }
+
+    fn space_left(&mut self, what: &str, free: u64, remedy: &str) {
         let left = size(free);
         if free < TOO_LITTLE {
             self.bad(
-                &what,
+                what,
                 &format!("only {left} are free: free some, or {remedy}"),
             );
         } else if free < LITTLE {
             self.note(
-                &what,
+                what,
                 &format!("{left} are free, which is soon used up: free some, or {remedy}"),
             );
         } else {
-            self.good(&what, &format!("{left} are free"));
+            self.good(what, &format!("{left} are free"));
         }
     }
 
@@ -125,7 +178,7 @@ mod tests {
     fn little_space_is_told_and_too_little_is_bad() {
         let mut checkup = Checkup::default();
         let mut check = |free| {
-            checkup.space("temporary files /tmp", free, "set TMPDIR");
+            checkup.space_left("space for temporary files /tmp", free, "set TMPDIR");
             checkup.is_bad()
         };
         assert!(!check(1 << 30));

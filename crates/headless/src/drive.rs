@@ -199,7 +199,11 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
                 self.undelivered = None;
             }
             Event::ApprovalAsked { call, approval } => self.asked(call, approval).await?,
-            Event::ApprovalAnswered { call, .. } => self.approvals.settled(call),
+            Event::ApprovalAnswered { call, .. } | Event::ToolEnded { call, .. }
+                if self.approvals.settled(call) =>
+            {
+                self.screen.withdraw();
+            }
             Event::TurnEnded { reason, detail, .. } => {
                 return self.turn_ended(reason, detail).await;
             }
@@ -214,6 +218,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
         detail: String,
     ) -> Result<Option<Ending>, Error> {
         self.approvals.clear();
+        self.screen.withdraw();
         let another_follows = matches!(
             reason,
             StopReason::EndTurn
@@ -303,11 +308,15 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
     }
 
     async fn hear(&mut self, line: Option<String>) -> Result<(), Error> {
+        match line {
+            Some(_) => self.screen.heard(),
+            None => self.screen.withdraw(),
+        }
         match self.approvals.hear(line.as_deref()) {
             Said::Answer(call, answer) => {
-                self.approvals.settled(call);
                 self.answer(call, answer).await?;
-                for (call, answer) in self.approvals.orphans() {
+                for (call, approval, answer) in self.approvals.orphans() {
+                    self.screen.refused(call, &approval);
                     self.answer(call, answer).await?;
                 }
             }

@@ -4,12 +4,14 @@ use std::fs::File;
 use std::io::{Read as _, Stdin};
 use std::os::fd::AsFd as _;
 use std::os::unix::fs::FileTypeExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use quire_protocol::{Content, image_media_type};
+
+use crate::schema::Schema;
 
 /// The largest image that is sent, in bytes; providers take no more.
 const IMAGE_BYTES: u64 = 5 << 20;
@@ -20,9 +22,29 @@ const PIPED_BYTES: u64 = 16 << 20;
 /// How long to wait for the end of piped text before saying that it is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// What a person says: the prompt, what comes on standard input, then the images. None when there
+/// are no words. `waiting` is told when standard input takes long. The error is for a person.
+pub async fn said(
+    prompt: Option<&str>,
+    input: Stdin,
+    images: &[PathBuf],
+    waiting: impl FnOnce(&str),
+) -> Result<Option<Vec<Content>>, String> {
+    let piped = piped(input, waiting).await?;
+    let Some(words) = words(prompt, piped.as_deref()) else {
+        return Ok(None);
+    };
+    let mut content = vec![words];
+    for path in images {
+        let image = image(path).map_err(|what| format!("--image {}: {what}", path.display()))?;
+        content.push(image);
+    }
+    Ok(Some(content))
+}
+
 /// What comes on standard input, if it is a pipe or a file. `waiting` is told when that takes long.
 /// The error is for a person.
-pub async fn piped(input: Stdin, waiting: impl FnOnce(&str)) -> Result<Option<String>, String> {
+async fn piped(input: Stdin, waiting: impl FnOnce(&str)) -> Result<Option<String>, String> {
     let kind = input
         .as_fd()
         .try_clone_to_owned()
@@ -55,17 +77,22 @@ pub async fn piped(input: Stdin, waiting: impl FnOnce(&str)) -> Result<Option<St
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-/// A JSON schema from a file. The error names the file and says what is wrong, for a person.
+/// A JSON schema from a file, one that answers can be checked against. The error names the file and
+/// says what is wrong, for a person.
 pub fn schema_file(path: &Path) -> Result<serde_json::Value, String> {
     let wrong = |what: String| format!("{}: {what}", path.display());
     let bytes = std::fs::read(path).map_err(|error| wrong(error.to_string()))?;
-    serde_json::from_slice(&bytes).map_err(|error| wrong(format!("it is not JSON: {error}")))
+    let schema = serde_json::from_slice(&bytes)
+        .map_err(|error| wrong(format!("it is not JSON: {error}")))?;
+    match Schema::new(&schema) {
+        Ok(_) => Ok(schema),
+        Err(error) => Err(wrong(error.to_string())),
+    }
 }
 
 /// The words of a task: the prompt, with what was piped in added to it; alone, that is the prompt.
 /// `None` when nothing is said.
-#[must_use]
-pub fn words(prompt: Option<&str>, piped: Option<&str>) -> Option<Content> {
+fn words(prompt: Option<&str>, piped: Option<&str>) -> Option<Content> {
     let said = |text: &&str| !text.trim().is_empty();
     let text = match (
         prompt.filter(said).filter(|prompt| *prompt != "-"),
@@ -80,7 +107,7 @@ pub fn words(prompt: Option<&str>, piped: Option<&str>) -> Option<Content> {
 
 /// An image from a file: png, jpeg, gif or webp of at most 5 MiB. The error says what is wrong with
 /// the file, for a person.
-pub fn image(path: &Path) -> Result<Content, String> {
+fn image(path: &Path) -> Result<Content, String> {
     let size = std::fs::metadata(path)
         .map_err(|error| error.to_string())?
         .len();

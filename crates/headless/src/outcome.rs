@@ -116,7 +116,7 @@ pub enum Error {
     EmptyPrompt,
     /// The output could not be written. The turn was stopped; the session is intact.
     #[error("cannot write the output: {0}")]
-    Output(#[source] std::io::Error),
+    Output(std::io::Error),
 }
 
 #[cfg(test)]

@@ -15,7 +15,10 @@ use crate::call::{CallKind, Shown, describe};
 use crate::result::summary;
 use crate::style::Paint;
 use crate::tally::with_hint;
-use crate::text::{clean, counted, duration, first_line, first_sentence, visible};
+use crate::text::{clean, counted, cut, duration, first_line, first_sentence, visible};
+
+/// The longest line about a refusal, in characters.
+const REFUSAL: usize = 160;
 
 /// What has to be remembered to show the next record.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ pub(crate) struct Progress {
     at_ms: u64,
     /// When each running call was started.
     begun: HashMap<CallId, u64>,
+    /// Calls whose refusal was shown: their result, which is the model's, says it again.
+    refused: HashSet<CallId>,
     /// Ends of jobs that were shown, in the words in which the model is told of them.
     ends: HashSet<String>,
 }
@@ -72,6 +77,7 @@ impl Progress {
             silent: false,
             at_ms: 0,
             begun: HashMap::new(),
+            refused: HashSet::new(),
             ends: HashSet::new(),
         }
     }
@@ -121,10 +127,9 @@ impl Progress {
                 self.waiting = Waiting::Person;
                 String::new()
             }
-            Event::ApprovalAnswered { answer, .. } => self.answered(answer),
+            Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
             Event::ToolStarted { call } => self.tool_started(*call),
-            // Told with the recovery that it is part of.
-            Event::ToolEnded { call, outcome } if outcome.status == ToolStatus::Lost => {
+            Event::ToolEnded { call, outcome } if self.is_told(*call, outcome.status) => {
                 self.calls.remove(call);
                 String::new()
             }
@@ -321,12 +326,33 @@ impl Progress {
         format!("{mark} {name} asks to run:\n    {action}\n  why: {reason}\n")
     }
 
-    fn answered(&mut self, answer: &Answer) -> String {
+    /// A line about a call that was refused because nobody can be asked.
+    pub(crate) fn refused(&mut self, call: CallId, approval: &Approval) -> String {
+        self.refused.insert(call);
+        let name = self.calls.get(&call).map_or("a call", |shown| &shown.name);
+        let (action, reason) = (visible(&approval.action), visible(&approval.reason));
+        let (action, reason) = (first_line(&action).0, first_line(&reason).0);
+        let line = format!("nobody can be asked, so not allowed: {name} {action} ({reason})");
+        self.warning(&self.style.fit(&cut(&line, REFUSAL), 2))
+    }
+
+    fn answered(&mut self, call: CallId, answer: &Answer) -> String {
         self.waiting = Waiting::Tools;
         match answer {
             Answer::AllowOnce => self.note("allowed once"),
             Answer::AllowAlways => self.note("allowed for the whole session"),
+            Answer::Deny { .. } if !self.refused.insert(call) => String::new(),
             Answer::Deny { .. } => self.note("not allowed"),
+        }
+    }
+
+    /// Whether a result was told before it came: with the recovery that it is part of, or with the
+    /// answer to its question.
+    fn is_told(&self, call: CallId, status: ToolStatus) -> bool {
+        match status {
+            ToolStatus::Lost => true,
+            ToolStatus::Denied => self.refused.contains(&call),
+            ToolStatus::Done | ToolStatus::Failed | ToolStatus::Cancelled => false,
         }
     }
 

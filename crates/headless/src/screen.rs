@@ -31,6 +31,8 @@ pub(crate) struct Screen<W, E> {
     pub(crate) budget: Option<Money>,
     /// Whether the model is a recording, with which nobody can go on.
     recorded: bool,
+    /// What is to be said once the question on the screen is answered; none while there is none.
+    kept: Option<String>,
 }
 
 /// How it ended, for the last lines.
@@ -68,6 +70,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             strict: false,
             budget: None,
             recorded: false,
+            kept: None,
         }
     }
 
@@ -129,15 +132,31 @@ impl<W: Write, E: Write> Screen<W, E> {
 
     /// Says that a call was refused because nobody can be asked.
     pub(crate) fn refused(&mut self, call: CallId, approval: &Approval) {
-        let text = self.progress.question(call, approval);
+        let text = self.progress.refused(call, approval);
         self.follow(&text);
     }
 
-    /// Puts a question to the person, whatever the output is.
+    /// Puts a question to the person, whatever the output is. What else there is to say waits, so
+    /// that the answer is typed under the question.
     pub(crate) fn ask(&mut self, call: CallId, approval: &Approval, choices: &str) {
         let question = self.progress.question(call, approval);
         self.say(&question);
         self.say(choices);
+        self.kept = Some(String::new());
+    }
+
+    /// The person has typed a line to the question, if there is one.
+    pub(crate) fn heard(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            self.say(&kept);
+        }
+    }
+
+    /// The question, if there is one, needs no answer any more.
+    pub(crate) fn withdraw(&mut self) {
+        if let Some(kept) = self.kept.take() {
+            self.say(&format!("\n{kept}"));
+        }
     }
 
     /// Warns the person, whatever the output is.
@@ -148,7 +167,9 @@ impl<W: Write, E: Write> Screen<W, E> {
 
     /// Text for the person.
     pub(crate) fn say(&mut self, text: &str) {
-        if !text.is_empty() {
+        if let Some(kept) = &mut self.kept {
+            kept.push_str(text);
+        } else if !text.is_empty() {
             let _ = self.err.write_all(text.as_bytes());
             let _ = self.err.flush();
         }
@@ -156,6 +177,7 @@ impl<W: Write, E: Write> Screen<W, E> {
 
     /// The last lines: the summary and the answer, or the result.
     pub(crate) fn finish(&mut self, ending: &Ending) -> io::Result<()> {
+        self.withdraw();
         match self.output {
             Output::Progress => self.finish_progress(ending),
             Output::Json => self.finish_json(ending),

@@ -141,7 +141,10 @@ pub enum StoreError {
     #[error("there is no session {0}")]
     NoSession(SessionId),
     /// Another process works on it.
-    #[error("session {session} is in use by process {process}")]
+    #[error(
+        "session {session} is in use by process {process}: wait until that process is done, or end \
+         it"
+    )]
     Leased {
         /// The session.
         session: SessionId,

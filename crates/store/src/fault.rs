@@ -75,12 +75,12 @@ fn tell_io(path: &Path, directory: &Path, error: &io::Error) -> StoreError {
     let hint = match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => return full(directory),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-            "make it writable for this user, or choose another data folder"
+            "make it writable for this user, or choose another data folder with QUIRE_HOME"
         }
         io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
-            "a file is where a folder must be: move it, or choose another data folder"
+            "a file is where a folder must be: move it, or choose another data folder with QUIRE_HOME"
         }
-        _ => "check the folder, or choose another data folder",
+        _ => "check the folder, or choose another data folder with QUIRE_HOME",
     };
     unusable(path, format!("{error}; {hint}"))
 }

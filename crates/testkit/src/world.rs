@@ -185,7 +185,10 @@ impl World {
 
     fn configure(&mut self) -> Checked {
         self.summary.see("configure");
-        let settings = Character::settings(self.session.cost(), &mut self.dice);
+        let mut settings = Character::settings(self.session.cost(), &mut self.dice);
+        if let Some(before) = self.session.settings().filter(|_| self.dice.chance(30)) {
+            settings.limits.budget = before.limits.budget;
+        }
         if self.session.has_unpriced() && settings.limits.budget.is_some() {
             self.summary.see("configure:budget-after-unpriced");
         }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use serde_json::{Value, json};
 
 use crate::provider::{Answer, Provider, result_texts, results};
-use crate::run::{Place, exists, finish, on_small_disk, with_program};
+use crate::run::{Place, exists, finish, on_small_disk, wait_for, with_program};
 
 fn answers(status: u16, kind: &'static str, body: &'static str) -> Provider {
     Provider::start(move |_| Answer::Raw(status, kind, body.to_owned()))
@@ -255,11 +255,11 @@ fn the_doctor_tells_a_git_that_does_not_run_from_one_that_is_not_there() {
         command.env("PATH", &folder);
         let ran = finish(command);
         ran.says(1, &[&format!("git: {} is there, but", git.display())]);
-        assert!(!ran.out.contains("install git"), "{}", ran.out);
+        assert!(!ran.out.contains("install it"), "{}", ran.out);
     }
     let mut command = place.command(&["doctor"]);
     command.env("PATH", place.work().join("empty"));
-    finish(command).says(1, &["git: it is not in PATH: install git"]);
+    finish(command).says(1, &["git: it is not in PATH: install it"]);
 }
 
 #[test]
@@ -280,9 +280,52 @@ fn the_doctor_notices_a_disk_that_is_full() {
 }
 
 #[test]
+fn an_output_that_is_full_is_said_once() {
+    let place = Place::new();
+    let provider = calls(vec![]);
+    for mut command in [
+        place.exec(&provider, &["hi"]),
+        place.exec(&provider, &["--json", "hi"]),
+        place.command(&["config"]),
+    ] {
+        let Ok(full) = fs::File::options().write(true).open("/dev/full") else {
+            eprintln!("SKIPPED: this machine has no /dev/full");
+            return;
+        };
+        command.stdout(full);
+        let ran = finish(command);
+        ran.says(1, &["cannot write the output"]);
+        assert_eq!(ran.err.matches("No space left").count(), 1, "{}", ran.err);
+    }
+    // The session is there all the same.
+    finish(place.command(&["sessions"])).says(0, &["hi"]);
+}
+
+#[test]
+fn a_session_in_use_says_what_to_do() {
+    let place = Place::new();
+    let provider = Provider::start(|_| {
+        Answer::Reply(
+            "",
+            vec![("bash", json!({"command": "touch started; sleep 600"}))],
+        )
+    });
+    let mut child = place.exec(&provider, &["go"]).spawn().unwrap();
+    wait_for(&place, "started");
+    let ran = finish(place.exec(&provider, &["--continue", "more"]));
+    ran.says(
+        1,
+        &[&format!("in use by process {}", child.id()), "or end it"],
+    );
+    child.kill().unwrap();
+    child.wait().unwrap();
+}
+
+#[test]
 fn bad_arguments() {
     let place = Place::new();
     place.write("schema.json", "{ not json");
+    place.write("type.json", r#"{"type": "nonsense"}"#);
     place.write("image.png", "no image");
     let provider = calls(vec![]);
     for (arguments, words) in [
@@ -291,10 +334,23 @@ fn bad_arguments() {
             vec!["hi", "--budget-usd", "much"],
             vec!["--budget-usd", "2.50"],
         ),
+        (
+            vec!["hi", "--budget-usd", "-1"],
+            vec!["--budget-usd", "a positive amount in dollars like 2.50"],
+        ),
+        (
+            vec!["hi", "--max-turns", "-1"],
+            vec!["--max-turns", "at least 1"],
+        ),
         (vec!["hi", "--timeout", "soon"], vec!["--timeout", "15m"]),
+        (vec!["hi", "--timeout", "-1"], vec!["--timeout", "15m"]),
         (
             vec!["hi", "--output-schema", "schema.json"],
             vec!["schema.json", "not JSON"],
+        ),
+        (
+            vec!["hi", "--output-schema", "type.json"],
+            vec!["type.json", "cannot be used"],
         ),
         (
             vec!["hi", "--output-schema", "gone.json"],

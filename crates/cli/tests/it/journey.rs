@@ -3,12 +3,11 @@
 use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
-use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
 use crate::provider::{Answer, Provider, result_texts, results};
-use crate::run::{Place, finish};
+use crate::run::{Place, finish, wait_for};
 
 #[test]
 fn the_demo_repairs_its_repository() {
@@ -288,7 +287,28 @@ fn help_completions_and_manual() {
     finish(place.command(&["completions", "bash"])).says(0, &["_quire"]);
     finish(place.command(&["man"])).says(0, &[".TH"]);
     finish(place.command(&["man", "--folder", "pages"])).says(0, &[]);
-    assert!(place.work().join("pages/quire-exec.1").exists());
+    for page in ["quire", "quire-exec"] {
+        let text = place.read(&format!("pages/{page}.1"));
+        let (_, extra) = text.split_once(".SH EXTRA\n").unwrap();
+        assert!(
+            extra.starts_with(".nf\nExamples:\n  quire "),
+            "examples are not filled into paragraphs: {extra}"
+        );
+    }
+    assert!(place.work().join("pages/quire-config-trust.1").exists());
+}
+
+#[test]
+fn help_says_what_counts_unless_something_is_set() {
+    let place = Place::new();
+    let ran = finish(place.command(&["exec", "--help"]));
+    let help: Vec<&str> = ran.out.split_whitespace().collect();
+    let help = help.join(" ");
+    for name in ["effort", "max_turns", "sandbox", "approvals"] {
+        let key = quire_config::KEYS.iter().find(|key| key.name == name);
+        let words = format!("Unless set, {}", key.unwrap().default);
+        assert!(help.contains(&words), "missing {words:?} in {help}");
+    }
 }
 
 #[test]
@@ -325,12 +345,4 @@ fn a_task_that_was_killed_goes_on_with_continue_alone_and_keeps_its_schema() {
     assert_eq!(ran.out, "{\"n\":1}\n");
     let last = provider.requests().pop().unwrap();
     assert!(last.to_string().contains(r#""required":["n"]"#), "{last}");
-}
-
-fn wait_for(place: &Place, file: &str) {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    while !place.work().join(file).exists() {
-        assert!(Instant::now() < deadline, "{file} never came");
-        std::thread::yield_now();
-    }
 }

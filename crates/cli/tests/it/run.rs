@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::provider::Provider;
 
@@ -148,4 +149,13 @@ impl Ran {
 
 pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
+}
+
+/// Waits until a command has made a file in the workspace.
+pub(crate) fn wait_for(place: &Place, file: &str) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !place.work().join(file).exists() {
+        assert!(Instant::now() < deadline, "{file} never came");
+        std::thread::yield_now();
+    }
 }

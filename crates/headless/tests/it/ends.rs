@@ -1,6 +1,6 @@
 //! How runs end: answers that fit, stops, approvals, broken outputs and sessions.
 
-use std::io::{Cursor, ErrorKind};
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use expect_test::expect;
@@ -141,10 +141,6 @@ async fn a_schema_that_is_none_starts_nothing() {
         ran.result
     );
     assert!(script.ops().is_empty());
-}
-
-fn open_turn() -> Vec<Step> {
-    vec![turn_started(), delivered("exec-0"), called(1)]
 }
 
 fn stopped(cause: &str) -> Vec<Step> {
@@ -363,118 +359,6 @@ async fn stops_have_their_own_outcomes() {
         );
         assert!(ran.err.contains("! because of this\n■ "), "{}", ran.err);
     }
-}
-
-fn asking(actions: &[&str]) -> Vec<Step> {
-    let mut steps = open_turn();
-    let items = (1..)
-        .zip(actions)
-        .map(|(call, action)| calls(call, "bash", &json!({ "command": action }).to_string()));
-    steps.push(replied(items.collect()));
-    steps.extend((1..).zip(actions).map(|(call, action)| asked(call, action)));
-    steps
-}
-
-fn finished(call: u32) -> Vec<Step> {
-    let answer = Answer::Deny {
-        reason: String::new(),
-    };
-    vec![answered(call, answer), ended(StopReason::EndTurn)]
-}
-
-#[tokio::test]
-async fn with_nobody_to_ask_the_model_is_told_what_to_do() {
-    let script = Script::new(vec![asking(&["git push"]), finished(1)]);
-    let ran = ran(&script, task(Output::Progress)).await;
-    expect![[r#"
-        Answer {
-            call: CallId(
-                1,
-            ),
-            answer: Deny {
-                reason: "This needs a person's approval (it needs the network), and nobody can be asked in this run. Do not try it again. Reach the goal in a way that needs no approval, or finish what you can and say in your answer what a person has to run.",
-            },
-        }"#]].assert_eq(&format!("{:#?}", script.ops()[1]));
-    assert!(
-        ran.err
-            .contains("? bash asks to run:\n    git push\n  why: it needs the network\n"),
-        "{}",
-        ran.err
-    );
-}
-
-#[tokio::test]
-async fn a_person_is_asked_one_question_at_a_time() {
-    let script = Script::new(vec![
-        asking(&["git push origin", "git push\x1b[2J"]),
-        vec![answered(1, Answer::AllowAlways)],
-        finished(2),
-    ]);
-    let lines = Cursor::new("what?\nalways\nn use a branch\n");
-    let task = Task {
-        approvals: Approver::Person(Box::new(lines)),
-        ..task(Output::Json)
-    };
-    let ran = ran(&script, task).await;
-    assert_eq!(ran.outcome(), Outcome::Done);
-    assert_eq!(
-        script.ops()[1..],
-        [
-            Op::Answer {
-                call: CallId(1),
-                answer: Answer::AllowAlways
-            },
-            Op::Answer {
-                call: CallId(2),
-                answer: Answer::Deny {
-                    reason: "The person does not allow this: use a branch".into()
-                }
-            },
-        ]
-    );
-    expect![[r#"
-        ? bash asks to run:
-            git push origin
-          why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > ! please answer with one of the choices
-        ? bash asks to run:
-            git push origin
-          why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > ? bash asks to run:
-            git push\u{1b}[2J
-          why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > "#]].assert_eq(&ran.err);
-}
-
-#[tokio::test]
-async fn a_question_that_always_settled_is_not_asked() {
-    let always = [answered(1, Answer::AllowAlways)];
-    let settled = always.into_iter().chain([answered(2, Answer::AllowOnce)]);
-    let settled = settled.chain(finished(1)).collect();
-    let script = Script::new(vec![asking(&["push a", "push b"]), settled]);
-    let task = Task {
-        approvals: Approver::Person(Box::new(Cursor::new("a\n"))),
-        ..task(Output::Json)
-    };
-    let ran = ran(&script, task).await;
-    assert_eq!(ran.outcome(), Outcome::Done);
-    assert!(ran.err.contains("push a"), "{}", ran.err);
-    assert!(!ran.err.contains("push b"), "{}", ran.err);
-    assert_eq!(script.ops().len(), 2);
-}
-
-#[tokio::test]
-async fn when_the_person_is_gone_all_questions_are_refused() {
-    let script = Script::new(vec![asking(&["a", "b"]), Vec::new(), finished(2)]);
-    let task = Task {
-        approvals: Approver::Person(Box::new(Cursor::new(""))),
-        ..task(Output::Progress)
-    };
-    let ran = ran(&script, task).await;
-    assert_eq!(ran.outcome(), Outcome::Done);
-    let refused = |op: &Op, wanted: u32| matches!(op, Op::Answer { call, answer: Answer::Deny { .. } } if call.0 == wanted);
-    let ops = script.ops();
-    assert!(refused(&ops[1], 1) && refused(&ops[2], 2), "{ops:?}");
 }
 
 #[tokio::test]

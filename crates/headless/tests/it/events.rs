@@ -135,6 +135,11 @@ pub(crate) fn ended_with(reason: StopReason, detail: &str) -> Step {
     .into()
 }
 
+/// A turn that waits for the model.
+pub(crate) fn open_turn() -> Vec<Step> {
+    vec![turn_started(), delivered("exec-0"), called(1)]
+}
+
 /// A turn in which the model answers at once.
 pub(crate) fn turn(message: &str, answer: &str) -> Vec<Step> {
     vec![

@@ -7,6 +7,7 @@
     reason = "snapshots are written so"
 )]
 
+mod asks;
 mod double;
 mod ends;
 mod events;
