@@ -124,7 +124,7 @@ async fn verify(
         );
     }
     terminal::complain(&format!(
-        "\ndemo: run once more to be sure: {shown}: {last}"
+        "demo: run once more to be sure: {shown}: {last}"
     ));
     Ok(())
 }

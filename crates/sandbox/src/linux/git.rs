@@ -28,6 +28,10 @@ pub(crate) struct Guards {
     pub(crate) missing_folders: Vec<PathBuf>,
     /// Files that do not exist; an empty one changes nothing.
     pub(crate) missing_files: Vec<PathBuf>,
+    /// The git folders of submodules; their own folder is read-only.
+    pub(crate) modules: Vec<PathBuf>,
+    /// Folders whose entries are guarded one by one: a new entry calls for a new look.
+    pub(crate) listed: Vec<PathBuf>,
     /// The git folders themselves, submodules' included; linked worktrees' are not among them.
     pub(crate) git_folders: Vec<PathBuf>,
 }
@@ -37,37 +41,47 @@ pub(crate) struct Guards {
 pub(crate) fn guards(folder: &Path) -> Guards {
     let mut guards = Guards::default();
     guards.look_at(folder);
-    for module in modules(&folder.join("modules"), DEPTH) {
+    let all = folder.join("modules");
+    for module in modules(&all, DEPTH) {
         guards.look_at(&module);
+        guards.modules.push(module);
     }
+    // A name that a command put there would be taken for a submodule that was fetched already.
+    guards.folder(all);
     guards
 }
 
 impl Guards {
     fn look_at(&mut self, folder: &Path) {
-        let config = folder.join("config");
-        let per_worktree = read_small(&config)
-            .is_some_and(|text| text.to_ascii_lowercase().contains("worktreeconfig"));
-        let absent = if per_worktree {
+        self.file(folder.join("config"), Absent::Ignore);
+        self.file(folder.join("config.worktree"), Absent::HoldPlace);
+        let attributes = if folder.join("info").is_dir() {
             Absent::HoldPlace
         } else {
             Absent::Ignore
         };
-        self.file(config, Absent::Ignore);
-        self.file(folder.join("config.worktree"), absent);
-        self.file(folder.join("info/attributes"), Absent::Ignore);
-        for worktree in subfolders(&folder.join("worktrees")) {
+        self.file(folder.join("info/attributes"), attributes);
+        let worktrees = folder.join("worktrees");
+        for worktree in subfolders(&worktrees) {
             self.file(worktree.join("commondir"), Absent::Ignore);
             self.file(worktree.join("gitdir"), Absent::Ignore);
-            self.file(worktree.join("config.worktree"), absent);
+            self.file(worktree.join("config.worktree"), Absent::HoldPlace);
         }
+        self.listed.extend([worktrees, folder.join("modules")]);
         self.git_folders.push(folder.to_path_buf());
-        let hooks = folder.join("hooks");
-        match std::fs::symlink_metadata(&hooks) {
-            _ if is_vacant(&hooks) => self.missing_folders.push(hooks),
+        self.folder(folder.join("hooks"));
+        // Old places of what `config` says of remotes.
+        for name in ["remotes", "branches"] {
+            self.folder(folder.join(name));
+        }
+    }
+
+    fn folder(&mut self, path: PathBuf) {
+        match std::fs::symlink_metadata(&path) {
+            _ if is_vacant(&path) => self.missing_folders.push(path),
             Err(_) => {}
             Ok(data) if data.is_symlink() => self.whole = true,
-            Ok(_) => self.present.push(hooks),
+            Ok(_) => self.present.push(path),
         }
     }
 
@@ -119,7 +133,7 @@ pub(crate) fn nested_repositories(workspace: &Path) -> Vec<PathBuf> {
             if seen > FOLDERS {
                 return found;
             }
-            if folder.join(".git").symlink_metadata().is_ok() {
+            if folder.join(".git").symlink_metadata().is_ok() || is_bare(&folder) {
                 found.push(folder.clone());
             }
             let name = folder.file_name().unwrap_or_default();
@@ -133,6 +147,12 @@ pub(crate) fn nested_repositories(workspace: &Path) -> Vec<PathBuf> {
         level = next;
     }
     found
+}
+
+/// Whether a folder is a bare repository.
+pub(crate) fn is_bare(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
+    has("HEAD") && has("objects") && has("refs")
 }
 
 fn subfolders(folder: &Path) -> Vec<PathBuf> {
@@ -168,9 +188,8 @@ pub(crate) fn common_folder_of_worktree(marker: &Path) -> Option<PathBuf> {
     }
     let common = read_small(&folder.join("commondir"))?;
     let common = folder.join(common.trim()).canonicalize().ok()?;
-    let has = |name: &str| common.join(name).symlink_metadata().is_ok();
     let knows = folder.parent() == Some(&common.join("worktrees"));
-    (knows && has("HEAD") && has("objects") && has("refs")).then_some(common)
+    (knows && is_bare(&common)).then_some(common)
 }
 
 /// The start of a regular file; nothing of a pipe, which a command may have put there.

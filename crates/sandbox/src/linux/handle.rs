@@ -28,6 +28,10 @@ use crate::options::Options;
 /// How long a cell may take to be built, in milliseconds.
 const BUILD_MS: i32 = 10_000;
 
+/// What is told where nothing is left to be set aside.
+const GONE_AGAIN: &str = "[quire: for a moment something made git here obey a configuration that a \
+                          command wrote; it is gone again]\n";
+
 /// How many idle cells are kept.
 const CELLS: usize = 8;
 
@@ -92,8 +96,12 @@ impl Home {
 
     /// Sets aside what commands may not leave behind, and says so. It cannot be told which command
     /// made it, so all that run here end.
-    pub(crate) fn disarm(&self) -> String {
-        let told = self.traps.disarm().concat();
+    /// `sprung` says that one was, perhaps only for a moment.
+    pub(crate) fn disarm(&self, sprung: bool) -> String {
+        let mut told = self.traps.disarm().concat();
+        if told.is_empty() && sprung && !self.condemned.load(Ordering::Relaxed) {
+            GONE_AGAIN.clone_into(&mut told);
+        }
         if !told.is_empty() {
             unpoisoned(&self.told).push_str(&told);
             self.condemned.store(true, Ordering::Relaxed);

@@ -91,7 +91,7 @@ fn confined(
             limits: place.limits,
             traps: plan.traps,
         },
-        landmarks: Landmarks::survey(&plan.mounts, &plan.missing),
+        landmarks: Landmarks::survey(&plan.mounts, &plan.missing, &plan.listed),
         temp: None,
     }
 }
@@ -118,7 +118,7 @@ fn landlock_order(place: &Place<'_>, options: &Options, plan: &Plan) -> Result<O
     unseen.extend(["/dev".into(), "/run".into()]);
     let readable = everything_but(Path::new("/"), &unseen);
     let mut order = confined(place, Ground::Landlock, Plan::default(), readable, writable);
-    order.landmarks = Landmarks::survey(&[], &plan.missing);
+    order.landmarks = Landmarks::survey(&[], &plan.missing, &[]);
     order.temp = Some(temp);
     Ok(order)
 }

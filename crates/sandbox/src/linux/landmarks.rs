@@ -2,9 +2,10 @@
 //! replaced or removed from outside, as git does with its configuration at every change; commands
 //! that are started after that need a new cell.
 
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::linux::plan::{Mount, MountKind, is_vacant};
 
@@ -18,8 +19,10 @@ struct Landmark {
     state: State,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
+    /// A folder, if any, with entries of these names.
+    Holds(Vec<OsString>),
     /// Nothing at all.
     Missing,
     /// Nothing, or an empty folder.
@@ -30,8 +33,8 @@ enum State {
 
 impl Landmarks {
     /// Looks at everything that will be mounted over for protection, and notes what is `missing`
-    /// and would have been.
-    pub(crate) fn survey(mounts: &[Mount], missing: &[PathBuf]) -> Self {
+    /// and would have been, and the entries of what is `listed`.
+    pub(crate) fn survey(mounts: &[Mount], missing: &[PathBuf], listed: &[PathBuf]) -> Self {
         let lasting = mounts.iter().filter(|mount| mount.kind != MountKind::Temp);
         let landmarks = lasting.map(|mount| Landmark {
             path: mount.path.clone(),
@@ -41,7 +44,11 @@ impl Landmarks {
             path: path.clone(),
             state: State::Missing,
         });
-        Self(landmarks.chain(missing).collect())
+        let listed = listed.iter().map(|path| Landmark {
+            path: path.clone(),
+            state: State::Holds(entries(path)),
+        });
+        Self(landmarks.chain(missing).chain(listed).collect())
     }
 
     /// Whether everything is still as it was.
@@ -64,11 +71,20 @@ impl State {
 
 impl Landmark {
     fn stands(&self) -> bool {
-        match self.state {
+        match &self.state {
+            State::Holds(names) => entries(&self.path) == *names,
             State::Missing => self.path.canonicalize().is_err(),
             State::Vacant => is_vacant(&self.path),
             State::Is { device, inode } => fs::symlink_metadata(&self.path)
-                .is_ok_and(|data| (data.dev(), data.ino()) == (device, inode)),
+                .is_ok_and(|data| (data.dev(), data.ino()) == (*device, *inode)),
         }
     }
+}
+
+/// The names in a folder, sorted; none where there is no folder.
+fn entries(folder: &Path) -> Vec<OsString> {
+    let found = fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<OsString> = found.map(|entry| entry.file_name()).collect();
+    names.sort();
+    names
 }

@@ -53,6 +53,8 @@ pub(crate) struct Plan {
     pub(crate) placeholders: Vec<Placeholder>,
     /// What is watched because no mount can prevent it.
     pub(crate) traps: Traps,
+    /// Folders whose entries are guarded one by one.
+    pub(crate) listed: Vec<PathBuf>,
     /// What is to be hidden and does not exist yet.
     pub(crate) missing: Vec<PathBuf>,
     /// Folders that commands may write, temporary ones aside.
@@ -173,6 +175,10 @@ impl Plan {
 
     fn guard_repository(&mut self, folder: &Path) -> Result<(), String> {
         let marker = folder.join(".git");
+        if is_vacant(&marker) && git::is_bare(folder) {
+            self.guard_git_folder(folder);
+            return Ok(());
+        }
         let Ok(data) = std::fs::symlink_metadata(&marker) else {
             return Ok(());
         };
@@ -223,6 +229,7 @@ impl Plan {
             return;
         }
         self.add(folder, MountKind::Writable);
+        self.listed.extend(guards.listed);
         for path in guards.present {
             self.pin_above(folder, &path);
             self.add(&path, MountKind::ReadOnly);
@@ -234,6 +241,9 @@ impl Plan {
         for path in guards.missing_files {
             self.pin_above(folder, &path);
             self.hold_place(path, PlaceholderKind::File, MountKind::ReadOnly);
+        }
+        for path in guards.modules {
+            self.add(&path, MountKind::Writable);
         }
         for folder in guards.git_folders {
             self.traps.watch_git_folder(&folder);

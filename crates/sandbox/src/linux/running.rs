@@ -32,6 +32,15 @@ pub(crate) enum StartError {
     Lost(String),
 }
 
+/// What a supervisor said of its command's end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Told {
+    end: ProcessEnd,
+    rest: Rest,
+    /// Whether it ended because a trap was sprung.
+    sprung: bool,
+}
+
 /// A command that was started. Dropping it kills the whole tree.
 pub(crate) struct Running {
     home: Arc<Home>,
@@ -41,7 +50,7 @@ pub(crate) struct Running {
     /// The same channel as its cell knows it.
     _known: Arc<OwnedFd>,
     /// What the supervisor said of the end, once somebody heard it.
-    told: OnceLock<(ProcessEnd, Rest)>,
+    told: OnceLock<Told>,
     /// What was set aside after it, once that was done.
     left: OnceLock<String>,
     reader: Mutex<Reader>,
@@ -135,7 +144,10 @@ impl Running {
 
     /// What it left behind that it may not, in words; set aside at the first call.
     fn left(&self) -> &str {
-        self.left.get_or_init(|| self.home.disarm())
+        self.left.get_or_init(|| {
+            let sprung = self.told.get().is_some_and(|told| told.sprung);
+            self.home.disarm(sprung)
+        })
     }
 
     /// Waits until nothing of the tree is left.
@@ -152,8 +164,8 @@ impl Running {
     async fn told_gone(&self) {
         loop {
             match self.told.get() {
-                Some((_, Rest::Gone)) => return,
-                Some((_, Rest::Dying)) => break,
+                Some(told) if told.rest == Rest::Gone => return,
+                Some(_) => break,
                 None => {}
             }
             let answers =
@@ -167,8 +179,8 @@ impl Running {
     }
 
     fn hear(&self, answer: &[u8]) {
-        if let Ok(CommandAnswer::Ended { end, rest }) = wire::decode(answer) {
-            self.told.get_or_init(|| (end, rest));
+        if let Ok(CommandAnswer::Ended { end, rest, sprung }) = wire::decode(answer) {
+            self.told.get_or_init(|| Told { end, rest, sprung });
         }
     }
 
@@ -180,7 +192,7 @@ impl Running {
         {
             self.hear(&message.bytes);
         }
-        let told = self.told.get().map(|(end, _)| *end);
+        let told = self.told.get().map(|told| told.end);
         told.unwrap_or(ProcessEnd::Signalled(libc::SIGKILL))
     }
 
@@ -225,7 +237,7 @@ struct Launched {
     /// Of its supervisor.
     handle: OwnedFd,
     /// Its end, when that was told already.
-    told: OnceLock<(ProcessEnd, Rest)>,
+    told: OnceLock<Told>,
 }
 
 /// Waits until the program runs and the handle of its supervisor has come. The two have different
@@ -249,8 +261,8 @@ async fn launched(answers: &AsyncFd<OwnedFd>) -> Result<Launched, StartError> {
             CommandAnswer::Placed => handle = message.descriptors.into_iter().next(),
             CommandAnswer::Started => runs = true,
             CommandAnswer::Failed(reason) => return Err(StartError::Program(reason)),
-            CommandAnswer::Ended { end, rest } if runs => {
-                told.get_or_init(|| (end, rest));
+            CommandAnswer::Ended { end, rest, sprung } if runs => {
+                told.get_or_init(|| Told { end, rest, sprung });
             }
             CommandAnswer::Ended { end, .. } => {
                 return Err(StartError::Cell(format!("{end:?} too soon")));
@@ -287,7 +299,7 @@ mod tests {
 
     /// What becomes of answers that came in this order before they were looked at; each `Placed`
     /// comes with a handle.
-    fn outcome(answers: &[CommandAnswer]) -> Result<Option<(ProcessEnd, Rest)>, StartError> {
+    fn outcome(answers: &[CommandAnswer]) -> Result<Option<ProcessEnd>, StartError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build()
@@ -306,7 +318,7 @@ mod tests {
             let ours = channel::register(ours, Interest::READABLE).expect("registered");
             launched(&ours)
                 .await
-                .map(|launched| launched.told.get().copied())
+                .map(|launched| launched.told.get().map(|told| told.end))
         })
     }
 
@@ -314,12 +326,16 @@ mod tests {
     fn a_command_that_ended_before_its_handle_came_has_run() {
         use CommandAnswer::{Ended, Failed, Placed, Started};
         let (end, rest) = (ProcessEnd::Exited(3), Rest::Gone);
-        let ended = Ended { end, rest };
+        let ended = Ended {
+            end,
+            rest,
+            sprung: false,
+        };
         let told =
             |answers: &[CommandAnswer]| outcome(answers).unwrap_or_else(|_| panic!("{answers:?}"));
         assert_eq!(told(&[Placed, Started]), None);
         assert_eq!(told(&[Started, Placed]), None);
-        assert_eq!(told(&[Started, ended.clone(), Placed]), Some((end, rest)));
+        assert_eq!(told(&[Started, ended.clone(), Placed]), Some(end));
         // What comes later is left to whoever waits for the end.
         assert_eq!(told(&[Started, Placed, ended.clone()]), None);
         let cell = |answers: &[CommandAnswer]| matches!(outcome(answers), Err(StartError::Cell(_)));

@@ -80,9 +80,9 @@ pub(crate) fn supervise(cell: Cell, answers: &OwnedFd) -> ! {
                 scope,
                 traps: &cell.traps,
             };
-            let end = watch(&watched, answers, &children);
+            let Over { end, sprung } = watch(&watched, answers, &children);
             let (end, rest) = finish(end, scope, &cell, begun.kills, &children);
-            answer(answers, &CommandAnswer::Ended { end, rest }, &[]);
+            answer(answers, &CommandAnswer::Ended { end, rest, sprung }, &[]);
             process::end(0)
         }
         Err(error) => fail(answers, format!("no process can be made: {error}")),
@@ -151,23 +151,51 @@ struct Watched<'a> {
     traps: &'a Traps,
 }
 
+/// Why a command is over.
+struct Over {
+    end: ProcessEnd,
+    /// Whether it was ended because a trap was sprung.
+    sprung: bool,
+}
+
+impl From<ProcessEnd> for Over {
+    fn from(end: ProcessEnd) -> Self {
+        Self { end, sprung: false }
+    }
+}
+
+impl Over {
+    const SPRUNG: Self = Self {
+        end: ProcessEnd::Signalled(libc::SIGKILL),
+        sprung: true,
+    };
+}
+
 /// Waits until the command ends, goes over its limits, brings about what it may not, or nobody
 /// wants it any more.
-fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> ProcessEnd {
+fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Over {
+    let watching = watched.traps.watch();
+    let mut descriptors = vec![children.as_fd(), answers.as_fd()];
+    descriptors.extend(watching.as_ref().map(AsFd::as_fd));
     let mut pause = FIRST_SAMPLE_MS;
     let mut due = Instant::now() + Duration::from_millis(pause.into());
     loop {
         let left = due.saturating_duration_since(Instant::now()).as_millis();
         let left = i32::try_from(left).unwrap_or_default();
-        let ready = channel::poll(&[children.as_fd(), answers.as_fd()], left);
-        let Ok([child, false]) = ready.as_deref() else {
+        let ready = channel::poll(&descriptors, left);
+        let Ok([child, false, changed @ ..]) = ready.as_deref() else {
             // Nobody wants it any more.
-            return ProcessEnd::Signalled(libc::SIGKILL);
+            return ProcessEnd::Signalled(libc::SIGKILL).into();
         };
+        if let (Some(watching), [true]) = (&watching, changed)
+            && watched.traps.were_sprung(watching)
+        {
+            return Over::SPRUNG;
+        }
         if *child {
             process::take_signals(children.as_fd());
             if let Some(end) = collect(watched.command) {
-                return end;
+                return end.into();
             }
         }
         // However many children end meanwhile.
@@ -175,10 +203,10 @@ fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Proces
             pause = (pause * 2).min(SAMPLE_MS);
             due = Instant::now() + Duration::from_millis(pause.into());
             if watched.traps.are_sprung() {
-                return ProcessEnd::Signalled(libc::SIGKILL);
+                return Over::SPRUNG;
             }
             if Descendants::find(watched.scope).exceed(&watched.limits) {
-                return ProcessEnd::OverLimit;
+                return ProcessEnd::OverLimit.into();
             }
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod channel;
 pub(crate) mod files;
 pub(crate) mod mounts;
 pub(crate) mod process;
+pub(crate) mod watch;
 
 use std::io;
 use std::os::fd::RawFd;

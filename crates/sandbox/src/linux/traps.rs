@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::linux::plan::is_vacant;
 use crate::linux::sys::files;
+use crate::linux::sys::watch::Watch;
 
 /// The traps of one cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +25,19 @@ pub(crate) struct Traps {
     git_folders: Vec<PathBuf>,
     /// Folders that may not become bare repositories.
     folders: Vec<PathBuf>,
+}
+
+/// The folders of traps, watched.
+pub(crate) struct Watching {
+    watch: Watch,
+    /// Those in which a `commondir` springs one.
+    git_folders: Vec<i32>,
+}
+
+impl AsFd for Watching {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.watch.as_fd()
+    }
 }
 
 /// Something that a command brought about, in this folder and by this name.
@@ -49,6 +63,34 @@ impl Traps {
         }
     }
 
+    /// What tells at once of changes that may spring one; none where the system gives no more of
+    /// those, and then only looking helps.
+    pub(crate) fn watch(&self) -> Option<Watching> {
+        let watch = Watch::new().ok()?;
+        let add = |handle: OwnedFd| watch.add(handle.as_fd()).ok();
+        let open = |folder: &PathBuf| files::open_straight(folder).ok();
+        let git_folders = self.git_folders.iter().filter_map(open).filter_map(add);
+        let git_folders = git_folders.collect();
+        for handle in self.folders.iter().filter_map(open) {
+            let marker = files::open_straight_at(handle.as_fd(), Path::new(".git"));
+            add(handle);
+            marker.ok().and_then(add);
+        }
+        Some(Watching { watch, git_folders })
+    }
+
+    /// Whether what changed since the last look sprang one, perhaps only for a moment.
+    pub(crate) fn were_sprung(&self, watching: &Watching) -> bool {
+        let changes = watching.watch.changes();
+        let redirects = |(folder, name): &(i32, String)| {
+            name == "commondir" && watching.git_folders.contains(folder)
+        };
+        let may_bare = |(_, name): &(i32, String)| {
+            ["HEAD", "HEAD.lock", "objects", "refs", "commondir"].contains(&name.as_str())
+        };
+        changes.iter().any(redirects) || (changes.iter().any(may_bare) && self.are_sprung())
+    }
+
     /// Whether a command brought something of it about.
     pub(crate) fn are_sprung(&self) -> bool {
         self.sprung().next().is_some()
@@ -62,7 +104,13 @@ impl Traps {
     fn sprung(&self) -> impl Iterator<Item = Sprung> {
         let redirected = self.git_folders.iter().filter_map(|folder| {
             let handle = files::open_straight(folder).ok()?;
-            files::find(handle.as_fd(), "commondir").map(|_| Sprung {
+            let closed = files::find(handle.as_fd(), ".").is_none();
+            if closed {
+                // Only its owner can have closed it, and only to hide something from a look.
+                let _ = allow_changes(&handle);
+            }
+            let found = files::find(handle.as_fd(), "commondir").is_some();
+            (found || closed).then(|| Sprung {
                 folder: folder.clone(),
                 handle,
                 name: "commondir",
@@ -88,6 +136,10 @@ impl Sprung {
     fn disarm(&self) -> String {
         let path = self.folder.join(self.name);
         let (path, effect) = (path.display(), self.effect);
+        if files::find(self.handle.as_fd(), self.name).is_none() {
+            let folder = self.folder.display();
+            return format!("[quire: {folder} had been closed to you, and was opened again]\n");
+        }
         match self.set_aside() {
             Ok(name) => format!("[quire: {path} {effect}; it was set aside as {name}]\n"),
             Err(error) => format!(

@@ -90,8 +90,13 @@ pub(crate) enum CommandAnswer {
     Started,
     /// Nothing ran.
     Failed(String),
-    /// The command ended.
-    Ended { end: ProcessEnd, rest: Rest },
+    /// The command ended, perhaps because a trap was sprung.
+    Ended {
+        end: ProcessEnd,
+        rest: Rest,
+        #[serde(default)]
+        sprung: bool,
+    },
 }
 
 /// What is left running of a command's tree when the command itself has ended.

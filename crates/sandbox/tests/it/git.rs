@@ -587,3 +587,81 @@ fn a_folder_that_becomes_a_link_while_a_cell_is_built_opens_nothing_outside() {
         }
     });
 }
+
+/// Whoever watches the supervisor could act between two looks.
+#[test]
+fn what_redirects_git_for_a_moment_is_noticed_too() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            let script =
+                "echo evil > .git/c; mv .git/c .git/commondir; rm .git/commondir; sleep 100";
+            let outcome = world.shell(script).await;
+            assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}");
+            // It may be caught before it is gone again.
+            assert!(
+                outcome.text.starts_with("[quire: "),
+                "{wall:?}: {outcome:?}"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_submodule_that_is_not_there_yet_cannot_be_prepared() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let workspace = world.workspace();
+        world
+            .shell(
+                "git init -q --bare .git/modules/sub; echo evil > .git/remotes/origin; \
+                    echo evil > .git/branches/origin; echo evil > .git/config.worktree; \
+                    echo evil > .git/info/attributes",
+            )
+            .await;
+        for name in ["modules/sub", "remotes/origin", "branches/origin"] {
+            assert!(!workspace.join(".git").join(name).exists(), "{name}");
+        }
+        for name in ["config.worktree", "info/attributes"] {
+            assert_eq!(read(&workspace.join(".git").join(name)), "", "{name}");
+        }
+    });
+}
+
+#[test]
+fn a_bare_repository_of_the_person_s_is_protected_as_workspace_and_below() {
+    run(async {
+        let world = World::with_wall(Some(Wall::Cell));
+        let workspace = world.workspace();
+        for place in [workspace.clone(), workspace.join("store/x.git")] {
+            std::fs::create_dir_all(&place).expect("a folder");
+            git(&place, &["init", "-q", "--bare", "."]);
+        }
+        world
+            .shell("for d in . store/x.git; do echo evil > $d/hooks/post-update; echo evil >> $d/config; done")
+            .await;
+        for place in [workspace.clone(), workspace.join("store/x.git")] {
+            assert!(!place.join("hooks/post-update").exists());
+            assert!(!read(&place.join("config")).contains("evil"));
+        }
+        assert!(workspace.join("HEAD").exists(), "it is the person's own");
+    });
+}
+
+#[test]
+fn worktrees_that_the_person_adds_meanwhile_are_protected() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let workspace = world.workspace();
+        world.shell("true").await;
+        git(&workspace, &["worktree", "add", "-q", "tree"]);
+        world
+            .shell("echo evil > .git/worktrees/tree/commondir")
+            .await;
+        let common = read(&workspace.join(".git/worktrees/tree/commondir"));
+        assert!(!common.contains("evil"), "{common}");
+    });
+}
