@@ -123,9 +123,7 @@ async fn verify(
              not all of what is above was really done. `quire doctor` may say why"
         );
     }
-    terminal::complain(&format!(
-        "demo: run once more to be sure: {shown}: {last}"
-    ));
+    terminal::complain(&format!("demo: run once more to be sure: {shown}: {last}"));
     Ok(())
 }
 

@@ -174,14 +174,14 @@ impl Over {
 /// Waits until the command ends, goes over its limits, brings about what it may not, or nobody
 /// wants it any more.
 fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Over {
-    let watching = watched.traps.watch();
-    let mut descriptors = vec![children.as_fd(), answers.as_fd()];
-    descriptors.extend(watching.as_ref().map(AsFd::as_fd));
+    let mut watching = None;
     let mut pause = FIRST_SAMPLE_MS;
     let mut due = Instant::now() + Duration::from_millis(pause.into());
     loop {
         let left = due.saturating_duration_since(Instant::now()).as_millis();
         let left = i32::try_from(left).unwrap_or_default();
+        let mut descriptors = vec![children.as_fd(), answers.as_fd()];
+        descriptors.extend(watching.as_ref().map(AsFd::as_fd));
         let ready = channel::poll(&descriptors, left);
         let Ok([child, false, changed @ ..]) = ready.as_deref() else {
             // Nobody wants it any more.
@@ -202,6 +202,10 @@ fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Over {
         if Instant::now() >= due {
             pause = (pause * 2).min(SAMPLE_MS);
             due = Instant::now() + Duration::from_millis(pause.into());
+            // Letting a watch go takes the kernel ten milliseconds: too long for a short command.
+            if pause == SAMPLE_MS && watching.is_none() {
+                watching = watched.traps.watch();
+            }
             if watched.traps.are_sprung() {
                 return Over::SPRUNG;
             }

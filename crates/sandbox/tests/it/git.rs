@@ -588,7 +588,7 @@ fn a_folder_that_becomes_a_link_while_a_cell_is_built_opens_nothing_outside() {
     });
 }
 
-/// Whoever watches the supervisor could act between two looks.
+/// Whoever watches the supervisor could act between two looks. A short command is looked at only.
 #[test]
 fn what_redirects_git_for_a_moment_is_noticed_too() {
     run(async {
@@ -597,8 +597,7 @@ fn what_redirects_git_for_a_moment_is_noticed_too() {
             if world.spawner.report(&world.policy).wall != wall {
                 continue;
             }
-            let script =
-                "echo evil > .git/c; mv .git/c .git/commondir; rm .git/commondir; sleep 100";
+            let script = "sleep 0.5; echo evil > .git/c; mv .git/c .git/commondir; rm .git/commondir; sleep 100";
             let outcome = world.shell(script).await;
             assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}");
             // It may be caught before it is gone again.
