@@ -8,7 +8,7 @@ use crate::linux::cgroup::{self, Cgroup};
 use crate::linux::held::{self, Held};
 use crate::linux::host;
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
-use crate::linux::sys::process::{self, Fork};
+use crate::linux::sys::process::{self, Fork, Limit};
 use crate::linux::traps::Traps;
 use crate::linux::wire::{self, CellAnswer, CellOrder, Ground, MARKER};
 
@@ -21,6 +21,8 @@ pub fn run_if_spawner() {
         .is_some_and(|argument| argument == MARKER)
     {
         process::new_session();
+        // A placeholder takes two, and a repository several placeholders.
+        process::limit(Limit::OpenFiles, u64::MAX);
         let code = match process::take_input() {
             Ok(orders) => serve(&orders),
             Err(_) => 1,
