@@ -10,7 +10,7 @@ use quire_model::{
     Catalogue, HttpModel, Images, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy,
     Router, Secret, ThinkingKind, ToolDialect,
 };
-use quire_protocol::{Model, Settings, Store};
+use quire_protocol::{ContextLimits, EffortChoice, Model, Settings, Store};
 use quire_sandbox::{Options, Spawner};
 use quire_store::{Durability, SqliteStore};
 
@@ -182,6 +182,9 @@ pub(crate) fn session_settings(
         policy: resolved.policy(),
         limits: resolved.limits(),
         output_schema: None,
+        context: ContextLimits::default(),
+        effort_choice: EffortChoice::default(),
+        region: None,
     }
 }
 

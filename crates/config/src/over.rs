@@ -65,7 +65,7 @@ pub fn seconds(text: &str) -> Result<u64, String> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{Effort, Limits, SandboxMode};
+    use quire_protocol::{ContextLimits, Effort, EffortChoice, Limits, SandboxMode};
 
     use super::*;
     use crate::Layers;
@@ -99,6 +99,9 @@ mod tests {
             policy: before.policy(),
             limits: before.limits(),
             output_schema: None,
+            context: ContextLimits::default(),
+            effort_choice: EffortChoice::default(),
+            region: None,
         };
         let environment = [("QUIRE_EFFORT".to_owned(), "max".to_owned())];
         let now = Layers::new("/w")

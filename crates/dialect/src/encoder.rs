@@ -125,10 +125,18 @@ impl Encoder {
     pub fn push(&mut self, item: &Item) {
         self.items += 1;
         match item {
-            Item::User { .. } | Item::Notice { .. } if !self.open.is_empty() => {
+            Item::User { .. } | Item::Notice { .. } | Item::Ledger { .. }
+                if !self.open.is_empty() =>
+            {
                 self.deferred.push(item.clone());
             }
-            Item::User { .. } | Item::Notice { .. } => self.write_user(item),
+            Item::User { .. } | Item::Notice { .. } | Item::Ledger { .. } => self.write_user(item),
+            Item::Summary { text, opaque } => {
+                match opaque.as_ref().filter(|opaque| self.own(opaque).is_some()) {
+                    Some(opaque) => self.write_echo(opaque),
+                    None => self.write_marked("summary", text),
+                }
+            }
             Item::Assistant { text, opaque } => {
                 self.end_step();
                 match opaque.as_ref().and_then(|opaque| self.own(opaque)) {
@@ -206,10 +214,18 @@ impl Encoder {
                 self.writer.user(&mut self.fresh, &content);
             }
             Item::Notice { text } => {
-                let marked = format!("<system-notice>\n{text}\n</system-notice>");
-                self.writer.user(&mut self.fresh, &[Content::text(marked)]);
+                self.write_marked("system-notice", text);
             }
+            Item::Ledger { text } => self.write_marked("ledger", text),
             _ => {}
+        }
+    }
+
+    /// Words of the harness, marked as not a person's.
+    fn write_marked(&mut self, mark: &str, text: &str) {
+        if !text.trim().is_empty() {
+            let marked = format!("<{mark}>\n{}\n</{mark}>", text.trim_end());
+            self.writer.user(&mut self.fresh, &[Content::text(marked)]);
         }
     }
 

@@ -14,6 +14,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use crate::effects::Running;
 use crate::engine::Parts;
 use crate::journal::encode_entry;
+use crate::worked::Worked;
 
 /// What reaches a session's task.
 pub(crate) enum Message {
@@ -33,6 +34,7 @@ pub(crate) struct Actor {
     kernel: Session,
     tools: Arc<dyn ToolSet>,
     running: Running,
+    worked: Worked,
     frames: broadcast::Sender<Frame>,
 }
 
@@ -54,12 +56,13 @@ impl Actor {
         inbox: mpsc::Sender<Message>,
         frames: broadcast::Sender<Frame>,
     ) -> Self {
-        let mut running = Running::new(inbox, frames.clone());
+        let mut running = Running::new(Arc::clone(&parts.store), inbox, frames.clone());
         running.follow_jobs(&tools);
         Self {
             parts,
             lease,
             last,
+            worked: Worked::new(&kernel),
             kernel,
             tools,
             running,
@@ -133,7 +136,8 @@ impl Actor {
             },
             _ => None,
         };
-        let mut decision = self.kernel.decide(self.judged(op));
+        let worked_ms = self.worked.milliseconds();
+        let mut decision = self.kernel.decide_at(self.judged(op), worked_ms);
         if let Some(tools) = tools {
             decision.events.extend(self.change_tools(tools).await);
         }
@@ -142,7 +146,8 @@ impl Actor {
     }
 
     async fn take(&mut self, input: Input) -> Result<(), StoreError> {
-        let decision = self.kernel.decide(self.planned(input));
+        let worked_ms = self.worked.milliseconds();
+        let decision = self.kernel.decide_at(self.planned(input), worked_ms);
         self.carry_out(decision).await
     }
 
@@ -245,6 +250,7 @@ impl Actor {
         self.last = seq;
         for record in records {
             self.kernel.apply(&record.event);
+            self.worked.follow(&self.kernel);
             // No watcher is fine.
             let _ = self.frames.send(Frame::Record(record));
         }

@@ -9,15 +9,19 @@ use futures_util::{FutureExt, StreamExt};
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
     CallId, Delta, Frame, JobEnd, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure,
-    ModelRequest, Money, RequestId, SessionId, ToolContext, ToolOutcome, ToolSet, Usage,
+    ModelRequest, Money, Purpose, RequestId, SessionId, Settings, Store, ToolContext, ToolOutcome,
+    ToolSet, Usage,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::actor::Message;
+use crate::checks::{Checked, Checking};
+use crate::journal::OwnJournal;
 
 /// What a session has in flight. Every effect is answered by one input in the inbox.
 pub(crate) struct Running {
+    store: Arc<dyn Store>,
     inbox: mpsc::Sender<Message>,
     frames: broadcast::Sender<Frame>,
     /// Dropping or firing one abandons its request.
@@ -27,8 +31,13 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn new(inbox: mpsc::Sender<Message>, frames: broadcast::Sender<Frame>) -> Self {
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        inbox: mpsc::Sender<Message>,
+        frames: broadcast::Sender<Frame>,
+    ) -> Self {
         Self {
+            store,
             inbox,
             frames,
             requests: HashMap::new(),
@@ -65,6 +74,9 @@ impl Running {
         tools: &Arc<dyn ToolSet>,
     ) {
         match effect {
+            Effect::CallModel(request) if kernel.purpose() == Some(&Purpose::Judge) => {
+                self.judge(request, kernel, session, model, tools);
+            }
             Effect::CallModel(request) => self.call_model(request, kernel, session, model),
             Effect::CancelModel(request) => drop(self.requests.remove(&request)),
             Effect::RunTool(call) => self.run_tool(call, kernel, session, tools),
@@ -90,21 +102,10 @@ impl Running {
         session: &SessionId,
         model: &Arc<dyn Model>,
     ) {
-        let Some(settings) = kernel.settings() else {
-            unreachable!("a session is configured before it calls a model");
+        let Some(asked) = kernel.model_request(session) else {
+            unreachable!("a request is open when its effect is performed");
         };
-        let asked = ModelRequest {
-            session: session.clone(),
-            request,
-            model: settings.model.clone(),
-            prefix: Arc::clone(kernel.prefix()),
-            transcript: kernel.transcript().clone(),
-            effort: settings.effort,
-            output_schema: settings.output_schema.clone().map(Arc::new),
-        };
-        self.requests.retain(|_, cancel| !cancel.is_closed());
-        let (cancel, cancelled) = oneshot::channel();
-        self.requests.insert(request, cancel);
+        let cancelled = self.cancellable(request);
         let (model, inbox, frames) = (Arc::clone(model), self.inbox.clone(), self.frames.clone());
         tokio::spawn(async move {
             let input = AssertUnwindSafe(converse(&*model, asked, cancelled, &frames))
@@ -114,6 +115,76 @@ impl Running {
             // A closed inbox means that the session is over.
             let _ = inbox.send(Message::Input(input)).await;
         });
+    }
+
+    /// Notes that a request is under way. What comes back tells when it is to be abandoned.
+    fn cancellable(&mut self, request: RequestId) -> oneshot::Receiver<()> {
+        self.requests.retain(|_, cancel| !cancel.is_closed());
+        let (cancel, cancelled) = oneshot::channel();
+        self.requests.insert(request, cancel);
+        cancelled
+    }
+
+    /// Runs the goal's checks, then asks the evaluator.
+    fn judge(
+        &mut self,
+        request: RequestId,
+        kernel: &Session,
+        session: &SessionId,
+        model: &Arc<dyn Model>,
+        tools: &Arc<dyn ToolSet>,
+    ) {
+        let Some(settings) = kernel.settings() else {
+            unreachable!("a session is configured before it calls a model");
+        };
+        let checking = Checking {
+            tools: Arc::clone(tools),
+            context: self.tool_context(session, settings),
+            commands: kernel.checks().to_vec(),
+        };
+        let mut cancelled = self.cancellable(request);
+        // A snapshot: nothing else happens to the session before this is answered.
+        let (kernel, session) = (kernel.clone(), session.clone());
+        let (model, inbox, frames) = (Arc::clone(model), self.inbox.clone(), self.frames.clone());
+        tokio::spawn(async move {
+            let judged = AssertUnwindSafe(async {
+                let Some(Checked { checks, changes }) = checking.run(&mut cancelled).await else {
+                    return failed(request, &STOPPED);
+                };
+                let Some(asked) = kernel.judge_request(&session, &checks, &changes) else {
+                    unreachable!("a request for a judgement is open");
+                };
+                match converse(&*model, asked, cancelled, &frames).await {
+                    Input::Replied { request, reply, .. } => Input::Judged {
+                        request,
+                        reply,
+                        checks,
+                    },
+                    other => other,
+                }
+            });
+            let input = judged
+                .catch_unwind()
+                .await
+                .unwrap_or_else(|_| failed(request, &BROKEN));
+            // A closed inbox means that the session is over.
+            let _ = inbox.send(Message::Input(input)).await;
+        });
+    }
+
+    fn tool_context(&self, session: &SessionId, settings: &Settings) -> ToolContext {
+        let frames = self.frames.clone();
+        ToolContext {
+            session: session.clone(),
+            workspace: settings.workspace.clone(),
+            policy: settings.policy.clone(),
+            // No watcher is fine.
+            progress: Arc::new(move |delta| drop(frames.send(Frame::Delta(delta)))),
+            journal: Arc::new(OwnJournal {
+                store: Arc::clone(&self.store),
+                session: session.clone(),
+            }),
+        }
     }
 
     fn run_tool(
@@ -126,14 +197,7 @@ impl Running {
         let (Some(asked), Some(settings)) = (kernel.call(call).cloned(), kernel.settings()) else {
             unreachable!("only an open call of a configured session is run");
         };
-        let frames = self.frames.clone();
-        let context = ToolContext {
-            session: session.clone(),
-            workspace: settings.workspace.clone(),
-            policy: settings.policy.clone(),
-            // No watcher is fine.
-            progress: Arc::new(move |delta| drop(frames.send(Frame::Delta(delta)))),
-        };
+        let context = self.tool_context(session, settings);
         let outcome = tools.run(asked, context);
         let (inbox, calls) = (self.inbox.clone(), Arc::clone(&self.calls));
         locked(&calls).insert(call);
@@ -307,6 +371,12 @@ struct Failure {
     message: &'static str,
     hint: &'static str,
 }
+
+const STOPPED: Failure = Failure {
+    kind: ModelErrorKind::Cancelled,
+    message: "the judgement was cancelled while the goal's checks ran",
+    hint: "",
+};
 
 const BROKEN: Failure = Failure {
     kind: ModelErrorKind::Malformed,

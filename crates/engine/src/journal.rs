@@ -1,6 +1,11 @@
 //! Events as journal entries: their bytes, and what full-text search finds them by.
 
-use quire_protocol::{Content, Entry, Event, Item, Record, Seq, StoreError};
+use std::sync::Arc;
+
+use futures_core::future::BoxFuture;
+use quire_protocol::{
+    CompactionStep, Content, Entry, Event, Item, Journal, Record, Seq, SessionId, Store, StoreError,
+};
 
 /// How much of one tool result is searchable, in bytes: enough to find it again by its first words
 /// without the index outgrowing the journal.
@@ -54,9 +59,31 @@ pub fn search_text(event: &Event) -> Option<String> {
         Event::ToolEnded { outcome, .. } => {
             add_content(&mut text, &outcome.content, RESULT_TEXT_BYTES);
         }
+        Event::Compaction(CompactionStep::Done { compaction }) => {
+            for item in &compaction.head {
+                if let Item::Summary { text: words, .. } = item {
+                    add(&mut text, words, usize::MAX);
+                }
+            }
+        }
         _ => {}
     }
     (!text.is_empty()).then_some(text)
+}
+
+/// The journal of one session, for its own tools.
+pub(crate) struct OwnJournal {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) session: SessionId,
+}
+
+impl Journal for OwnJournal {
+    fn read(&self, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
+        Box::pin(async move {
+            let entries = self.store.read(&self.session, after, limit).await?;
+            entries.iter().map(decode_entry).collect()
+        })
+    }
 }
 
 fn add_content(text: &mut String, content: &[Content], most: usize) {

@@ -5,10 +5,12 @@
 //! only then are the effects performed. Knows no concrete hand and no face.
 
 mod actor;
+mod checks;
 mod effects;
 mod engine;
 mod journal;
 mod watch;
+mod worked;
 
 pub use engine::{Engine, Parts, Workbench};
 pub use journal::{decode_entry, search_text};

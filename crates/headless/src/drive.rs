@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use quire_protocol::{
-    Answer, Approval, CallId, Client, ClientError, Content, Delivery, Event, Frame, MessageId, Op,
-    Record, Seq, SessionId, StopReason,
+    Answer, Approval, CallId, Client, ClientError, Content, Delivery, Event, Frame, GoalStep,
+    MessageId, Op, Record, Seq, SessionId, StopReason,
 };
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -41,6 +41,8 @@ pub(crate) struct Drive<'a, W, E> {
     pub(crate) known: Seq,
     /// Questions of before this run that have no answer yet.
     left_open: Vec<(CallId, Approval)>,
+    /// Whether the session works for a goal, turn after turn.
+    has_goal: bool,
     repairs: u32,
     stopped: Option<Stop>,
 }
@@ -79,6 +81,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             found: Seq(0),
             known: Seq(0),
             left_open: Vec::new(),
+            has_goal: false,
             repairs: 0,
             stopped: None,
         }
@@ -160,6 +163,8 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             self.screen.learn(&record);
         }
         match record.event {
+            Event::Goal(GoalStep::Set { .. }) => self.has_goal = true,
+            Event::Goal(GoalStep::Dropped { .. }) => self.has_goal = false,
             Event::ApprovalAsked { call, approval } => self.left_open.push((call, approval)),
             Event::ApprovalAnswered { call, .. } | Event::ToolEnded { call, .. } => {
                 self.left_open.retain(|(open, _)| *open != call);
@@ -204,6 +209,17 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             {
                 self.screen.withdraw();
             }
+            Event::Goal(GoalStep::Set { .. }) => self.has_goal = true,
+            Event::Goal(GoalStep::Dropped { .. }) => self.has_goal = false,
+            Event::TurnPaused { detail, .. } if self.stopped.is_none() => {
+                self.approvals.clear();
+                self.screen.withdraw();
+                return Ok(Some(Ending {
+                    outcome: Outcome::Budget,
+                    detail: Some(detail),
+                    fitting: None,
+                }));
+            }
             Event::TurnEnded { reason, detail, .. } => {
                 return self.turn_ended(reason, detail).await;
             }
@@ -226,7 +242,8 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
                 | StopReason::MaxTurnRequests
                 | StopReason::Refusal
         );
-        if another_follows && self.undelivered.is_some() && self.stopped.is_none() {
+        let goes_on = self.has_goal && reason == StopReason::EndTurn;
+        if (goes_on || another_follows && self.undelivered.is_some()) && self.stopped.is_none() {
             return Ok(None);
         }
         let outcome = match self.stopped.take() {
@@ -287,6 +304,7 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             message,
             delivery: Delivery::Steer,
             content,
+            effort: None,
         };
         Ok(self.client.submit(&self.session, op).await?)
     }

@@ -33,6 +33,7 @@
 mod approvals;
 mod call;
 mod checkup;
+mod context;
 mod diff;
 mod drive;
 mod find;

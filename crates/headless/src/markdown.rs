@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 
 use quire_protocol::{
-    Answer, Content, Event, Item, PlanStatus, Record, ToolCall, ToolOutcome, ToolStatus,
+    Answer, CompactionStep, Content, Event, GoalStep, Item, PlanStatus, Record, ToolCall,
+    ToolOutcome, ToolStatus,
 };
 use serde_json::Value;
 
+use crate::context;
 use crate::tally::Tally;
 use crate::text::{clean, counted, fence, first_line, thousands};
 
@@ -81,12 +83,47 @@ fn event(text: &mut String, event: &Event) {
             let gap = if detail.is_empty() { "" } else { ": " };
             note(text, &format!("Turn ended: {reason}{gap}{detail}"));
         }
+        Event::Compaction(step) => compaction(text, step),
+        Event::Goal(step) => goal(text, step),
+        Event::TurnPaused { detail, .. } => note(text, &format!("Paused: {detail}")),
         Event::PrefixSet { .. }
         | Event::MessageDelivered { .. }
         | Event::TurnStarted { .. }
         | Event::ModelCalled { .. }
         | Event::ToolStarted { .. }
         | Event::JobStarted { .. } => {}
+    }
+}
+
+fn compaction(text: &mut String, step: &CompactionStep) {
+    match step {
+        CompactionStep::Done { compaction } => {
+            note(text, &context::compacted(compaction));
+            for item in &compaction.head {
+                if let Item::Summary { text: summary, .. } = item
+                    && !summary.trim().is_empty()
+                {
+                    let body = fenced(summary.trim(), "");
+                    let _ = write!(
+                        text,
+                        "\n<details>\n<summary>Summary</summary>\n\n{body}\n</details>\n"
+                    );
+                }
+            }
+        }
+        CompactionStep::Failed { reason, .. } => {
+            note(text, &format!("Compaction failed: {reason}"));
+        }
+        CompactionStep::Undone => note(text, "Compaction taken back"),
+        CompactionStep::Asked { .. } => {}
+    }
+}
+
+fn goal(text: &mut String, step: &GoalStep) {
+    match step {
+        GoalStep::Set { goal } => note(text, &format!("Goal: {}", goal.text)),
+        GoalStep::Judged { judgement } => note(text, &context::judged(judgement)),
+        GoalStep::Dropped { cause } => note(text, &format!("Goal dropped ({cause})")),
     }
 }
 
@@ -219,6 +256,7 @@ mod tests {
                 message: MessageId::new("m"),
                 delivery: Delivery::Steer,
                 content: vec![Content::text("Fix it.\n\n# not a heading of ours")],
+                effort: None,
             },
             reply(vec![
                 Item::Thinking {

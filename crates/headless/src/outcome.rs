@@ -9,12 +9,15 @@ pub enum Outcome {
     Done,
     /// The model or its provider refused.
     Refused,
-    /// The budget is spent, or cannot be kept.
+    /// A limit of the session (money, tokens, turns, time) is reached, or the budget cannot be kept. The
+    /// turn is paused and goes on once the limit is raised.
     Budget,
     /// The turn used all the requests it may make.
     TurnLimit,
     /// The same calls gave the same results again and again.
     NoProgress,
+    /// The evaluator found that the goal cannot be met.
+    Impossible,
     /// The answer was cut at the model's output limit.
     Truncated,
     /// A signal or a person stopped it.
@@ -39,6 +42,7 @@ impl Outcome {
             Self::TurnLimit => 5,
             Self::NoProgress => 6,
             Self::Truncated => 7,
+            Self::Impossible => 8,
             Self::TimedOut => 124,
             Self::Cancelled => 130,
             Self::OutputClosed => 141,
@@ -56,6 +60,7 @@ impl Outcome {
             Self::TurnLimit => "turn_limit",
             Self::NoProgress => "no_progress",
             Self::Truncated => "truncated",
+            Self::Impossible => "impossible",
             Self::TimedOut => "timed_out",
             Self::Cancelled => "cancelled",
             Self::OutputClosed => "output_closed",
@@ -68,9 +73,10 @@ impl Outcome {
             Self::Done => "done",
             Self::Error => "failed",
             Self::Refused => "the model refused",
-            Self::Budget => "stopped by the budget",
+            Self::Budget => "paused at a limit of the session",
             Self::TurnLimit => "stopped: the turn used all its requests",
             Self::NoProgress => "stopped: it went round in circles",
+            Self::Impossible => "stopped: the goal cannot be met",
             Self::Truncated => "the answer was cut at the output limit",
             Self::TimedOut => "stopped: it took too long",
             Self::Cancelled => "cancelled",
@@ -94,6 +100,7 @@ impl From<StopReason> for Outcome {
             StopReason::Cancelled => Self::Cancelled,
             StopReason::Budget => Self::Budget,
             StopReason::NoProgress => Self::NoProgress,
+            StopReason::Impossible => Self::Impossible,
             StopReason::Error => Self::Error,
         }
     }

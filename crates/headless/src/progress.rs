@@ -138,6 +138,9 @@ impl Progress {
             Event::JobEnded { end } => self.job_ended(end),
             Event::Noticed { text } if self.ends.remove(text) => String::new(),
             Event::Noticed { text } => self.note(text),
+            Event::Compaction(step) => self.compaction(step),
+            Event::Goal(step) => self.goal(step),
+            Event::TurnPaused { detail, .. } => self.warning(detail),
             Event::InterruptAccepted { cause } => {
                 self.warning(&format!("stopping ({})", first_line(cause).0))
             }

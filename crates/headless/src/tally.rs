@@ -153,7 +153,7 @@ fn answer(items: &[Item]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ModelError, RequestId, Seq, TokenStop, TurnId};
+    use quire_protocol::{ModelError, Purpose, RequestId, Seq, TokenStop, TurnId};
 
     use super::*;
 
@@ -210,6 +210,10 @@ mod tests {
         let event = Event::ModelCalled {
             request: RequestId(1),
             items: 1,
+            purpose: Purpose::Work,
+            estimate: 0,
+            chosen: None,
+            worked_ms: 0,
         };
         let called = Record {
             event,

@@ -4,7 +4,7 @@ use quire_protocol::{Answer, Approval, CallId, Event, Rule, RuleAction, ToolStat
 
 use crate::draft::Draft;
 
-impl Draft {
+impl Draft<'_> {
     /// Takes the first answer to an open question; any other is too late. It also wakes a turn
     /// that a crash cut short, for then a person is there.
     pub(crate) fn answer(&mut self, call: CallId, answer: Answer) {

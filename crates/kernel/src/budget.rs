@@ -1,12 +1,15 @@
 //! What was spent, and the limits that end a turn.
 
-use quire_protocol::{Money, StopReason, Usage};
+use quire_protocol::{ChosenEffort, Money, StopReason, Usage};
 
 use crate::draft::Draft;
 
 /// What the session has used so far, failed requests included.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Spent {
+    pub(crate) turns: u32,
+    /// How long the session has worked, in milliseconds.
+    pub(crate) worked_ms: u64,
     pub(crate) usage: Usage,
     pub(crate) cost: Money,
     /// Answers and failures that used something without a known price, and answers whose tokens
@@ -31,6 +34,11 @@ impl Spent {
         }
     }
 
+    /// The session had worked for so long. Time never runs backwards.
+    pub(crate) fn worked(&mut self, worked_ms: u64) {
+        self.worked_ms = self.worked_ms.max(worked_ms);
+    }
+
     /// Whether some of the usage had no known price.
     pub(crate) fn has_unpriced(&self) -> bool {
         self.unpriced > 0
@@ -43,12 +51,74 @@ impl Spent {
     }
 }
 
-impl Draft {
-    /// The limit that forbids another request, if one does, and what to tell the person.
-    pub(crate) fn limit_reached(&self) -> Option<(StopReason, String)> {
+/// A limit that was reached, with what to tell the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// It ends the turn.
+    Ends(StopReason, String),
+    /// It pauses the turn, which goes on once it is raised.
+    Pauses(String),
+}
+
+impl Draft<'_> {
+    /// The limit that forbids another request, if one does.
+    pub(crate) fn limit_reached(&self) -> Option<Limit> {
+        let ends = |(reason, detail)| Limit::Ends(reason, detail);
         self.requests_used()
-            .or_else(|| self.budget_spent())
-            .or_else(|| self.stuck())
+            .map(ends)
+            .or_else(|| self.budget_spent().map(Limit::Pauses))
+            .or_else(|| self.tokens_used().map(Limit::Pauses))
+            .or_else(|| self.turns_used().map(Limit::Pauses))
+            .or_else(|| self.time_used().map(Limit::Pauses))
+            .or_else(|| self.stuck().map(ends))
+    }
+
+    fn tokens_used(&self) -> Option<String> {
+        let limit = self.state.limits().tokens?;
+        let usage = self.state.spent.usage;
+        let used = usage.prompt() + usage.output;
+        (used >= limit).then(|| {
+            format!(
+                "the session has used {used} tokens of its limit of {limit}: raise the limit to go on"
+            )
+        })
+    }
+
+    /// A turn that is open was within the limit when it began.
+    fn turns_used(&self) -> Option<String> {
+        let limit = self.state.limits().turns?;
+        let used = self.state.spent.turns;
+        (used > limit).then(|| {
+            format!("the session has made all of its {limit} turns: raise the limit to go on")
+        })
+    }
+
+    fn time_used(&self) -> Option<String> {
+        let limit = self.state.limits().work_ms?;
+        (self.worked_ms >= limit).then(|| {
+            format!(
+                "the session has worked for {} s of its limit of {} s: raise the limit to go on",
+                self.worked_ms / 1_000,
+                limit / 1_000
+            )
+        })
+    }
+
+    /// The effort for the next request, where it is chosen for that one alone.
+    pub(crate) fn chosen_effort(&self) -> Option<ChosenEffort> {
+        let settings = self.state.settings.as_ref()?;
+        let base = self.state.turn.effort();
+        let by_rule = self
+            .state
+            .signals
+            .choose(base.unwrap_or(settings.effort), settings.effort_choice);
+        by_rule.or_else(|| {
+            base.filter(|effort| *effort != settings.effort)
+                .map(|effort| ChosenEffort {
+                    effort,
+                    reason: "asked for in this turn".to_owned(),
+                })
+        })
     }
 
     /// A limit of 0 counts as 1: a turn that a person opened always makes one request.
@@ -63,9 +133,9 @@ impl Draft {
         })
     }
 
-    /// A request without a price under a budget ends the turn, and so does every turn after it until
-    /// the budget is changed: it is never passed over in silence.
-    fn budget_spent(&self) -> Option<(StopReason, String)> {
+    /// A request without a price under a budget pauses the turn until the budget is changed: it is
+    /// never passed over in silence.
+    fn budget_spent(&self) -> Option<String> {
         let budget = self.state.limits().budget?;
         let spent = &self.state.spent;
         let uncounted = spent.unpriced - spent.before_budget;
@@ -77,20 +147,18 @@ impl Draft {
                 budget.rounded(2),
                 requests(uncounted),
             );
-            return Some((StopReason::Budget, detail));
+            return Some(detail);
         }
         (spent.cost >= budget).then(|| {
             let besides = match spent.before_budget {
                 0 => String::new(),
                 count => format!(", {} without a known price not counted", requests(count)),
             };
-            let detail = format!(
-                "the session has spent ${} of its budget of ${}{besides}: \
-                 raise the budget and say something to go on",
+            format!(
+                "the session has spent ${} of its budget of ${}{besides}: raise the budget to go on",
                 spent.cost.rounded(4),
                 budget.rounded(2),
-            );
-            (StopReason::Budget, detail)
+            )
         })
     }
 }

@@ -12,6 +12,7 @@ use crate::Effect;
 use crate::context::Context;
 use crate::draft::Draft;
 use crate::progress::{call_signature, label};
+use crate::weight;
 
 const UNPLANNED: &str = "The harness made no plan for this call, so it did not run. Try it again.";
 const REFUSED: &str = "The answer that asks for this was refused, so it did not run.";
@@ -167,7 +168,7 @@ impl Step {
                 self.calls.push_back(Call::new(call, plan, context.count()));
                 self.last = call.call;
             }
-            context.push(|| item.clone());
+            context.push(weight::of(item), || item.clone());
         }
     }
 
@@ -225,7 +226,8 @@ impl Step {
             ..
         }) = self.calls.front()
         {
-            context.push(|| Item::ToolResult {
+            let weight = weight::with_content(&outcome.content);
+            context.push(weight, || Item::ToolResult {
                 call: *id,
                 status: outcome.status,
                 content: outcome.content.clone(),
@@ -260,9 +262,9 @@ impl Call {
     }
 }
 
-impl Draft {
-    /// The open request was answered.
-    pub(crate) fn replied(&mut self, request: RequestId, reply: Reply, plans: Vec<CallPlan>) {
+impl Draft<'_> {
+    /// The open request for the next step was answered.
+    pub(crate) fn worked(&mut self, request: RequestId, reply: Reply, plans: Vec<CallPlan>) {
         let stop = reply.stop;
         let (items, plans) = renumbered(self.state.step.last, reply.items, plans);
         self.record(Event::ModelReplied {
@@ -384,10 +386,14 @@ fn renumbered(
                 numbered.push(numbered_plan(last, plan));
                 kept.push(Item::ToolCall(ToolCall { call: last, ..call }));
             }
-            Item::Assistant { .. } | Item::Thinking { .. } | Item::Foreign { .. } => {
-                kept.push(item);
-            }
-            Item::User { .. } | Item::Notice { .. } | Item::ToolResult { .. } => {}
+            Item::Assistant { .. }
+            | Item::Thinking { .. }
+            | Item::Summary { .. }
+            | Item::Foreign { .. } => kept.push(item),
+            Item::User { .. }
+            | Item::Notice { .. }
+            | Item::Ledger { .. }
+            | Item::ToolResult { .. } => {}
         }
     }
     (kept, numbered)

@@ -1,37 +1,311 @@
-//! Where items enter the context: for good in a session, merely counted in a draft.
+//! The context: the items that every request carries, for good in a session, merely counted and
+//! weighed in a draft.
 
-use quire_protocol::{Item, Transcript};
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
 
-/// Takes the items that events add. Invariant: items are only ever appended, so that every
-/// request starts with all of the one before.
+use quire_protocol::{CallId, Compaction, Content, Item, Transcript};
+
+use crate::weight;
+
+/// How many compactions can be taken back, one after the other.
+const UNDOABLE: usize = 16;
+
+/// Takes what events do to the context. Invariant: items are only ever appended, so that every
+/// request starts with all of the one before, until a compaction says otherwise.
 pub(crate) trait Context {
     /// How many items there are.
     fn count(&self) -> u32;
 
-    /// Appends an item, which is made only where it is kept.
-    fn push(&mut self, item: impl FnOnce() -> Item);
+    /// What they weigh.
+    fn weight(&self) -> u64;
+
+    /// Appends an item of this weight, which is made only where it is kept.
+    fn push(&mut self, weight: u64, item: impl FnOnce() -> Item);
+
+    /// Replaces what a compaction replaces.
+    fn compact(&mut self, compaction: &Compaction);
+
+    /// Takes the last compaction back.
+    fn restore(&mut self);
 }
 
-impl Context for Transcript {
-    fn count(&self) -> u32 {
-        u32::try_from(self.len()).unwrap_or(u32::MAX)
+/// The context itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Window {
+    transcript: Transcript,
+    weight: u64,
+    /// What was before each compaction that can be taken back, the newest last.
+    before: Vec<Before>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Before {
+    transcript: Transcript,
+    /// How many items the context had right after the compaction; what follows came since.
+    since: usize,
+}
+
+impl Window {
+    pub(crate) fn transcript(&self) -> &Transcript {
+        &self.transcript
     }
 
-    fn push(&mut self, item: impl FnOnce() -> Item) {
-        Self::push(self, item());
+    pub(crate) fn items(&self) -> &[Arc<Item>] {
+        self.transcript.items()
+    }
+
+    /// Whether there is a compaction to take back.
+    pub(crate) fn is_restorable(&self) -> bool {
+        !self.before.is_empty()
+    }
+
+    /// The items as they are after a compaction.
+    fn compacted(&self, compaction: &Compaction) -> Transcript {
+        let items = self.items();
+        let replaced = replaced(compaction, items.len());
+        let cleared: BTreeSet<CallId> = compaction.cleared.iter().copied().collect();
+        let kept = |items: &[Arc<Item>]| -> Vec<Arc<Item>> {
+            items.iter().map(|item| shortened(item, &cleared)).collect()
+        };
+        let mut after = kept(&items[..replaced.start]);
+        after.extend(compaction.head.iter().cloned().map(Arc::new));
+        after.extend(kept(&items[replaced.end..]));
+        after.extend(compaction.tail.iter().cloned().map(Arc::new));
+        after.into_iter().collect()
+    }
+
+    /// The items as they are when the last compaction is taken back.
+    fn restored(&self) -> Option<Transcript> {
+        let before = self.before.last()?;
+        let since = self.items().get(before.since..).unwrap_or_default();
+        let items = before.transcript.items().iter().chain(since);
+        Some(items.cloned().collect())
     }
 }
 
-/// A context of which only the length matters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Counted(pub(crate) u32);
-
-impl Context for Counted {
+impl Context for Window {
     fn count(&self) -> u32 {
-        self.0
+        u32::try_from(self.transcript.len()).unwrap_or(u32::MAX)
     }
 
-    fn push(&mut self, _: impl FnOnce() -> Item) {
-        self.0 = self.0.saturating_add(1);
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    fn push(&mut self, weight: u64, item: impl FnOnce() -> Item) {
+        self.weight += weight;
+        self.transcript.push(item());
+    }
+
+    fn compact(&mut self, compaction: &Compaction) {
+        let after = self.compacted(compaction);
+        self.weight = weight::of_items(after.items());
+        if self.before.len() == UNDOABLE {
+            self.before.remove(0);
+        }
+        self.before.push(Before {
+            since: after.len(),
+            transcript: std::mem::replace(&mut self.transcript, after),
+        });
+    }
+
+    fn restore(&mut self) {
+        let Some(transcript) = self.restored() else {
+            return;
+        };
+        self.weight = weight::of_items(transcript.items());
+        self.transcript = transcript;
+        self.before.pop();
+    }
+}
+
+/// A context of which only the size matters, over the one that it is about to become.
+#[derive(Clone, Debug)]
+pub(crate) struct Counted<'a> {
+    window: &'a Window,
+    count: u32,
+    weight: u64,
+}
+
+impl<'a> Counted<'a> {
+    pub(crate) fn new(window: &'a Window) -> Self {
+        Self {
+            window,
+            count: Context::count(window),
+            weight: window.weight,
+        }
+    }
+
+    /// The context as it was before this decision.
+    pub(crate) fn window(&self) -> &'a Window {
+        self.window
+    }
+
+    /// Takes over the size of the items that stand where the window's items stood.
+    fn replace(&mut self, items: &[Arc<Item>]) {
+        let fresh = self.weight - self.window.weight;
+        let new = self.count - Context::count(self.window);
+        self.weight = weight::of_items(items) + fresh;
+        self.count = u32::try_from(items.len()).unwrap_or(u32::MAX) + new;
+    }
+}
+
+impl Context for Counted<'_> {
+    fn count(&self) -> u32 {
+        self.count
+    }
+
+    fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    fn push(&mut self, weight: u64, _: impl FnOnce() -> Item) {
+        self.weight += weight;
+        self.count = self.count.saturating_add(1);
+    }
+
+    /// At most one compaction is made in a decision.
+    fn compact(&mut self, compaction: &Compaction) {
+        self.replace(self.window.compacted(compaction).items());
+    }
+
+    fn restore(&mut self) {
+        if let Some(transcript) = self.window.restored() {
+            self.replace(transcript.items());
+        }
+    }
+}
+
+fn replaced(compaction: &Compaction, count: usize) -> Range<usize> {
+    let place = |place: u32| usize::try_from(place).unwrap_or(usize::MAX).min(count);
+    let from = place(compaction.replaced.from);
+    from..place(compaction.replaced.to).max(from)
+}
+
+/// The item, or the line that stands for it once its call is cleared.
+fn shortened(item: &Arc<Item>, cleared: &BTreeSet<CallId>) -> Arc<Item> {
+    match item.as_ref() {
+        Item::ToolResult {
+            call,
+            status,
+            content,
+        } if cleared.contains(call) => Arc::new(Item::ToolResult {
+            call: *call,
+            status: *status,
+            content: vec![Content::text(cleared_line(*call, content))],
+        }),
+        _ => Arc::clone(item),
+    }
+}
+
+/// What stands for a result that was cleared.
+fn cleared_line(call: CallId, content: &[Content]) -> String {
+    let bytes: usize = content
+        .iter()
+        .map(|part| part.as_text().map_or(0, str::len))
+        .sum();
+    let images = content
+        .iter()
+        .filter(|part| part.as_text().is_none())
+        .count();
+    let images = match images {
+        0 => String::new(),
+        count => format!(" and {count} image(s)"),
+    };
+    format!(
+        "[{bytes} bytes{images} were cleared to save room: recall call:{call} shows them again]"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{CompactionCause, CompactionKind, MessageId, Span, ToolCall, ToolStatus};
+
+    use super::*;
+
+    fn user(text: &str) -> Item {
+        Item::User {
+            message: MessageId::new(text),
+            content: vec![Content::text(text)],
+        }
+    }
+
+    fn call(number: u32) -> Item {
+        Item::ToolCall(ToolCall {
+            call: CallId(number),
+            provider_id: String::new(),
+            name: "read".to_owned(),
+            arguments: "{}".to_owned(),
+        })
+    }
+
+    fn result(number: u32, text: &str) -> Item {
+        Item::ToolResult {
+            call: CallId(number),
+            status: ToolStatus::Done,
+            content: vec![Content::text(text)],
+        }
+    }
+
+    fn window(items: Vec<Item>) -> Window {
+        let mut window = Window::default();
+        for item in items {
+            Context::push(&mut window, weight::of(&item), || item);
+        }
+        window
+    }
+
+    fn compaction(replaced: Span, head: Vec<Item>, cleared: Vec<CallId>) -> Compaction {
+        Compaction {
+            kind: CompactionKind::Clear,
+            cause: CompactionCause::Threshold,
+            replaced,
+            head,
+            cleared,
+            tail: Vec::new(),
+            tokens_before: 0,
+            tokens_after: 0,
+        }
+    }
+
+    #[test]
+    fn a_compaction_and_its_undo_keep_what_came_since() {
+        let old = vec![user("a"), call(1), result(1, &"x".repeat(900)), user("b")];
+        let mut window = window(old.clone());
+        let whole = window.weight();
+        let done = compaction(Span { from: 0, to: 1 }, vec![user("s")], vec![CallId(1)]);
+        let mut counted = Counted::new(&window);
+        counted.push(5, || user("later"));
+        counted.compact(&done);
+        let (count, weight) = (counted.count(), counted.weight());
+        window.compact(&done);
+        assert_eq!((window.count() + 1, window.weight() + 5), (count, weight));
+        assert!(window.weight() < whole);
+        let line = format!("{:?}", window.items()[2]);
+        assert!(
+            line.contains("900 bytes") && line.contains("call:1"),
+            "{line}"
+        );
+        let new = user("c");
+        Context::push(&mut window, weight::of(&new), || new.clone());
+        window.restore();
+        let now: Vec<Item> = window
+            .items()
+            .iter()
+            .map(|item| item.as_ref().clone())
+            .collect();
+        assert_eq!(now, [old, vec![new]].concat());
+        assert!(!window.is_restorable());
+    }
+
+    #[test]
+    fn spans_beyond_the_end_are_cut() {
+        let mut window = window(vec![user("a"), user("b")]);
+        window.compact(&compaction(Span { from: 1, to: 9 }, Vec::new(), Vec::new()));
+        assert_eq!(window.count(), 1);
+        window.compact(&compaction(Span { from: 7, to: 2 }, Vec::new(), Vec::new()));
+        assert_eq!(window.count(), 1);
     }
 }

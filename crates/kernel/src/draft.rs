@@ -1,25 +1,28 @@
 //! A decision in the making: the state as it will be, and the events and effects so far.
 
-use quire_protocol::{Event, Op, Transcript};
+use quire_protocol::{Event, Op};
 
-use crate::context::{Context, Counted};
+use crate::context::{Context, Counted, Window};
 use crate::state::State;
 use crate::{Decision, Effect, Input};
 
 /// A decision in the making. Every event is folded in as soon as it is decided, so that what
 /// follows is decided from the state that will be.
-pub(crate) struct Draft {
+pub(crate) struct Draft<'a> {
     pub(crate) state: State,
     pub(crate) decision: Decision,
-    context: Counted,
+    context: Counted<'a>,
+    /// How long the session has worked, in milliseconds.
+    pub(crate) worked_ms: u64,
 }
 
-impl Draft {
-    pub(crate) fn new(state: State, transcript: &Transcript) -> Self {
+impl<'a> Draft<'a> {
+    pub(crate) fn new(state: State, window: &'a Window, worked_ms: u64) -> Self {
         Self {
+            worked_ms: worked_ms.max(state.spent.worked_ms),
             state,
             decision: Decision::default(),
-            context: Counted(Context::count(transcript)),
+            context: Counted::new(window),
         }
     }
 
@@ -33,13 +36,20 @@ impl Draft {
                 reply,
                 plans,
             } if self.state.turn.request() == Some(request) => {
-                self.replied(request, reply, plans);
+                self.replied(request, reply, plans, Vec::new());
+            }
+            Input::Judged {
+                request,
+                reply,
+                checks,
+            } if self.state.turn.request() == Some(request) => {
+                self.replied(request, reply, Vec::new(), checks);
             }
             Input::Failed { request, failure } if self.state.turn.request() == Some(request) => {
                 self.failed(request, failure);
             }
             // Answers to a request that is no longer open.
-            Input::Replied { .. } | Input::Failed { .. } => {}
+            Input::Replied { .. } | Input::Judged { .. } | Input::Failed { .. } => {}
             Input::ToolEnded { call, outcome } => self.tool_ended(call, outcome),
             Input::JobEnded(end) => self.job_ended(end),
         }
@@ -51,11 +61,15 @@ impl Draft {
                 message,
                 delivery,
                 content,
-            } => self.say(message, delivery, content),
+                effort,
+            } => self.say(message, delivery, content, effort),
             Op::Resume => self.resume(),
             Op::Interrupt { cause } => self.interrupt(cause),
             Op::Answer { call, answer } => self.answer(call, answer),
-            Op::Configure { settings } => self.record(Event::Configured { settings }),
+            Op::Configure { settings } => self.configure(settings),
+            Op::Compact { focus, part } => self.ask_to_compact(focus, part),
+            Op::UndoCompaction => self.undo_compaction(),
+            Op::SetGoal { goal } => self.set_goal(goal),
         }
     }
 
@@ -73,5 +87,19 @@ impl Draft {
     /// How many items the context has by now.
     pub(crate) fn items(&self) -> u32 {
         self.context.count()
+    }
+
+    /// What the context weighs by now.
+    pub(crate) fn weight(&self) -> u64 {
+        self.context.weight()
+    }
+
+    /// The context as it was before this decision.
+    pub(crate) fn window(&self) -> &'a Window {
+        self.context.window()
+    }
+
+    pub(crate) fn context(&self) -> &Counted<'a> {
+        &self.context
     }
 }

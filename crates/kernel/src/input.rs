@@ -1,7 +1,7 @@
 //! What reaches the kernel and what it wants done. Neither ever crosses a wire or a journal.
 
 use quire_protocol::{
-    CallId, CallPlan, Event, JobEnd, ModelFailure, Op, Reply, RequestId, ToolOutcome,
+    CallId, CallPlan, CheckRun, Event, JobEnd, ModelFailure, Op, Reply, RequestId, ToolOutcome,
 };
 
 /// Something that happened to the session.
@@ -27,6 +27,15 @@ pub enum Input {
         /// What policy says about its calls.
         plans: Vec<CallPlan>,
     },
+    /// The evaluator of the goal answered.
+    Judged {
+        /// The request it answers; a stale one is dropped.
+        request: RequestId,
+        /// The answer.
+        reply: Reply,
+        /// The goal's checks, as they were run for it.
+        checks: Vec<CheckRun>,
+    },
     /// The model did not answer, or its request was cancelled.
     Failed {
         /// The request.
@@ -48,9 +57,11 @@ pub enum Input {
 /// Something the session wants done. The engine performs it and answers with an [`Input`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Send the context as this request; answered by `Replied` or `Failed`.
+    /// Send this request, as [`crate::Session::model_request`] has it; answered by `Replied` or
+    /// `Failed`. For a judgement run the goal's checks first, take
+    /// [`crate::Session::judge_request`], and answer with `Judged`.
     CallModel(RequestId),
-    /// Abandon this request; still answered by `Replied` or `Failed`.
+    /// Abandon this request; still answered as it would be.
     CancelModel(RequestId),
     /// Run this call; answered by `ToolEnded`.
     RunTool(CallId),

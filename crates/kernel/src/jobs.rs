@@ -43,7 +43,7 @@ impl Jobs {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     /// A call started a job. While the turn is being stopped, the job has to go too.
     pub(crate) fn job_started(&mut self, job: JobId, call: CallId) {
         self.record(Event::JobStarted { job, call });

@@ -129,7 +129,7 @@ impl Progress {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Fewer than two repeats cannot be told from work, so a lower limit counts as two.
     fn repeats(&self) -> u32 {
         self.state.limits().repeats.max(2)

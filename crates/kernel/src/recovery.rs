@@ -9,7 +9,7 @@ use crate::draft::Draft;
 const LOST: &str = "The process died while this ran. It may have run in part, and will not be \
                     run again by itself: check what it did before you do it again.";
 
-impl Draft {
+impl Draft<'_> {
     /// Gives everything that was in flight its end, so that each call has its result and each
     /// request its answer. A turn that was being stopped ends; any other lies dormant.
     pub(crate) fn recover(&mut self) {

@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quire_protocol::{
-    Approval, CallId, Delivery, Event, Item, JobId, MessageId, Money, Op, PlanStep, Policy, Prefix,
-    Settings, ToolCall, Transcript, TurnId, Usage,
+    Approval, CallId, Delivery, Event, Goal, Item, JobId, MessageId, Money, Op, PlanStep, Policy,
+    Prefix, Settings, ToolCall, Transcript, TurnId, Usage,
 };
 
 use crate::approvals::rule_of;
+use crate::context::Window;
 use crate::draft::Draft;
 use crate::state::State;
 use crate::{Decision, Input};
@@ -16,7 +17,7 @@ use crate::{Decision, Input};
 /// A session as its journal tells it. The default is that of an empty journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
-    transcript: Transcript,
+    pub(crate) window: Window,
     prefix: Arc<Prefix>,
     /// Every message ever accepted. It grows with the session, so it is not in the state.
     known: BTreeSet<MessageId>,
@@ -37,12 +38,18 @@ impl Session {
     ///
     /// Stale, repeated and unknown answers lead to nothing.
     pub fn decide(&self, input: Input) -> Decision {
+        self.decide_at(input, 0)
+    }
+
+    /// Says what an input leads to that came when the session had worked for so long, in
+    /// milliseconds, waiting for a person not counted.
+    pub fn decide_at(&self, input: Input, worked_ms: u64) -> Decision {
         if let Input::Op(Op::Say { message, .. }) = &input
             && self.known.contains(message)
         {
             return Decision::default();
         }
-        let mut draft = self.draft();
+        let mut draft = self.draft(worked_ms);
         draft.take(input);
         draft.decision
     }
@@ -69,24 +76,27 @@ impl Session {
             | Event::JobEnded { .. }
             | Event::Noticed { .. }
             | Event::InterruptAccepted { .. }
+            | Event::Compaction(_)
+            | Event::Goal(_)
+            | Event::TurnPaused { .. }
             | Event::TurnEnded { .. }
             | Event::Recovered { .. } => {}
         }
-        self.state.apply(event, &mut self.transcript);
+        self.state.apply(event, &mut self.window);
     }
 
     /// Says what to record about work that was in flight when a process died: events only, none
     /// when nothing was. An open turn lies dormant afterwards, until a person says, answers or
     /// resumes something.
     pub fn recover(&self) -> Decision {
-        let mut draft = self.draft();
+        let mut draft = self.draft(0);
         draft.recover();
         draft.decision
     }
 
     /// The context: what a request to the model carries.
     pub fn transcript(&self) -> &Transcript {
-        &self.transcript
+        self.window.transcript()
     }
 
     /// What opens every request.
@@ -110,7 +120,8 @@ impl Session {
         self.state.turn.is_stopping()
     }
 
-    /// Whether the open turn was cut short by a crash and waits for a person to go on.
+    /// Whether the open turn was cut short by a crash, or reached a limit, and waits for a person to
+    /// go on.
     pub fn is_dormant(&self) -> bool {
         self.state.turn.is_dormant()
     }
@@ -121,6 +132,13 @@ impl Session {
             && self.state.jobs.is_empty()
             && self.state.step.running().next().is_none()
             && self.asked().next().is_none()
+    }
+
+    /// Whether nothing goes on before a person answers a question.
+    pub fn waits_for_person(&self) -> bool {
+        self.state.turn.request().is_none()
+            && self.state.step.running().next().is_none()
+            && self.asked().next().is_some()
     }
 
     /// All tokens used so far.
@@ -142,10 +160,31 @@ impl Session {
     /// results.
     pub fn call(&self, call: CallId) -> Option<&ToolCall> {
         let place = usize::try_from(self.state.step.find(call)?.item).ok()?;
-        match self.transcript.items().get(place)?.as_ref() {
+        match self.window.items().get(place)?.as_ref() {
             Item::ToolCall(call) => Some(call),
             _ => None,
         }
+    }
+
+    /// How long the session has worked as far as is recorded, in milliseconds.
+    pub fn worked_ms(&self) -> u64 {
+        self.state.spent.worked_ms
+    }
+
+    /// Whether the open turn waits at a limit.
+    pub fn is_at_limit(&self) -> bool {
+        self.state.turn.is_at_limit()
+    }
+
+    /// The goal, if there is one.
+    pub fn goal(&self) -> Option<&Goal> {
+        self.state.goal.goal()
+    }
+
+    /// Tokens of the next request's prompt, as estimated.
+    pub fn estimate(&self) -> u64 {
+        use crate::context::Context;
+        self.state.scale.request(self.window.weight())
     }
 
     /// The plan that a person sees.
@@ -180,7 +219,7 @@ impl Session {
         self.state.jobs.running()
     }
 
-    fn draft(&self) -> Draft {
-        Draft::new(self.state.clone(), &self.transcript)
+    fn draft(&self, worked_ms: u64) -> Draft<'_> {
+        Draft::new(self.state.clone(), &self.window, worked_ms)
     }
 }

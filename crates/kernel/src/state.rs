@@ -4,17 +4,23 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    Answer, CallId, Event, Item, Limits, MessageId, PlanStep, Settings, ToolOutcome,
+    Answer, CallId, CompactionStep, Event, Item, Limits, MessageId, ModelErrorKind, PlanStep,
+    Purpose, Settings, ToolOutcome,
 };
 
 use crate::approvals::rule_of;
 use crate::budget::Spent;
 use crate::calls::Step;
+use crate::compaction::Compacting;
 use crate::context::Context;
+use crate::goal::Aim;
 use crate::jobs::Jobs;
+use crate::ledger::Ledger;
 use crate::progress::Progress;
 use crate::steering::Mail;
+use crate::thinking::Signals;
 use crate::turn::Turn;
+use crate::weight::{self, Scale};
 
 /// A session without its context.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +33,11 @@ pub(crate) struct State {
     pub(crate) progress: Progress,
     pub(crate) jobs: Jobs,
     pub(crate) plan: Arc<[PlanStep]>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) scale: Scale,
+    pub(crate) compacting: Compacting,
+    pub(crate) goal: Aim,
+    pub(crate) signals: Signals,
 }
 
 impl State {
@@ -43,31 +54,79 @@ impl State {
     pub(crate) fn apply(&mut self, event: &Event, context: &mut impl Context) {
         match event {
             Event::Configured { settings } => self.configured(settings),
-            // The session keeps the prefix: no decision needs it.
-            Event::PrefixSet { .. } => {}
+            Event::PrefixSet { prefix, .. } => self.scale.prefix_set(prefix),
             Event::PlanSet { steps } => self.plan = steps.as_slice().into(),
             Event::TurnStarted { turn } => {
-                self.turn.started(*turn);
+                self.turn.started(*turn, self.compacting.opens_turn());
+                self.spent.turns += 1;
                 self.progress.reset();
+                self.signals.turn_started();
+                self.goal.turn_started();
             }
-            Event::ModelCalled { request, .. } => self.turn.called(*request),
+            Event::ModelCalled {
+                request,
+                purpose,
+                chosen,
+                worked_ms,
+                ..
+            } => {
+                let effort = chosen.as_ref().map(|chosen| chosen.effort);
+                self.turn.called(*request, purpose, effort);
+                self.scale.asked(context.weight());
+                self.spent.worked(*worked_ms);
+                if purpose.is_work() {
+                    self.signals.asked(chosen.as_ref());
+                }
+            }
             Event::ModelReplied {
                 items,
                 plans,
                 usage,
                 cost,
+                retries,
+                stop,
                 ..
             } => {
-                self.turn.heard(items);
                 self.spent.add_answer(*usage, *cost);
-                self.step.opened(items, plans, context);
+                if self.turn.purpose().is_none_or(Purpose::is_work) {
+                    if retries.is_empty() && !items.iter().any(is_summary) {
+                        self.scale.counted(usage);
+                    }
+                    self.compacting.answered(context.weight());
+                    self.turn.heard(items, *stop);
+                    self.step.opened(items, plans, context);
+                } else {
+                    self.turn.answered();
+                }
             }
-            Event::ModelFailed { usage, cost, .. } => {
+            Event::ModelFailed {
+                usage, cost, error, ..
+            } => {
+                if error.kind == ModelErrorKind::ContextOverflow
+                    && self.turn.purpose().is_some_and(Purpose::is_work)
+                {
+                    self.compacting.overflowed();
+                }
                 self.turn.answered();
                 self.spent.add(*usage, *cost);
             }
             Event::InterruptAccepted { cause } => self.turn.interrupted(cause),
-            Event::TurnEnded { .. } => self.turn.ended(),
+            Event::TurnPaused { .. } => self.turn.paused(),
+            Event::TurnEnded { .. } => {
+                self.turn.ended();
+                self.compacting.turn_ended();
+            }
+            Event::Compaction(step) => {
+                self.compacting
+                    .step(step, context.weight(), self.turn.id().is_some());
+                match step {
+                    CompactionStep::Done { compaction } => context.compact(compaction),
+                    CompactionStep::Undone => context.restore(),
+                    CompactionStep::Asked { .. } | CompactionStep::Failed { .. } => return,
+                }
+                self.scale.shrunk();
+            }
+            Event::Goal(step) => self.goal.step(step, &self.ledger),
             Event::Recovered { .. } => self.turn.recovered(),
             Event::ApprovalAsked { call, approval } => self.step.asked(*call, approval),
             Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
@@ -80,8 +139,10 @@ impl State {
                 message,
                 delivery,
                 content,
+                effort,
             } => {
-                self.mail.accepted(message, *delivery, content);
+                self.mail.accepted(message, *delivery, content, *effort);
+                self.goal.spoken_to();
                 self.turn.spoken_to();
             }
             Event::MessageDelivered { message } => self.delivered(message, context),
@@ -91,7 +152,11 @@ impl State {
             }
             Event::JobEnded { end } => self.jobs.ended(end),
             Event::Noticed { text } => {
-                context.push(|| Item::Notice { text: text.clone() });
+                context.push(weight::with_text(text), || Item::Notice {
+                    text: text.clone(),
+                });
+                self.goal.noticed(text);
+                self.turn.noticed(text);
                 self.jobs.told(text);
                 self.progress.noticed(text);
             }
@@ -102,21 +167,52 @@ impl State {
         if settings.limits.budget != self.limits().budget {
             self.spent.budget_changed();
         }
+        if self
+            .settings
+            .as_ref()
+            .is_some_and(|old| old.model != settings.model)
+        {
+            self.scale.forget();
+        }
         self.settings = Some(Arc::new(settings.clone()));
     }
 
     fn tool_ended(&mut self, call: CallId, outcome: &ToolOutcome, context: &mut impl Context) {
+        if let Some(open) = self.step.find(call) {
+            self.remember(call, &Arc::clone(&open.label), outcome);
+        }
+        self.signals.tool_ended(outcome);
         for settled in self.step.ended(call, outcome, context) {
             self.progress.add(&settled);
         }
         if self.step.is_empty() {
             self.progress.step_done();
+            self.signals.step_done();
+        }
+    }
+
+    /// Takes down what may never be lost.
+    fn remember(&mut self, call: CallId, label: &Arc<str>, outcome: &ToolOutcome) {
+        let worth = outcome.end.is_some() || !outcome.changes.is_empty() || outcome.note.is_some();
+        if !worth {
+            return;
+        }
+        let ledger = Arc::make_mut(&mut self.ledger);
+        ledger.ran(call, label, outcome);
+        for change in &outcome.changes {
+            ledger.changed(change);
+        }
+        if let Some(note) = &outcome.note {
+            ledger.noted(note);
+            self.goal.noted(note);
         }
     }
 
     fn delivered(&mut self, message: &MessageId, context: &mut impl Context) {
         if let Some(letter) = self.mail.delivered(message) {
-            context.push(|| Item::User {
+            Arc::make_mut(&mut self.ledger).said(message, &letter.content);
+            self.turn.delivered(letter.effort);
+            context.push(weight::with_content(&letter.content), || Item::User {
                 message: letter.message.clone(),
                 content: letter.content.clone(),
             });
@@ -134,4 +230,8 @@ impl State {
             Arc::make_mut(settings).policy.rules.push(rule);
         }
     }
+}
+
+fn is_summary(item: &Item) -> bool {
+    matches!(item, Item::Summary { .. })
 }

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{Content, Delivery, Event, MessageId};
+use quire_protocol::{Content, Delivery, Effort, Event, MessageId};
 
 use crate::draft::Draft;
 
@@ -23,6 +23,7 @@ pub(crate) struct Letter {
     pub(crate) message: MessageId,
     pub(crate) delivery: Delivery,
     pub(crate) content: Vec<Content>,
+    pub(crate) effort: Option<Effort>,
 }
 
 impl Mail {
@@ -44,11 +45,13 @@ impl Mail {
         message: &MessageId,
         delivery: Delivery,
         content: &[Content],
+        effort: Option<Effort>,
     ) {
         self.waiting.push(Arc::new(Letter {
             message: message.clone(),
             delivery,
             content: content.to_vec(),
+            effort,
         }));
     }
 
@@ -61,9 +64,15 @@ impl Mail {
     }
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Takes a message that was not seen before.
-    pub(crate) fn say(&mut self, message: MessageId, delivery: Delivery, content: Vec<Content>) {
+    pub(crate) fn say(
+        &mut self,
+        message: MessageId,
+        delivery: Delivery,
+        content: Vec<Content>,
+        effort: Option<Effort>,
+    ) {
         let dormant = self.state.turn.is_dormant();
         // Nothing runs in a dormant turn, so there is nothing to queue behind.
         let delivery = if dormant { Delivery::Steer } else { delivery };
@@ -71,6 +80,7 @@ impl Draft {
             message,
             delivery,
             content,
+            effort,
         });
         if self.state.turn.id().is_none() {
             self.open_with_all();

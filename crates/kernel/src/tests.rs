@@ -22,10 +22,10 @@ use std::path::PathBuf;
 
 use expect_test::Expect;
 use quire_protocol::{
-    Answer, Approval, ApprovalMode, CallId, CallPlan, Content, Delivery, Effort, Event, Item,
-    JobEnd, JobId, Lane, Limits, MessageId, ModelError, ModelErrorKind, ModelFailure, Money, Op,
-    Policy, Reply, RequestId, SandboxMode, Settings, TokenStop, ToolCall, ToolOutcome, ToolStatus,
-    Usage, Verdict,
+    Answer, Approval, ApprovalMode, CallId, CallPlan, CompactionStep, Content, ContextLimits,
+    Delivery, Effort, EffortChoice, Event, GoalStep, Item, JobEnd, JobId, Lane, Limits, MessageId,
+    ModelError, ModelErrorKind, ModelFailure, Money, Op, Policy, Purpose, Reply, RequestId,
+    SandboxMode, Settings, Span, TokenStop, ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
 };
 
 use crate::{Decision, Effect, Input, Session};
@@ -178,6 +178,9 @@ fn settings() -> Settings {
         },
         limits: Limits::default(),
         output_schema: None,
+        context: ContextLimits::default(),
+        effort_choice: EffortChoice::default(),
+        region: None,
     }
 }
 
@@ -186,6 +189,7 @@ fn say(name: &str, delivery: Delivery) -> Op {
         message: MessageId::new(name),
         delivery,
         content: vec![Content::text(format!("words of {name}"))],
+        effort: None,
     }
 }
 
@@ -297,8 +301,22 @@ fn event_words(event: &Event) -> String {
         } => format!("accepted {message} ({delivery:?})"),
         Event::MessageDelivered { message } => format!("delivered {message}"),
         Event::TurnStarted { turn } => format!("turn {turn} started"),
-        Event::ModelCalled { request, items } => {
-            format!("request {request} with {items} items")
+        Event::ModelCalled {
+            request,
+            items,
+            purpose,
+            chosen,
+            ..
+        } => {
+            let what = match purpose {
+                Purpose::Work => String::new(),
+                other => format!(" for {other:?}"),
+            };
+            let effort = match chosen {
+                Some(chosen) => format!(", effort {:?} ({})", chosen.effort, chosen.reason),
+                None => String::new(),
+            };
+            format!("request {request} with {items} items{what}{effort}")
         }
         Event::ModelReplied { request, .. } => format!("request {request} answered"),
         Event::ModelFailed { request, error, .. } => {
@@ -326,10 +344,43 @@ fn event_words(event: &Event) -> String {
         } => format!("turn {turn} ended: {reason:?} {detail}")
             .trim_end()
             .to_owned(),
+        Event::Compaction(step) => compaction_words(step),
+        Event::Goal(step) => goal_words(step),
+        Event::TurnPaused { turn, detail } => format!("turn {turn} paused: {detail}"),
         Event::Recovered {
             lost_calls,
             lost_request,
         } => format!("recovered, lost calls {lost_calls:?}, lost request {lost_request:?}"),
+    }
+}
+
+fn compaction_words(step: &CompactionStep) -> String {
+    match step {
+        CompactionStep::Asked { focus, part } => format!("compaction asked: {part:?} {focus}")
+            .trim_end()
+            .to_owned(),
+        CompactionStep::Done { compaction } => {
+            let Span { from, to } = compaction.replaced;
+            format!(
+                "compacted: {:?} for {:?}, {from}..{to} become {} items, {} cleared",
+                compaction.kind,
+                compaction.cause,
+                compaction.head.len(),
+                compaction.cleared.len()
+            )
+        }
+        CompactionStep::Failed { kind, reason } => format!("compaction failed: {kind:?}: {reason}"),
+        CompactionStep::Undone => "compaction undone".to_owned(),
+    }
+}
+
+fn goal_words(step: &GoalStep) -> String {
+    match step {
+        GoalStep::Set { goal } => format!("goal: {}", goal.text),
+        GoalStep::Judged { judgement } => {
+            format!("judged {:?}: {}", judgement.verdict, judgement.reasons)
+        }
+        GoalStep::Dropped { cause } => format!("goal dropped: {cause}"),
     }
 }
 
@@ -356,6 +407,8 @@ fn item_words(item: &Item) -> String {
             content,
         } => format!("result {call} {status:?}: {}", text(content)),
         Item::Foreign { .. } => "foreign".to_owned(),
+        Item::Ledger { .. } => "ledger".to_owned(),
+        Item::Summary { text, .. } => format!("summary: {text}"),
     }
 }
 

@@ -2,9 +2,14 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{Event, Item, ModelFailure, RequestId, StopReason, TokenStop, TurnId};
+use quire_protocol::{
+    CallPlan, CheckRun, Effort, Event, Item, ModelFailure, Purpose, Reply, RequestId, Settings,
+    StopReason, TokenStop, TurnId,
+};
 
 use crate::Effect;
+use crate::budget::Limit;
+use crate::compaction::failed_way;
 use crate::draft::Draft;
 
 /// The open turn, if there is one, and the numbers given so far.
@@ -17,10 +22,18 @@ pub(crate) struct Turn {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Open {
-    /// Requests sent in this turn.
+    /// Requests for the work itself, sent in this turn.
     requests: u32,
-    /// The request that has no answer yet. Invariant: then no call is open.
-    request: Option<RequestId>,
+    /// The request that has no answer yet, and what it is for. Invariant: then no call is open.
+    request: Option<(RequestId, Arc<Purpose>)>,
+    /// Whether the turn was opened for a compaction alone.
+    for_compaction: bool,
+    /// How hard to think in this turn, where a message said so.
+    effort: Option<Effort>,
+    /// How hard to think for the open request, where that was chosen for it alone.
+    chosen: Option<Effort>,
+    /// Times in a row that an answer was cut at the output limit and was asked to go on.
+    continued: u32,
     /// Replies in a row that said nothing and called nothing.
     silences: u32,
     mode: Mode,
@@ -30,8 +43,9 @@ struct Open {
 enum Mode {
     /// It goes on by itself.
     Live,
-    /// A crash cut it short; nothing runs, and nothing starts until a person acts.
-    Dormant,
+    /// A crash cut it short, or a limit was reached; nothing runs, and nothing starts until a person
+    /// acts.
+    Dormant { at_limit: bool },
     /// An interrupt was accepted; nothing starts any more.
     Stopping {
         cause: Arc<str>,
@@ -46,7 +60,24 @@ impl Turn {
     }
 
     pub(crate) fn request(&self) -> Option<RequestId> {
-        self.open.as_ref()?.request
+        Some(self.open.as_ref()?.request.as_ref()?.0)
+    }
+
+    /// What the open request is for.
+    pub(crate) fn purpose(&self) -> Option<&Purpose> {
+        Some(&self.open.as_ref()?.request.as_ref()?.1)
+    }
+
+    pub(crate) fn is_for_compaction(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.for_compaction)
+    }
+
+    pub(crate) fn chosen(&self) -> Option<Effort> {
+        self.open.as_ref()?.chosen
+    }
+
+    pub(crate) fn effort(&self) -> Option<Effort> {
+        self.open.as_ref()?.effort
     }
 
     /// Requests sent in the open turn.
@@ -55,7 +86,11 @@ impl Turn {
     }
 
     pub(crate) fn is_dormant(&self) -> bool {
-        matches!(self.mode(), Some(Mode::Dormant))
+        matches!(self.mode(), Some(Mode::Dormant { .. }))
+    }
+
+    pub(crate) fn is_at_limit(&self) -> bool {
+        matches!(self.mode(), Some(Mode::Dormant { at_limit: true }))
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -66,21 +101,26 @@ impl Turn {
         self.open.as_ref().map(|open| &open.mode)
     }
 
-    pub(crate) fn started(&mut self, turn: TurnId) {
+    pub(crate) fn started(&mut self, turn: TurnId, for_compaction: bool) {
         self.last = turn;
         self.open = Some(Open {
             requests: 0,
             request: None,
+            for_compaction,
+            effort: None,
+            chosen: None,
+            continued: 0,
             silences: 0,
             mode: Mode::Live,
         });
     }
 
-    pub(crate) fn called(&mut self, request: RequestId) {
+    pub(crate) fn called(&mut self, request: RequestId, purpose: &Purpose, chosen: Option<Effort>) {
         self.last_request = request;
         if let Some(open) = &mut self.open {
-            open.request = Some(request);
-            open.requests += 1;
+            open.request = Some((request, Arc::new(purpose.clone())));
+            open.chosen = chosen;
+            open.requests += u32::from(purpose.is_work());
         }
         self.woken();
     }
@@ -93,9 +133,12 @@ impl Turn {
     }
 
     /// The model replied with these items.
-    pub(crate) fn heard(&mut self, items: &[Item]) {
+    pub(crate) fn heard(&mut self, items: &[Item], stop: TokenStop) {
         self.answered();
         if let Some(open) = &mut self.open {
+            if stop != TokenStop::MaxTokens {
+                open.continued = 0;
+            }
             open.silences = if says_nothing(items) {
                 open.silences + 1
             } else {
@@ -104,13 +147,37 @@ impl Turn {
         }
     }
 
+    /// The model was told something, perhaps to go on where it was cut.
+    pub(crate) fn noticed(&mut self, text: &str) {
+        if let Some(open) = &mut self.open {
+            open.continued += u32::from(text == CONTINUE);
+        }
+    }
+
+    /// A message reached the model, and may say how hard to think about it.
+    pub(crate) fn delivered(&mut self, effort: Option<Effort>) {
+        if let Some(open) = &mut self.open {
+            open.effort = effort.or(open.effort);
+        }
+    }
+
+    pub(crate) fn paused(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.mode = Mode::Dormant { at_limit: true };
+        }
+    }
+
+    fn continued(&self) -> u32 {
+        self.open.as_ref().map_or(0, |open| open.continued)
+    }
+
     fn silences(&self) -> u32 {
         self.open.as_ref().map_or(0, |open| open.silences)
     }
 
     pub(crate) fn woken(&mut self) {
         if let Some(Open {
-            mode: mode @ Mode::Dormant,
+            mode: mode @ Mode::Dormant { .. },
             ..
         }) = &mut self.open
         {
@@ -143,13 +210,33 @@ impl Turn {
             ..
         }) = &mut self.open
         {
-            *mode = Mode::Dormant;
+            *mode = Mode::Dormant { at_limit: false };
         }
     }
 
     pub(crate) fn ended(&mut self) {
         self.open = None;
     }
+}
+
+/// How often in a row an answer that was cut is continued.
+const MOST_CONTINUED: u32 = 15;
+/// What the model is told then.
+const CONTINUE: &str = "Your answer was cut at the output limit. Go on exactly where it stopped, \
+                        without repeating anything.";
+
+/// What a reply says, without what it wants done.
+fn spoken(items: &[Item]) -> Vec<Item> {
+    let said = items.iter().filter(|item| {
+        matches!(
+            item,
+            Item::Assistant { .. }
+                | Item::Thinking { .. }
+                | Item::Summary { .. }
+                | Item::Foreign { .. }
+        )
+    });
+    said.cloned().collect()
 }
 
 /// Whether a reply has neither words nor calls. Some models end so in the middle of their work.
@@ -161,7 +248,7 @@ fn says_nothing(items: &[Item]) -> bool {
     })
 }
 
-impl Draft {
+impl Draft<'_> {
     /// Opens a turn with every waiting message, oldest first.
     pub(crate) fn open_with_all(&mut self) {
         self.start_turn();
@@ -184,16 +271,43 @@ impl Draft {
         self.check_budget_and_call();
     }
 
-    fn start_turn(&mut self) {
+    /// Opens a turn that only compacts.
+    pub(crate) fn open_for_compaction(&mut self) {
+        self.start_turn();
+        self.check_budget_and_call();
+    }
+
+    pub(crate) fn start_turn(&mut self) {
         let turn = self.state.turn.last.next();
         self.record(Event::TurnStarted { turn });
+        self.tell_goal();
         self.tell_news();
     }
 
-    fn check_budget_and_call(&mut self) {
+    pub(crate) fn check_budget_and_call(&mut self) {
         match self.limit_reached() {
-            Some((reason, detail)) => self.end(reason, detail),
+            Some(limit) => self.stop_at(limit),
             None => self.call_model(),
+        }
+    }
+
+    /// Other settings. A turn that waits at a limit goes on once the limit is raised.
+    pub(crate) fn configure(&mut self, settings: Settings) {
+        self.record(Event::Configured { settings });
+        if self.state.turn.is_at_limit() && self.limit_reached().is_none() {
+            self.advance();
+        }
+    }
+
+    /// Ends the turn at a limit, or pauses it there, as the limit wants.
+    pub(crate) fn stop_at(&mut self, limit: Limit) {
+        match limit {
+            Limit::Ends(reason, detail) => self.end(reason, detail),
+            Limit::Pauses(detail) => {
+                if let Some(turn) = self.state.turn.id() {
+                    self.record(Event::TurnPaused { turn, detail });
+                }
+            }
         }
     }
 
@@ -210,25 +324,78 @@ impl Draft {
 
     /// Between two steps: every call has its result and no request is open. Limits come first, so
     /// that a steer is delivered only with a request that carries it.
-    fn cross_boundary(&mut self) {
-        if let Some((reason, detail)) = self.limit_reached() {
-            return self.end(reason, detail);
+    pub(crate) fn cross_boundary(&mut self) {
+        if let Some(limit) = self.limit_reached() {
+            return self.stop_at(limit);
         }
         self.warn_of_repeats();
+        self.tell_goal();
         self.tell_news();
         self.deliver_steers();
         self.call_model();
     }
 
-    fn call_model(&mut self) {
+    /// Asks for the next step, once there is room for it in the context.
+    pub(crate) fn call_model(&mut self) {
+        if self.make_room() {
+            self.ask_model(Purpose::Work);
+        }
+    }
+
+    /// Sends a request.
+    pub(crate) fn ask_model(&mut self, purpose: Purpose) {
         assert!(
             self.state.step.is_empty() && self.state.turn.request().is_none(),
             "every call needs its result, and every request its answer, before the next request"
         );
         let request = self.state.turn.last_request.next();
-        let items = self.items();
-        self.record(Event::ModelCalled { request, items });
+        let chosen = purpose.is_work().then(|| self.chosen_effort()).flatten();
+        let estimate = match purpose {
+            Purpose::Judge => 0,
+            _ => self.estimate(),
+        };
+        self.record(Event::ModelCalled {
+            request,
+            items: self.items(),
+            purpose,
+            estimate,
+            chosen,
+            worked_ms: self.worked_ms,
+        });
         self.wish(Effect::CallModel(request));
+    }
+
+    /// The open request was answered.
+    pub(crate) fn replied(
+        &mut self,
+        request: RequestId,
+        reply: Reply,
+        plans: Vec<CallPlan>,
+        checks: Vec<CheckRun>,
+    ) {
+        let purpose = self.state.turn.purpose().cloned().unwrap_or_default();
+        if purpose.is_work() {
+            return self.worked(request, reply, plans);
+        }
+        self.record(Event::ModelReplied {
+            request,
+            model: reply.model.clone(),
+            items: spoken(&reply.items),
+            plans: Vec::new(),
+            stop: reply.stop,
+            usage: reply.usage,
+            cost: reply.cost,
+            retries: reply.retries.clone(),
+        });
+        if self.state.turn.is_stopping() {
+            return self.finish_stopping();
+        }
+        match purpose {
+            Purpose::Work => {}
+            Purpose::Summary => self.summarised_by_model(&reply),
+            Purpose::Compact { .. } => self.compacted_by_provider(&reply),
+            Purpose::Judge => self.judged(&reply, checks),
+        }
     }
 
     /// The model answered without asking for a tool.
@@ -238,18 +405,37 @@ impl Draft {
         }
         match stop {
             TokenStop::Refusal => self.end_refused(),
-            TokenStop::MaxTokens => self.end(
-                StopReason::MaxTokens,
-                "the answer was cut at the output limit: say something to go on".to_owned(),
-            ),
+            TokenStop::MaxTokens => self.go_on_where_cut(),
             TokenStop::EndTurn | TokenStop::ToolUse | TokenStop::Pause => {
                 if self.state.turn.silences() == 1 && self.limit_reached().is_none() {
                     self.ask_the_silent();
                 } else {
-                    self.end(StopReason::EndTurn, String::new());
+                    self.end_of_turn();
                 }
             }
         }
+    }
+
+    /// An answer was cut at the output limit. It is continued, so that it may be longer than any one
+    /// answer; a model that never comes to an end is stopped.
+    fn go_on_where_cut(&mut self) {
+        if self.state.turn.continued() >= MOST_CONTINUED {
+            return self.end(
+                StopReason::MaxTokens,
+                format!(
+                    "the answer was cut at the output limit {} times in a row: say something to go on",
+                    MOST_CONTINUED + 1
+                ),
+            );
+        }
+        if let Some(limit) = self.limit_reached() {
+            return self.stop_at(limit);
+        }
+        self.record(Event::Noticed {
+            text: CONTINUE.to_owned(),
+        });
+        self.tell_news();
+        self.call_model();
     }
 
     /// Asks a model that said nothing once more; a second silence is its last word.
@@ -269,6 +455,8 @@ impl Draft {
 
     /// The open request failed or was cancelled.
     pub(crate) fn failed(&mut self, request: RequestId, failure: ModelFailure) {
+        let purpose = self.state.turn.purpose().cloned().unwrap_or_default();
+        let kind = failure.error.kind;
         let detail = match failure.error.hint.as_str() {
             "" => failure.error.message.clone(),
             hint => format!("{}: {hint}", failure.error.message),
@@ -282,6 +470,10 @@ impl Draft {
         });
         if self.state.turn.is_stopping() {
             self.finish_stopping();
+        } else if let Some(way) = failed_way(&purpose) {
+            self.compaction_failed(way, detail);
+        } else if purpose.is_work() && self.can_make_room(kind) {
+            self.cross_boundary();
         } else {
             self.end(StopReason::Error, detail);
         }
@@ -305,6 +497,7 @@ impl Draft {
             StopReason::Cancelled
             | StopReason::Budget
             | StopReason::NoProgress
+            | StopReason::Impossible
             | StopReason::Error => {}
         }
     }

@@ -329,7 +329,7 @@ fn without_date(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ApprovalMode, Limits, Policy, SandboxMode};
+    use quire_protocol::{ApprovalMode, ContextLimits, EffortChoice, Limits, Policy, SandboxMode};
 
     use super::*;
 
@@ -458,6 +458,9 @@ mod tests {
             },
             limits: Limits::default(),
             output_schema: None,
+            context: ContextLimits::default(),
+            effort_choice: EffortChoice::default(),
+            region: None,
         };
         let image = Content::Image {
             media_type: "image/png".into(),

@@ -236,7 +236,11 @@ fn by_model(item: &Item) -> bool {
         | Item::Thinking { .. }
         | Item::ToolCall(_)
         | Item::Foreign { .. } => true,
-        Item::User { .. } | Item::Notice { .. } | Item::ToolResult { .. } => false,
+        Item::User { .. }
+        | Item::Notice { .. }
+        | Item::Ledger { .. }
+        | Item::Summary { .. }
+        | Item::ToolResult { .. } => false,
     }
 }
 
@@ -323,9 +327,11 @@ fn size(item: &Item) -> usize {
                 Content::Image { .. } => 6_000,
             })
             .sum(),
-        Item::Notice { text } | Item::Assistant { text, .. } | Item::Thinking { text, .. } => {
-            text.len()
-        }
+        Item::Notice { text }
+        | Item::Ledger { text }
+        | Item::Summary { text, .. }
+        | Item::Assistant { text, .. }
+        | Item::Thinking { text, .. } => text.len(),
         Item::ToolCall(call) => call.name.len() + call.arguments.len(),
         Item::Foreign { opaque } => opaque.json.len(),
     }
@@ -335,7 +341,7 @@ fn size(item: &Item) -> usize {
 mod tests {
     use expect_test::{Expect, expect};
     use futures_util::StreamExt as _;
-    use quire_protocol::{Effort, MessageId, RequestId, SessionId, ToolSpec, ToolStatus};
+    use quire_protocol::{Effort, MessageId, Purpose, RequestId, SessionId, ToolSpec, ToolStatus};
 
     use super::*;
 
@@ -360,6 +366,9 @@ mod tests {
             transcript: items.into_iter().collect(),
             effort: Effort::High,
             output_schema: None,
+            purpose: Purpose::Work,
+            provider_compaction: None,
+            region: None,
         }
     }
 

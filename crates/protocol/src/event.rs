@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Answer, Approval, CallId, CallPlan, Content, Delivery, Item, JobEnd, JobId, MessageId,
-    ModelError, Money, PlanStep, Prefix, RequestId, Seq, Settings, StopReason, TokenStop,
-    ToolOutcome, TurnId, Usage,
+    Answer, Approval, CallId, CallPlan, CompactionStep, Content, Delivery, Effort, GoalStep, Item,
+    JobEnd, JobId, MessageId, ModelError, Money, PlanStep, Prefix, Purpose, RequestId, Seq,
+    Settings, StopReason, TokenStop, ToolOutcome, TurnId, Usage,
 };
 
 /// One durable fact. A session is the fold of its events and nothing else.
@@ -32,6 +32,9 @@ pub enum Event {
         delivery: Delivery,
         /// What it says.
         content: Vec<Content>,
+        /// How hard to think in the turn that it opens; the session's own effort when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effort: Option<Effort>,
     },
     /// An accepted message became part of the context, here.
     MessageDelivered {
@@ -49,6 +52,19 @@ pub enum Event {
         request: RequestId,
         /// Items of context in it.
         items: u32,
+        /// What it is for.
+        #[serde(default, skip_serializing_if = "Purpose::is_work")]
+        purpose: Purpose,
+        /// Tokens that its prompt is estimated to have; 0 where nobody estimated.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        estimate: u64,
+        /// The effort that was chosen for it alone, and why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        chosen: Option<ChosenEffort>,
+        /// How long the session had worked until then, in milliseconds; waiting for a person is not
+        /// work.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        worked_ms: u64,
     },
     /// The model answered. Its items enter the context together.
     ModelReplied {
@@ -135,6 +151,17 @@ pub enum Event {
         /// Who or what: `person`, `timeout`, `signal`.
         cause: String,
     },
+    /// The context as a whole changed, or is about to.
+    Compaction(CompactionStep),
+    /// There is a goal, or it was judged, or it is gone.
+    Goal(GoalStep),
+    /// The open turn reached a limit. It goes on from where it is once the limit is raised.
+    TurnPaused {
+        /// The turn.
+        turn: TurnId,
+        /// Which limit, and what to do, in words for a person.
+        detail: String,
+    },
     /// The turn is over: every call has its result and nothing of it runs any more.
     TurnEnded {
         /// The turn.
@@ -151,6 +178,20 @@ pub enum Event {
         /// The request that was open then.
         lost_request: Option<RequestId>,
     },
+}
+
+/// An effort that the kernel chose for one request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenEffort {
+    /// The effort.
+    pub effort: Effort,
+    /// Why, in a few words.
+    pub reason: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// An event with its place and time, as stored, watched and printed.
@@ -249,6 +290,7 @@ mod tests {
                 message: MessageId::new("m1"),
                 delivery: Delivery::Steer,
                 content: vec![Content::text("hi")],
+                effort: None,
             },
             expect![[
                 r#"{"seq":4,"at_ms":1700000000000,"type":"message_accepted","message":"m1","delivery":"steer","content":[{"kind":"text","text":"hi"}]}"#

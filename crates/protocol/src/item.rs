@@ -48,6 +48,20 @@ pub enum Item {
         /// What the model is shown.
         content: Vec<Content>,
     },
+    /// What compaction may never lose, as it stood at a compaction: goal, rules, what was said, plan,
+    /// decisions, files, jobs. Written by the harness from facts, never by a model.
+    Ledger {
+        /// It, for the model.
+        text: String,
+    },
+    /// What a compaction left of the items before it, besides the ledger.
+    Summary {
+        /// In words; empty where only the provider can read it.
+        text: String,
+        /// The provider's own compaction block, echoed exactly.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        opaque: Option<Opaque>,
+    },
     /// A provider's block that has no word here; echoed exactly to the provider it came from and
     /// left out for any other.
     Foreign {

@@ -2,7 +2,9 @@
 //! the port traits. Data and traits only: no files, no clock, no runtime.
 
 mod approval;
+mod compaction;
 mod event;
+mod goal;
 mod id;
 mod item;
 mod model;
@@ -18,7 +20,9 @@ mod transcript;
 mod usage;
 
 pub use approval::*;
+pub use compaction::*;
 pub use event::*;
+pub use goal::*;
 pub use id::*;
 pub use item::*;
 pub use model::*;

@@ -33,6 +33,40 @@ pub struct ModelRequest {
     pub effort: Effort,
     /// The JSON schema that the final answer must fit, if one is asked for.
     pub output_schema: Option<Arc<Value>>,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// Whether the provider may compact by itself, and from how many tokens of prompt on.
+    pub provider_compaction: Option<u64>,
+    /// Where inference must happen, such as `us`; anywhere when absent. A model that cannot be held
+    /// to it refuses the request before anything is sent.
+    pub region: Option<String>,
+}
+
+/// What a request is for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "for", rename_all = "snake_case")]
+pub enum Purpose {
+    /// The session's own work.
+    #[default]
+    Work,
+    /// A summary of the context, in the model's words: the reply's text is all that counts.
+    Summary,
+    /// A compaction by the provider's own means: the reply is one [`Item::Summary`], or items that
+    /// stand for the whole context.
+    Compact {
+        /// What it should dwell on; may be empty.
+        focus: String,
+    },
+    /// A judgement of the goal, in a context of its own.
+    Judge,
+}
+
+impl Purpose {
+    /// Whether it is the session's own work.
+    #[must_use]
+    pub fn is_work(&self) -> bool {
+        *self == Self::Work
+    }
 }
 
 /// What a model's stream yields. The last element is always `Finished` or `Failed`.
@@ -160,10 +194,13 @@ pub enum StopReason {
     Refusal,
     /// A person, a signal or a timeout stopped it.
     Cancelled,
-    /// The budget is spent.
+    /// The budget is spent. Journals before version 0.2 ended turns so; now such a turn pauses.
     Budget,
-    /// The same call, or a few in turn, with the same results again and again.
+    /// The same call, or a few in turn, with the same results again and again; or a goal came no
+    /// nearer.
     NoProgress,
+    /// The evaluator found that the goal cannot be met.
+    Impossible,
     /// The model could not be reached or broke.
     Error,
 }

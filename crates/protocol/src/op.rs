@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Answer, CallId, Content, MessageId, Settings};
+use crate::{Answer, CallId, Content, ContextPart, Effort, Goal, MessageId, Settings};
 
 /// A client's request to a session.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -17,8 +17,11 @@ pub enum Op {
         delivery: Delivery,
         /// What it says.
         content: Vec<Content>,
+        /// How hard to think in the turn that it opens; the session's own effort when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        effort: Option<Effort>,
     },
-    /// Goes on with a turn that a crash left open; without one, does nothing.
+    /// Goes on with a turn that a crash or a limit left open; without one, does nothing.
     Resume,
     /// Ends the turn now.
     Interrupt {
@@ -36,6 +39,20 @@ pub enum Op {
     Configure {
         /// All of them.
         settings: Settings,
+    },
+    /// Compacts the context: now, or at the next step boundary of the open turn.
+    Compact {
+        /// What the summary should dwell on; may be empty.
+        focus: String,
+        /// Which part of the context.
+        part: ContextPart,
+    },
+    /// Takes the last compaction back. Only while no turn is open.
+    UndoCompaction,
+    /// Sets the goal, or drops it. A new goal is worked for from the next message on.
+    SetGoal {
+        /// The goal; none drops it.
+        goal: Option<Goal>,
     },
 }
 

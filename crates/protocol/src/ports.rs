@@ -7,8 +7,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 
 use crate::{
-    CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, Seq, SessionHead,
-    SessionId, SessionQuery, Settings, StoreError, ToolCall, ToolOutcome, ToolSpec,
+    CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, Record, Seq,
+    SessionHead, SessionId, SessionQuery, Settings, StoreError, ToolCall, ToolOutcome, ToolSpec,
 };
 
 /// Answers requests. Retries are its own business; a request it gave up on is `Failed`.
@@ -28,6 +28,11 @@ pub trait ToolSet: Send + Sync {
     /// Runs a call to its end. The future must be driven to completion; to stop it early use
     /// [`ToolSet::cancel`].
     fn run(&self, call: ToolCall, context: ToolContext) -> BoxFuture<'static, ToolOutcome>;
+
+    /// Runs a command for the harness rather than for the model, in the sandbox and to its end: a
+    /// check of the goal. It goes by the number 0, which no call of a model has: [`ToolSet::cancel`]
+    /// with it stops the check.
+    fn check(&self, command: &str, context: ToolContext) -> BoxFuture<'static, ToolOutcome>;
 
     /// Stops a running call and returns once nothing of it runs. Its `run` future then ends with
     /// [`crate::ToolStatus::Cancelled`].
@@ -51,6 +56,14 @@ pub struct ToolContext {
     pub policy: Policy,
     /// Takes live output; cheap and never blocks.
     pub progress: Arc<dyn Fn(Delta) + Send + Sync>,
+    /// The session's journal.
+    pub journal: Arc<dyn Journal>,
+}
+
+/// What has happened in a session, to be read back.
+pub trait Journal: Send + Sync {
+    /// The records after `after`, in order, at most `limit`; none at the end.
+    fn read(&self, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, StoreError>>;
 }
 
 /// What a face needs: sessions that can be opened, asked and watched.

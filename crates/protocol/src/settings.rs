@@ -24,9 +24,99 @@ pub struct Settings {
     /// The JSON schema that the final answer must fit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+    /// How large the context may grow, and what happens then.
+    #[serde(default)]
+    pub context: ContextLimits,
+    /// Who decides how hard to think at each step.
+    #[serde(default, skip_serializing_if = "EffortChoice::is_fixed")]
+    pub effort_choice: EffortChoice,
+    /// Where inference must happen, such as `us`; anywhere when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
-/// How much a session may use. Reaching a limit ends the turn; nothing is lost.
+/// How large the context may grow, in tokens, and what happens then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContextLimits {
+    /// What prompt and answer may have together: the model's window.
+    pub window: u64,
+    /// What is kept free for an answer.
+    pub answer: u64,
+    /// Size of a prompt at which the context is compacted; at most `window - answer`.
+    pub compact_at: u64,
+    /// How much of the newest steps stays as it is.
+    pub keep: u64,
+    /// Who compacts.
+    pub compaction: CompactionMode,
+}
+
+impl Default for ContextLimits {
+    /// For a model of which nothing is known.
+    fn default() -> Self {
+        Self::for_window(128_000, 32_000)
+    }
+}
+
+impl ContextLimits {
+    /// The usual limits for a window and the most tokens that one answer may have.
+    #[must_use]
+    pub fn for_window(window: u64, max_output: u64) -> Self {
+        let answer = max_output.min(32_000).min(window / 4);
+        let room = window - answer;
+        Self {
+            window,
+            answer,
+            compact_at: room / 10 * 9,
+            keep: (room / 5).min(20_000),
+            compaction: CompactionMode::Own,
+        }
+    }
+
+    /// The most tokens that a prompt may have.
+    #[must_use]
+    pub fn room(&self) -> u64 {
+        self.window.saturating_sub(self.answer).max(1)
+    }
+}
+
+/// Who compacts the context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CompactionMode {
+    /// Quire: old results first, then a summary by the model.
+    #[default]
+    Own,
+    /// The provider where it can, when a compaction is due; Quire where it cannot or fails.
+    Provider,
+    /// The provider by itself in the middle of a request, where it can; Quire where it cannot.
+    ProviderThreshold,
+    /// Nobody, until the context does not fit any more.
+    Off,
+}
+
+/// Who decides how hard to think at each step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EffortChoice {
+    /// The session's effort at every step; a model that thinks adaptively decides within it.
+    #[default]
+    Fixed,
+    /// The kernel, step by step, for a model that does not think adaptively by itself.
+    ByStep,
+    /// The kernel, turn by turn: a change of the effort costs this model's prompt cache.
+    ByTurn,
+}
+
+impl EffortChoice {
+    /// Whether it is the session's effort at every step.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        *self == Self::Fixed
+    }
+}
+
+/// How much a session may use. Reaching a limit of the session (money, tokens, turns, time) pauses the
+/// open turn, which goes on once the limit is raised; any other ends it. Nothing is lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     /// Model requests in one turn.
@@ -34,6 +124,15 @@ pub struct Limits {
     /// Money for the whole session; no request is sent once it is reached.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub budget: Option<Money>,
+    /// Tokens for the whole session, prompts and answers together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Turns of the whole session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u32>,
+    /// Milliseconds of work for the whole session; waiting for a person is not work.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub work_ms: Option<u64>,
     /// How often the same call, or a few in turn, may give the same results in a row before the turn
     /// is stopped.
     pub repeats: u32,
@@ -46,6 +145,9 @@ impl Default for Limits {
         Self {
             requests_per_turn: 500,
             budget: None,
+            tokens: None,
+            turns: None,
+            work_ms: None,
             repeats: 8,
             parallel_calls: 8,
         }

@@ -111,6 +111,60 @@ pub struct ToolOutcome {
     /// hold fewer, and words about them besides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lines: Option<u64>,
+    /// What the model wants remembered for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<Note>,
+}
+
+/// Something the model wants remembered for good: it becomes part of the ledger.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// What kind of thing.
+    pub kind: NoteKind,
+    /// In words.
+    pub text: String,
+    /// Calls whose results show it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<CallId>,
+}
+
+/// What kind of thing is to be remembered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteKind {
+    /// A rule that holds from here on.
+    Rule,
+    /// A decision, with its reason.
+    Decision,
+    /// An approach that was tried and failed, with its reason.
+    Failed,
+    /// A fact that will be needed again: a name, a number, a place.
+    Fact,
+    /// The goal is reached; the evidence shows it.
+    Done,
+}
+
+impl NoteKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::Rule,
+        Self::Decision,
+        Self::Failed,
+        Self::Fact,
+        Self::Done,
+    ];
+
+    /// Its name, as in JSON.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Decision => "decision",
+            Self::Failed => "failed",
+            Self::Fact => "fact",
+            Self::Done => "done",
+        }
+    }
 }
 
 impl ToolOutcome {
@@ -124,6 +178,7 @@ impl ToolOutcome {
             job: None,
             end: None,
             lines: None,
+            note: None,
         }
     }
 

@@ -43,3 +43,11 @@ impl FromIterator<Item> for Transcript {
         }
     }
 }
+
+impl FromIterator<Arc<Item>> for Transcript {
+    fn from_iter<I: IntoIterator<Item = Arc<Item>>>(items: I) -> Self {
+        Self {
+            items: Arc::new(items.into_iter().collect()),
+        }
+    }
+}

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 
 use quire_protocol::{
-    Answer, Approval, ApprovalMode, CallId, CallPlan, Content, Effort, Item, JobId, Lane, Limits,
-    ModelError, ModelErrorKind, ModelFailure, Money, PlanStatus, PlanStep, Policy, Reply,
-    SandboxMode, Settings, TokenStop, ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
+    Answer, Approval, ApprovalMode, CallId, CallPlan, Content, ContextLimits, Effort, EffortChoice,
+    Item, JobId, Lane, Limits, ModelError, ModelErrorKind, ModelFailure, Money, PlanStatus,
+    PlanStep, Policy, Reply, SandboxMode, Settings, TokenStop, ToolCall, ToolOutcome, ToolStatus,
+    Usage, Verdict,
 };
 
 use crate::Dice;
@@ -165,8 +166,12 @@ impl Character {
                 budget: dice.chance(30).then(|| spent + cents(dice.roll(100))),
                 repeats: dice.roll(7),
                 parallel_calls: dice.roll(5),
+                ..Limits::default()
             },
             output_schema: None,
+            context: ContextLimits::default(),
+            effort_choice: EffortChoice::default(),
+            region: None,
         }
     }
 }

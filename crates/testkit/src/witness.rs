@@ -96,7 +96,7 @@ impl Witness {
                 call,
                 answer: Answer::AllowAlways,
             } => self.add_rule(*call),
-            Event::ModelCalled { request, items } => {
+            Event::ModelCalled { request, items, .. } => {
                 ensure!(
                     session.transcript().len() == usize::try_from(*items).unwrap_or(0),
                     "the request counts {items} items"
@@ -205,7 +205,7 @@ impl Witness {
             StopReason::EndTurn | StopReason::MaxTokens => {
                 self.calls.none_in_reply() && !self.mail.has_steers()
             }
-            StopReason::Refusal | StopReason::Error => true,
+            StopReason::Refusal | StopReason::Impossible | StopReason::Error => true,
         };
         ensure!(holds, "the turn has no reason to end with {reason:?}");
         ensure!(

@@ -142,6 +142,7 @@ impl World {
             message,
             delivery,
             content,
+            effort: None,
         }))
     }
 
@@ -155,6 +156,7 @@ impl World {
             message,
             delivery: Delivery::Steer,
             content,
+            effort: None,
         };
         self.feed_for_nothing(Input::Op(op))
     }
@@ -511,6 +513,7 @@ fn stop_name(reason: StopReason) -> &'static str {
         StopReason::Cancelled => "stop:cancelled",
         StopReason::Budget => "stop:budget",
         StopReason::NoProgress => "stop:no-progress",
+        StopReason::Impossible => "stop:impossible",
         StopReason::Error => "stop:error",
     }
 }

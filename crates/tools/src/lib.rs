@@ -1,5 +1,5 @@
-//! The built-in tools: shell and its jobs, read, write, edit, apply_patch, search, list, plan; as
-//! one [`quire_protocol::ToolSet`]. Processes go through the sandbox port, huge output through the
+//! The built-in tools: shell and its jobs, read, write, edit, apply_patch, search, list, plan, note, recall;
+//! as one [`quire_protocol::ToolSet`]. Processes go through the sandbox port, huge output through the
 //! store port; file tools work in this process and keep to the policy themselves.
 
 mod apply_patch;
@@ -14,10 +14,12 @@ mod ignored;
 mod jobs;
 mod list;
 mod names;
+mod note;
 mod patch;
 mod place;
 mod plan;
 mod read;
+mod recall;
 mod remembered;
 mod replace;
 mod report;

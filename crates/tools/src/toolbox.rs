@@ -10,6 +10,8 @@ use quire_protocol::{
     ToolSpec, ToolStatus,
 };
 
+use serde_json::json;
+
 use crate::calls::{Calls, Guard, Stop};
 use crate::jobs::JobRequest;
 use crate::place::{self, Place};
@@ -17,7 +19,9 @@ use crate::read::ReadRequest;
 use crate::search::SearchRequest;
 use crate::shell::{Shell, ShellCall, ShellRequest};
 use crate::spool::Blobs;
-use crate::{apply_patch, edit, jobs, list, plan, read, search, shell, verdict, write};
+use crate::{
+    apply_patch, edit, jobs, list, note, plan, read, recall, search, shell, verdict, write,
+};
 
 /// Which tools a family of models works best with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,6 +44,8 @@ pub(crate) enum Tool {
     Search,
     List,
     Plan,
+    Note,
+    Recall,
 }
 
 impl ToolDialect {
@@ -54,6 +60,8 @@ impl ToolDialect {
                 Tool::Search,
                 Tool::List,
                 Tool::Plan,
+                Tool::Note,
+                Tool::Recall,
             ],
             Self::GptLike => &[
                 Tool::Shell,
@@ -63,6 +71,8 @@ impl ToolDialect {
                 Tool::Search,
                 Tool::List,
                 Tool::Plan,
+                Tool::Note,
+                Tool::Recall,
             ],
         }
     }
@@ -88,6 +98,8 @@ impl Tool {
             Self::Search => "search",
             Self::List => "list",
             Self::Plan => "plan",
+            Self::Note => "note",
+            Self::Recall => "recall",
         }
     }
 
@@ -102,6 +114,8 @@ impl Tool {
             Self::Search => search::spec(),
             Self::List => list::spec(),
             Self::Plan => plan::spec(),
+            Self::Note => note::spec(),
+            Self::Recall => recall::spec(),
         }
     }
 
@@ -254,6 +268,16 @@ impl ToolSet for Toolbox {
         .boxed()
     }
 
+    fn check(&self, command: &str, context: ToolContext) -> BoxFuture<'static, ToolOutcome> {
+        let call = ToolCall {
+            call: CallId(0),
+            provider_id: String::new(),
+            name: Tool::Shell.name(self.shared.dialect).to_owned(),
+            arguments: json!({"command": command, "timeout_s": CHECK_TIMEOUT_S}).to_string(),
+        };
+        self.run(call, context)
+    }
+
     fn cancel(&self, call: CallId) -> BoxFuture<'static, ()> {
         self.shared.calls.cancel(call).boxed()
     }
@@ -266,6 +290,9 @@ impl ToolSet for Toolbox {
         self.shared.shell.jobs.clone().ended().boxed()
     }
 }
+
+/// How long a check of the goal may take.
+const CHECK_TIMEOUT_S: u64 = 1_800;
 
 /// Stops the call when its future is dropped before it ended.
 struct Driven {
@@ -329,6 +356,11 @@ impl Shared {
                 looking(move || list::run(&call.arguments, &place, &asked), &stop).await
             }
             Tool::Plan => plan::run(&call.arguments),
+            Tool::Note => note::run(&call.arguments),
+            Tool::Recall => {
+                let blobs = &self.shell.blobs;
+                recall::run(&call.arguments, &context.journal, blobs, &stop).await
+            }
         };
         ran.unwrap_or_else(ToolOutcome::failed)
     }

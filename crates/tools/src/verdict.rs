@@ -15,7 +15,8 @@ use crate::toolbox::Tool;
 /// Plans a call of a known tool, or of none.
 pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPlan {
     let (lane, verdict) = match tool {
-        None | Some(Tool::Read | Tool::Search | Tool::List | Tool::Plan) => {
+        None
+        | Some(Tool::Read | Tool::Search | Tool::List | Tool::Plan | Tool::Note | Tool::Recall) => {
             (Lane::Shared, Verdict::Run)
         }
         Some(Tool::Job) => {

@@ -223,6 +223,16 @@ impl ToolSet for FakeTools {
         }
     }
 
+    fn check(&self, command: &str, context: ToolContext) -> BoxFuture<'static, ToolOutcome> {
+        let call = ToolCall {
+            call: CallId(0),
+            provider_id: String::new(),
+            name: command.to_owned(),
+            arguments: String::new(),
+        };
+        self.run(call, context)
+    }
+
     fn run(&self, call: ToolCall, _: ToolContext) -> BoxFuture<'static, ToolOutcome> {
         let state = Arc::clone(&self.0);
         Box::pin(async move {
@@ -336,6 +346,9 @@ pub(crate) fn settings() -> Settings {
         },
         limits: Limits::default(),
         output_schema: None,
+        context: ContextLimits::default(),
+        effort_choice: EffortChoice::default(),
+        region: None,
     }
 }
 
@@ -371,5 +384,6 @@ pub(crate) fn say(id: &str, delivery: Delivery) -> Op {
         message: MessageId::new(id),
         delivery,
         content: vec![Content::text(id)],
+        effort: None,
     }
 }

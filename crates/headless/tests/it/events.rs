@@ -19,6 +19,10 @@ pub(crate) fn called(request: u32) -> Step {
     Event::ModelCalled {
         request: RequestId(request),
         items: 1,
+        purpose: Purpose::Work,
+        estimate: 0,
+        chosen: None,
+        worked_ms: 0,
     }
     .into()
 }

@@ -39,6 +39,9 @@ pub(crate) fn settings() -> Settings {
         },
         limits: Limits::default(),
         output_schema: None,
+        context: ContextLimits::default(),
+        effort_choice: EffortChoice::default(),
+        region: None,
     }
 }
 

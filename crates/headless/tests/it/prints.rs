@@ -70,6 +70,7 @@ fn first_half() -> Vec<Step> {
             message: MessageId::new("exec-0"),
             delivery: Delivery::Steer,
             content: vec![Content::text("fix it")],
+            effort: None,
         }
         .into(),
         turn_started(),

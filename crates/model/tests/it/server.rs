@@ -9,7 +9,7 @@ use quire_dialect::Dialect;
 use quire_model::{Catalogue, HttpModel, Provider, RetryPolicy, Secret};
 use quire_protocol::{
     Content, Delta, Effort, Item, MessageId, Model, ModelEvent, ModelFailure, ModelRequest, Prefix,
-    Reply, RequestId, SessionId, ToolInput, ToolSpec, Transcript,
+    Purpose, Reply, RequestId, SessionId, ToolInput, ToolSpec, Transcript,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -207,6 +207,9 @@ pub(crate) fn with_transcript(model: &str, transcript: Transcript) -> ModelReque
         transcript,
         effort: Effort::High,
         output_schema: None,
+        purpose: Purpose::Work,
+        provider_compaction: None,
+        region: None,
     }
 }
 

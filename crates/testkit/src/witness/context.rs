@@ -58,6 +58,12 @@ impl Seen {
                 let due = matches!(event, Event::MessageDelivered { message: m } if m == message);
                 ensure!(due && self.is_whole(), "a message out of place");
             }
+            Item::Ledger { .. } | Item::Summary { .. } => {
+                ensure!(
+                    matches!(event, Event::Compaction(_)),
+                    "a ledger out of place"
+                );
+            }
             Item::Notice { .. } => {
                 let due = matches!(event, Event::Noticed { .. });
                 ensure!(due && self.is_whole(), "a notice out of place");

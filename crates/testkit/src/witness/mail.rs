@@ -24,6 +24,7 @@ impl Mail {
             message,
             delivery,
             content,
+            ..
         } = event
         {
             self.letters.push(Letter {

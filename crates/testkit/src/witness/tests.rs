@@ -2,8 +2,8 @@
 
 use quire_kernel::{Input, Session};
 use quire_protocol::{
-    CallId, CallPlan, Content, Delivery, Event, Item, Lane, MessageId, Op, RequestId, StopReason,
-    TokenStop, ToolCall, ToolOutcome, ToolStatus, TurnId, Usage, Verdict,
+    CallId, CallPlan, Content, Delivery, Event, Item, Lane, MessageId, Op, Purpose, RequestId,
+    StopReason, TokenStop, ToolCall, ToolOutcome, ToolStatus, TurnId, Usage, Verdict,
 };
 
 use super::circles::Circles;
@@ -29,6 +29,7 @@ fn turn() -> Vec<Event> {
             message: MessageId::new("a"),
             delivery: Delivery::Steer,
             content: vec![Content::text("go")],
+            effort: None,
         },
         Event::TurnStarted { turn: TurnId(1) },
         delivered(),
@@ -75,6 +76,10 @@ fn called(request: u32, items: u32) -> Event {
     Event::ModelCalled {
         request: RequestId(request),
         items,
+        purpose: Purpose::Work,
+        estimate: 0,
+        chosen: None,
+        worked_ms: 0,
     }
 }
 

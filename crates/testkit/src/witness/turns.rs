@@ -50,7 +50,8 @@ impl Turns {
             StopReason::Cancelled
             | StopReason::Budget
             | StopReason::MaxTurnRequests
-            | StopReason::NoProgress => true,
+            | StopReason::NoProgress
+            | StopReason::Impossible => true,
         };
         ensure!(holds, "{reason:?} after {:?}", self.last_stop);
         ensure!(self.request.is_none(), "a turn ends with an open request");

@@ -20,7 +20,20 @@ pub(crate) struct World {
     pub(crate) policy: Policy,
     pub(crate) live: Arc<Mutex<Vec<String>>>,
     pub(crate) spawned: Arc<Mutex<Vec<Command>>>,
+    /// What the journal holds.
+    pub(crate) past: Vec<Record>,
     calls: std::cell::Cell<u32>,
+}
+
+/// A journal in memory.
+struct Past(Vec<Record>);
+
+impl Journal for Past {
+    fn read(&self, after: Seq, limit: usize) -> BoxFuture<'_, Result<Vec<Record>, StoreError>> {
+        let later = self.0.iter().filter(|record| record.seq > after);
+        let page = later.take(limit).cloned().collect();
+        async move { Ok(page) }.boxed()
+    }
 }
 
 pub(crate) fn policy(sandbox: SandboxMode) -> Policy {
@@ -62,6 +75,7 @@ impl World {
             policy: policy(SandboxMode::WorkspaceWrite),
             live: Arc::default(),
             spawned,
+            past: Vec::new(),
             calls: std::cell::Cell::new(0),
         }
     }
@@ -113,6 +127,7 @@ impl World {
                         live.lock().unwrap().push(text);
                     }
                 }),
+                journal: Arc::new(Past(self.past.clone())),
             },
         )
     }
