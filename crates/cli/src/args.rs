@@ -65,11 +65,12 @@ Examples:
   git diff | quire exec \"review this change\" --model anthropic/claude-opus-5-5 --effort max
   quire exec --json \"list the public API\" --output-schema api.json
   quire exec --resume 0199                    go on where a killed session stopped
+  quire exec --goal \"all tests pass\" --check \"cargo test\" --budget-usd 5
   quire exec -- \"- a task that starts with a dash\"
 
-Exit codes: 0 done, 1 error, 2 wrong usage or settings, 3 the model refused, 4 budget spent,
-5 turn limit, 6 no progress, 7 answer cut at the output limit, 124 timeout, 130 cancelled,
-141 nobody reads the output.
+Exit codes: 0 done, 1 error, 2 wrong usage or settings, 3 the model refused, 4 paused at a limit of
+the session, 5 turn limit, 6 no progress, 7 answer cut at the output limit, 8 the goal cannot be met,
+124 timeout, 130 cancelled, 141 nobody reads the output.
 
 What is set in the config counts where no flag is given: `quire config` shows it.")]
 pub(crate) struct ExecArgs {
@@ -95,6 +96,25 @@ pub(crate) struct ExecArgs {
     /// set, no limit
     #[arg(long, value_name = "USD", allow_negative_numbers = true)]
     pub(crate) budget_usd: Option<String>,
+    /// Most tokens for the session, prompts and answers together, or none
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) budget_tokens: Option<String>,
+    /// Most turns of the session, or none
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub(crate) budget_turns: Option<String>,
+    /// Most time of work for the session (90s, 15m, 2h), or none. At any of these limits the work
+    /// pauses, and goes on once it is raised
+    #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
+    pub(crate) budget_time: Option<String>,
+    /// Work turn after turn until a separate evaluator finds this goal met
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) goal: Option<String>,
+    /// A command that must succeed where the goal is met; may be repeated
+    #[arg(long, value_name = "COMMAND", requires = "goal")]
+    pub(crate) check: Vec<String>,
+    /// Where inference must happen, like us; a route that does not comply is refused
+    #[arg(long)]
+    pub(crate) region: Option<String>,
     /// Most time: seconds, or 90s, 15m, 2h. Unless set, no limit
     #[arg(long, value_name = "TIME", allow_negative_numbers = true)]
     pub(crate) timeout: Option<String>,

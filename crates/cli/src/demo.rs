@@ -84,6 +84,7 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
     ));
     let settings = assemble::session_settings(&surroundings, &resolved, "recorded/demo".to_owned());
     let task = Task {
+        goal: None,
         content: vec![Content::text(PROMPT)],
         start: Start::New(settings),
         output: Output::Progress,

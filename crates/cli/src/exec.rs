@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use quire_config::{Resolved, seconds};
 use quire_headless::{Approver, Outcome, Output, Start, Task, find_session};
 use quire_model::Catalogue;
-use quire_protocol::{Client, Content, SessionQuery, Settings, Store};
+use quire_protocol::{Client, Content, Goal, SessionQuery, Settings, Store};
 use tokio::sync::watch;
 
 use crate::args::{ExecArgs, written};
@@ -68,6 +68,10 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
     }
     let task = Task {
         content,
+        goal: args
+            .goal
+            .as_ref()
+            .map(|goal| Goal::new(goal.clone(), args.check.clone())),
         start,
         output: if args.json {
             Output::Json
@@ -95,11 +99,26 @@ fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, Str
         .map(seconds)
         .transpose()
         .map_err(|wrong| usage(format!("--timeout {wrong}")))?;
+    let budget_time = match args.budget_time.as_deref() {
+        None | Some("none") => args.budget_time.clone(),
+        Some(time) => {
+            let seconds = seconds(time).map_err(|wrong| usage(format!("--budget-time {wrong}")))?;
+            Some(seconds.to_string())
+        }
+    };
     let given = [
         ("model", "--model", args.model.clone()),
         ("effort", "--effort", args.effort.clone()),
         ("max_turns", "--max-turns", args.max_turns.clone()),
         ("budget_usd", "--budget-usd", args.budget_usd.clone()),
+        (
+            "budget_tokens",
+            "--budget-tokens",
+            args.budget_tokens.clone(),
+        ),
+        ("budget_turns", "--budget-turns", args.budget_turns.clone()),
+        ("budget_time_s", "--budget-time", budget_time),
+        ("region", "--region", args.region.clone()),
         ("timeout_s", "--timeout", timeout.map(|s| s.to_string())),
         ("sandbox", "--sandbox", args.sandbox.as_ref().map(written)),
         ("approvals", "--approve", args.approve.as_ref().map(written)),
@@ -113,7 +132,8 @@ fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, Str
 /// What is said: the prompt, what comes on standard input, the images. Nothing, to go on with an
 /// unfinished turn.
 async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
-    let (prompt, input) = (args.prompt.as_deref(), std::io::stdin());
+    let prompt = args.prompt.as_deref().or(args.goal.as_deref());
+    let input = std::io::stdin();
     let said = quire_headless::said(prompt, input, &args.image, terminal::complain).await;
     let goes_on = (args.resume.is_some() || args.continue_newest) && args.image.is_empty();
     match said.map_err(usage)? {
@@ -150,6 +170,7 @@ async fn start(
         let model = resolved.model_name().map_err(usage)?;
         let mut settings = assemble::session_settings(surroundings, resolved, model);
         settings.output_schema = schema;
+        assemble::fit(&mut settings, resolved, catalogue);
         return Ok(Start::New(settings));
     };
     let model = resolved.flagged_model().map_err(usage)?;
@@ -161,6 +182,7 @@ async fn start(
         if !keeps_schema {
             settings.output_schema = schema;
         }
+        assemble::fit(&mut settings, &resolved, &catalogue);
         let (provider, name) = settings.model.split_once('/').unwrap_or_default();
         catalogue.facts(provider, name).keeps_budget(&settings)?;
         Ok(settings)

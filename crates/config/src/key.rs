@@ -22,6 +22,8 @@ pub enum Kind {
     Choice(&'static [&'static str]),
     /// A whole number of at least 1.
     Count,
+    /// A whole number of at least 1, or `none`.
+    Limit,
     /// An amount of dollars, at most 12 decimals, or `none`.
     Money,
     /// `true` or `false`.
@@ -42,6 +44,7 @@ impl Kind {
             Self::Text => "a text in quotes".to_owned(),
             Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
             Self::Count => "a whole number of at least 1".to_owned(),
+            Self::Limit => "a whole number of at least 1, or none".to_owned(),
             Self::Money => "a positive amount in dollars like 2.50, or none".to_owned(),
             Self::Toggle => "true or false".to_owned(),
             Self::Domains => {
@@ -91,7 +94,50 @@ pub const KEYS: &[Key] = &[
         "auto",
         "when a person is asked",
     ),
+    key(
+        "effort_choice",
+        Kind::Choice(&["auto", "fixed"]),
+        "auto",
+        "whether the effort moves from step to step, for models that do not think adaptively",
+    ),
     key("budget_usd", Kind::Money, "", "money for a whole session"),
+    key(
+        "budget_tokens",
+        Kind::Limit,
+        "",
+        "tokens for a whole session, prompts and answers together",
+    ),
+    key("budget_turns", Kind::Limit, "", "turns of a whole session"),
+    key(
+        "budget_time_s",
+        Kind::Limit,
+        "",
+        "seconds of work for a whole session",
+    ),
+    key(
+        "region",
+        Kind::Text,
+        "",
+        "where inference must happen, like us; anything else is refused",
+    ),
+    key(
+        "context.compact_at",
+        Kind::Count,
+        "90",
+        "when the context is compacted: percent of what fits, or above 100 tokens",
+    ),
+    key(
+        "context.keep",
+        Kind::Count,
+        "20000",
+        "tokens of the newest steps that a compaction leaves as they are",
+    ),
+    key(
+        "context.compaction",
+        Kind::Choice(&["own", "provider", "provider-threshold", "off"]),
+        "own",
+        "who compacts: quire, the provider when quire asks, the provider by itself, or nobody",
+    ),
     key(
         "max_turns",
         Kind::Count,

@@ -37,6 +37,18 @@ impl Resolved {
         if self.is_flagged("budget_usd") {
             settings.limits.budget = limits.budget;
         }
+        if self.is_flagged("budget_tokens") {
+            settings.limits.tokens = limits.tokens;
+        }
+        if self.is_flagged("budget_turns") {
+            settings.limits.turns = limits.turns;
+        }
+        if self.is_flagged("budget_time_s") {
+            settings.limits.work_ms = limits.work_ms;
+        }
+        if self.is_flagged("region") {
+            settings.region = self.region().map(str::to_owned);
+        }
         settings
     }
 

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use quire_protocol::{ApprovalMode, Effort, Limits, Money, Policy, Rule, SandboxMode};
+use quire_protocol::{
+    ApprovalMode, CompactionMode, ContextLimits, Effort, Limits, Money, Policy, Rule, SandboxMode,
+};
 
 use crate::key::{KEYS, Key};
 use crate::provider::{ModelEntry, Provider};
@@ -144,8 +146,48 @@ impl Resolved {
                 .count("max_turns")
                 .unwrap_or(defaults.requests_per_turn),
             budget: self.budget(),
+            tokens: self.count("budget_tokens").map(u64::from),
+            turns: self.count("budget_turns"),
+            work_ms: self
+                .count("budget_time_s")
+                .map(|seconds| u64::from(seconds) * 1_000),
             ..defaults
         }
+    }
+
+    /// How large the context of a model with this window may grow, that may answer with so many tokens
+    /// at most, and what happens then.
+    #[must_use]
+    pub fn context(&self, window: u64, max_output: u64) -> ContextLimits {
+        let mut limits = ContextLimits::for_window(window, max_output);
+        let room = limits.room();
+        if let Some(at) = self.count("context.compact_at").map(u64::from) {
+            let tokens = if at <= 100 { room * at / 100 } else { at };
+            limits.compact_at = tokens.clamp(1, room);
+        }
+        if let Some(keep) = self.count("context.keep").map(u64::from) {
+            limits.keep = keep.min(room / 5);
+        }
+        limits.compaction = match self.text("context.compaction") {
+            Some("provider") => CompactionMode::Provider,
+            Some("provider-threshold") => CompactionMode::ProviderThreshold,
+            Some("off") => CompactionMode::Off,
+            _ => CompactionMode::Own,
+        };
+        limits
+    }
+
+    /// Whether the effort stays the same from step to step, also where the model does not think
+    /// adaptively.
+    #[must_use]
+    pub fn fixes_effort(&self) -> bool {
+        self.text("effort_choice") == Some("fixed")
+    }
+
+    /// Where inference must happen.
+    #[must_use]
+    pub fn region(&self) -> Option<&str> {
+        self.text("region")
     }
 
     /// The rules by command prefix, lowest layer first, each with where it stands.

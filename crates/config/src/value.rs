@@ -63,6 +63,7 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             .filter(|count| *count >= 1)
             .map(Value::Count)
             .ok_or_else(wrong),
+        Kind::Limit => limit(text).ok_or_else(wrong),
         Kind::Money => money(text).ok_or_else(wrong),
         Kind::Toggle => match text {
             "true" | "1" | "yes" => Ok(Value::Toggle(true)),
@@ -89,7 +90,8 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
 pub(crate) fn from_toml(kind: Kind, toml: &Toml, raw: &str) -> Result<Value, String> {
     let value = match (kind, toml) {
         (Kind::Text | Kind::Choice(_), Toml::String(text)) => words(kind, text.value()),
-        (Kind::Count, Toml::Integer(number)) => u32::try_from(*number.value())
+        (Kind::Limit, Toml::String(text)) => limit(text.value()),
+        (Kind::Count | Kind::Limit, Toml::Integer(number)) => u32::try_from(*number.value())
             .ok()
             .filter(|count| *count >= 1)
             .map(Value::Count),
@@ -107,6 +109,14 @@ pub(crate) fn from_toml(kind: Kind, toml: &Toml, raw: &str) -> Result<Value, Str
         _ => None,
     };
     value.ok_or_else(|| format!("expected {}", kind.expected()))
+}
+
+fn limit(text: &str) -> Option<Value> {
+    if text == NO_LIMIT {
+        return Some(Value::Unset);
+    }
+    let count = text.replace('_', "").parse().ok();
+    count.filter(|count| *count >= 1).map(Value::Count)
 }
 
 fn words(kind: Kind, text: &str) -> Option<Value> {

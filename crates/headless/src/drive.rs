@@ -42,7 +42,7 @@ pub(crate) struct Drive<'a, W, E> {
     /// Questions of before this run that have no answer yet.
     left_open: Vec<(CallId, Approval)>,
     /// Whether the session works for a goal, turn after turn.
-    has_goal: bool,
+    pub(crate) has_goal: bool,
     repairs: u32,
     stopped: Option<Stop>,
 }

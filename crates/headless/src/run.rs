@@ -120,6 +120,11 @@ async fn drive<W: Write + Send, E: Write + Send>(
     drive.schema = begun.schema;
     drive.found = begun.found;
     drive.known = begun.known;
+    if let Some(goal) = task.goal {
+        drive.has_goal = true;
+        let op = Op::SetGoal { goal: Some(goal) };
+        client.submit(&begun.session, op).await?;
+    }
     if !task.content.is_empty() {
         let message = MessageId::new(format!("exec-{}", begun.known));
         drive.say(message, task.content).await?;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::BufRead;
 use std::time::Duration;
 
-use quire_protocol::{Content, SessionId, Settings};
+use quire_protocol::{Content, Goal, SessionId, Settings};
 
 use crate::Style;
 
@@ -14,6 +14,8 @@ pub struct Task {
     /// What is said to the model. Empty says nothing new and goes on with the turn that a crash
     /// left unfinished.
     pub content: Vec<Content>,
+    /// What to work for, turn after turn, from this task on; the session's own goal when absent.
+    pub goal: Option<Goal>,
     /// The session to work in.
     pub start: Start,
     /// What is printed.

@@ -2,7 +2,7 @@
 //! are in `models.rs`; what a person sets goes over it; an unknown model gets sane values.
 
 use quire_dialect::Dialect;
-use quire_protocol::{Content, Effort, Money, Settings, Usage};
+use quire_protocol::{Content, Effort, EffortChoice, Money, Settings, Usage};
 
 use crate::models::{self, Row};
 use crate::price::{Billing, Prices};
@@ -132,6 +132,20 @@ impl ModelFacts {
             ));
         }
         Ok(self.effort(settings.effort, dialect).1)
+    }
+
+    /// Who is to decide how hard to think at each step. A model that thinks adaptively does so itself;
+    /// where a budget of tokens is sent, a change costs the provider's cache of what was said.
+    #[must_use]
+    pub fn effort_choice(&self, dialect: Dialect) -> EffortChoice {
+        match self.thinking {
+            ThinkingKind::Adaptive => EffortChoice::Fixed,
+            ThinkingKind::Budget if dialect == Dialect::Messages => EffortChoice::ByTurn,
+            ThinkingKind::Budget | ThinkingKind::Unset if self.efforts.is_empty() => {
+                EffortChoice::Fixed
+            }
+            ThinkingKind::Budget | ThinkingKind::Unset => EffortChoice::ByStep,
+        }
     }
 
     /// How many tokens a model with [`ThinkingKind::Budget`] may think for at an effort; at least
@@ -329,7 +343,7 @@ fn without_date(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ApprovalMode, ContextLimits, EffortChoice, Limits, Policy, SandboxMode};
+    use quire_protocol::{ApprovalMode, ContextLimits, Limits, Policy, SandboxMode};
 
     use super::*;
 

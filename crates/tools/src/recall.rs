@@ -13,6 +13,8 @@ use crate::arguments::Arguments;
 use crate::calls::Stop;
 use crate::spool::Blobs;
 
+/// Its name.
+const NAME: &str = "recall";
 const SHAPE: &str = "{what: string, offset?: integer}";
 /// How much is shown at a time, in bytes.
 const SHOWN: usize = 16_000;
@@ -27,7 +29,7 @@ const MOST_WORDS: usize = 16;
 
 pub(crate) fn spec() -> ToolSpec {
     ToolSpec {
-        name: "recall".to_owned(),
+        name: NAME.to_owned(),
         description:
             "Show an older part of this session again, also what was cleared or compacted: \
                       by handle (call:7, message:abc) or by words to search for."
@@ -147,7 +149,11 @@ impl Search {
                 if self.what == What::Call(*call) {
                     self.result(&text, &outcome.content);
                 }
-                let place = format!("call:{call}{}", self.name(*call));
+                // What was recalled before is found where it came from.
+                if self.name(*call) == NAME {
+                    return;
+                }
+                let place = format!("call:{call} ({})", self.name(*call));
                 self.text(record.seq, &place, &text);
                 if let Some(at) = text.find("blob:") {
                     let handle: String = text[at..].chars().take(5 + 64).collect();
@@ -179,8 +185,10 @@ impl Search {
                 if self.what == What::Call(call.call) {
                     self.whole = Some(format!("{} {}\n", call.name, call.arguments));
                 }
-                let place = format!("call:{} ({})", call.call, call.name);
-                self.text(seq, &place, &call.arguments);
+                if call.name != NAME {
+                    let place = format!("call:{} ({})", call.call, call.name);
+                    self.text(seq, &place, &call.arguments);
+                }
             }
             _ => {}
         }
@@ -195,9 +203,9 @@ impl Search {
         self.images.extend(images.cloned());
     }
 
-    fn name(&self, call: CallId) -> String {
+    fn name(&self, call: CallId) -> &str {
         let name = self.calls.iter().rev().find(|(known, _)| *known == call);
-        name.map_or_else(String::new, |(_, name)| format!(" ({name})"))
+        name.map_or("", |(_, name)| name)
     }
 
     /// Looks at one text of the journal.

@@ -47,6 +47,7 @@ pub(crate) fn settings() -> Settings {
 
 pub(crate) fn task(output: Output) -> Task {
     Task {
+        goal: None,
         content: vec![Content::text("fix it")],
         start: Start::New(settings()),
         output,

@@ -9,6 +9,7 @@
 mod files;
 mod finding;
 mod ignoring;
+mod recall;
 mod shell;
 mod specs;
 mod world;

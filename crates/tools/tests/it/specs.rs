@@ -12,7 +12,7 @@ fn the_specs_of_a_dialect_stay_small() {
         (
             ToolDialect::ClaudeLike,
             vec![
-                "bash", "job", "read", "write", "edit", "search", "list", "plan",
+                "bash", "job", "read", "write", "edit", "search", "list", "plan", "note", "recall",
             ],
         ),
         (
@@ -25,6 +25,8 @@ fn the_specs_of_a_dialect_stay_small() {
                 "search",
                 "list",
                 "plan",
+                "note",
+                "recall",
             ],
         ),
     ] {
@@ -52,7 +54,8 @@ async fn an_invented_tool_and_broken_arguments_are_answered() {
     let said = world.failed("grep", "{}").await;
     assert_eq!(
         said,
-        "there is no tool `grep`; there are: bash, job, read, write, edit, search, list, plan"
+        "there is no tool `grep`; there are: bash, job, read, write, edit, search, list, plan, \
+         note, recall"
     );
     let said = world.failed("read_file", "{}").await;
     assert!(said.contains("perhaps you mean `read`"), "{said}");
