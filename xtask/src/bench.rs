@@ -10,6 +10,7 @@ use crate::cargo::{cargo, root, run};
 
 mod child;
 mod floor;
+mod long;
 mod memory;
 mod server;
 mod table;
@@ -110,6 +111,9 @@ fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
     }
     rows.extend(bench.memory()?);
     rows.push(bench.deltas()?);
+    eprintln!("measuring: long sessions");
+    rows.extend(long::measure(subject, runs)?);
+    rows.extend(long::answer(subject, runs)?);
     let least = kept.into_iter().fold(1.0, f64::min) * 100.0;
     let what = "least share of a request that the next one starts with";
     rows.push(Row::new(what, Unit::Percent, vec![least]).with_target(100.0));
@@ -239,6 +243,7 @@ mod tests {
         let gaps = (1..=50).map(Duration::from_millis).collect();
         let outcome = Outcome {
             start: Duration::ZERO,
+            end: Duration::ZERO,
             gaps,
             cpu_s: 0.0,
             peak_kib: 0,

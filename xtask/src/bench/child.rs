@@ -42,6 +42,8 @@ pub(crate) struct Subject {
 pub(crate) struct Outcome {
     /// From the start of the process to its first request, fully in.
     pub(crate) start: Duration,
+    /// From the last answer's last byte to the end of the process.
+    pub(crate) end: Duration,
     /// From each answer's last byte to the next request, fully in.
     pub(crate) gaps: Vec<Duration>,
     /// CPU seconds of the process and what it started.
@@ -55,12 +57,26 @@ pub(crate) struct Outcome {
 }
 
 impl Subject {
-    /// Runs `quire exec` once; the server follows the script.
+    /// Runs `quire exec` once, in a fresh home; the server follows the script.
     pub(crate) fn run(&self, script: Vec<Reply>, walls: Walls, memory: Memory) -> Result<Outcome> {
+        let home = Home::new(self.dialect, WINDOW)?;
+        let arguments = ["exec", "Run the commands.", "--max-turns", "1000"];
+        self.run_in(&home, &arguments, script, walls, memory)
+    }
+
+    /// Runs the binary once in a home that was perhaps used before.
+    pub(crate) fn run_in(
+        &self,
+        home: &Home,
+        arguments: &[&str],
+        script: Vec<Reply>,
+        walls: Walls,
+        memory: Memory,
+    ) -> Result<Outcome> {
         let expected = script.len();
-        let folder = tempfile::tempdir()?;
         let server = Server::start(self.dialect, script)?;
-        let mut command = self.command(folder.path(), &server.url(), walls)?;
+        let mut command = self.command(home.folder.path(), &server.url(), walls);
+        command.args(arguments);
         let cpu_before = waited_cpu_seconds();
         let started = Instant::now();
         let child = command
@@ -68,6 +84,7 @@ impl Subject {
             .with_context(|| self.binary.display().to_string())?;
         let watch = (memory == Memory::Watched).then(|| Watch::start(child.id()));
         let output = child.wait_with_output()?;
+        let ended = Instant::now();
         let cpu_s = waited_cpu_seconds() - cpu_before;
         let peak_kib = watch.map_or(0, Watch::peak_kib);
         ensure!(
@@ -80,6 +97,7 @@ impl Subject {
         check(&exchanges, expected)?;
         Ok(Outcome {
             start: exchanges[0].asked - started,
+            end: ended.saturating_duration_since(exchanges[exchanges.len() - 1].answered),
             gaps: gaps(&exchanges),
             cpu_s,
             peak_kib,
@@ -91,10 +109,8 @@ impl Subject {
         })
     }
 
-    fn command(&self, folder: &Path, url: &str, walls: Walls) -> Result<Command> {
+    fn command(&self, folder: &Path, url: &str, walls: Walls) -> Command {
         let [home, workspace] = ["home", "workspace"].map(|name| folder.join(name));
-        std::fs::create_dir(&home)?;
-        std::fs::create_dir(&workspace)?;
         let mut command = Command::new(&self.binary);
         command
             .current_dir(&workspace)
@@ -102,8 +118,8 @@ impl Subject {
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", &home)
             .env("QUIRE_HOME", home.join("quire"))
-            .args(["exec", "Run the commands.", "--max-turns", "1000"])
-            .args(["--model", model(self.dialect)])
+            .env("QUIRE_MODEL", model(self.dialect))
+            .env("QUIRE_APPROVALS", "auto")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
@@ -116,10 +132,41 @@ impl Subject {
                 .env("OPENAI_API_KEY", "x"),
         };
         match walls {
-            Walls::Off => command.args(["--sandbox", "off", "--approve", "auto"]),
-            Walls::On => command.args(["--sandbox", "workspace-write", "--approve", "auto"]),
+            Walls::Off => command.env("QUIRE_SANDBOX", "off"),
+            Walls::On => command.env("QUIRE_SANDBOX", "workspace-write"),
         };
-        Ok(command)
+        command
+    }
+}
+
+/// A window that no run fills.
+const WINDOW: u64 = 2_000_000;
+
+/// A home and a workspace, with settings that say how large the model's window is.
+pub(crate) struct Home {
+    folder: tempfile::TempDir,
+    dialect: Dialect,
+}
+
+impl Home {
+    pub(crate) fn new(dialect: Dialect, window: u64) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        std::fs::create_dir_all(folder.path().join("home/quire"))?;
+        std::fs::create_dir(folder.path().join("workspace"))?;
+        let home = Self { folder, dialect };
+        home.set_window(window)?;
+        Ok(home)
+    }
+
+    /// Says how large the model's window is from here on.
+    pub(crate) fn set_window(&self, window: u64) -> Result<()> {
+        let (provider, name) = model(self.dialect).split_once('/').unwrap_or_default();
+        let text = format!(
+            "[models.bench]\nprovider = \"{provider}\"\nname = \"{name}\"\nwindow = {window}\n\
+             max_output = 128000\n"
+        );
+        std::fs::write(self.folder.path().join("home/quire/config.toml"), text)?;
+        Ok(())
     }
 }
 

@@ -9,3 +9,4 @@ mod journey;
 mod library;
 mod provider;
 mod run;
+mod survival;

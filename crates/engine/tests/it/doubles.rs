@@ -179,7 +179,7 @@ impl Model for QueueModel {
     }
 }
 
-/// Tools named `quick` (answers at once), `hang` (until cancelled), `crash` (panics). Those named
+/// Tools named `quick` (answers at once), `pass` (a command that succeeds), `hang` (until cancelled), `crash` (panics). Those named
 /// `ask…` ask first, unless a rule allows the name.
 #[derive(Clone, Default)]
 pub(crate) struct FakeTools(Arc<FakeState>);
@@ -246,6 +246,10 @@ impl ToolSet for FakeTools {
                     state.alive.fetch_sub(1, Ordering::SeqCst);
                     ToolOutcome::text(ToolStatus::Cancelled, "stopped")
                 }
+                "pass" => ToolOutcome {
+                    end: Some(CommandEnd::Exited { code: 0 }),
+                    ..ToolOutcome::text(ToolStatus::Done, "green")
+                },
                 _ => ToolOutcome::text(ToolStatus::Done, "ok"),
             }
         })

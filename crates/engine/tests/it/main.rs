@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod doubles;
+mod long;
 
 use std::sync::atomic::Ordering;
 
