@@ -109,21 +109,18 @@ fn the_budget() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the session has spent $0.01 of its budget of $0.01: raise the budget and say something to go on
+                turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
             say c
                 accepted c (Steer)
-                turn 2 started
-                delivered b
-                delivered c
-                turn 2 ended: Budget the session has spent $0.01 of its budget of $0.01: raise the budget and say something to go on
+                turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
             limit cents 5
                 configured
+                delivered b
+                delivered c
+                request 2 with 6 items
+                → call the model: 2
             say d
                 accepted d (Steer)
-                turn 3 started
-                delivered d
-                request 2 with 7 items
-                → call the model: 2
         "#]],
     );
 }
@@ -152,7 +149,7 @@ fn a_budget_without_a_price_cannot_be_kept() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the budget of $0.01 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+                turn 1 paused: the budget of $0.01 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
         "#]],
     );
 }
@@ -188,26 +185,24 @@ fn a_budget_set_after_use_without_a_price_counts_from_there_on() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+                turn 1 paused: the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
             say b
                 accepted b (Steer)
-                turn 2 started
-                delivered b
-                turn 2 ended: Budget the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+                turn 1 paused: the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
             limit cents 2
                 configured
+                delivered b
+                request 2 with 5 items
+                → call the model: 2
             say c
                 accepted c (Steer)
-                turn 3 started
-                delivered c
-                request 2 with 6 items
-                → call the model: 2
             reply y
                 request 2 answered
                 call 2 started
                 → run 2
             done 2 ok
                 call 2 Done: ok
+                delivered c
                 request 3 with 9 items
                 → call the model: 3
             reply z
@@ -216,7 +211,7 @@ fn a_budget_set_after_use_without_a_price_counts_from_there_on() {
                 → run 3
             done 3 ok
                 call 3 Done: ok
-                turn 3 ended: Budget the session has spent $0.02 of its budget of $0.02, 1 request without a known price not counted: raise the budget and say something to go on
+                turn 1 paused: the session has spent $0.02 of its budget of $0.02, 1 request without a known price not counted: raise the budget to go on
         "#]],
     );
 }
@@ -230,7 +225,6 @@ fn a_session_whose_budget_is_taken_off_goes_on() {
             unpriced x
             done 1 ok
             unlimited
-            say b
             unpriced
         ",
         &expect![[r#"
@@ -248,18 +242,14 @@ fn a_session_whose_budget_is_taken_off_goes_on() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+                turn 1 paused: the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
             unlimited
                 configured
-            say b
-                accepted b (Steer)
-                turn 2 started
-                delivered b
-                request 2 with 5 items
+                request 2 with 4 items
                 → call the model: 2
             unpriced
                 request 2 answered
-                turn 2 ended: EndTurn
+                turn 1 ended: EndTurn
         "#]],
     );
 }
@@ -288,7 +278,7 @@ fn a_budget_cannot_be_kept_where_tokens_are_not_reported() {
                 → run 1
             done 1 ok
                 call 1 Done: ok
-                turn 1 ended: Budget the budget of $0.01 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
+                turn 1 paused: the budget of $0.01 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
         "#]],
     );
 }

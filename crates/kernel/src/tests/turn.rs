@@ -148,6 +148,7 @@ fn an_answer_cut_at_the_limit() {
         "
             say a
             reply cut
+            reply
         ",
         &expect![[r#"
             say a
@@ -158,9 +159,32 @@ fn an_answer_cut_at_the_limit() {
                 → call the model: 1
             reply cut
                 request 1 answered
-                turn 1 ended: MaxTokens the answer was cut at the output limit: say something to go on
+                noticed: Your answer was cut at the output limit. Go on exactly where it stopped, without repeating anything.
+                request 2 with 3 items
+                → call the model: 2
+            reply
+                request 2 answered
+                turn 1 ended: EndTurn
         "#]],
     );
+}
+
+#[test]
+fn an_answer_that_is_cut_again_and_again_is_continued_fifteen_times_in_a_row() {
+    let mut story = Story::default();
+    story.play("say a");
+    for _ in 0..15 {
+        story.play("reply cut");
+    }
+    assert!(story.told.contains("request 16 with"), "{}", story.told);
+    story.told.clear();
+    story.play("reply cut");
+    expect![[r#"
+        reply cut
+            request 16 answered
+            turn 1 ended: MaxTokens the answer was cut at the output limit 16 times in a row: say something to go on
+    "#]]
+    .assert_eq(&story.told);
 }
 
 #[test]
