@@ -1,11 +1,19 @@
 //! Stories in a few words: each line of a script is an input, and what it led to is printed
 //! below it.
 //!
-//! `say NAME`, `queue NAME`, `resume`, `interrupt`, `allow N`, `always N COVERED…`, `deny N`;
-//! `reply CALL…` with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first), `a-`
-//! (refused), and `refusal`, `cut` or `pause` for how it stopped, or `silent` for one that says
-//! nothing; `fail`; `done N WORDS`, `spawn N` (a job), `over N` (the job's end), `crash`,
-//! `limit NAME NUMBER`, and `unlimited` for no budget.
+//! People: `say NAME [BYTES]`, `queue NAME`, `think NAME EFFORT`, `resume`, `interrupt`, `allow N`,
+//! `always N COVERED…`, `deny N`; `limit NAME NUMBER`, and `unlimited` for no budget; `window ROOM
+//! COMPACT_AT KEEP [MODE]`, `choice WHO` (of the effort), `compact [FOCUS…]`, `compact-to NAME`,
+//! `compact-from NAME`, `undo`; `goal WORDS…`, `checked-goal COMMAND WORDS…`, `no-goal`.
+//!
+//! The model: `reply CALL…` with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first),
+//! `a-` (refused), and `refusal`, `cut` or `pause` for how it stopped, or `silent` for one that says
+//! nothing, or `block` for one that begins with the provider's own compaction; `counted TOKENS
+//! CALL…`; `words TEXT…`; `verdict NAME REASONS…`, `verdict-with CODE NAME REASONS…` where the check
+//! ended so; `fail`, `overflow`.
+//!
+//! Tools: `done N WORDS`, `big N BYTES`, `ran N CODE`, `note N KIND WORDS…`, `claim N CALL…`, `spawn N`
+//! (a job), `over N` (the job's end). And `crash`, and `clock MS` for how long was worked by now.
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
 mod approvals;
@@ -16,19 +24,22 @@ mod progress;
 mod recovery;
 mod steering;
 mod turn;
+mod words;
 
 use std::fmt::Write;
 use std::path::PathBuf;
 
 use expect_test::Expect;
 use quire_protocol::{
-    Answer, Approval, ApprovalMode, CallId, CallPlan, CompactionStep, Content, ContextLimits,
-    Delivery, Effort, EffortChoice, Event, GoalStep, Item, JobEnd, JobId, Lane, Limits, MessageId,
-    ModelError, ModelErrorKind, ModelFailure, Money, Op, Policy, Purpose, Reply, RequestId,
-    SandboxMode, Settings, Span, TokenStop, ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
+    Answer, Approval, ApprovalMode, CallId, CallPlan, CheckRun, CommandEnd, CompactionMode,
+    Content, ContextLimits, ContextPart, Delivery, Effort, EffortChoice, Event, Goal, Item, JobEnd,
+    JobId, Lane, Limits, MessageId, ModelError, ModelErrorKind, ModelFailure, Money, Note,
+    NoteKind, Op, Opaque, Policy, Reply, RequestId, SandboxMode, Settings, TokenStop, ToolCall,
+    ToolOutcome, ToolStatus, Usage, Verdict,
 };
 
-use crate::{Decision, Effect, Input, Session};
+use self::words::{effect_words, event_words, item_words};
+use crate::{Decision, Input, Session};
 
 /// Plays a script and compares what happened.
 fn check(script: &str, expected: &Expect) {
@@ -42,6 +53,7 @@ fn check(script: &str, expected: &Expect) {
 struct Story {
     session: Session,
     told: String,
+    worked_ms: u64,
 }
 
 impl Story {
@@ -56,7 +68,11 @@ impl Story {
             let words: Vec<&str> = line.split_whitespace().collect();
             let decision = match words[0] {
                 "crash" => self.session.recover(),
-                _ => self.session.decide(self.input(&words)),
+                "clock" => {
+                    self.worked_ms = words[1].parse().unwrap();
+                    continue;
+                }
+                _ => self.session.decide_at(self.input(&words), self.worked_ms),
             };
             self.tell(decision);
         }
@@ -79,7 +95,14 @@ impl Story {
             answer,
         };
         let op = match words[0] {
-            "say" => say(words[1], Delivery::Steer),
+            "say" => {
+                let bytes = words.get(2).map_or(0, |bytes| bytes.parse().unwrap());
+                say_more(words[1], Delivery::Steer, bytes, None)
+            }
+            "think" => {
+                let effort = Some(words[2].parse().unwrap());
+                say_more(words[1], Delivery::Steer, 0, effort)
+            }
             "queue" => say(words[1], Delivery::Queue),
             "resume" => Op::Resume,
             "interrupt" => Op::Interrupt {
@@ -101,14 +124,39 @@ impl Story {
             "limit" => Op::Configure {
                 settings: self.limited(words[1], words[2].parse().unwrap()),
             },
-            "unlimited" => {
-                let mut settings = self.session.settings().unwrap().clone();
-                settings.limits.budget = None;
-                Op::Configure { settings }
-            }
+            "unlimited" => self.configured(|settings| settings.limits.budget = None),
+            "window" => self.configured(|settings| settings.context = window(&words[1..])),
+            "choice" => self.configured(|settings| settings.effort_choice = choice(words[1])),
+            _ => return self.more(words),
+        };
+        Input::Op(op)
+    }
+
+    /// What people want of the context and of the goal.
+    fn more(&self, words: &[&str]) -> Input {
+        let message = || MessageId::new(words[1]);
+        let rest = words[1..].join(" ");
+        let op = match words[0] {
+            "compact" => compact(&rest, ContextPart::Older),
+            "compact-to" => compact("", ContextPart::UpTo { message: message() }),
+            "compact-from" => compact("", ContextPart::From { message: message() }),
+            "undo" => Op::UndoCompaction,
+            "goal" => Op::SetGoal {
+                goal: Some(Goal::new(rest, Vec::new())),
+            },
+            "checked-goal" => Op::SetGoal {
+                goal: Some(Goal::new(words[2..].join(" "), vec![words[1].to_owned()])),
+            },
+            "no-goal" => Op::SetGoal { goal: None },
             _ => return self.answer(words),
         };
         Input::Op(op)
+    }
+
+    fn configured(&self, change: impl FnOnce(&mut Settings)) -> Op {
+        let mut settings = self.session.settings().unwrap().clone();
+        change(&mut settings);
+        Op::Configure { settings }
     }
 
     /// What the world answers.
@@ -119,25 +167,30 @@ impl Story {
             "reply" => reply(request, &words[1..]),
             "unpriced" => unpriced(reply(request, &words[1..])),
             "uncounted" => uncounted(reply(request, &words[1..])),
-            "late" => reply(RequestId(words[1].parse().unwrap()), &words[2..]),
-            "fail" => failed(request),
-            "done" => Input::ToolEnded {
-                call: call(),
-                outcome: ToolOutcome::text(ToolStatus::Done, words[2..].join(" ")),
-            },
-            "spawn" => {
-                let mut outcome = ToolOutcome::text(ToolStatus::Done, "started");
-                outcome.job = Some(JobId(call().0));
-                Input::ToolEnded {
-                    call: call(),
-                    outcome,
-                }
+            "counted" => counted(reply(request, &words[2..]), words[1].parse().unwrap()),
+            "words" => spoken(request, &words[1..].join(" ")),
+            "verdict" => judged(request, Vec::new(), words[1], &words[2..].join(" ")),
+            "verdict-with" => {
+                let check = CheckRun {
+                    command: self.session.checks()[0].clone(),
+                    end: Some(CommandEnd::Exited {
+                        code: words[1].parse().unwrap(),
+                    }),
+                    output: String::new(),
+                };
+                judged(request, vec![check], words[2], &words[3..].join(" "))
             }
+            "late" => reply(RequestId(words[1].parse().unwrap()), &words[2..]),
+            "fail" => failed(request, ModelErrorKind::Network),
+            "overflow" => failed(request, ModelErrorKind::ContextOverflow),
             "over" => Input::JobEnded(JobEnd {
                 job: JobId(call().0),
                 outcome: "exit code 0".to_owned(),
             }),
-            other => panic!("no such input: {other}"),
+            _ => Input::ToolEnded {
+                call: call(),
+                outcome: outcome(call(), words),
+            },
         }
     }
 
@@ -149,6 +202,9 @@ impl Story {
             "cents" => {
                 limits.budget = Some(Money::from_picos(10_000_000_000 * i64::from(number)));
             }
+            "tokens" => limits.tokens = Some(u64::from(number)),
+            "turns" => limits.turns = Some(number),
+            "ms" => limits.work_ms = Some(u64::from(number)),
             "repeats" => limits.repeats = number,
             "parallel" => limits.parallel_calls = number,
             other => panic!("no such limit: {other}"),
@@ -185,12 +241,93 @@ fn settings() -> Settings {
 }
 
 fn say(name: &str, delivery: Delivery) -> Op {
+    say_more(name, delivery, 0, None)
+}
+
+/// Says something that has at least so many bytes.
+fn say_more(name: &str, delivery: Delivery, bytes: usize, effort: Option<Effort>) -> Op {
     Op::Say {
         message: MessageId::new(name),
         delivery,
-        content: vec![Content::text(format!("words of {name}"))],
-        effort: None,
+        content: vec![Content::text(format!(
+            "{:.<bytes$}",
+            format!("words of {name}")
+        ))],
+        effort,
     }
+}
+
+fn compact(focus: &str, part: ContextPart) -> Op {
+    Op::Compact {
+        focus: focus.to_owned(),
+        part,
+    }
+}
+
+/// A window with all of its room for the prompt.
+fn window(words: &[&str]) -> ContextLimits {
+    let number = |place: usize| words[place].parse().unwrap();
+    ContextLimits {
+        window: number(0),
+        answer: 0,
+        compact_at: number(1),
+        keep: number(2),
+        compaction: match words.get(3).copied() {
+            None => CompactionMode::Own,
+            Some("provider") => CompactionMode::Provider,
+            Some("threshold") => CompactionMode::ProviderThreshold,
+            Some("off") => CompactionMode::Off,
+            Some(other) => panic!("no such mode: {other}"),
+        },
+    }
+}
+
+fn choice(name: &str) -> EffortChoice {
+    match name {
+        "fixed" => EffortChoice::Fixed,
+        "step" => EffortChoice::ByStep,
+        "turn" => EffortChoice::ByTurn,
+        other => panic!("no such choice: {other}"),
+    }
+}
+
+fn outcome(call: CallId, words: &[&str]) -> ToolOutcome {
+    let mut outcome = ToolOutcome::text(ToolStatus::Done, words[2..].join(" "));
+    match words[0] {
+        "done" => {}
+        "big" => {
+            let bytes = words[2].parse().unwrap();
+            outcome.content = vec![Content::text("x".repeat(bytes))];
+        }
+        "ran" => {
+            let code = words[2].parse().unwrap();
+            outcome.end = Some(CommandEnd::Exited { code });
+        }
+        "note" => {
+            let kind = NoteKind::ALL
+                .into_iter()
+                .find(|kind| kind.name() == words[2]);
+            outcome.note = Some(Note {
+                kind: kind.unwrap(),
+                text: words[3..].join(" "),
+                evidence: Vec::new(),
+            });
+        }
+        "claim" => {
+            let calls = words[2..].iter().map(|word| CallId(word.parse().unwrap()));
+            outcome.note = Some(Note {
+                kind: NoteKind::Done,
+                text: "it is done".to_owned(),
+                evidence: calls.collect(),
+            });
+        }
+        "spawn" => {
+            outcome = ToolOutcome::text(ToolStatus::Done, "started");
+            outcome.job = Some(JobId(call.0));
+        }
+        other => panic!("no such input: {other}"),
+    }
+    outcome
 }
 
 /// A reply that cost a cent.
@@ -206,6 +343,7 @@ fn reply(request: RequestId, words: &[&str]) -> Input {
             "cut" => stop = TokenStop::MaxTokens,
             "pause" => stop = TokenStop::Pause,
             "silent" => items.clear(),
+            "block" => items.insert(0, block()),
             name => {
                 let call = CallId(u32::try_from(plans.len()).unwrap() + 1);
                 plans.push(plan(call, name));
@@ -249,6 +387,53 @@ fn uncounted(mut input: Input) -> Input {
     input
 }
 
+/// The same reply from a provider that counted so many tokens of prompt.
+fn counted(mut input: Input, tokens: u64) -> Input {
+    if let Input::Replied { reply, .. } = &mut input {
+        reply.usage.input = tokens;
+    }
+    input
+}
+
+/// A reply with these words, and nothing else.
+fn spoken(request: RequestId, text: &str) -> Input {
+    let mut input = reply(request, &[]);
+    if let Input::Replied { reply, .. } = &mut input {
+        reply.items = vec![match text {
+            "block" => block(),
+            text => Item::Assistant {
+                text: text.to_owned(),
+                opaque: None,
+            },
+        }];
+    }
+    input
+}
+
+/// A provider's own compaction.
+fn block() -> Item {
+    Item::Summary {
+        text: String::new(),
+        opaque: Some(Opaque {
+            origin: "messages".to_owned(),
+            json: "{}".to_owned(),
+        }),
+    }
+}
+
+/// A verdict; one that is no verdict's name cannot be read.
+fn judged(request: RequestId, checks: Vec<CheckRun>, verdict: &str, reasons: &str) -> Input {
+    let text = format!(r#"{{"verdict":"{verdict}","reasons":"{reasons}"}}"#);
+    let Input::Replied { request, reply, .. } = spoken(request, &text) else {
+        unreachable!("a reply is a reply");
+    };
+    Input::Judged {
+        request,
+        reply,
+        checks,
+    }
+}
+
 fn plan(call: CallId, name: &str) -> CallPlan {
     CallPlan {
         call,
@@ -275,12 +460,12 @@ fn plan(call: CallId, name: &str) -> CallPlan {
     }
 }
 
-fn failed(request: RequestId) -> Input {
+fn failed(request: RequestId, kind: ModelErrorKind) -> Input {
     Input::Failed {
         request,
         failure: ModelFailure {
             error: ModelError {
-                kind: ModelErrorKind::Network,
+                kind,
                 message: "cannot connect".to_owned(),
                 hint: "check the network".to_owned(),
                 status: None,
@@ -290,128 +475,4 @@ fn failed(request: RequestId) -> Input {
             retries: Vec::new(),
         },
     }
-}
-
-fn event_words(event: &Event) -> String {
-    match event {
-        Event::Configured { .. } => "configured".to_owned(),
-        Event::PrefixSet { .. } => "prefix set".to_owned(),
-        Event::MessageAccepted {
-            message, delivery, ..
-        } => format!("accepted {message} ({delivery:?})"),
-        Event::MessageDelivered { message } => format!("delivered {message}"),
-        Event::TurnStarted { turn } => format!("turn {turn} started"),
-        Event::ModelCalled {
-            request,
-            items,
-            purpose,
-            chosen,
-            ..
-        } => {
-            let what = match purpose {
-                Purpose::Work => String::new(),
-                other => format!(" for {other:?}"),
-            };
-            let effort = match chosen {
-                Some(chosen) => format!(", effort {:?} ({})", chosen.effort, chosen.reason),
-                None => String::new(),
-            };
-            format!("request {request} with {items} items{what}{effort}")
-        }
-        Event::ModelReplied { request, .. } => format!("request {request} answered"),
-        Event::ModelFailed { request, error, .. } => {
-            format!("request {request} failed: {error}")
-        }
-        Event::ApprovalAsked { call, approval } => format!("asked {call}: {}", approval.action),
-        Event::ApprovalAnswered { call, answer } => format!("answered {call}: {answer:?}"),
-        Event::ToolStarted { call } => format!("call {call} started"),
-        Event::ToolEnded { call, outcome } => {
-            format!(
-                "call {call} {:?}: {}",
-                outcome.status,
-                text(&outcome.content)
-            )
-        }
-        Event::PlanSet { steps } => format!("plan of {} steps", steps.len()),
-        Event::JobStarted { job, call } => format!("job {job} of call {call} started"),
-        Event::JobEnded { end } => format!("job {} ended: {}", end.job, end.outcome),
-        Event::Noticed { text } => format!("noticed: {text}"),
-        Event::InterruptAccepted { cause } => format!("interrupted by {cause}"),
-        Event::TurnEnded {
-            turn,
-            reason,
-            detail,
-        } => format!("turn {turn} ended: {reason:?} {detail}")
-            .trim_end()
-            .to_owned(),
-        Event::Compaction(step) => compaction_words(step),
-        Event::Goal(step) => goal_words(step),
-        Event::TurnPaused { turn, detail } => format!("turn {turn} paused: {detail}"),
-        Event::Recovered {
-            lost_calls,
-            lost_request,
-        } => format!("recovered, lost calls {lost_calls:?}, lost request {lost_request:?}"),
-    }
-}
-
-fn compaction_words(step: &CompactionStep) -> String {
-    match step {
-        CompactionStep::Asked { focus, part } => format!("compaction asked: {part:?} {focus}")
-            .trim_end()
-            .to_owned(),
-        CompactionStep::Done { compaction } => {
-            let Span { from, to } = compaction.replaced;
-            format!(
-                "compacted: {:?} for {:?}, {from}..{to} become {} items, {} cleared",
-                compaction.kind,
-                compaction.cause,
-                compaction.head.len(),
-                compaction.cleared.len()
-            )
-        }
-        CompactionStep::Failed { kind, reason } => format!("compaction failed: {kind:?}: {reason}"),
-        CompactionStep::Undone => "compaction undone".to_owned(),
-    }
-}
-
-fn goal_words(step: &GoalStep) -> String {
-    match step {
-        GoalStep::Set { goal } => format!("goal: {}", goal.text),
-        GoalStep::Judged { judgement } => {
-            format!("judged {:?}: {}", judgement.verdict, judgement.reasons)
-        }
-        GoalStep::Dropped { cause } => format!("goal dropped: {cause}"),
-    }
-}
-
-fn effect_words(effect: Effect) -> String {
-    match effect {
-        Effect::CallModel(request) => format!("call the model: {request}"),
-        Effect::CancelModel(request) => format!("cancel request {request}"),
-        Effect::RunTool(call) => format!("run {call}"),
-        Effect::CancelTool(call) => format!("cancel {call}"),
-        Effect::StopJobs => "stop jobs".to_owned(),
-    }
-}
-
-fn item_words(item: &Item) -> String {
-    match item {
-        Item::User { content, .. } => format!("user: {}", text(content)),
-        Item::Notice { text } => format!("notice: {text}"),
-        Item::Assistant { text, .. } => format!("assistant: {text}"),
-        Item::Thinking { text, .. } => format!("thinking: {text}"),
-        Item::ToolCall(call) => format!("call {}: {}", call.call, call.name),
-        Item::ToolResult {
-            call,
-            status,
-            content,
-        } => format!("result {call} {status:?}: {}", text(content)),
-        Item::Foreign { .. } => "foreign".to_owned(),
-        Item::Ledger { .. } => "ledger".to_owned(),
-        Item::Summary { text, .. } => format!("summary: {text}"),
-    }
-}
-
-fn text(content: &[Content]) -> String {
-    content.iter().filter_map(Content::as_text).collect()
 }
