@@ -8,8 +8,7 @@ use std::sync::Arc;
 
 use quire_protocol::{
     CallId, Compaction, CompactionCause, CompactionKind, CompactionMode, CompactionStep,
-    ContextLimits, ContextPart, Event, Item, MessageId, ModelErrorKind, Purpose, Reply, Span,
-    StopReason, TokenStop,
+    ContextLimits, ContextPart, Event, Item, ModelErrorKind, Purpose, Span, StopReason,
 };
 
 use crate::context::Context;
@@ -19,10 +18,6 @@ use crate::weight;
 
 /// A result is worth clearing from so many bytes on.
 const LARGE: u64 = 1_000;
-/// A summary shorter than this says nothing.
-const SHORTEST: usize = 40;
-/// A summary longer than this is cut.
-const LONGEST: usize = 64 * 1_024;
 
 /// What is known of compactions made, wanted and failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,7 +31,7 @@ pub(crate) struct Compacting {
     /// The weight of the context at the first of these failures.
     failed_at: u64,
     /// The provider said that the context does not fit, and nothing was done about it yet.
-    overflown: bool,
+    pub(crate) overflown: bool,
     /// Compactions since the model last answered: more than a few mean that nothing helps.
     in_a_row: u32,
     /// A person took the last one back: none is made before the context is full.
@@ -151,7 +146,7 @@ impl Draft<'_> {
         }
     }
 
-    fn limits_of_context(&self) -> ContextLimits {
+    pub(crate) fn limits_of_context(&self) -> ContextLimits {
         let settings = self.state.settings.as_ref();
         settings.map_or_else(ContextLimits::default, |settings| settings.context.clone())
     }
@@ -266,114 +261,7 @@ impl Draft<'_> {
         (calls, freed)
     }
 
-    /// Tokens of the newest steps that stay as they are. Where the provider says that the context does
-    /// not fit, nobody knows how much does.
-    fn kept(&self) -> u64 {
-        let limits = self.limits_of_context();
-        let most = limits.keep.min(limits.room() / 4);
-        if self.state.compacting.overflown {
-            most.min(self.estimate() / 4)
-        } else {
-            most
-        }
-    }
-
-    /// Where the newest steps begin that have at most so many tokens: at the start of a step.
-    fn newest_from(&self, tokens: u64) -> u32 {
-        let items = self.window().items();
-        let most = self.state.scale.weight(tokens);
-        let (mut weight, mut from) = (0, items.len());
-        for (place, item) in items.iter().enumerate().rev() {
-            weight += weight::of(item);
-            if weight > most {
-                break;
-            }
-            let before = place.checked_sub(1).and_then(|place| items.get(place));
-            if starts_step(before.map(AsRef::as_ref), item) {
-                from = place;
-            }
-        }
-        u32::try_from(from).unwrap_or(u32::MAX)
-    }
-
-    /// The items that a summary replaces.
-    fn summarised(&self, part: &ContextPart) -> Span {
-        let all = Span {
-            from: 0,
-            to: u32::try_from(self.window().items().len()).unwrap_or(u32::MAX),
-        };
-        let older = Span {
-            to: self.newest_from(self.kept()),
-            ..all
-        };
-        match part {
-            ContextPart::Older => older,
-            ContextPart::UpTo { message } => self
-                .place_of(message)
-                .map_or(older, |to| Span { to, ..all }),
-            ContextPart::From { message } => self
-                .place_of(message)
-                .map_or(older, |from| Span { from, ..all }),
-        }
-    }
-
-    fn place_of(&self, wanted: &MessageId) -> Option<u32> {
-        let is_it = |item: &Arc<Item>| matches!(item.as_ref(), Item::User { message, .. } if message == wanted);
-        let place = self.window().items().iter().position(is_it)?;
-        u32::try_from(place).ok()
-    }
-
-    /// A summary was asked for and came.
-    pub(crate) fn summarised_by_model(&mut self, reply: &Reply) {
-        let text = summary_text(reply);
-        let reason = match reply.stop {
-            TokenStop::Refusal => Some("the model refused".to_owned()),
-            _ if text.len() < SHORTEST => Some(format!(
-                "the answer has {} characters, which is no summary",
-                text.len()
-            )),
-            _ => None,
-        };
-        if let Some(reason) = reason {
-            return self.compaction_failed(CompactionKind::Summary, reason);
-        }
-        let part = self.state.compacting.part();
-        let span = self.summarised(&part);
-        let head = vec![
-            self.ledger_item(),
-            Item::Summary {
-                text: cut(text),
-                opaque: None,
-            },
-        ];
-        let cause = self.cause();
-        self.done(CompactionKind::Summary, cause, span, head, Vec::new());
-        self.after_compaction();
-    }
-
-    /// The provider was asked to compact and answered.
-    pub(crate) fn compacted_by_provider(&mut self, reply: &Reply) {
-        let is_summary = |item: &&Item| matches!(item, Item::Summary { .. });
-        let mut head: Vec<Item> = reply.items.iter().filter(is_summary).cloned().collect();
-        let speaks = head.iter().any(|item| match item {
-            Item::Summary { text, opaque } => !text.trim().is_empty() || opaque.is_some(),
-            _ => false,
-        });
-        if !speaks {
-            let reason = "the provider's answer holds no compaction".to_owned();
-            return self.compaction_failed(CompactionKind::Provider, reason);
-        }
-        head.push(self.ledger_item());
-        let span = Span {
-            from: 0,
-            to: u32::try_from(self.window().items().len()).unwrap_or(u32::MAX),
-        };
-        let cause = self.cause();
-        self.done(CompactionKind::Provider, cause, span, head, Vec::new());
-        self.after_compaction();
-    }
-
-    fn cause(&self) -> CompactionCause {
+    pub(crate) fn cause(&self) -> CompactionCause {
         if self.state.compacting.is_wanted() {
             CompactionCause::Asked
         } else {
@@ -389,7 +277,7 @@ impl Draft<'_> {
 
     /// Goes on with what the compaction was in the way of; where it was all that was wanted, the turn
     /// is over.
-    fn after_compaction(&mut self) {
+    pub(crate) fn after_compaction(&mut self) {
         let state = &self.state;
         let nothing_else = state.turn.requests() == 0 && state.turn.is_for_compaction();
         if nothing_else && !state.compacting.is_wanted() && !state.mail.has_steers() {
@@ -457,45 +345,7 @@ impl Draft<'_> {
         kind == ModelErrorKind::ContextOverflow && self.state.compacting.in_a_row < 2
     }
 
-    /// A provider that compacts by itself drops all that stands before its block. The ledger moves
-    /// behind it.
-    fn move_ledger_behind_a_provider_compaction(&mut self) {
-        let items = self.window().items();
-        let place = items.iter().rposition(|item| {
-            matches!(
-                item.as_ref(),
-                Item::Summary {
-                    opaque: Some(_),
-                    ..
-                }
-            )
-        });
-        let Some(place) = place.filter(|place| *place > 0) else {
-            return;
-        };
-        // One of an earlier compaction by us stands first, with the ledger right behind it.
-        let behind = items.get(place + 1).map(AsRef::as_ref);
-        if matches!(behind, Some(Item::Ledger { .. } | Item::Summary { .. })) {
-            return;
-        }
-        let span = Span {
-            from: 0,
-            to: u32::try_from(place).unwrap_or(u32::MAX),
-        };
-        let tail = vec![self.ledger_item()];
-        self.compact(Compaction {
-            kind: CompactionKind::Provider,
-            cause: CompactionCause::Threshold,
-            replaced: span,
-            head: Vec::new(),
-            cleared: Vec::new(),
-            tail,
-            tokens_before: 0,
-            tokens_after: 0,
-        });
-    }
-
-    fn done(
+    pub(crate) fn done(
         &mut self,
         kind: CompactionKind,
         cause: CompactionCause,
@@ -516,7 +366,7 @@ impl Draft<'_> {
     }
 
     /// Records a compaction with the sizes before and after it.
-    fn compact(&mut self, mut compaction: Compaction) {
+    pub(crate) fn compact(&mut self, mut compaction: Compaction) {
         compaction.tokens_before = self.estimate();
         let mut after = self.context().clone();
         after.compact(&compaction);
@@ -526,7 +376,7 @@ impl Draft<'_> {
         self.record(Event::Compaction(CompactionStep::Done { compaction }));
     }
 
-    fn ledger_item(&self) -> Item {
+    pub(crate) fn ledger_item(&self) -> Item {
         let limits = self.limits_of_context();
         let most = self.state.scale.weight(limits.room() / 8);
         let text = self
@@ -558,78 +408,4 @@ fn plan_line(step: &quire_protocol::PlanStep) -> String {
         Completed => "[x]",
     };
     format!("{mark} {}", step.text)
-}
-
-/// Whether an item opens a step: nothing of a step is ever parted from the rest of it.
-fn starts_step(before: Option<&Item>, item: &Item) -> bool {
-    let by_model = |item: &Item| {
-        matches!(
-            item,
-            Item::Assistant { .. }
-                | Item::Thinking { .. }
-                | Item::ToolCall(_)
-                | Item::Foreign { .. }
-                | Item::Summary {
-                    opaque: Some(_),
-                    ..
-                }
-        )
-    };
-    match item {
-        Item::ToolResult { .. } => false,
-        item if by_model(item) => !before.is_some_and(by_model),
-        _ => true,
-    }
-}
-
-fn summary_text(reply: &Reply) -> String {
-    let words = reply.items.iter().filter_map(|item| match item {
-        Item::Assistant { text, .. } => Some(text.trim()),
-        _ => None,
-    });
-    words.collect::<Vec<_>>().join("\n\n").trim().to_owned()
-}
-
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
-        text.push_str("… [cut]");
-    }
-    text
-}
-
-/// What the model is asked for a summary with; it is the last item of that request alone.
-pub(crate) fn request_for_summary(focus: &str, part: &ContextPart) -> String {
-    let which = match part {
-        ContextPart::Older => String::new(),
-        ContextPart::UpTo { message } => {
-            format!(" Summarise only what stands before the person's message {message}.")
-        }
-        ContextPart::From { message } => {
-            format!(" Summarise only what stands from the person's message {message} on.")
-        }
-    };
-    let focus = match focus.trim() {
-        "" => String::new(),
-        focus => format!("\nDwell on this: {focus}"),
-    };
-    format!("{ASKED}{which}{focus}")
-}
-
-const ASKED: &str = "\
-The context is about to be compacted: older messages will be replaced by the summary that you write \
-now. What people said, noted rules, decisions and failures, the plan, the files changed and the last \
-commands are kept word for word beside it, so do not repeat them. Write, in plain text and without \
-calling any tool, what else whoever goes on must know: what was found out (with file names, lines, \
-identifiers, numbers, exact error texts), how things hang together, what state the work is in right \
-now, what was about to be done next and why, and what was promised. Do not claim anything as done \
-that no result shows. At most 1,500 words.";
-
-/// What became of a request for a compaction that failed.
-pub(crate) fn failed_way(purpose: &Purpose) -> Option<CompactionKind> {
-    match purpose {
-        Purpose::Summary => Some(CompactionKind::Summary),
-        Purpose::Compact { .. } => Some(CompactionKind::Provider),
-        Purpose::Work | Purpose::Judge => None,
-    }
 }

@@ -7,9 +7,9 @@
 //! The story reads in this order: `turn` (how a turn opens, goes from step to step and ends),
 //! `calls` (which calls of a reply run when), `approvals`, `steering` (messages that wait),
 //! `budget` and `progress` (what ends a turn that should not go on), `goal` (what makes one go on),
-//! `context`, `weight` and `compaction` (how large the context is, and what is done about it), `ledger`
-//! (what must outlive it), `thinking` (how hard the next step is), `jobs`, `recovery`. Each
-//! holds its part of the state, how events change it, and what is decided from it.
+//! `context`, `weight`, `compaction` and `summary` (how large the context is, and what is done about
+//! it), `ledger` (what must outlive it), `thinking` (how hard the next step is), `jobs`, `recovery`.
+//! Each holds its part of the state, how events change it, and what is decided from it.
 
 mod approvals;
 mod budget;
@@ -27,6 +27,7 @@ mod request;
 mod session;
 mod state;
 mod steering;
+mod summary;
 mod thinking;
 mod turn;
 mod weight;

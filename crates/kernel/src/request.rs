@@ -8,8 +8,8 @@ use quire_protocol::{
 };
 
 use crate::Session;
-use crate::compaction::request_for_summary;
 use crate::goal::{EVALUATOR, brief};
+use crate::summary::request_for_summary;
 
 impl Session {
     /// The open request; none while none is open. One for a judgement is made by

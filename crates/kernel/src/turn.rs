@@ -9,8 +9,8 @@ use quire_protocol::{
 
 use crate::Effect;
 use crate::budget::Limit;
-use crate::compaction::failed_way;
 use crate::draft::Draft;
+use crate::summary::failed_way;
 
 /// The open turn, if there is one, and the numbers given so far.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,0 +1,238 @@
+//! Summaries: which items one replaces, what the model is asked for, what its answer is worth, and
+//! what is done where a provider compacts in its own way.
+
+use std::sync::Arc;
+
+use quire_protocol::{
+    Compaction, CompactionCause, CompactionKind, ContextPart, Item, MessageId, Purpose, Reply,
+    Span, TokenStop,
+};
+
+use crate::draft::Draft;
+use crate::weight;
+
+/// A summary shorter than this says nothing.
+const SHORTEST: usize = 40;
+/// A summary longer than this is cut.
+const LONGEST: usize = 64 * 1_024;
+
+impl Draft<'_> {
+    /// Tokens of the newest steps that stay as they are. Where the provider says that the context does
+    /// not fit, nobody knows how much does.
+    pub(crate) fn kept(&self) -> u64 {
+        let limits = self.limits_of_context();
+        let most = limits.keep.min(limits.room() / 4);
+        if self.state.compacting.overflown {
+            most.min(self.estimate() / 4)
+        } else {
+            most
+        }
+    }
+
+    /// Where the newest steps begin that have at most so many tokens: at the start of a step.
+    pub(crate) fn newest_from(&self, tokens: u64) -> u32 {
+        let items = self.window().items();
+        let most = self.state.scale.weight(tokens);
+        let (mut weight, mut from) = (0, items.len());
+        for (place, item) in items.iter().enumerate().rev() {
+            weight += weight::of(item);
+            if weight > most {
+                break;
+            }
+            let before = place.checked_sub(1).and_then(|place| items.get(place));
+            if starts_step(before.map(AsRef::as_ref), item) {
+                from = place;
+            }
+        }
+        u32::try_from(from).unwrap_or(u32::MAX)
+    }
+
+    /// The items that a summary replaces.
+    pub(crate) fn summarised(&self, part: &ContextPart) -> Span {
+        let all = Span {
+            from: 0,
+            to: u32::try_from(self.window().items().len()).unwrap_or(u32::MAX),
+        };
+        let older = Span {
+            to: self.newest_from(self.kept()),
+            ..all
+        };
+        match part {
+            ContextPart::Older => older,
+            ContextPart::UpTo { message } => self
+                .place_of(message)
+                .map_or(older, |to| Span { to, ..all }),
+            ContextPart::From { message } => self
+                .place_of(message)
+                .map_or(older, |from| Span { from, ..all }),
+        }
+    }
+
+    fn place_of(&self, wanted: &MessageId) -> Option<u32> {
+        let is_it = |item: &Arc<Item>| matches!(item.as_ref(), Item::User { message, .. } if message == wanted);
+        let place = self.window().items().iter().position(is_it)?;
+        u32::try_from(place).ok()
+    }
+
+    /// A summary was asked for and came.
+    pub(crate) fn summarised_by_model(&mut self, reply: &Reply) {
+        let text = summary_text(reply);
+        let reason = match reply.stop {
+            TokenStop::Refusal => Some("the model refused".to_owned()),
+            _ if text.len() < SHORTEST => Some(format!(
+                "the answer has {} characters, which is no summary",
+                text.len()
+            )),
+            _ => None,
+        };
+        if let Some(reason) = reason {
+            return self.compaction_failed(CompactionKind::Summary, reason);
+        }
+        let part = self.state.compacting.part();
+        let span = self.summarised(&part);
+        let head = vec![
+            self.ledger_item(),
+            Item::Summary {
+                text: cut(text),
+                opaque: None,
+            },
+        ];
+        let cause = self.cause();
+        self.done(CompactionKind::Summary, cause, span, head, Vec::new());
+        self.after_compaction();
+    }
+
+    /// The provider was asked to compact and answered.
+    pub(crate) fn compacted_by_provider(&mut self, reply: &Reply) {
+        let is_summary = |item: &&Item| matches!(item, Item::Summary { .. });
+        let mut head: Vec<Item> = reply.items.iter().filter(is_summary).cloned().collect();
+        let speaks = head.iter().any(|item| match item {
+            Item::Summary { text, opaque } => !text.trim().is_empty() || opaque.is_some(),
+            _ => false,
+        });
+        if !speaks {
+            let reason = "the provider's answer holds no compaction".to_owned();
+            return self.compaction_failed(CompactionKind::Provider, reason);
+        }
+        head.push(self.ledger_item());
+        let span = Span {
+            from: 0,
+            to: u32::try_from(self.window().items().len()).unwrap_or(u32::MAX),
+        };
+        let cause = self.cause();
+        self.done(CompactionKind::Provider, cause, span, head, Vec::new());
+        self.after_compaction();
+    }
+
+    /// A provider that compacts by itself drops all that stands before its block. The ledger moves
+    /// behind it.
+    pub(crate) fn move_ledger_behind_a_provider_compaction(&mut self) {
+        let items = self.window().items();
+        let place = items.iter().rposition(|item| {
+            matches!(
+                item.as_ref(),
+                Item::Summary {
+                    opaque: Some(_),
+                    ..
+                }
+            )
+        });
+        let Some(place) = place.filter(|place| *place > 0) else {
+            return;
+        };
+        // One of an earlier compaction by us stands first, with the ledger right behind it.
+        let behind = items.get(place + 1).map(AsRef::as_ref);
+        if matches!(behind, Some(Item::Ledger { .. } | Item::Summary { .. })) {
+            return;
+        }
+        let span = Span {
+            from: 0,
+            to: u32::try_from(place).unwrap_or(u32::MAX),
+        };
+        let tail = vec![self.ledger_item()];
+        self.compact(Compaction {
+            kind: CompactionKind::Provider,
+            cause: CompactionCause::Threshold,
+            replaced: span,
+            head: Vec::new(),
+            cleared: Vec::new(),
+            tail,
+            tokens_before: 0,
+            tokens_after: 0,
+        });
+    }
+}
+
+/// Whether an item opens a step: nothing of a step is ever parted from the rest of it.
+fn starts_step(before: Option<&Item>, item: &Item) -> bool {
+    let by_model = |item: &Item| {
+        matches!(
+            item,
+            Item::Assistant { .. }
+                | Item::Thinking { .. }
+                | Item::ToolCall(_)
+                | Item::Foreign { .. }
+                | Item::Summary {
+                    opaque: Some(_),
+                    ..
+                }
+        )
+    };
+    match item {
+        Item::ToolResult { .. } => false,
+        item if by_model(item) => !before.is_some_and(by_model),
+        _ => true,
+    }
+}
+
+fn summary_text(reply: &Reply) -> String {
+    let words = reply.items.iter().filter_map(|item| match item {
+        Item::Assistant { text, .. } => Some(text.trim()),
+        _ => None,
+    });
+    words.collect::<Vec<_>>().join("\n\n").trim().to_owned()
+}
+
+fn cut(mut text: String) -> String {
+    if text.len() > LONGEST {
+        text.truncate(text.floor_char_boundary(LONGEST));
+        text.push_str("… [cut]");
+    }
+    text
+}
+
+/// What the model is asked for a summary with; it is the last item of that request alone.
+pub(crate) fn request_for_summary(focus: &str, part: &ContextPart) -> String {
+    let which = match part {
+        ContextPart::Older => String::new(),
+        ContextPart::UpTo { message } => {
+            format!(" Summarise only what stands before the person's message {message}.")
+        }
+        ContextPart::From { message } => {
+            format!(" Summarise only what stands from the person's message {message} on.")
+        }
+    };
+    let focus = match focus.trim() {
+        "" => String::new(),
+        focus => format!("\nDwell on this: {focus}"),
+    };
+    format!("{ASKED}{which}{focus}")
+}
+
+const ASKED: &str = "\
+The context is about to be compacted: older messages will be replaced by the summary that you write \
+now. What people said, noted rules, decisions and failures, the plan, the files changed and the last \
+commands are kept word for word beside it, so do not repeat them. Write, in plain text and without \
+calling any tool, what else whoever goes on must know: what was found out (with file names, lines, \
+identifiers, numbers, exact error texts), how things hang together, what state the work is in right \
+now, what was about to be done next and why, and what was promised. Do not claim anything as done \
+that no result shows. At most 1,500 words.";
+
+/// What became of a request for a compaction that failed.
+pub(crate) fn failed_way(purpose: &Purpose) -> Option<CompactionKind> {
+    match purpose {
+        Purpose::Summary => Some(CompactionKind::Summary),
+        Purpose::Compact { .. } => Some(CompactionKind::Provider),
+        Purpose::Work | Purpose::Judge => None,
+    }
+}
