@@ -4,6 +4,7 @@
 //! no model ever rewrites it.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -235,15 +236,16 @@ impl Said {
         let kept = &self.text[..self.text.floor_char_boundary(most)];
         let mut words = format!("[message:{}] {kept}", self.message);
         if kept.len() < self.bytes {
-            words.push_str(&format!(
+            let _ = write!(
+                words,
                 "… [cut: {} of {} bytes; recall message:{} has all of it]",
                 kept.len(),
                 self.bytes,
                 self.message
-            ));
+            );
         }
         if self.images > 0 {
-            words.push_str(&format!(" [and {} image(s)]", self.images));
+            let _ = write!(words, " [and {} image(s)]", self.images);
         }
         words
     }

@@ -63,51 +63,12 @@ impl State {
                 self.signals.turn_started();
                 self.goal.turn_started();
             }
-            Event::ModelCalled {
-                request,
-                purpose,
-                chosen,
-                worked_ms,
-                ..
-            } => {
-                let effort = chosen.as_ref().map(|chosen| chosen.effort);
-                self.turn.called(*request, purpose, effort);
-                self.scale.asked(context.weight());
-                self.spent.worked(*worked_ms);
-                if purpose.is_work() {
-                    self.signals.asked(chosen.as_ref());
-                }
-            }
-            Event::ModelReplied {
-                items,
-                plans,
-                usage,
-                cost,
-                retries,
-                stop,
-                ..
-            } => {
-                self.spent.add_answer(*usage, *cost);
-                if self.turn.purpose().is_none_or(Purpose::is_work) {
-                    if retries.is_empty() && !items.iter().any(is_summary) {
-                        self.scale.counted(usage);
-                    }
-                    self.compacting.answered(context.weight());
-                    self.turn.heard(items, *stop);
-                    self.step.opened(items, plans, context);
-                } else {
-                    self.turn.answered();
-                }
-            }
+            Event::ModelCalled { .. } => self.model_called(event, context.weight()),
+            Event::ModelReplied { .. } => self.model_replied(event, context),
             Event::ModelFailed {
-                usage, cost, error, ..
+                error, usage, cost, ..
             } => {
-                if error.kind == ModelErrorKind::ContextOverflow
-                    && self.turn.purpose().is_some_and(Purpose::is_work)
-                {
-                    self.compacting.overflowed();
-                }
-                self.turn.answered();
+                self.model_failed(error.kind);
                 self.spent.add(*usage, *cost);
             }
             Event::InterruptAccepted { cause } => self.turn.interrupted(cause),
@@ -116,16 +77,7 @@ impl State {
                 self.turn.ended();
                 self.compacting.turn_ended();
             }
-            Event::Compaction(step) => {
-                self.compacting
-                    .step(step, context.weight(), self.turn.id().is_some());
-                match step {
-                    CompactionStep::Done { compaction } => context.compact(compaction),
-                    CompactionStep::Undone => context.restore(),
-                    CompactionStep::Asked { .. } | CompactionStep::Failed { .. } => return,
-                }
-                self.scale.shrunk();
-            }
+            Event::Compaction(step) => self.compacted(step, context),
             Event::Goal(step) => self.goal.step(step, &self.ledger),
             Event::Recovered { .. } => self.turn.recovered(),
             Event::ApprovalAsked { call, approval } => self.step.asked(*call, approval),
@@ -151,16 +103,82 @@ impl State {
                 self.step.job_started(*call);
             }
             Event::JobEnded { end } => self.jobs.ended(end),
-            Event::Noticed { text } => {
-                context.push(weight::with_text(text), || Item::Notice {
-                    text: text.clone(),
-                });
-                self.goal.noticed(text);
-                self.turn.noticed(text);
-                self.jobs.told(text);
-                self.progress.noticed(text);
-            }
+            Event::Noticed { text } => self.noticed(text, context),
         }
+    }
+
+    fn model_called(&mut self, event: &Event, weight: u64) {
+        let Event::ModelCalled {
+            request,
+            purpose,
+            chosen,
+            worked_ms,
+            ..
+        } = event
+        else {
+            return;
+        };
+        let effort = chosen.as_ref().map(|chosen| chosen.effort);
+        self.turn.called(*request, purpose, effort);
+        self.scale.asked(weight);
+        self.spent.worked(*worked_ms);
+        if purpose.is_work() {
+            self.signals.asked(chosen.as_ref());
+        }
+    }
+
+    fn model_replied(&mut self, event: &Event, context: &mut impl Context) {
+        let Event::ModelReplied {
+            items,
+            plans,
+            usage,
+            cost,
+            retries,
+            stop,
+            ..
+        } = event
+        else {
+            return;
+        };
+        self.spent.add_answer(*usage, *cost);
+        if !self.turn.purpose().is_none_or(Purpose::is_work) {
+            return self.turn.answered();
+        }
+        if retries.is_empty() && !items.iter().any(is_summary) {
+            self.scale.counted(usage);
+        }
+        self.compacting.answered(context.weight());
+        self.turn.heard(items, *stop);
+        self.step.opened(items, plans, context);
+    }
+
+    fn model_failed(&mut self, kind: ModelErrorKind) {
+        let of_work = self.turn.purpose().is_some_and(Purpose::is_work);
+        if kind == ModelErrorKind::ContextOverflow && of_work {
+            self.compacting.overflowed();
+        }
+        self.turn.answered();
+    }
+
+    fn compacted(&mut self, step: &CompactionStep, context: &mut impl Context) {
+        self.compacting
+            .step(step, context.weight(), self.turn.id().is_some());
+        match step {
+            CompactionStep::Done { compaction } => context.compact(compaction),
+            CompactionStep::Undone => context.restore(),
+            CompactionStep::Asked { .. } | CompactionStep::Failed { .. } => return,
+        }
+        self.scale.shrunk();
+    }
+
+    fn noticed(&mut self, text: &str, context: &mut impl Context) {
+        context.push(weight::with_text(text), || Item::Notice {
+            text: text.to_owned(),
+        });
+        self.goal.noticed(text);
+        self.turn.noticed(text);
+        self.jobs.told(text);
+        self.progress.noticed(text);
     }
 
     fn configured(&mut self, settings: &Settings) {

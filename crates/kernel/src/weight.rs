@@ -18,8 +18,9 @@ const RATES: std::ops::RangeInclusive<u64> = 60..=1_500;
 pub(crate) fn of(item: &Item) -> u64 {
     let inner = match item {
         Item::User { content, .. } | Item::ToolResult { content, .. } => of_content(content),
-        Item::Notice { text } | Item::Ledger { text } => of_text(text),
-        Item::Assistant { text, .. } => of_text(text),
+        Item::Notice { text } | Item::Ledger { text } | Item::Assistant { text, .. } => {
+            of_text(text)
+        }
         Item::Summary { text, opaque } | Item::Thinking { text, opaque } => {
             of_text(text).max(of_opaque(opaque.as_ref()))
         }
