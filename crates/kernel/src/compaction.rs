@@ -141,7 +141,7 @@ impl Draft<'_> {
 
     /// Takes the last compaction back, between turns.
     pub(crate) fn undo_compaction(&mut self) {
-        if self.state.turn.id().is_none() && self.window().is_restorable() {
+        if self.state.turn.id().is_none() && self.context().is_restorable() {
             self.record(Event::Compaction(CompactionStep::Undone));
         }
     }
@@ -245,7 +245,7 @@ impl Draft<'_> {
 
     /// The calls whose results are old and large, and what is gained by clearing them.
     fn clearable(&self) -> (Vec<CallId>, u64) {
-        let items = self.window().items();
+        let items = self.context().items();
         let newest = usize::try_from(self.newest_from(self.kept())).unwrap_or(usize::MAX);
         let mut calls = Vec::new();
         let mut freed = 0;

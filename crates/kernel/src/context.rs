@@ -1,6 +1,7 @@
-//! The context: the items that every request carries, for good in a session, merely counted and
-//! weighed in a draft.
+//! The context: the items that every request carries, for good in a session, and as they will be
+//! in a draft.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub(crate) trait Context {
     /// What they weigh.
     fn weight(&self) -> u64;
 
-    /// Appends an item of this weight, which is made only where it is kept.
+    /// Appends an item of this weight.
     fn push(&mut self, weight: u64, item: impl FnOnce() -> Item);
 
     /// Replaces what a compaction replaces.
@@ -101,7 +102,7 @@ impl Context for Window {
 
     fn compact(&mut self, compaction: &Compaction) {
         let after = self.compacted(compaction);
-        self.weight = weight::of_items(after.items());
+        self.weight = weight::of_all(after.items());
         if self.before.len() == UNDOABLE {
             self.before.remove(0);
         }
@@ -115,66 +116,75 @@ impl Context for Window {
         let Some(transcript) = self.restored() else {
             return;
         };
-        self.weight = weight::of_items(transcript.items());
+        self.weight = weight::of_all(transcript.items());
         self.transcript = transcript;
         self.before.pop();
     }
 }
 
-/// A context of which only the size matters, over the one that it is about to become.
+/// A context in the making: what a decision adds stands behind the items that are there already,
+/// which are never copied unless a compaction changes them.
 #[derive(Clone, Debug)]
-pub(crate) struct Counted<'a> {
-    window: &'a Window,
-    count: u32,
+pub(crate) struct Growing<'a> {
+    window: Cow<'a, Window>,
+    fresh: Vec<Arc<Item>>,
     weight: u64,
 }
 
-impl<'a> Counted<'a> {
+impl<'a> Growing<'a> {
     pub(crate) fn new(window: &'a Window) -> Self {
         Self {
-            window,
-            count: Context::count(window),
+            window: Cow::Borrowed(window),
+            fresh: Vec::new(),
             weight: window.weight,
         }
     }
 
-    /// The context as it was before this decision.
-    pub(crate) fn window(&self) -> &'a Window {
-        self.window
+    /// All items, in order.
+    pub(crate) fn items(&self) -> Vec<&Arc<Item>> {
+        self.window.items().iter().chain(&self.fresh).collect()
     }
 
-    /// Takes over the size of the items that stand where the window's items stood.
-    fn replace(&mut self, items: &[Arc<Item>]) {
-        let fresh = self.weight - self.window.weight;
-        let new = self.count - Context::count(self.window);
-        self.weight = weight::of_items(items) + fresh;
-        self.count = u32::try_from(items.len()).unwrap_or(u32::MAX) + new;
+    /// Whether there is a compaction to take back.
+    pub(crate) fn is_restorable(&self) -> bool {
+        self.window.is_restorable()
+    }
+
+    /// Changes the whole of it.
+    fn change(&mut self, change: impl FnOnce(&mut Window)) {
+        let window = self.window.to_mut();
+        if !self.fresh.is_empty() {
+            let items = window.items().iter().chain(&self.fresh);
+            window.transcript = items.cloned().collect();
+            window.weight = self.weight;
+            self.fresh.clear();
+        }
+        change(window);
+        self.weight = window.weight;
     }
 }
 
-impl Context for Counted<'_> {
+impl Context for Growing<'_> {
     fn count(&self) -> u32 {
-        self.count
+        let fresh = u32::try_from(self.fresh.len()).unwrap_or(u32::MAX);
+        Context::count(self.window.as_ref()).saturating_add(fresh)
     }
 
     fn weight(&self) -> u64 {
         self.weight
     }
 
-    fn push(&mut self, weight: u64, _: impl FnOnce() -> Item) {
+    fn push(&mut self, weight: u64, item: impl FnOnce() -> Item) {
         self.weight += weight;
-        self.count = self.count.saturating_add(1);
+        self.fresh.push(Arc::new(item()));
     }
 
-    /// At most one compaction is made in a decision.
     fn compact(&mut self, compaction: &Compaction) {
-        self.replace(self.window.compacted(compaction).items());
+        self.change(|window| window.compact(compaction));
     }
 
     fn restore(&mut self) {
-        if let Some(transcript) = self.window.restored() {
-            self.replace(transcript.items());
-        }
+        self.change(Window::restore);
     }
 }
 
@@ -276,12 +286,16 @@ mod tests {
         let mut window = window(old.clone());
         let whole = window.weight();
         let done = compaction(Span { from: 0, to: 1 }, vec![user("s")], vec![CallId(1)]);
-        let mut counted = Counted::new(&window);
-        counted.push(5, || user("later"));
-        counted.compact(&done);
-        let (count, weight) = (counted.count(), counted.weight());
+        let mut growing = Growing::new(&window);
+        let later = user("later");
+        growing.push(weight::of(&later), || later.clone());
+        growing.compact(&done);
+        let second = compaction(Span { from: 4, to: 5 }, vec![user("t")], Vec::new());
+        growing.compact(&second);
+        let (count, weight) = (growing.count(), growing.weight());
+        assert_eq!(growing.items().last().unwrap().as_ref(), &user("t"));
+        assert_eq!((count, weight), (5, weight::of_all(growing.items())));
         window.compact(&done);
-        assert_eq!((window.count() + 1, window.weight() + 5), (count, weight));
         assert!(window.weight() < whole);
         let line = format!("{:?}", window.items()[2]);
         assert!(

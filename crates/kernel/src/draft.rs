@@ -2,7 +2,7 @@
 
 use quire_protocol::{Event, Op};
 
-use crate::context::{Context, Counted, Window};
+use crate::context::{Context, Growing, Window};
 use crate::state::State;
 use crate::{Decision, Effect, Input};
 
@@ -11,7 +11,7 @@ use crate::{Decision, Effect, Input};
 pub(crate) struct Draft<'a> {
     pub(crate) state: State,
     pub(crate) decision: Decision,
-    context: Counted<'a>,
+    context: Growing<'a>,
     /// How long the session has worked, in milliseconds.
     pub(crate) worked_ms: u64,
 }
@@ -22,7 +22,7 @@ impl<'a> Draft<'a> {
             worked_ms: worked_ms.max(state.spent.worked_ms),
             state,
             decision: Decision::default(),
-            context: Counted::new(window),
+            context: Growing::new(window),
         }
     }
 
@@ -94,12 +94,8 @@ impl<'a> Draft<'a> {
         self.context.weight()
     }
 
-    /// The context as it was before this decision.
-    pub(crate) fn window(&self) -> &'a Window {
-        self.context.window()
-    }
-
-    pub(crate) fn context(&self) -> &Counted<'a> {
+    /// The context as it is by now.
+    pub(crate) fn context(&self) -> &Growing<'a> {
         &self.context
     }
 }

@@ -31,7 +31,7 @@ impl Draft<'_> {
 
     /// Where the newest steps begin that have at most so many tokens: at the start of a step.
     pub(crate) fn newest_from(&self, tokens: u64) -> u32 {
-        let items = self.window().items();
+        let items = self.context().items();
         let most = self.state.scale.weight(tokens);
         let (mut weight, mut from) = (0, items.len());
         for (place, item) in items.iter().enumerate().rev() {
@@ -51,7 +51,7 @@ impl Draft<'_> {
     pub(crate) fn summarised(&self, part: &ContextPart) -> Span {
         let all = Span {
             from: 0,
-            to: u32::try_from(self.window().items().len()).unwrap_or(u32::MAX),
+            to: u32::try_from(self.context().items().len()).unwrap_or(u32::MAX),
         };
         let older = Span {
             to: self.newest_from(self.kept()),
@@ -69,8 +69,8 @@ impl Draft<'_> {
     }
 
     fn place_of(&self, wanted: &MessageId) -> Option<u32> {
-        let is_it = |item: &Arc<Item>| matches!(item.as_ref(), Item::User { message, .. } if message == wanted);
-        let place = self.window().items().iter().position(is_it)?;
+        let is_it = |item: &&Arc<Item>| matches!(item.as_ref(), Item::User { message, .. } if message == wanted);
+        let place = self.context().items().iter().position(is_it)?;
         u32::try_from(place).ok()
     }
 
@@ -117,7 +117,7 @@ impl Draft<'_> {
         head.push(self.ledger_item());
         let span = Span {
             from: 0,
-            to: u32::try_from(self.window().items().len()).unwrap_or(u32::MAX),
+            to: u32::try_from(self.context().items().len()).unwrap_or(u32::MAX),
         };
         let cause = self.cause();
         self.done(CompactionKind::Provider, cause, span, head, Vec::new());
@@ -127,7 +127,7 @@ impl Draft<'_> {
     /// A provider that compacts by itself drops all that stands before its block. The ledger moves
     /// behind it.
     pub(crate) fn move_ledger_behind_a_provider_compaction(&mut self) {
-        let items = self.window().items();
+        let items = self.context().items();
         let place = items.iter().rposition(|item| {
             matches!(
                 item.as_ref(),

@@ -19,6 +19,7 @@
 mod approvals;
 mod budget;
 mod calls;
+mod compaction;
 mod jobs;
 mod progress;
 mod recovery;

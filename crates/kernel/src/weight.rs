@@ -31,8 +31,8 @@ pub(crate) fn of(item: &Item) -> u64 {
 }
 
 /// What items weigh together.
-pub(crate) fn of_items(items: &[Arc<Item>]) -> u64 {
-    items.iter().map(|item| of(item)).sum()
+pub(crate) fn of_all<'a>(items: impl IntoIterator<Item = &'a Arc<Item>>) -> u64 {
+    items.into_iter().map(|item| of(item)).sum()
 }
 
 /// What an item with this content weighs.

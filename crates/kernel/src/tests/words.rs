@@ -124,6 +124,11 @@ pub(super) fn item_words(item: &Item) -> String {
     }
 }
 
+/// Texts, cut where a story would drown in them.
 fn text(content: &[Content]) -> String {
-    content.iter().filter_map(Content::as_text).collect()
+    let whole: String = content.iter().filter_map(Content::as_text).collect();
+    match whole.len() {
+        0..=400 => whole,
+        bytes => format!("{}… ({bytes} bytes)", &whole[..8]),
+    }
 }
