@@ -22,10 +22,10 @@ const LARGE: u64 = 1_000;
 /// What is known of compactions made, wanted and failed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Compacting {
-    /// A person's wish that is not fulfilled yet.
+    /// A person's wish that nothing was done about yet.
     wanted: Option<Arc<Wanted>>,
-    /// Whether a turn is to be opened for it alone.
-    opens_turn: bool,
+    /// What the open request for a compaction fulfils.
+    doing: Option<Doing>,
     /// Ways that failed since the context last was that large.
     failed: Vec<CompactionKind>,
     /// The weight of the context at the first of these failures.
@@ -34,6 +34,10 @@ pub(crate) struct Compacting {
     pub(crate) overflown: bool,
     /// Compactions since the model last answered: more than a few mean that nothing helps.
     in_a_row: u32,
+    /// What the last compaction left, as a weight: it pays only once there is much more than that.
+    left: u64,
+    /// A reply held the provider's own compaction, and the ledger may still stand before it.
+    block: bool,
     /// A person took the last one back: none is made before the context is full.
     held: bool,
 }
@@ -45,42 +49,83 @@ pub(crate) struct Wanted {
     part: ContextPart,
 }
 
+/// What a request for a compaction fulfils.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Doing {
+    /// None where nobody asked for it.
+    wish: Option<Arc<Wanted>>,
+}
+
 /// What is due.
-struct Due {
-    cause: CompactionCause,
-    part: ContextPart,
+pub(crate) struct Due {
+    pub(crate) cause: CompactionCause,
+    pub(crate) part: ContextPart,
     focus: String,
 }
 
 impl Compacting {
-    pub(crate) fn step(&mut self, step: &CompactionStep, weight: u64, in_turn: bool) {
+    /// Takes a step, before which the context has this weight.
+    pub(crate) fn step(&mut self, step: &CompactionStep, weight: u64) {
         match step {
             CompactionStep::Asked { focus, part } => {
                 self.wanted = Some(Arc::new(Wanted {
                     focus: focus.clone(),
                     part: part.clone(),
                 }));
-                self.opens_turn = !in_turn;
+                self.failed.clear();
             }
             CompactionStep::Done { compaction } => {
-                self.wanted = None;
+                if self.doing.take().is_none() && compaction.cause == CompactionCause::Asked {
+                    self.wanted = None;
+                }
                 self.overflown = false;
                 self.held = false;
                 self.in_a_row += 1;
                 if compaction.kind != CompactionKind::Clear {
                     self.failed.clear();
                 }
+                self.block &= compaction.kind != CompactionKind::Provider;
             }
-            CompactionStep::Failed { kind, .. } => {
-                if self.failed.is_empty() {
-                    self.failed_at = weight;
-                }
-                self.failed.push(*kind);
-            }
+            CompactionStep::Failed { kind, .. } => self.way_failed(*kind, weight),
             CompactionStep::Undone => {
                 self.held = true;
+                self.block = true;
+                self.left = 0;
                 self.failed.clear();
             }
+        }
+    }
+
+    /// A wish is given up with its last way, which is a summary.
+    fn way_failed(&mut self, kind: CompactionKind, weight: u64) {
+        if self.failed.is_empty() {
+            self.failed_at = weight;
+        }
+        self.failed.push(kind);
+        match (self.doing.take(), kind) {
+            (Some(doing), CompactionKind::Provider) => {
+                self.wanted = self.wanted.take().or(doing.wish);
+            }
+            (None, CompactionKind::Summary) => self.wanted = None,
+            (Some(_) | None, _) => {}
+        }
+    }
+
+    /// The context has this weight after it was compacted.
+    pub(crate) fn left(&mut self, weight: u64) {
+        self.left = weight;
+    }
+
+    /// A request for a compaction was sent.
+    pub(crate) fn begun(&mut self) {
+        let wish = self.wanted.take();
+        self.doing = Some(Doing { wish });
+    }
+
+    /// The request for a compaction was lost in a crash: the wish is open again.
+    pub(crate) fn lost(&mut self) {
+        if let Some(doing) = self.doing.take() {
+            self.wanted = self.wanted.take().or(doing.wish);
         }
     }
 
@@ -92,17 +137,26 @@ impl Compacting {
         }
     }
 
+    /// A reply holds the provider's own compaction.
+    pub(crate) fn compacted_by_itself(&mut self) {
+        self.block = true;
+    }
+
+    /// Whether the ledger may stand before a provider's own compaction.
+    pub(crate) fn has_block(&self) -> bool {
+        self.block
+    }
+
     pub(crate) fn overflowed(&mut self) {
         self.overflown = true;
     }
 
-    /// A turn begins: whether it does so for a compaction alone.
-    pub(crate) fn opens_turn(&mut self) -> bool {
-        std::mem::take(&mut self.opens_turn)
-    }
-
-    pub(crate) fn turn_ended(&mut self) {
-        self.wanted = None;
+    /// A wish outlives the turn, unless a person stopped that.
+    pub(crate) fn turn_ended(&mut self, reason: StopReason) {
+        if reason == StopReason::Cancelled {
+            self.wanted = None;
+        }
+        self.doing = None;
         self.overflown = false;
         self.in_a_row = 0;
     }
@@ -111,17 +165,19 @@ impl Compacting {
         self.wanted.is_some()
     }
 
+    /// What the open request for a compaction is to dwell on.
     pub(crate) fn focus(&self) -> &str {
-        self.wanted.as_ref().map_or("", |wanted| &wanted.focus)
+        self.doing().map_or("", |wanted| &wanted.focus)
     }
 
+    /// What the open request for a compaction is about.
     pub(crate) fn part(&self) -> ContextPart {
-        let wanted = self.wanted.as_ref();
-        wanted.map_or_else(ContextPart::default, |wanted| wanted.part.clone())
+        self.doing()
+            .map_or_else(ContextPart::default, |wanted| wanted.part.clone())
     }
 
-    fn has_failed(&self, kind: CompactionKind) -> bool {
-        self.failed.contains(&kind)
+    fn doing(&self) -> Option<&Wanted> {
+        self.doing.as_ref()?.wish.as_deref()
     }
 }
 
@@ -156,27 +212,42 @@ impl Draft<'_> {
         self.state.scale.request(self.weight())
     }
 
+    /// Whether nothing more fits.
+    fn is_full(&self) -> bool {
+        self.estimate() >= self.limits_of_context().room()
+    }
+
     fn due(&self) -> Option<Due> {
-        let limits = self.limits_of_context();
         let state = &self.state.compacting;
         let cause = if state.is_wanted() {
             CompactionCause::Asked
         } else if state.overflown {
             CompactionCause::Overflow
         } else {
-            let off = state.held || limits.compaction == CompactionMode::Off;
-            let most = if off {
-                limits.room()
-            } else {
-                limits.compact_at.min(limits.room())
-            };
-            (self.estimate() >= most).then_some(CompactionCause::Threshold)?
+            (self.estimate() >= self.threshold()).then_some(CompactionCause::Threshold)?
         };
+        let wanted = state.wanted.as_ref();
         Some(Due {
             cause,
-            part: state.part(),
-            focus: state.focus().to_owned(),
+            part: wanted.map_or_else(ContextPart::default, |wanted| wanted.part.clone()),
+            focus: wanted.map_or_else(String::new, |wanted| wanted.focus.clone()),
         })
+    }
+
+    /// Tokens at which the context is compacted without being asked. Where what must stay is larger than
+    /// the size that is set, it is not compacted again before much has been added to it.
+    fn threshold(&self) -> u64 {
+        let limits = self.limits_of_context();
+        let state = &self.state.compacting;
+        let off = limits.compaction == CompactionMode::Off;
+        if off || state.held || state.in_a_row > 0 {
+            return limits.room();
+        }
+        let left = match state.left {
+            0 => 0,
+            left => self.state.scale.request_afresh(left) + limits.compact_at / 4,
+        };
+        limits.compact_at.max(left).min(limits.room())
     }
 
     /// Makes room if it is needed. Returns whether the next request may be sent now: otherwise a
@@ -186,17 +257,18 @@ impl Draft<'_> {
         let Some(due) = self.due() else {
             return true;
         };
-        if self.state.compacting.in_a_row > 3 {
-            self.end_without_room();
-            return false;
-        }
-        if due.cause != CompactionCause::Asked && self.clear(&due) {
+        if due.cause == CompactionCause::Asked {
+            if let Some(reason) = self.unfulfillable(&due) {
+                self.give_wish_up(reason);
+                return self.goes_on() && self.make_room();
+            }
+        } else if self.clear(due.cause) {
             return true;
         }
         match self.way(&due) {
             Some(CompactionKind::Summary) => self.ask_model(Purpose::Summary),
             Some(_) => self.ask_model(Purpose::Compact { focus: due.focus }),
-            None => return self.do_without_summary(&due),
+            None => return self.do_without_summary(due.cause),
         }
         false
     }
@@ -214,36 +286,64 @@ impl Draft<'_> {
             CompactionMode::Provider | CompactionMode::ProviderThreshold if whole => {
                 &[Provider, Summary]
             }
+            _ if self.summarised(&due.part, due.cause).is_err() => &[],
             _ => &[Summary],
         };
-        let state = &self.state.compacting;
-        ways.iter().copied().find(|way| !state.has_failed(*way))
+        let failed = &self.state.compacting.failed;
+        ways.iter().copied().find(|way| !failed.contains(way))
+    }
+
+    /// Why a wish comes to nothing, if it does. What does not fit is compacted all the same.
+    fn unfulfillable(&self, due: &Due) -> Option<String> {
+        if self.is_full() {
+            return None;
+        }
+        if let Err(reason) = self.summarised(&due.part, due.cause) {
+            return Some(reason);
+        }
+        let none = self.way(due).is_none();
+        none.then(|| "a summary could not be had a moment ago".to_owned())
+    }
+
+    fn give_wish_up(&mut self, reason: String) {
+        let kind = CompactionKind::Summary;
+        self.record(Event::Compaction(CompactionStep::Failed { kind, reason }));
     }
 
     /// The first stage: results that are old and large become one line. Done only where that makes
     /// room enough to be worth losing the provider's cache for.
-    fn clear(&mut self, due: &Due) -> bool {
+    fn clear(&mut self, cause: CompactionCause) -> bool {
         let limits = self.limits_of_context();
+        let most = limits.compact_at.min(limits.room()) / 10 * 7;
         let (cleared, freed) = self.clearable();
-        let (before, freed) = (self.estimate(), self.state.scale.tokens(freed));
-        let after = before.saturating_sub(freed);
-        let enough = match due.cause {
+        let before = self.estimate();
+        let enough = match cause {
             CompactionCause::Overflow => freed >= before / 5,
-            _ => after <= limits.compact_at / 10 * 7,
+            CompactionCause::Threshold | CompactionCause::Asked => {
+                before.saturating_sub(freed) <= most
+            }
         };
-        if enough && !cleared.is_empty() {
-            self.done(
-                CompactionKind::Clear,
-                due.cause,
-                Span::default(),
-                Vec::new(),
-                cleared,
-            );
-        }
-        enough
+        self.clear_if(enough, cause, cleared)
     }
 
-    /// The calls whose results are old and large, and what is gained by clearing them.
+    /// The first stage where no other can be had: done if it lets the next request fit.
+    fn clear_to_fit(&mut self, cause: CompactionCause) -> bool {
+        let (cleared, freed) = self.clearable();
+        let most = self.limits_of_context().room() / 10 * 9;
+        let enough = self.estimate().saturating_sub(freed) < most;
+        self.clear_if(enough, cause, cleared)
+    }
+
+    fn clear_if(&mut self, worth: bool, cause: CompactionCause, cleared: Vec<CallId>) -> bool {
+        let clears = worth && !cleared.is_empty();
+        if clears {
+            let kind = CompactionKind::Clear;
+            self.done(kind, cause, Span::default(), Vec::new(), cleared);
+        }
+        clears
+    }
+
+    /// The calls whose results are old and large, and the tokens gained by clearing them.
     fn clearable(&self) -> (Vec<CallId>, u64) {
         let items = self.context().items();
         let newest = usize::try_from(self.newest_from(self.kept())).unwrap_or(usize::MAX);
@@ -258,67 +358,74 @@ impl Draft<'_> {
                 freed += weight - 150;
             }
         }
-        (calls, freed)
+        (calls, self.state.scale.tokens(freed))
     }
 
+    /// Why the open request for a compaction was sent.
     pub(crate) fn cause(&self) -> CompactionCause {
-        if self.state.compacting.is_wanted() {
-            CompactionCause::Asked
-        } else {
-            CompactionCause::Threshold
+        match self.state.compacting.doing() {
+            Some(_) => CompactionCause::Asked,
+            None => CompactionCause::Threshold,
         }
     }
 
-    /// One way failed: the next one is tried.
+    /// One way failed: the next one is tried, and where a wish has none left, the first stage alone.
     pub(crate) fn compaction_failed(&mut self, kind: CompactionKind, reason: String) {
+        let cause = self.cause();
         self.record(Event::Compaction(CompactionStep::Failed { kind, reason }));
+        let given_up = kind == CompactionKind::Summary && cause == CompactionCause::Asked;
+        if given_up && !self.state.compacting.is_wanted() {
+            let (cleared, _) = self.clearable();
+            self.clear_if(true, cause, cleared);
+        }
         self.after_compaction();
     }
 
-    /// Goes on with what the compaction was in the way of; where it was all that was wanted, the turn
-    /// is over.
+    /// Goes on with what the compaction was in the way of.
     pub(crate) fn after_compaction(&mut self) {
-        let state = &self.state;
-        let nothing_else = state.turn.requests() == 0 && state.turn.is_for_compaction();
-        if nothing_else && !state.compacting.is_wanted() && !state.mail.has_steers() {
-            return self.end(StopReason::EndTurn, String::new());
+        if self.goes_on() {
+            self.cross_boundary();
         }
-        self.cross_boundary();
     }
 
-    /// No summary can be had. What was asked for is not done, and says so; what does not fit any more
-    /// is cut; anything else goes on as it is.
-    fn do_without_summary(&mut self, due: &Due) -> bool {
-        let limits = self.limits_of_context();
-        let full = due.cause == CompactionCause::Overflow || self.estimate() >= limits.room();
-        if !full && due.cause != CompactionCause::Asked {
+    /// Whether there is more to do in the turn. Where a compaction was all that was wanted of it, it is
+    /// over.
+    fn goes_on(&mut self) -> bool {
+        let state = &self.state;
+        let more = state.turn.has_task() || state.compacting.is_wanted() || state.mail.has_steers();
+        if !more {
+            self.end(StopReason::EndTurn, String::new());
+        }
+        more
+    }
+
+    /// No summary can be had: what does not fit any more is cut, anything else goes on as it is.
+    fn do_without_summary(&mut self, cause: CompactionCause) -> bool {
+        let overflown = cause == CompactionCause::Overflow;
+        if !overflown && !self.is_full() {
             return true;
         }
-        let (cleared, _) = self.clearable();
-        let span = self.summarised(&ContextPart::Older);
-        if due.cause == CompactionCause::Asked && !full {
-            self.done(
-                CompactionKind::Clear,
-                due.cause,
-                Span::default(),
-                Vec::new(),
-                cleared,
-            );
-        } else {
-            let head = vec![self.ledger_item()];
-            if !span.is_empty() {
-                self.done(CompactionKind::Cut, due.cause, span, head, Vec::new());
-            }
-            if span.is_empty() || self.estimate() >= limits.room() {
-                self.end_without_room();
-                return false;
+        if !overflown && self.clear_to_fit(cause) {
+            return self.goes_on();
+        }
+        if let Ok(span) = self.summarised(&ContextPart::Older, cause) {
+            let ledger = self.ledger_item();
+            if weight::of(&ledger) < self.weight_of(span) {
+                let kind = CompactionKind::Cut;
+                self.done(kind, cause, span, vec![ledger], Vec::new());
+                if !self.is_full() {
+                    return self.goes_on();
+                }
             }
         }
-        if self.state.turn.requests() == 0 && self.state.turn.is_for_compaction() {
-            self.after_compaction();
-            return false;
-        }
-        true
+        self.end_without_room();
+        false
+    }
+
+    fn weight_of(&self, span: Span) -> u64 {
+        let place = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
+        let items = self.context().items().into_iter();
+        weight::of_all(items.take(place(span.to)).skip(place(span.from)))
     }
 
     fn end_without_room(&mut self) {

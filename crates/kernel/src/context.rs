@@ -6,8 +6,9 @@ use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use quire_protocol::{CallId, Compaction, Content, Item, Transcript};
+use quire_protocol::{CallId, Compaction, CompactionKind, Content, Item, Transcript};
 
+use crate::summary::is_block;
 use crate::weight;
 
 /// How many compactions can be taken back, one after the other.
@@ -106,9 +107,15 @@ impl Context for Window {
         if self.before.len() == UNDOABLE {
             self.before.remove(0);
         }
+        let mut before = std::mem::replace(&mut self.transcript, after);
+        if let Some(block) = own_block(compaction, &before) {
+            let items = before.items().iter().enumerate();
+            let items = items.filter(|(place, _)| *place != block);
+            before = items.map(|(_, item)| Arc::clone(item)).collect();
+        }
         self.before.push(Before {
-            since: after.len(),
-            transcript: std::mem::replace(&mut self.transcript, after),
+            since: self.transcript.len(),
+            transcript: before,
         });
     }
 
@@ -194,6 +201,17 @@ fn replaced(compaction: &Compaction, count: usize) -> Range<usize> {
     from..place(compaction.replaced.to).max(from)
 }
 
+/// Where a provider's own compaction stands, which dropped all before it. It drops that again for as long
+/// as it is sent, so that it is gone where the compaction is taken back.
+fn own_block(compaction: &Compaction, before: &Transcript) -> Option<usize> {
+    let own = compaction.kind == CompactionKind::Provider && compaction.head.is_empty();
+    let place = usize::try_from(compaction.replaced.to)
+        .ok()
+        .filter(|_| own)?;
+    let item = before.items().get(place)?;
+    is_block(item).then_some(place)
+}
+
 /// The item, or the line that stands for it once its call is cleared.
 fn shortened(item: &Arc<Item>, cleared: &BTreeSet<CallId>) -> Arc<Item> {
     match item.as_ref() {
@@ -231,7 +249,7 @@ fn cleared_line(call: CallId, content: &[Content]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{CompactionCause, CompactionKind, MessageId, Span, ToolCall, ToolStatus};
+    use quire_protocol::{CompactionCause, MessageId, Span, ToolCall, ToolStatus};
 
     use super::*;
 

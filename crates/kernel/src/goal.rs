@@ -113,6 +113,8 @@ impl Aim {
 }
 
 const SET: &str = "A goal is set for this session";
+/// How the model is told of a verdict that wants more work; no other notice begins so.
+pub(crate) const NOT_MET: &str = "The goal is not met yet";
 const UNPROVEN: &str = "The goal is not shown to be reached";
 
 impl Draft<'_> {
@@ -234,7 +236,7 @@ impl Draft<'_> {
             return;
         }
         self.start_turn();
-        let text = format!("The goal is not met yet, the evaluator says: {reasons}");
+        let text = format!("{NOT_MET}, the evaluator says: {reasons}");
         self.record(Event::Noticed { text });
         self.check_budget_and_call();
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quire_protocol::{
     Answer, CallId, CompactionStep, Event, Item, Limits, MessageId, ModelErrorKind, PlanStep,
-    Purpose, Settings, ToolOutcome,
+    Purpose, Settings, StopReason, ToolOutcome,
 };
 
 use crate::approvals::rule_of;
@@ -18,6 +18,7 @@ use crate::jobs::Jobs;
 use crate::ledger::Ledger;
 use crate::progress::Progress;
 use crate::steering::Mail;
+use crate::summary::is_block;
 use crate::thinking::Signals;
 use crate::turn::Turn;
 use crate::weight::{self, Scale};
@@ -57,7 +58,7 @@ impl State {
             Event::PrefixSet { prefix, .. } => self.scale.prefix_set(prefix),
             Event::PlanSet { steps } => self.plan = steps.as_slice().into(),
             Event::TurnStarted { turn } => {
-                self.turn.started(*turn, self.compacting.opens_turn());
+                self.turn.started(*turn);
                 self.spent.turns += 1;
                 self.progress.reset();
                 self.signals.turn_started();
@@ -73,9 +74,13 @@ impl State {
             }
             Event::InterruptAccepted { cause } => self.turn.interrupted(cause),
             Event::TurnPaused { .. } => self.turn.paused(),
-            Event::TurnEnded { .. } => {
+            Event::TurnEnded { reason, .. } => {
+                if *reason == StopReason::Error {
+                    // A count that was nonsense must not keep a session from ever asking again.
+                    self.scale.forget();
+                }
                 self.turn.ended();
-                self.compacting.turn_ended();
+                self.compacting.turn_ended(*reason);
             }
             Event::Compaction(step) => self.compacted(step, context),
             Event::Goal(step) => self.goal.step(step, &self.ledger),
@@ -122,8 +127,10 @@ impl State {
         self.turn.called(*request, purpose, effort);
         self.scale.asked(weight);
         self.spent.worked(*worked_ms);
-        if purpose.is_work() {
-            self.signals.asked(chosen.as_ref());
+        match purpose {
+            Purpose::Work => self.signals.asked(chosen.as_ref()),
+            Purpose::Summary | Purpose::Compact { .. } => self.compacting.begun(),
+            Purpose::Judge => {}
         }
     }
 
@@ -148,6 +155,9 @@ impl State {
             self.scale.counted(usage);
         }
         self.compacting.answered(context.weight());
+        if items.iter().any(is_block) {
+            self.compacting.compacted_by_itself();
+        }
         self.turn.heard(items, *stop);
         self.step.opened(items, plans, context);
     }
@@ -157,14 +167,19 @@ impl State {
         if kind == ModelErrorKind::ContextOverflow && of_work {
             self.compacting.overflowed();
         }
+        if kind == ModelErrorKind::Lost {
+            self.compacting.lost();
+        }
         self.turn.answered();
     }
 
     fn compacted(&mut self, step: &CompactionStep, context: &mut impl Context) {
-        self.compacting
-            .step(step, context.weight(), self.turn.id().is_some());
+        self.compacting.step(step, context.weight());
         match step {
-            CompactionStep::Done { compaction } => context.compact(compaction),
+            CompactionStep::Done { compaction } => {
+                context.compact(compaction);
+                self.compacting.left(context.weight());
+            }
             CompactionStep::Undone => context.restore(),
             CompactionStep::Asked { .. } | CompactionStep::Failed { .. } => return,
         }

@@ -13,7 +13,7 @@ use crate::weight;
 
 /// A summary shorter than this says nothing.
 const SHORTEST: usize = 40;
-/// A summary longer than this is cut.
+/// A summary longer than this, or than a quarter of what fits, is cut.
 const LONGEST: usize = 64 * 1_024;
 
 impl Draft<'_> {
@@ -47,24 +47,52 @@ impl Draft<'_> {
         u32::try_from(from).unwrap_or(u32::MAX)
     }
 
-    /// The items that a summary replaces.
-    pub(crate) fn summarised(&self, part: &ContextPart) -> Span {
-        let all = Span {
-            from: 0,
-            to: u32::try_from(self.context().items().len()).unwrap_or(u32::MAX),
+    /// The items that a summary replaces, of which there are some; or why there are none.
+    pub(crate) fn summarised(
+        &self,
+        part: &ContextPart,
+        cause: CompactionCause,
+    ) -> Result<Span, String> {
+        let all = self.whole();
+        let unknown =
+            |message: &MessageId| format!("message {message} is not in the context any more");
+        let span = match part {
+            ContextPart::Older => self.older(cause),
+            ContextPart::UpTo { message } => Span {
+                to: self.place_of(message).ok_or_else(|| unknown(message))?,
+                ..all
+            },
+            ContextPart::From { message } => Span {
+                from: self.place_of(message).ok_or_else(|| unknown(message))?,
+                ..all
+            },
         };
+        if span.is_empty() {
+            return Err("there is nothing that a summary could replace".to_owned());
+        }
+        Ok(span)
+    }
+
+    fn whole(&self) -> Span {
+        Span {
+            from: 0,
+            to: self.items(),
+        }
+    }
+
+    /// Everything but the newest steps. A person who asks while there is no more than these means them.
+    fn older(&self, cause: CompactionCause) -> Span {
         let older = Span {
             to: self.newest_from(self.kept()),
-            ..all
+            ..self.whole()
         };
-        match part {
-            ContextPart::Older => older,
-            ContextPart::UpTo { message } => self
-                .place_of(message)
-                .map_or(older, |to| Span { to, ..all }),
-            ContextPart::From { message } => self
-                .place_of(message)
-                .map_or(older, |from| Span { from, ..all }),
+        let left =
+            |item: &&Arc<Item>| matches!(item.as_ref(), Item::Ledger { .. } | Item::Summary { .. });
+        let fresh = !self.context().items().iter().all(left);
+        if older.is_empty() && cause == CompactionCause::Asked && fresh {
+            self.whole()
+        } else {
+            older
         }
     }
 
@@ -77,23 +105,25 @@ impl Draft<'_> {
     /// A summary was asked for and came.
     pub(crate) fn summarised_by_model(&mut self, reply: &Reply) {
         let text = summary_text(reply);
-        let reason = match reply.stop {
-            TokenStop::Refusal => Some("the model refused".to_owned()),
-            _ if text.len() < SHORTEST => Some(format!(
+        let part = self.state.compacting.part();
+        let span = match reply.stop {
+            TokenStop::Refusal => Err("the model refused".to_owned()),
+            _ if text.len() < SHORTEST => Err(format!(
                 "the answer has {} characters, which is no summary",
                 text.len()
             )),
-            _ => None,
+            _ => self.summarised(&part, self.cause()),
         };
-        if let Some(reason) = reason {
-            return self.compaction_failed(CompactionKind::Summary, reason);
-        }
-        let part = self.state.compacting.part();
-        let span = self.summarised(&part);
+        let span = match span {
+            Ok(span) => span,
+            Err(reason) => return self.compaction_failed(CompactionKind::Summary, reason),
+        };
+        let most = self.state.scale.weight(self.limits_of_context().room() / 4);
+        let most = usize::try_from(most).unwrap_or(usize::MAX).min(LONGEST);
         let head = vec![
             self.ledger_item(),
             Item::Summary {
-                text: cut(text),
+                text: cut(text, most),
                 opaque: None,
             },
         ];
@@ -115,10 +145,7 @@ impl Draft<'_> {
             return self.compaction_failed(CompactionKind::Provider, reason);
         }
         head.push(self.ledger_item());
-        let span = Span {
-            from: 0,
-            to: u32::try_from(self.context().items().len()).unwrap_or(u32::MAX),
-        };
+        let span = self.whole();
         let cause = self.cause();
         self.done(CompactionKind::Provider, cause, span, head, Vec::new());
         self.after_compaction();
@@ -127,22 +154,20 @@ impl Draft<'_> {
     /// A provider that compacts by itself drops all that stands before its block. The ledger moves
     /// behind it.
     pub(crate) fn move_ledger_behind_a_provider_compaction(&mut self) {
+        if !self.state.compacting.has_block() {
+            return;
+        }
         let items = self.context().items();
-        let place = items.iter().rposition(|item| {
-            matches!(
-                item.as_ref(),
-                Item::Summary {
-                    opaque: Some(_),
-                    ..
-                }
-            )
-        });
-        let Some(place) = place.filter(|place| *place > 0) else {
+        let Some(place) = items.iter().rposition(|item| is_block(item)) else {
             return;
         };
         // One of an earlier compaction by us stands first, with the ledger right behind it.
         let behind = items.get(place + 1).map(AsRef::as_ref);
-        if matches!(behind, Some(Item::Ledger { .. } | Item::Summary { .. })) {
+        let known = matches!(behind, Some(Item::Ledger { .. } | Item::Summary { .. }));
+        let of_its_reply = items.iter().take(place).rev();
+        let mut of_its_reply = of_its_reply.take_while(|item| is_by_model(item));
+        let parts_calls = of_its_reply.any(|item| matches!(item.as_ref(), Item::ToolCall(_)));
+        if place == 0 || known || parts_calls {
             return;
         }
         let span = Span {
@@ -165,24 +190,30 @@ impl Draft<'_> {
 
 /// Whether an item opens a step: nothing of a step is ever parted from the rest of it.
 fn starts_step(before: Option<&Item>, item: &Item) -> bool {
-    let by_model = |item: &Item| {
-        matches!(
-            item,
-            Item::Assistant { .. }
-                | Item::Thinking { .. }
-                | Item::ToolCall(_)
-                | Item::Foreign { .. }
-                | Item::Summary {
-                    opaque: Some(_),
-                    ..
-                }
-        )
-    };
     match item {
         Item::ToolResult { .. } => false,
-        item if by_model(item) => !before.is_some_and(by_model),
+        item if is_by_model(item) => !before.is_some_and(is_by_model),
         _ => true,
     }
+}
+
+fn is_by_model(item: &Item) -> bool {
+    let speaks = matches!(
+        item,
+        Item::Assistant { .. } | Item::Thinking { .. } | Item::ToolCall(_) | Item::Foreign { .. }
+    );
+    speaks || is_block(item)
+}
+
+/// Whether an item is a provider's own compaction.
+pub(crate) fn is_block(item: &Item) -> bool {
+    matches!(
+        item,
+        Item::Summary {
+            opaque: Some(_),
+            ..
+        }
+    )
 }
 
 fn summary_text(reply: &Reply) -> String {
@@ -193,9 +224,9 @@ fn summary_text(reply: &Reply) -> String {
     words.collect::<Vec<_>>().join("\n\n").trim().to_owned()
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST));
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
         text.push_str("… [cut]");
     }
     text

@@ -10,6 +10,7 @@ use quire_protocol::{
 use crate::Effect;
 use crate::budget::Limit;
 use crate::draft::Draft;
+use crate::goal::NOT_MET;
 use crate::summary::failed_way;
 
 /// The open turn, if there is one, and the numbers given so far.
@@ -26,8 +27,8 @@ struct Open {
     requests: u32,
     /// The request that has no answer yet, and what it is for. Invariant: then no call is open.
     request: Option<(RequestId, Arc<Purpose>)>,
-    /// Whether the turn was opened for a compaction alone.
-    for_compaction: bool,
+    /// Whether there is something in it for the model to do, besides a compaction.
+    has_task: bool,
     /// How hard to think in this turn, where a message said so.
     effort: Option<Effort>,
     /// How hard to think for the open request, where that was chosen for it alone.
@@ -68,8 +69,8 @@ impl Turn {
         Some(&self.open.as_ref()?.request.as_ref()?.1)
     }
 
-    pub(crate) fn is_for_compaction(&self) -> bool {
-        self.open.as_ref().is_some_and(|open| open.for_compaction)
+    pub(crate) fn has_task(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.has_task)
     }
 
     pub(crate) fn chosen(&self) -> Option<Effort> {
@@ -101,12 +102,12 @@ impl Turn {
         self.open.as_ref().map(|open| &open.mode)
     }
 
-    pub(crate) fn started(&mut self, turn: TurnId, for_compaction: bool) {
+    pub(crate) fn started(&mut self, turn: TurnId) {
         self.last = turn;
         self.open = Some(Open {
             requests: 0,
             request: None,
-            for_compaction,
+            has_task: false,
             effort: None,
             chosen: None,
             continued: 0,
@@ -151,12 +152,14 @@ impl Turn {
     pub(crate) fn noticed(&mut self, text: &str) {
         if let Some(open) = &mut self.open {
             open.continued += u32::from(text == CONTINUE);
+            open.has_task |= text.starts_with(NOT_MET);
         }
     }
 
     /// A message reached the model, and may say how hard to think about it.
     pub(crate) fn delivered(&mut self, effort: Option<Effort>) {
         if let Some(open) = &mut self.open {
+            open.has_task = true;
             open.effort = effort.or(open.effort);
         }
     }
@@ -257,9 +260,10 @@ impl Draft<'_> {
     }
 
     /// Opens a turn with what a person said during the last one: with the steers that came too
-    /// late for it, or else with the first queued message. With neither, opens none.
+    /// late for it, or else with the first queued message, or else for a compaction that was wanted
+    /// too late for it. With nothing of that, opens none.
     fn open_next(&mut self) {
-        if self.state.mail.is_empty() {
+        if self.state.mail.is_empty() && !self.state.compacting.is_wanted() {
             return;
         }
         self.start_turn();

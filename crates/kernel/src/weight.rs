@@ -145,6 +145,11 @@ impl Scale {
         }
     }
 
+    /// Tokens of a request with a context of this weight, whatever the last one had.
+    pub(crate) fn request_afresh(&self, context: u64) -> u64 {
+        self.tokens(context + self.prefix)
+    }
+
     /// Tokens of something of this weight.
     pub(crate) fn tokens(&self, weight: u64) -> u64 {
         weight.saturating_mul(self.rate) / 1_000

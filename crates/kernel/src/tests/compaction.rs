@@ -3,35 +3,614 @@
 
 use expect_test::expect;
 
-use super::check;
+use super::{Story, check};
+
+/// A summary that is long enough to be one.
+const WORDS: &str = "words the parser is in src/parse.rs and two of its tests still fail";
+
+/// Plays a script with `SUMMARY` for words that summarise, and returns the last so many inputs with
+/// what they led to.
+fn last(script: &str, inputs: usize) -> String {
+    let script = script.replace("SUMMARY", WORDS);
+    let lines: Vec<&str> = script.lines().map(str::trim).collect();
+    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let (before, after) = lines.split_at(lines.len() - inputs);
+    let mut story = Story::default();
+    story.play(&before.join("\n"));
+    story.told.clear();
+    story.play(&after.join("\n"));
+    story.told
+}
 
 #[test]
 fn a_result_that_is_larger_than_the_window_is_cleared_before_the_next_request() {
+    let told = last(
+        "
+        window 1000 900 200
+        say a
+        reply x
+        big 1 9000
+    ",
+        1,
+    );
+    expect![[r#"
+        big 1 9000
+            call 1 Done: xxxxxxxx… (9000 bytes)
+            compacted: Clear for Threshold, 0..0 become 0 items, 1 cleared
+            request 2 with 4 items
+            → call the model: 2
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn where_clearing_is_not_enough_the_model_summarises_and_the_work_goes_on() {
+    let told = last(
+        "
+        window 1000 500 100
+        say a 1000
+        say b 1000
+        reply
+        SUMMARY
+        reply
+    ",
+        3,
+    );
+    expect![[r#"
+        reply
+            request 1 answered
+            delivered b
+            request 2 with 3 items for Summary
+            → call the model: 2
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 2 answered
+            compacted: Summary for Threshold, 0..3 become 2 items, 0 cleared
+            request 3 with 2 items
+            → call the model: 3
+        reply
+            request 3 answered
+            turn 1 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_summary_that_is_none_is_not_tried_again_before_the_context_has_grown() {
+    let told = last(
+        "
+        window 1000 500 100
+        say a 1000
+        say b 1000
+        reply
+        words too short
+        reply x
+        done 1 ok
+    ",
+        3,
+    );
+    expect![[r#"
+        words too short
+            request 2 answered
+            compaction failed: Summary: the answer has 9 characters, which is no summary
+            request 3 with 3 items
+            → call the model: 3
+        reply x
+            request 3 answered
+            call 1 started
+            → run 1
+        done 1 ok
+            call 1 Done: ok
+            request 4 with 6 items
+            → call the model: 4
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn the_provider_compacts_where_it_can_and_the_model_where_it_cannot() {
+    let told = last(
+        "
+        window 1000 500 100 provider
+        say a 800
+        say b 1000
+        reply
+        fail
+        SUMMARY
+        reply
+        say c 1000
+        words block
+    ",
+        5,
+    );
+    expect![[r#"
+        fail
+            request 2 failed: cannot connect
+            compaction failed: Provider: cannot connect: check the network
+            request 3 with 3 items for Summary
+            → call the model: 3
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 3 answered
+            compacted: Summary for Threshold, 0..3 become 2 items, 0 cleared
+            request 4 with 2 items
+            → call the model: 4
+        reply
+            request 4 answered
+            turn 1 ended: EndTurn
+        say c 1000
+            accepted c (Steer)
+            turn 2 started
+            delivered c
+            request 5 with 4 items for Compact { focus: "" }
+            → call the model: 5
+        words block
+            request 5 answered
+            compacted: Provider for Threshold, 0..4 become 2 items, 0 cleared
+            request 6 with 2 items
+            → call the model: 6
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn what_does_not_fit_is_cut_and_the_ledger_stays() {
+    let mut story = Story::default();
+    story.play(
+        "
+        window 1000 900 100 off
+        say a 1500
+        reply
+        say b 1500
+        reply
+        say c 1500
+    ",
+    );
+    expect![[r#"
+        ledger
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
+fn a_provider_that_says_it_does_not_fit_is_asked_again_with_less_while_there_is_less() {
+    let told = last(
+        "
+        say a
+        reply x
+        big 1 900
+        reply y
+        big 2 900
+        overflow
+        overflow
+        say c
+    ",
+        3,
+    );
+    expect![[r#"
+        overflow
+            request 3 failed: cannot connect
+            compacted: Cut for Overflow, 0..7 become 1 items, 0 cleared
+            request 4 with 1 items
+            → call the model: 4
+        overflow
+            request 4 failed: cannot connect
+            turn 1 ended: Error the context does not fit the model: about 81 tokens, of which the instructions and tools take 0 and the ledger (what may not be lost) 81; the model's window has 128000, 32000 of them kept for the answer. Take a model with a larger window, or set `context.window` right
+        say c
+            accepted c (Steer)
+            turn 2 started
+            delivered c
+            request 5 with 2 items
+            → call the model: 5
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_ledger_that_is_larger_than_the_window_is_said_with_sizes() {
+    let told = last(
+        "
+        window 200 180 50
+        say a 2000
+        say b
+        window 4000 3600 500
+        say c
+    ",
+        4,
+    );
+    expect![[r#"
+        say a 2000
+            accepted a (Steer)
+            turn 1 started
+            delivered a
+            turn 1 ended: Error the context does not fit the model: about 586 tokens, of which the instructions and tools take 0 and the ledger (what may not be lost) 658; the model's window has 200, 0 of them kept for the answer. Take a model with a larger window, or set `context.window` right
+        say b
+            accepted b (Steer)
+            turn 2 started
+            delivered b
+            compacted: Cut for Threshold, 0..1 become 1 items, 0 cleared
+            request 1 with 2 items
+            → call the model: 1
+        window 4000 3600 500
+            configured
+        say c
+            accepted c (Steer)
+    "#]].assert_eq(&told);
+}
+
+#[test]
+fn what_must_stay_may_be_larger_than_the_size_that_is_set() {
+    let told = last(
+        "
+        window 4000 100 50
+        say a 2000
+        SUMMARY
+        reply x
+        done 1 ok
+        reply y
+        done 2 ok
+    ",
+        5,
+    );
+    expect![[r#"
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 1 answered
+            compacted: Summary for Threshold, 0..1 become 2 items, 0 cleared
+            request 2 with 2 items
+            → call the model: 2
+        reply x
+            request 2 answered
+            call 1 started
+            → run 1
+        done 1 ok
+            call 1 Done: ok
+            request 3 with 5 items
+            → call the model: 3
+        reply y
+            request 3 answered
+            call 2 started
+            → run 2
+        done 2 ok
+            call 2 Done: ok
+            request 4 with 8 items for Summary
+            → call the model: 4
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_person_has_a_small_context_compacted_in_a_turn_of_its_own() {
+    let told = last(
+        "
+        say a
+        reply
+        compact the parser
+        SUMMARY
+        compact
+    ",
+        3,
+    );
+    expect![[r#"
+        compact the parser
+            compaction asked: Older the parser
+            turn 2 started
+            request 2 with 2 items for Summary
+            → call the model: 2
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 2 answered
+            compacted: Summary for Asked, 0..2 become 2 items, 0 cleared
+            turn 2 ended: EndTurn
+        compact
+            compaction asked: Older
+            turn 3 started
+            compaction failed: Summary: there is nothing that a summary could replace
+            turn 3 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_message_in_a_turn_that_only_compacts_makes_it_a_turn_like_any_other() {
+    let told = last(
+        "
+        say a
+        reply
+        limit cents 1
+        compact
+        say b
+        limit cents 9
+        SUMMARY
+    ",
+        4,
+    );
+    expect![[r#"
+        compact
+            compaction asked: Older
+            turn 2 started
+            turn 2 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
+        say b
+            accepted b (Steer)
+            turn 2 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
+        limit cents 9
+            configured
+            delivered b
+            request 2 with 3 items for Summary
+            → call the model: 2
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 2 answered
+            compacted: Summary for Asked, 0..3 become 2 items, 0 cleared
+            request 3 with 2 items
+            → call the model: 3
+    "#]].assert_eq(&told);
+}
+
+#[test]
+fn a_wish_that_comes_too_late_for_a_turn_is_done_after_it() {
+    let told = last(
+        "
+        say a
+        compact
+        reply
+        SUMMARY
+    ",
+        3,
+    );
+    expect![[r#"
+        compact
+            compaction asked: Older
+        reply
+            request 1 answered
+            turn 1 ended: EndTurn
+            turn 2 started
+            request 2 with 2 items for Summary
+            → call the model: 2
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 2 answered
+            compacted: Summary for Asked, 0..2 become 2 items, 0 cleared
+            turn 2 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_wish_during_a_summary_is_another_one() {
+    let told = last(
+        "
+        say a
+        reply
+        say b
+        reply
+        compact-to b
+        compact-from b
+        SUMMARY
+        SUMMARY
+    ",
+        4,
+    );
+    expect![[r#"
+        compact-to b
+            compaction asked: UpTo { message: MessageId("b") }
+            turn 3 started
+            request 3 with 4 items for Summary
+            → call the model: 3
+        compact-from b
+            compaction asked: From { message: MessageId("b") }
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 3 answered
+            compacted: Summary for Asked, 0..2 become 2 items, 0 cleared
+            request 4 with 4 items for Summary
+            → call the model: 4
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 4 answered
+            compacted: Summary for Asked, 2..4 become 2 items, 0 cleared
+            turn 3 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_wish_that_comes_to_nothing_says_why() {
+    let told = last(
+        "
+        say a
+        reply
+        compact-to a
+        compact-from z
+        compact
+        words no
+    ",
+        4,
+    );
+    expect![[r#"
+        compact-to a
+            compaction asked: UpTo { message: MessageId("a") }
+            turn 2 started
+            compaction failed: Summary: there is nothing that a summary could replace
+            turn 2 ended: EndTurn
+        compact-from z
+            compaction asked: From { message: MessageId("z") }
+            turn 3 started
+            compaction failed: Summary: message z is not in the context any more
+            turn 3 ended: EndTurn
+        compact
+            compaction asked: Older
+            turn 4 started
+            request 2 with 2 items for Summary
+            → call the model: 2
+        words no
+            request 2 answered
+            compaction failed: Summary: the answer has 2 characters, which is no summary
+            turn 4 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_wish_survives_a_crash_but_not_a_stop() {
+    let told = last(
+        "
+        say a
+        reply
+        compact
+        crash
+        resume
+        interrupt
+        fail
+        say b
+    ",
+        6,
+    );
+    expect![[r#"
+        compact
+            compaction asked: Older
+            turn 2 started
+            request 2 with 2 items for Summary
+            → call the model: 2
+        crash
+            recovered, lost calls [], lost request Some(RequestId(2))
+            request 2 failed: the process died while the model was answering
+        resume
+            request 3 with 2 items for Summary
+            → call the model: 3
+        interrupt
+            interrupted by person
+            → cancel request 3
+        fail
+            request 3 failed: cannot connect
+            turn 2 ended: Cancelled stopped by person
+        say b
+            accepted b (Steer)
+            turn 3 started
+            delivered b
+            request 4 with 3 items
+            → call the model: 4
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn the_ledger_moves_behind_a_compaction_in_the_middle_of_a_reply() {
+    let mut story = Story::default();
+    story.play(
+        "
+        window 4000 3000 500 threshold
+        say a
+        reply block x
+        compact
+        done 1 ok
+    ",
+    );
+    expect![[r#"
+        summary:
+        assistant: so
+        call 1: x
+        result 1 Done: ok
+        ledger
+    "#]]
+    .assert_eq(&story.context());
+    story.told.clear();
+    story.play(WORDS);
+    expect![[r#"
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 2 answered
+            compaction failed: Provider: the provider's answer holds no compaction
+            request 3 with 5 items for Summary
+            → call the model: 3
+    "#]]
+    .assert_eq(&story.told);
+}
+
+#[test]
+fn undo_brings_back_what_was_there_with_what_came_since() {
+    let mut story = Story::default();
+    story.play(
+        "
+        say a
+        reply
+        compact
+    ",
+    );
+    story.play(WORDS);
+    story.play(
+        "
+        say b
+        reply
+        undo
+        undo
+        say c
+    ",
+    );
+    expect![[r#"
+        user: words of a
+        assistant: so
+        user: words of b
+        assistant: so
+        user: words of c
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
+fn undo_takes_a_provider_own_block_out_so_that_it_drops_nothing_again() {
+    let mut story = Story::default();
+    story.play(
+        "
+        window 4000 3000 500 threshold
+        say a
+        reply block x
+        done 1 ok
+        reply
+        undo
+        say b
+    ",
+    );
+    expect![[r#"
+        user: words of a
+        assistant: so
+        call 1: x
+        result 1 Done: ok
+        assistant: so
+        user: words of b
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
+fn without_anything_to_compact_or_to_take_back_nothing_happens() {
     check(
         "
-            window 1000 900 200
-            say a
-            reply x
-            big 1 9000
+            undo
+            compact
         ",
         &expect![[r#"
-            window 1000 900 200
-                configured
-            say a
-                accepted a (Steer)
-                turn 1 started
-                delivered a
-                request 1 with 1 items
-                → call the model: 1
-            reply x
-                request 1 answered
-                call 1 started
-                → run 1
-            big 1 9000
-                call 1 Done: xxxxxxxx… (9000 bytes)
-                compacted: Clear for Threshold, 0..0 become 0 items, 1 cleared
-                request 2 with 4 items
-                → call the model: 2
+            undo
+            compact
         "#]],
     );
+}
+
+#[test]
+fn a_count_that_is_nonsense_does_not_keep_a_session_from_going_on() {
+    let told = last(
+        "
+        window 3000 2700 100
+        say a 3000
+        counted 4000
+        say b 2000
+        say c
+    ",
+        2,
+    );
+    expect![[r#"
+        say b 2000
+            accepted b (Steer)
+            turn 2 started
+            delivered b
+            compacted: Cut for Threshold, 0..3 become 1 items, 0 cleared
+            turn 2 ended: Error the context does not fit the model: about 3182 tokens, of which the instructions and tools take 0 and the ledger (what may not be lost) 3182; the model's window has 3000, 0 of them kept for the answer. Take a model with a larger window, or set `context.window` right
+        say c
+            accepted c (Steer)
+            turn 3 started
+            delivered c
+            request 2 with 2 items
+            → call the model: 2
+    "#]].assert_eq(&told);
 }

@@ -120,7 +120,7 @@ pub(super) fn item_words(item: &Item) -> String {
         } => format!("result {call} {status:?}: {}", text(content)),
         Item::Foreign { .. } => "foreign".to_owned(),
         Item::Ledger { .. } => "ledger".to_owned(),
-        Item::Summary { text, .. } => format!("summary: {text}"),
+        Item::Summary { text, .. } => format!("summary: {text}").trim_end().to_owned(),
     }
 }
 
