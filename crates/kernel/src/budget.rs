@@ -1,6 +1,6 @@
-//! What was spent, and the limits that end a turn.
+//! What was spent, and the limits that pause or end a turn.
 
-use quire_protocol::{ChosenEffort, Money, StopReason, Usage};
+use quire_protocol::{ChosenEffort, Event, Money, Settings, StopReason, Usage};
 
 use crate::draft::Draft;
 
@@ -61,6 +61,27 @@ pub(crate) enum Limit {
 }
 
 impl Draft<'_> {
+    /// Other settings. A turn that waits at a limit goes on once the limit is raised.
+    pub(crate) fn configure(&mut self, settings: Settings) {
+        self.record(Event::Configured { settings });
+        let waits = matches!(self.limit_reached(), Some(Limit::Pauses(_)));
+        if self.state.turn.is_at_limit() && !waits {
+            self.advance();
+        }
+    }
+
+    /// Ends the turn at a limit, or pauses it there, as the limit wants.
+    pub(crate) fn stop_at(&mut self, limit: Limit) {
+        match limit {
+            Limit::Ends(reason, detail) => self.end(reason, detail),
+            Limit::Pauses(detail) => {
+                if let Some(turn) = self.state.turn.id() {
+                    self.record(Event::TurnPaused { turn, detail });
+                }
+            }
+        }
+    }
+
     /// The limit that forbids another request, if one does.
     pub(crate) fn limit_reached(&self) -> Option<Limit> {
         let ends = |(reason, detail)| Limit::Ends(reason, detail);

@@ -34,6 +34,8 @@ pub(crate) struct Aim {
     /// Judgements in a row that found nothing new.
     stale: u32,
     judgements: u32,
+    /// Whether the evaluator was asked about this goal and has not judged it yet.
+    judging: bool,
 }
 
 /// What progress is measured by.
@@ -80,6 +82,12 @@ impl Aim {
         self.last = Some(Arc::new(judgement.clone()));
         self.claim = None;
         self.asked = false;
+        self.judging = false;
+    }
+
+    /// The evaluator was asked.
+    pub(crate) fn judging(&mut self) {
+        self.judging = true;
     }
 
     pub(crate) fn turn_started(&mut self) {
@@ -165,6 +173,10 @@ impl Draft<'_> {
         if let Some(limit) = self.limit_reached() {
             return self.stop_at(limit);
         }
+        if !aim.told {
+            // It was set during the last step.
+            return self.cross_boundary();
+        }
         if aim.evidence(&self.state.ledger).is_empty() && !aim.asked {
             let text = self.unproven();
             self.record(Event::Noticed { text });
@@ -192,8 +204,10 @@ impl Draft<'_> {
 
     /// The evaluator answered.
     pub(crate) fn judged(&mut self, reply: &Reply, checks: Vec<CheckRun>) {
-        let Some(goal) = self.state.goal.goal.clone() else {
-            return self.end(StopReason::EndTurn, String::new());
+        let aim = &self.state.goal;
+        let Some(goal) = aim.goal.clone().filter(|_| aim.judging) else {
+            // It judged a goal that is no longer the session's.
+            return self.end_of_turn();
         };
         let evidence = self.state.goal.evidence(&self.state.ledger);
         let judgement = judgement(reply, checks, evidence);
@@ -219,7 +233,8 @@ impl Draft<'_> {
 
     fn go_on_to(&mut self, goal: &Goal, reasons: &str) {
         let aim = &self.state.goal;
-        if aim.stale >= goal.patience.max(1) || aim.judgements >= goal.verdicts.max(1) {
+        let enough = aim.stale >= goal.patience.max(1) || aim.judgements >= goal.verdicts.max(1);
+        if enough && !self.state.mail.has_steers() {
             let detail = format!(
                 "the goal came no nearer in {} verdicts (of {}); the last one said: {reasons}. Say \
                  what it should do instead, or drop the goal",
@@ -227,17 +242,14 @@ impl Draft<'_> {
             );
             return self.end(StopReason::NoProgress, detail);
         }
-        self.end(
+        self.close(
             StopReason::EndTurn,
             format!("the goal is not met yet: {reasons}"),
         );
-        if self.state.turn.id().is_some() {
-            // A message that waited opened the next turn.
-            return;
-        }
         self.start_turn();
         let text = format!("{NOT_MET}, the evaluator says: {reasons}");
         self.record(Event::Noticed { text });
+        self.deliver_next();
         self.check_budget_and_call();
     }
 }

@@ -117,10 +117,13 @@ impl Ledger {
         commands.find(|ran| ran.call == call).map(AsRef::as_ref)
     }
 
-    /// How much was changed and noted so far: the same number means that nothing new is there.
+    /// How much was changed and noted so far: the same number means that nothing new is there. Another
+    /// claim that a goal is reached is nothing new.
     pub(crate) fn extent(&self) -> (u64, usize) {
         let changes = self.files.values().map(|touched| u64::from(touched.times));
-        (changes.sum(), self.notes.len())
+        let notes = self.notes.iter();
+        let notes = notes.filter(|note| note.kind != NoteKind::Done);
+        (changes.sum(), notes.count())
     }
 
     pub(crate) fn commands(&self) -> impl Iterator<Item = &Ran> {

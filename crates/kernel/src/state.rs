@@ -130,7 +130,7 @@ impl State {
         match purpose {
             Purpose::Work => self.signals.asked(chosen.as_ref()),
             Purpose::Summary | Purpose::Compact { .. } => self.compacting.begun(),
-            Purpose::Judge => {}
+            Purpose::Judge => self.goal.judging(),
         }
     }
 

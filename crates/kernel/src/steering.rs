@@ -100,7 +100,16 @@ impl Draft<'_> {
         self.deliver(steers.map(|letter| letter.message.clone()).collect());
     }
 
-    pub(crate) fn deliver_first(&mut self) {
+    /// Delivers the steers that came too late for the last turn, or else the first queued message.
+    pub(crate) fn deliver_next(&mut self) {
+        if self.state.mail.has_steers() {
+            self.deliver_steers();
+        } else {
+            self.deliver_first();
+        }
+    }
+
+    fn deliver_first(&mut self) {
         let first = self.state.mail.letters().next();
         self.deliver(
             first

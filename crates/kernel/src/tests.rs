@@ -20,7 +20,10 @@ mod approvals;
 mod budget;
 mod calls;
 mod compaction;
+mod effort;
+mod goal;
 mod jobs;
+mod pause;
 mod progress;
 mod recovery;
 mod steering;
@@ -48,6 +51,23 @@ fn check(script: &str, expected: &Expect) {
     story.play(script);
     expected.assert_eq(&story.told);
 }
+
+/// Plays a script and returns its last so many inputs with what they led to. `SUMMARY` in it is words
+/// that summarise.
+fn last(script: &str, inputs: usize) -> String {
+    let script = script.replace("SUMMARY", SUMMARY);
+    let lines: Vec<&str> = script.lines().map(str::trim).collect();
+    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
+    let (before, after) = lines.split_at(lines.len() - inputs);
+    let mut story = Story::default();
+    story.play(&before.join("\n"));
+    story.told.clear();
+    story.play(&after.join("\n"));
+    story.told
+}
+
+/// A summary that is long enough to be one.
+const SUMMARY: &str = "words the parser is in src/parse.rs and two of its tests still fail";
 
 /// A session, and what happened to it.
 #[derive(Default)]

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallPlan, CheckRun, Effort, Event, Item, ModelFailure, Purpose, Reply, RequestId, Settings,
-    StopReason, TokenStop, TurnId,
+    CallPlan, CheckRun, Effort, Event, Item, ModelFailure, Purpose, Reply, RequestId, StopReason,
+    TokenStop, TurnId,
 };
 
 use crate::Effect;
-use crate::budget::Limit;
 use crate::draft::Draft;
 use crate::goal::NOT_MET;
 use crate::summary::failed_way;
@@ -37,6 +36,8 @@ struct Open {
     continued: u32,
     /// Replies in a row that said nothing and called nothing.
     silences: u32,
+    /// How the last reply stopped, if it asked for no tool and nothing has followed it.
+    last_word: Option<TokenStop>,
     mode: Mode,
 }
 
@@ -112,6 +113,7 @@ impl Turn {
             chosen: None,
             continued: 0,
             silences: 0,
+            last_word: None,
             mode: Mode::Live,
         });
     }
@@ -121,7 +123,10 @@ impl Turn {
         if let Some(open) = &mut self.open {
             open.request = Some((request, Arc::new(purpose.clone())));
             open.chosen = chosen;
-            open.requests += u32::from(purpose.is_work());
+            if purpose.is_work() {
+                open.requests += 1;
+                open.last_word = None;
+            }
         }
         self.woken();
     }
@@ -145,12 +150,15 @@ impl Turn {
             } else {
                 0
             };
+            let calls = items.iter().any(|item| matches!(item, Item::ToolCall(_)));
+            open.last_word = (!calls).then_some(stop);
         }
     }
 
     /// The model was told something, perhaps to go on where it was cut.
     pub(crate) fn noticed(&mut self, text: &str) {
         if let Some(open) = &mut self.open {
+            open.last_word = None;
             open.continued += u32::from(text == CONTINUE);
             open.has_task |= text.starts_with(NOT_MET);
         }
@@ -160,6 +168,7 @@ impl Turn {
     pub(crate) fn delivered(&mut self, effort: Option<Effort>) {
         if let Some(open) = &mut self.open {
             open.has_task = true;
+            open.last_word = None;
             open.effort = effort.or(open.effort);
         }
     }
@@ -168,6 +177,10 @@ impl Turn {
         if let Some(open) = &mut self.open {
             open.mode = Mode::Dormant { at_limit: true };
         }
+    }
+
+    fn last_word(&self) -> Option<TokenStop> {
+        self.open.as_ref()?.last_word
     }
 
     fn continued(&self) -> u32 {
@@ -267,11 +280,7 @@ impl Draft<'_> {
             return;
         }
         self.start_turn();
-        if self.state.mail.has_steers() {
-            self.deliver_steers();
-        } else {
-            self.deliver_first();
-        }
+        self.deliver_next();
         self.check_budget_and_call();
     }
 
@@ -295,34 +304,16 @@ impl Draft<'_> {
         }
     }
 
-    /// Other settings. A turn that waits at a limit goes on once the limit is raised.
-    pub(crate) fn configure(&mut self, settings: Settings) {
-        self.record(Event::Configured { settings });
-        if self.state.turn.is_at_limit() && self.limit_reached().is_none() {
-            self.advance();
-        }
-    }
-
-    /// Ends the turn at a limit, or pauses it there, as the limit wants.
-    pub(crate) fn stop_at(&mut self, limit: Limit) {
-        match limit {
-            Limit::Ends(reason, detail) => self.end(reason, detail),
-            Limit::Pauses(detail) => {
-                if let Some(turn) = self.state.turn.id() {
-                    self.record(Event::TurnPaused { turn, detail });
-                }
-            }
-        }
-    }
-
     /// Goes on with an open turn, from wherever it is.
     pub(crate) fn advance(&mut self) {
         if self.state.turn.is_stopping() {
             self.finish_stopping();
-        } else if self.state.step.is_empty() {
-            self.cross_boundary();
-        } else {
+        } else if !self.state.step.is_empty() {
             self.start_calls();
+        } else if let Some(stop) = self.state.turn.last_word() {
+            self.replied_without_calls(stop);
+        } else {
+            self.cross_boundary();
         }
     }
 
@@ -485,24 +476,31 @@ impl Draft<'_> {
 
     /// Ends the turn, and opens the next one if a message waits for it and the reason allows.
     pub(crate) fn end(&mut self, reason: StopReason, detail: String) {
-        let Some(turn) = self.state.turn.id() else {
+        if self.state.turn.id().is_none() {
             return;
-        };
-        self.record(Event::TurnEnded {
-            turn,
-            reason,
-            detail,
-        });
+        }
+        self.close(reason, detail);
         match reason {
             StopReason::EndTurn
             | StopReason::MaxTokens
             | StopReason::MaxTurnRequests
-            | StopReason::Refusal => self.open_next(),
+            | StopReason::Refusal
+            | StopReason::Impossible => self.open_next(),
             StopReason::Cancelled
             | StopReason::Budget
             | StopReason::NoProgress
-            | StopReason::Impossible
             | StopReason::Error => {}
+        }
+    }
+
+    /// Ends the turn and opens no other one.
+    pub(crate) fn close(&mut self, reason: StopReason, detail: String) {
+        if let Some(turn) = self.state.turn.id() {
+            self.record(Event::TurnEnded {
+                turn,
+                reason,
+                detail,
+            });
         }
     }
 

@@ -49,7 +49,8 @@ pub enum Op {
     },
     /// Takes the last compaction back. Only while no turn is open.
     UndoCompaction,
-    /// Sets the goal, or drops it. A new goal is worked for from the next message on.
+    /// Sets the goal, or drops it. A new goal is worked for from the next step of the open turn, or from
+    /// the next message on.
     SetGoal {
         /// The goal; none drops it.
         goal: Option<Goal>,

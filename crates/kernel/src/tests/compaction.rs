@@ -3,24 +3,7 @@
 
 use expect_test::expect;
 
-use super::{Story, check};
-
-/// A summary that is long enough to be one.
-const WORDS: &str = "words the parser is in src/parse.rs and two of its tests still fail";
-
-/// Plays a script with `SUMMARY` for words that summarise, and returns the last so many inputs with
-/// what they led to.
-fn last(script: &str, inputs: usize) -> String {
-    let script = script.replace("SUMMARY", WORDS);
-    let lines: Vec<&str> = script.lines().map(str::trim).collect();
-    let lines: Vec<&str> = lines.into_iter().filter(|line| !line.is_empty()).collect();
-    let (before, after) = lines.split_at(lines.len() - inputs);
-    let mut story = Story::default();
-    story.play(&before.join("\n"));
-    story.told.clear();
-    story.play(&after.join("\n"));
-    story.told
-}
+use super::{SUMMARY, Story, check, last};
 
 #[test]
 fn a_result_that_is_larger_than_the_window_is_cleared_before_the_next_request() {
@@ -507,7 +490,7 @@ fn the_ledger_moves_behind_a_compaction_in_the_middle_of_a_reply() {
     "#]]
     .assert_eq(&story.context());
     story.told.clear();
-    story.play(WORDS);
+    story.play(SUMMARY);
     expect![[r#"
         words the parser is in src/parse.rs and two of its tests still fail
             request 2 answered
@@ -528,7 +511,7 @@ fn undo_brings_back_what_was_there_with_what_came_since() {
         compact
     ",
     );
-    story.play(WORDS);
+    story.play(SUMMARY);
     story.play(
         "
         say b

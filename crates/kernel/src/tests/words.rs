@@ -47,7 +47,7 @@ pub(super) fn event_words(event: &Event) -> String {
         Event::PlanSet { steps } => format!("plan of {} steps", steps.len()),
         Event::JobStarted { job, call } => format!("job {job} of call {call} started"),
         Event::JobEnded { end } => format!("job {} ended: {}", end.job, end.outcome),
-        Event::Noticed { text } => format!("noticed: {text}"),
+        Event::Noticed { text } => format!("noticed: {}", first_line(text)),
         Event::InterruptAccepted { cause } => format!("interrupted by {cause}"),
         Event::TurnEnded {
             turn,
@@ -121,6 +121,13 @@ pub(super) fn item_words(item: &Item) -> String {
         Item::Foreign { .. } => "foreign".to_owned(),
         Item::Ledger { .. } => "ledger".to_owned(),
         Item::Summary { text, .. } => format!("summary: {text}").trim_end().to_owned(),
+    }
+}
+
+fn first_line(text: &str) -> String {
+    match text.split_once('\n') {
+        Some((line, _)) => format!("{line}…"),
+        None => text.to_owned(),
     }
 }
 
