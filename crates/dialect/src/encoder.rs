@@ -9,12 +9,17 @@ use quire_protocol::{CallId, Content, Item, Opaque, ToolCall, ToolStatus};
 
 use crate::ids::WireIds;
 use crate::tools::TextTools;
-use crate::{Dialect, Head, chat, json, messages, responses};
+use crate::{Dialect, Head, Options, chat, json, messages, responses};
 
 /// Builds a request body that grows with the context: bytes once written never change.
 ///
-/// Invariant: whatever is pushed later, [`Encoder::body`] without its short tail stays an exact
-/// prefix of every later body. A body is fit to be sent when every call pushed has its result.
+/// Invariant: whatever is pushed later, and whatever the options are, [`Encoder::body`] without its
+/// tail stays an exact prefix of every later body. A body is fit to be sent when every call pushed
+/// has its result.
+///
+/// The tools stand in the head, for no dialect takes them anywhere else in its common form: tools
+/// that come later change the bytes from the end of the old tools on, and those of the items only in
+/// where they stand. The providers' caches start anew then.
 #[derive(Debug)]
 pub struct Encoder {
     writer: Box<dyn Writer>,
@@ -91,8 +96,8 @@ pub(crate) trait Writer: fmt::Debug + Send + Sync {
     fn result(&mut self, out: &mut Vec<u8>, answer: &Answer<'_>);
     /// Every call so far has its result.
     fn results_end(&mut self, _out: &mut Vec<u8>) {}
-    /// What closes the body as it stands.
-    fn tail(&self, out: &mut Vec<u8>);
+    /// What closes the items as they stand, and the options.
+    fn tail(&self, out: &mut Vec<u8>, options: &Options<'_>);
 }
 
 impl Encoder {
@@ -167,12 +172,12 @@ impl Encoder {
 
     /// The body as it stands, in segments whose concatenation is the JSON text. The clones are
     /// cheap and few: their number grows with the logarithm of the body's length.
-    pub fn body(&mut self) -> Vec<Bytes> {
+    pub fn body(&mut self, options: &Options<'_>) -> Vec<Bytes> {
         self.seal();
         let mut body = Vec::with_capacity(self.sealed.len() + 1);
         body.extend(self.sealed.iter().cloned());
         let mut tail = Vec::new();
-        self.writer.tail(&mut tail);
+        self.writer.tail(&mut tail, options);
         body.push(Bytes::from(tail));
         body
     }
@@ -195,7 +200,7 @@ impl Encoder {
         self.sealed.push(Bytes::from(segment));
     }
 
-    /// Bytes of the body, as it stands, that every later body starts with.
+    /// Bytes of the body, as it stands, that every later body starts with, whatever its options.
     #[must_use]
     pub fn prefix_len(&self) -> usize {
         self.sealed_len + self.fresh.len()

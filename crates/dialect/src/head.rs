@@ -47,7 +47,7 @@ impl fmt::Display for Dialect {
     }
 }
 
-/// What opens a request and stays the same through a session.
+/// What opens a request and stays the same through a session: it stands before the items.
 #[derive(Clone, Copy, Debug)]
 pub struct Head<'a> {
     /// The language.
@@ -56,16 +56,6 @@ pub struct Head<'a> {
     pub model: &'a str,
     /// System prompt and tools.
     pub prefix: &'a Prefix,
-    /// Most tokens of one answer. Messages requires a number: 8,192 when absent.
-    pub max_output_tokens: Option<u32>,
-    /// Whether and how to think. Chat ignores it.
-    pub thinking: Thinking,
-    /// How hard to think, in the provider's own word; absent for the provider's default.
-    pub effort: Option<&'a str>,
-    /// The JSON schema that the answer must fit.
-    pub output_schema: Option<&'a Value>,
-    /// Groups requests that share a prompt cache; empty for none. Messages has no such thing.
-    pub cache_key: &'a str,
     /// How to ask for prompt caching.
     pub cache: Caching,
     /// The version of the Messages API; other dialects ignore it.
@@ -84,17 +74,28 @@ impl<'a> Head<'a> {
             dialect,
             model,
             prefix,
-            max_output_tokens: None,
-            thinking: Thinking::Unset,
-            effort: None,
-            output_schema: None,
-            cache_key: "",
             cache: Caching::Automatic,
             api_version: ApiVersion::V20261021,
             features: Features::default(),
             takes_images: true,
         }
     }
+}
+
+/// What may change from request to request of a session: it stands behind the items, so that all
+/// bytes before it stay as they are.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options<'a> {
+    /// Most tokens of one answer. Messages requires a number: 8,192 when absent.
+    pub max_output_tokens: Option<u32>,
+    /// Whether and how to think. Chat ignores it.
+    pub thinking: Thinking,
+    /// How hard to think, in the provider's own word; absent for the provider's default.
+    pub effort: Option<&'a str>,
+    /// The JSON schema that the answer must fit.
+    pub output_schema: Option<&'a Value>,
+    /// Groups requests that share a prompt cache; empty for none. Messages has no such thing.
+    pub cache_key: &'a str,
 }
 
 /// Whether and how the model is asked to think.

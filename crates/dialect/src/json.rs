@@ -38,6 +38,11 @@ impl<'a> Object<'a> {
         Self { out, empty: true }
     }
 
+    /// Goes on with an object that was opened before and has members.
+    pub(crate) fn resume(out: &'a mut Vec<u8>) -> Self {
+        Self { out, empty: false }
+    }
+
     /// Writes a key, and returns where its value goes.
     pub(crate) fn key(&mut self, key: &str) -> &mut Vec<u8> {
         if !self.empty {

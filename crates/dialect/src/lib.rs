@@ -21,4 +21,4 @@ mod tools;
 pub use decoder::{DecodeError, Decoded, Decoder, Extra, Retryable, decode_whole};
 pub use encoder::Encoder;
 pub use error::decode_error;
-pub use head::{ApiVersion, Caching, Dialect, Features, Head, OutputLimit, Thinking};
+pub use head::{ApiVersion, Caching, Dialect, Features, Head, Options, OutputLimit, Thinking};

@@ -5,44 +5,74 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use quire_dialect::{ApiVersion, Caching, Dialect, Encoder, Features, Head, Thinking};
+use quire_dialect::{ApiVersion, Caching, Dialect, Encoder, Features, Head, Options, Thinking};
 use quire_protocol::{Item, Prefix, SessionId};
 use serde_json::Value;
 
 /// How many sessions' bodies are kept.
 const KEPT: usize = 32;
 
-/// What opens a body, owned: two equal plans make equal opening bytes.
-#[derive(Clone, Debug, PartialEq)]
+/// A request as it is fitted to the provider.
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
+    pub(crate) opening: Opening,
+    pub(crate) tail: Tail,
+}
+
+/// What opens a body, owned: two equal openings make equal opening bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Opening {
     pub(crate) dialect: Dialect,
     pub(crate) model: String,
     pub(crate) prefix: Arc<Prefix>,
-    pub(crate) max_output: Option<u32>,
-    pub(crate) thinking: Thinking,
-    pub(crate) effort: Option<&'static str>,
-    pub(crate) schema: Option<Arc<Value>>,
-    pub(crate) cache_key: String,
     pub(crate) caching: Caching,
     pub(crate) api_version: ApiVersion,
     pub(crate) features: Features,
     pub(crate) takes_images: bool,
 }
 
-impl Plan {
+/// What stands behind the items, and so may change from request to request at no cost.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tail {
+    pub(crate) max_output: Option<u32>,
+    pub(crate) thinking: Thinking,
+    pub(crate) effort: Option<&'static str>,
+    pub(crate) schema: Option<Arc<Value>>,
+    pub(crate) cache_key: String,
+}
+
+impl Opening {
     fn head(&self) -> Head<'_> {
         Head {
-            max_output_tokens: self.max_output,
-            thinking: self.thinking,
-            effort: self.effort,
-            output_schema: self.schema.as_deref(),
-            cache_key: &self.cache_key,
             cache: self.caching,
             api_version: self.api_version,
             features: self.features,
             takes_images: self.takes_images,
             ..Head::new(self.dialect, &self.model, &self.prefix)
         }
+    }
+}
+
+impl Tail {
+    fn options(&self) -> Options<'_> {
+        Options {
+            max_output_tokens: self.max_output,
+            thinking: self.thinking,
+            effort: self.effort,
+            output_schema: self.schema.as_deref(),
+            cache_key: &self.cache_key,
+        }
+    }
+}
+
+impl Plan {
+    /// The body of a request that has nothing to do with those before and after it.
+    pub(crate) fn body(&self, items: &[Arc<Item>]) -> Vec<Bytes> {
+        let mut encoder = Encoder::new(&self.opening.head());
+        for item in items {
+            encoder.push(item);
+        }
+        encoder.body(&self.tail.options())
     }
 }
 
@@ -54,7 +84,7 @@ pub(crate) struct Encoders {
 
 #[derive(Debug)]
 struct Kept {
-    plan: Plan,
+    opening: Opening,
     encoder: Encoder,
     pushed: Vec<Arc<Item>>,
 }
@@ -63,17 +93,19 @@ impl Encoders {
     /// The body of a session's next request.
     pub(crate) fn body(&self, session: &SessionId, plan: &Plan, items: &[Arc<Item>]) -> Vec<Bytes> {
         // Taken out while it is worked on, so that sessions do not wait for each other.
-        let kept = self.take(session).filter(|kept| kept.leads_to(plan, items));
+        let kept = self
+            .take(session)
+            .filter(|kept| kept.leads_to(&plan.opening, items));
         let mut kept = kept.unwrap_or_else(|| Kept {
-            plan: plan.clone(),
-            encoder: Encoder::new(&plan.head()),
+            opening: plan.opening.clone(),
+            encoder: Encoder::new(&plan.opening.head()),
             pushed: Vec::new(),
         });
         for item in items.iter().skip(kept.pushed.len()) {
             kept.encoder.push(item);
             kept.pushed.push(Arc::clone(item));
         }
-        let body = kept.encoder.body();
+        let body = kept.encoder.body(&plan.tail.options());
         self.put(session.clone(), kept);
         body
     }
@@ -96,8 +128,8 @@ impl Encoders {
 impl Kept {
     /// Whether appending to it can make the body of this request. Pointers are compared, not
     /// items: a few nanoseconds each.
-    fn leads_to(&self, plan: &Plan, items: &[Arc<Item>]) -> bool {
-        self.plan == *plan
+    fn leads_to(&self, opening: &Opening, items: &[Arc<Item>]) -> bool {
+        self.opening == *opening
             && self.pushed.len() <= items.len()
             && self
                 .pushed
@@ -115,18 +147,16 @@ mod tests {
 
     fn plan() -> Plan {
         Plan {
-            dialect: Dialect::Messages,
-            model: "m".into(),
-            prefix: Arc::new(Prefix::default()),
-            max_output: None,
-            thinking: Thinking::Unset,
-            effort: None,
-            schema: None,
-            cache_key: String::new(),
-            caching: Caching::Automatic,
-            api_version: ApiVersion::default(),
-            features: Features::default(),
-            takes_images: true,
+            opening: Opening {
+                dialect: Dialect::Messages,
+                model: "m".into(),
+                prefix: Arc::new(Prefix::default()),
+                caching: Caching::Automatic,
+                api_version: ApiVersion::default(),
+                features: Features::default(),
+                takes_images: true,
+            },
+            tail: Tail::default(),
         }
     }
 
@@ -142,7 +172,7 @@ mod tests {
     }
 
     fn fresh(plan: &Plan, items: &[Arc<Item>]) -> String {
-        text(&Encoders::default().body(&SessionId::new("x"), plan, items))
+        text(&plan.body(items))
     }
 
     #[test]
@@ -161,14 +191,40 @@ mod tests {
         items[1] = Arc::new(user("summary"));
         let compacted = encoders.body(&session, &plan, &items);
         assert_eq!(text(&compacted), fresh(&plan, &items));
-        let other = Plan {
-            effort: Some("low"),
-            ..plan
-        };
+        let mut other = plan;
+        other.opening.model = "n".into();
         assert_eq!(
             text(&encoders.body(&session, &other, &items)),
             fresh(&other, &items)
         );
+    }
+
+    #[test]
+    fn a_kept_body_survives_a_change_of_effort_and_a_judgement() {
+        let (encoders, session, mut plan) = (Encoders::default(), SessionId::new("s"), plan());
+        let items = [Arc::new(user("a")), Arc::new(user("b"))];
+        encoders.body(&session, &plan, &items[..1]);
+        let written = |encoders: &Encoders| {
+            let kept = encoders.kept.lock().unwrap();
+            kept.back().map(|(_, kept)| kept.pushed.len())
+        };
+        plan.tail.effort = Some("low");
+        plan.tail.schema = Some(Arc::new(serde_json::json!({})));
+        let kept = encoders.take(&session).unwrap();
+        assert!(kept.leads_to(&plan.opening, &items));
+        encoders.put(session.clone(), kept);
+        assert_eq!(
+            text(&encoders.body(&session, &plan, &items)),
+            fresh(&plan, &items)
+        );
+        let mut judge = plan;
+        judge.opening.prefix = Arc::new(Prefix {
+            instructions: "Judge.".into(),
+            tools: Vec::new(),
+        });
+        let body = judge.body(&[Arc::new(user("judge"))]);
+        assert!(text(&body).contains("Judge."));
+        assert_eq!(written(&encoders), Some(2));
     }
 
     #[test]

@@ -5,14 +5,16 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use quire_dialect::{Dialect, Thinking};
 use quire_protocol::{
-    Delta, Model, ModelError, ModelEvent, ModelFailure, ModelRequest, Money, Reply, Retry, Usage,
+    Delta, Model, ModelError, ModelEvent, ModelFailure, ModelRequest, Money, Purpose, Reply, Retry,
+    Usage,
 };
 
 use crate::attempt::{Answer, Attempt, Broken};
-use crate::encoders::{Encoders, Plan};
+use crate::encoders::{Encoders, Opening, Plan, Tail};
 use crate::failure::failed;
 use crate::flow::{Outlet, flow};
 use crate::quirks::Quirks;
@@ -140,8 +142,7 @@ impl Inner {
         let mut failures = Failures::default();
         loop {
             let plan = self.plan(&request, model, &facts);
-            let items = request.transcript.items();
-            let body = self.encoders.body(&request.session, &plan, items);
+            let body = self.body(&request, &plan);
             let broken = match attempt.run(body, &trail, outlet).await {
                 Ok(answer) => return trail.finished(answer, &facts, model.to_owned()),
                 Err(broken) => broken,
@@ -156,6 +157,18 @@ impl Inner {
             outlet.send([Delta::Retrying { retry }]).await;
             tokio::time::sleep(wait).await;
             outlet.used(trail.usage, trail.cost());
+        }
+    }
+
+    /// The body of a request. One that is no part of the session's own context is made on the side,
+    /// so that the session's body is kept.
+    fn body(&self, request: &ModelRequest, plan: &Plan) -> Vec<Bytes> {
+        let items = request.transcript.items();
+        match request.purpose {
+            Purpose::Judge => plan.body(items),
+            Purpose::Work | Purpose::Summary | Purpose::Compact { .. } => {
+                self.encoders.body(&request.session, plan, items)
+            }
         }
     }
 
@@ -237,18 +250,22 @@ impl Inner {
         // Messages must be told a limit; elsewhere a guess would only cut answers short.
         let limited = provider.dialect == Dialect::Messages || facts.known;
         let mut plan = Plan {
-            dialect: provider.dialect,
-            model: model.to_owned(),
-            prefix: Arc::clone(&request.prefix),
-            max_output: limited.then_some(facts.max_output),
-            thinking,
-            effort: facts.effort(request.effort, provider.dialect).0,
-            schema: request.output_schema.clone(),
-            cache_key: request.session.as_str().to_owned(),
-            caching: provider.caching,
-            api_version: provider.api_version,
-            features: provider.features(),
-            takes_images: facts.images == Images::Taken,
+            opening: Opening {
+                dialect: provider.dialect,
+                model: model.to_owned(),
+                prefix: Arc::clone(&request.prefix),
+                caching: provider.caching,
+                api_version: provider.api_version,
+                features: provider.features(),
+                takes_images: facts.images == Images::Taken,
+            },
+            tail: Tail {
+                max_output: limited.then_some(facts.max_output),
+                thinking,
+                effort: facts.effort(request.effort, provider.dialect).0,
+                schema: request.output_schema.clone(),
+                cache_key: request.session.as_str().to_owned(),
+            },
         };
         let all = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(quirks) = all.get(model) {

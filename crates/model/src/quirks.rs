@@ -51,16 +51,16 @@ static RULES: &[Rule] = &[
         names: &["*.cache_control", "cache_control.*"],
         unless: &[],
         name: "the automatic cache mark",
-        present: |plan| plan.caching == Caching::Automatic,
-        drop: |plan| plan.caching = Caching::PrefixOnly,
+        present: |plan| plan.opening.caching == Caching::Automatic,
+        drop: |plan| plan.opening.caching = Caching::PrefixOnly,
     },
     Rule {
         dialects: MESSAGES,
         names: &["*.cache_control", "cache_control.*"],
         unless: &[],
         name: "cache marks",
-        present: |plan| plan.caching == Caching::PrefixOnly,
-        drop: |plan| plan.caching = Caching::Off,
+        present: |plan| plan.opening.caching == Caching::PrefixOnly,
+        drop: |plan| plan.opening.caching = Caching::Off,
     },
     Rule {
         dialects: &Dialect::ALL,
@@ -74,7 +74,7 @@ static RULES: &[Rule] = &[
         ],
         unless: &[],
         name: SCHEMA,
-        present: |plan| plan.schema.is_some(),
+        present: |plan| plan.tail.schema.is_some(),
         drop: tell_schema,
     },
     Rule {
@@ -83,16 +83,16 @@ static RULES: &[Rule] = &[
         // What the model thought before must be sent as it was: no setting mends that.
         unless: &["block", "blocks"],
         name: "a request to think",
-        present: |plan| plan.thinking != Thinking::Unset,
-        drop: |plan| plan.thinking = Thinking::Unset,
+        present: |plan| plan.tail.thinking != Thinking::Unset,
+        drop: |plan| plan.tail.thinking = Thinking::Unset,
     },
     Rule {
         dialects: RESPONSES,
         names: &["reasoning.summary", "summary", "summaries", "reasoning"],
         unless: &[],
         name: "summaries of the reasoning",
-        present: |plan| plan.features.reasoning_summaries,
-        drop: |plan| plan.features.reasoning_summaries = false,
+        present: |plan| plan.opening.features.reasoning_summaries,
+        drop: |plan| plan.opening.features.reasoning_summaries = false,
     },
     Rule {
         dialects: &Dialect::ALL,
@@ -106,23 +106,23 @@ static RULES: &[Rule] = &[
         ],
         unless: &[],
         name: "an effort",
-        present: |plan| plan.effort.is_some(),
-        drop: |plan| plan.effort = None,
+        present: |plan| plan.tail.effort.is_some(),
+        drop: |plan| plan.tail.effort = None,
     },
     Rule {
         dialects: RESPONSES,
         names: &["custom", "grammar"],
         unless: &[],
         name: "free-text tools",
-        present: |plan| plan.features.custom_tools,
-        drop: |plan| plan.features.custom_tools = false,
+        present: |plan| plan.opening.features.custom_tools,
+        drop: |plan| plan.opening.features.custom_tools = false,
     },
     Rule {
         dialects: &Dialect::ALL,
         names: &["output_config", "grammar"],
         unless: &[],
         name: SCHEMA,
-        present: |plan| plan.schema.is_some(),
+        present: |plan| plan.tail.schema.is_some(),
         drop: tell_schema,
     },
     Rule {
@@ -130,8 +130,8 @@ static RULES: &[Rule] = &[
         names: &["*.prompt_cache_key"],
         unless: &[],
         name: "a cache key",
-        present: |plan| !plan.cache_key.is_empty(),
-        drop: |plan| plan.cache_key = String::new(),
+        present: |plan| !plan.tail.cache_key.is_empty(),
+        drop: |plan| plan.tail.cache_key = String::new(),
     },
     Rule {
         dialects: CHAT,
@@ -139,7 +139,7 @@ static RULES: &[Rule] = &[
         unless: &[],
         name: "`max_completion_tokens`",
         present: |plan| limits_with(plan, OutputLimit::MaxCompletionTokens),
-        drop: |plan| plan.features.output_limit = OutputLimit::MaxTokens,
+        drop: |plan| plan.opening.features.output_limit = OutputLimit::MaxTokens,
     },
     Rule {
         dialects: CHAT,
@@ -147,15 +147,15 @@ static RULES: &[Rule] = &[
         unless: &[],
         name: "`max_tokens`",
         present: |plan| limits_with(plan, OutputLimit::MaxTokens),
-        drop: |plan| plan.features.output_limit = OutputLimit::MaxCompletionTokens,
+        drop: |plan| plan.opening.features.output_limit = OutputLimit::MaxCompletionTokens,
     },
     Rule {
         dialects: MESSAGES,
         names: &["*.max_tokens"],
         unless: &[],
         name: "so many output tokens",
-        present: |plan| plan.max_output.is_some_and(|most| most > SMALL_OUTPUT),
-        drop: |plan| plan.max_output = Some(SMALL_OUTPUT),
+        present: |plan| plan.tail.max_output.is_some_and(|most| most > SMALL_OUTPUT),
+        drop: |plan| plan.tail.max_output = Some(SMALL_OUTPUT),
     },
 ];
 
@@ -163,23 +163,23 @@ const SCHEMA: &str = "a schema for the answer";
 
 /// Tells the model the schema in words. The answer is checked in any case.
 fn tell_schema(plan: &mut Plan) {
-    let Some(schema) = plan.schema.take() else {
+    let Some(schema) = plan.tail.schema.take() else {
         return;
     };
-    let mut prefix = Prefix::clone(&plan.prefix);
+    let mut prefix = Prefix::clone(&plan.opening.prefix);
     let words = format!(
         "\n\nYour final answer must be JSON that fits this schema, with no fence and no other \
          words: {schema}\n"
     );
     prefix.instructions.push_str(&words);
-    plan.prefix = Arc::new(prefix);
+    plan.opening.prefix = Arc::new(prefix);
 }
 
 /// What any model may produce.
 const SMALL_OUTPUT: u32 = 8_192;
 
 fn limits_with(plan: &Plan, field: OutputLimit) -> bool {
-    plan.max_output.is_some() && plan.features.output_limit == field
+    plan.tail.max_output.is_some() && plan.opening.features.output_limit == field
 }
 
 impl Rule {
@@ -231,7 +231,7 @@ impl Quirks {
         let said = error.message.to_lowercase();
         let words: Vec<&str> = words(&said).collect();
         let rule = RULES.iter().find(|rule| {
-            rule.dialects.contains(&plan.dialect)
+            rule.dialects.contains(&plan.opening.dialect)
                 && rule.is_meant(&words)
                 && (rule.present)(plan)
                 && !self.refused.contains(rule)
@@ -249,27 +249,32 @@ mod tests {
     use quire_dialect::{ApiVersion, Features};
 
     use super::*;
+    use crate::encoders::{Opening, Tail};
     use crate::failure::model_error;
 
     fn plan(dialect: Dialect) -> Plan {
         Plan {
-            dialect,
-            model: "m".into(),
-            prefix: Arc::new(Prefix::default()),
-            max_output: Some(32_000),
-            thinking: Thinking::Adaptive,
-            effort: Some("high"),
-            schema: Some(Arc::new(serde_json::json!({"type": "object"}))),
-            cache_key: "k".into(),
-            caching: Caching::Automatic,
-            api_version: ApiVersion::default(),
-            features: Features {
-                custom_tools: true,
-                reasoning_summaries: true,
-                cache_key: true,
-                output_limit: OutputLimit::MaxTokens,
+            opening: Opening {
+                dialect,
+                model: "m".into(),
+                prefix: Arc::new(Prefix::default()),
+                caching: Caching::Automatic,
+                api_version: ApiVersion::default(),
+                features: Features {
+                    custom_tools: true,
+                    reasoning_summaries: true,
+                    cache_key: true,
+                    output_limit: OutputLimit::MaxTokens,
+                },
+                takes_images: true,
             },
-            takes_images: true,
+            tail: Tail {
+                max_output: Some(32_000),
+                thinking: Thinking::Adaptive,
+                effort: Some("high"),
+                schema: Some(Arc::new(serde_json::json!({"type": "object"}))),
+                cache_key: "k".into(),
+            },
         }
     }
 
@@ -373,8 +378,8 @@ mod tests {
     fn a_refused_schema_is_told_in_words() {
         let mut plan = plan(Dialect::Chat);
         tell_schema(&mut plan);
-        assert_eq!(plan.schema, None);
-        let told = &plan.prefix.instructions;
+        assert_eq!(plan.tail.schema, None);
+        let told = &plan.opening.prefix.instructions;
         assert!(told.contains(r#"{"type":"object"}"#), "{told}");
     }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::encoder::{Answer, Writer};
 use crate::json::{self, Object};
-use crate::{Caching, Head, OutputLimit, arguments, tools};
+use crate::{Caching, Features, Head, Options, OutputLimit, arguments, tools};
 
 /// Stands in a tool message for images, which only user messages can carry.
 const IMAGES_FOLLOW: &str = "(The image is in the next user message.)";
@@ -19,29 +19,14 @@ pub(crate) fn begin(head: &Head<'_>, out: &mut Vec<u8>) -> ChatWriter {
     body.member("model", head.model)
         .member("stream", &true)
         .member_raw("stream_options", r#"{"include_usage":true}"#);
-    if let Some(tokens) = head.max_output_tokens {
-        let field = match head.features.output_limit {
-            OutputLimit::MaxTokens => "max_tokens",
-            OutputLimit::MaxCompletionTokens => "max_completion_tokens",
-        };
-        body.member(field, &tokens);
-    }
-    if let Some(effort) = head.effort {
-        body.member("reasoning_effort", effort);
-    }
-    if let Some(schema) = head.output_schema {
-        let strict = tools::is_strict(schema);
-        let schema = json!({"name": "answer", "schema": schema, "strict": strict});
-        let format = json!({"type": "json_schema", "json_schema": schema});
-        body.member("response_format", &format);
-    }
-    if head.features.cache_key && !head.cache_key.is_empty() && head.cache != Caching::Off {
-        body.member("prompt_cache_key", head.cache_key);
-    }
     write_tools(&mut body, head);
     let out = body.key("messages");
     out.push(b'[');
-    let mut writer = ChatWriter::default();
+    let mut writer = ChatWriter {
+        features: head.features,
+        cached: head.cache != Caching::Off,
+        ..ChatWriter::default()
+    };
     if !head.prefix.instructions.is_empty() {
         writer.place(out);
         let mut message = Object::open(out);
@@ -77,6 +62,9 @@ fn write_tools(body: &mut Object<'_>, head: &Head<'_>) {
 /// its fields may arrive in any order; everything else is written at once.
 #[derive(Debug, Default)]
 pub(crate) struct ChatWriter {
+    features: Features,
+    /// Whether a key for the prompt cache is sent.
+    cached: bool,
     written: bool,
     user: OpenUser,
     draft: Option<Draft>,
@@ -153,6 +141,30 @@ impl ChatWriter {
             self.place(out);
             draft.write(out);
         }
+    }
+
+    fn write_options(&self, out: &mut Vec<u8>, options: &Options<'_>) {
+        let mut body = Object::resume(out);
+        if let Some(tokens) = options.max_output_tokens {
+            let field = match self.features.output_limit {
+                OutputLimit::MaxTokens => "max_tokens",
+                OutputLimit::MaxCompletionTokens => "max_completion_tokens",
+            };
+            body.member(field, &tokens);
+        }
+        if let Some(effort) = options.effort {
+            body.member("reasoning_effort", effort);
+        }
+        if let Some(schema) = options.output_schema {
+            let strict = tools::is_strict(schema);
+            let schema = json!({"name": "answer", "schema": schema, "strict": strict});
+            let format = json!({"type": "json_schema", "json_schema": schema});
+            body.member("response_format", &format);
+        }
+        if self.features.cache_key && self.cached && !options.cache_key.is_empty() {
+            body.member("prompt_cache_key", options.cache_key);
+        }
+        body.close();
     }
 
     fn user_text(&mut self, out: &mut Vec<u8>, text: &str) {
@@ -266,7 +278,7 @@ impl Writer for ChatWriter {
         self.user_parts(out, &images);
     }
 
-    fn tail(&self, out: &mut Vec<u8>) {
+    fn tail(&self, out: &mut Vec<u8>, options: &Options<'_>) {
         json::raw(out, self.user.closing());
         if let Some(draft) = &self.draft {
             if self.written {
@@ -274,7 +286,8 @@ impl Writer for ChatWriter {
             }
             draft.write(out);
         }
-        json::raw(out, "]}");
+        json::raw(out, "]");
+        self.write_options(out, options);
     }
 }
 

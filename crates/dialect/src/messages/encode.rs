@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::encoder::{Answer, Writer};
 use crate::json::{self, Object};
-use crate::{ApiVersion, Caching, Head, Thinking, arguments, tools};
+use crate::{ApiVersion, Caching, Head, Options, Thinking, arguments, tools};
 
 /// Messages requires a limit; every model of the last years takes this one.
 const FALLBACK_MAX_TOKENS: u32 = 8_192;
@@ -18,26 +18,29 @@ const EPHEMERAL: &str = r#"{"type":"ephemeral"}"#;
 
 /// Writes everything up to the first message.
 pub(crate) fn begin(head: &Head<'_>, out: &mut Vec<u8>) -> MessagesWriter {
-    let max_tokens = head.max_output_tokens.unwrap_or(FALLBACK_MAX_TOKENS);
     let mut body = Object::open(out);
-    body.member("model", head.model)
-        .member("stream", &true)
-        .member("max_tokens", &max_tokens);
-    write_thinking(&mut body, head, max_tokens);
-    write_output_config(&mut body, head);
+    body.member("model", head.model).member("stream", &true);
     if head.cache == Caching::Automatic {
         body.member_raw("cache_control", EPHEMERAL);
     }
     write_tools(&mut body, head);
     write_system(&mut body, head);
     body.key("messages").push(b'[');
-    MessagesWriter { role: None }
+    MessagesWriter {
+        role: None,
+        api_version: head.api_version,
+    }
 }
 
-fn write_thinking(body: &mut Object<'_>, head: &Head<'_>, max_tokens: u32) {
-    let thinking = match head.thinking {
+fn write_thinking(
+    body: &mut Object<'_>,
+    thinking: Thinking,
+    api_version: ApiVersion,
+    max_tokens: u32,
+) {
+    let thinking = match thinking {
         Thinking::Unset => return,
-        Thinking::Adaptive => match head.api_version {
+        Thinking::Adaptive => match api_version {
             ApiVersion::V20230601 => json!({"type": "adaptive"}),
             ApiVersion::V20261021 => json!({"type": "adaptive", "display": "summarized"}),
         },
@@ -54,15 +57,15 @@ fn write_thinking(body: &mut Object<'_>, head: &Head<'_>, max_tokens: u32) {
     body.member("thinking", &thinking);
 }
 
-fn write_output_config(body: &mut Object<'_>, head: &Head<'_>) {
-    if head.effort.is_none() && head.output_schema.is_none() {
+fn write_output_config(body: &mut Object<'_>, options: &Options<'_>) {
+    if options.effort.is_none() && options.output_schema.is_none() {
         return;
     }
     let mut config = Object::open(body.key("output_config"));
-    if let Some(effort) = head.effort {
+    if let Some(effort) = options.effort {
         config.member("effort", effort);
     }
-    if let Some(schema) = head.output_schema {
+    if let Some(schema) = options.output_schema {
         let schema = tools::closed(schema);
         config.member("format", &json!({"type": "json_schema", "schema": schema}));
     }
@@ -107,6 +110,7 @@ fn write_system(body: &mut Object<'_>, head: &Head<'_>) {
 #[derive(Debug)]
 pub(crate) struct MessagesWriter {
     role: Option<Role>,
+    api_version: ApiVersion,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -188,11 +192,17 @@ impl Writer for MessagesWriter {
         block.close();
     }
 
-    fn tail(&self, out: &mut Vec<u8>) {
+    fn tail(&self, out: &mut Vec<u8>, options: &Options<'_>) {
         if self.role.is_some() {
             json::raw(out, "]}");
         }
-        json::raw(out, "]}");
+        json::raw(out, "]");
+        let max_tokens = options.max_output_tokens.unwrap_or(FALLBACK_MAX_TOKENS);
+        let mut body = Object::resume(out);
+        body.member("max_tokens", &max_tokens);
+        write_thinking(&mut body, options.thinking, self.api_version, max_tokens);
+        write_output_config(&mut body, options);
+        body.close();
     }
 }
 

@@ -2,35 +2,19 @@
 //! nothing is stored on the provider's side.
 
 use quire_protocol::{Content, ToolCall, ToolInput, ToolSpec};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::encoder::{Answer, Writer};
 use crate::json::{self, Object};
-use crate::{Caching, Head, Thinking, arguments, tools};
+use crate::{Caching, Features, Head, Options, Thinking, arguments, tools};
 
 /// Writes everything up to the first input item.
 pub(crate) fn begin(head: &Head<'_>, out: &mut Vec<u8>) -> ResponsesWriter {
     let mut body = Object::open(out);
     body.member("model", head.model)
         .member("stream", &true)
-        .member("store", &false);
-    if let Some(tokens) = head.max_output_tokens {
-        body.member("max_output_tokens", &tokens);
-    }
-    write_reasoning(&mut body, head);
-    body.member_raw("include", r#"["reasoning.encrypted_content"]"#);
-    if let Some(schema) = head.output_schema {
-        let format = json!({
-            "type": "json_schema",
-            "name": "answer",
-            "schema": schema,
-            "strict": tools::is_strict(schema),
-        });
-        body.member("text", &json!({"format": format}));
-    }
-    if !head.cache_key.is_empty() && head.cache != Caching::Off {
-        body.member("prompt_cache_key", head.cache_key);
-    }
+        .member("store", &false)
+        .member_raw("include", r#"["reasoning.encrypted_content"]"#);
     write_tools(&mut body, head);
     if !head.prefix.instructions.is_empty() {
         body.member("instructions", &head.prefix.instructions);
@@ -38,23 +22,34 @@ pub(crate) fn begin(head: &Head<'_>, out: &mut Vec<u8>) -> ResponsesWriter {
     body.key("input").push(b'[');
     ResponsesWriter {
         empty: true,
-        custom_tools: head.features.custom_tools,
+        features: head.features,
+        cached: head.cache != Caching::Off,
     }
 }
 
-fn write_reasoning(body: &mut Object<'_>, head: &Head<'_>) {
-    let summary = head.features.reasoning_summaries && head.thinking != Thinking::Disabled;
-    if head.effort.is_none() && !summary {
+fn write_reasoning(body: &mut Object<'_>, options: &Options<'_>, features: Features) {
+    let summary = features.reasoning_summaries && options.thinking != Thinking::Disabled;
+    if options.effort.is_none() && !summary {
         return;
     }
     let mut reasoning = Object::open(body.key("reasoning"));
-    if let Some(effort) = head.effort {
+    if let Some(effort) = options.effort {
         reasoning.member("effort", effort);
     }
     if summary {
         reasoning.member("summary", "auto");
     }
     reasoning.close();
+}
+
+fn write_format(body: &mut Object<'_>, schema: &Value) {
+    let format = json!({
+        "type": "json_schema",
+        "name": "answer",
+        "schema": schema,
+        "strict": tools::is_strict(schema),
+    });
+    body.member("text", &json!({"format": format}));
 }
 
 fn write_tools(body: &mut Object<'_>, head: &Head<'_>) {
@@ -103,7 +98,9 @@ fn write_function(out: &mut Vec<u8>, tool: &ToolSpec) {
 #[derive(Debug)]
 pub(crate) struct ResponsesWriter {
     empty: bool,
-    custom_tools: bool,
+    features: Features,
+    /// Whether a key for the prompt cache is sent.
+    cached: bool,
 }
 
 impl ResponsesWriter {
@@ -148,7 +145,7 @@ impl Writer for ResponsesWriter {
     fn call(&mut self, out: &mut Vec<u8>, id: &str, call: &ToolCall, text_tool: bool) {
         self.place(out);
         let mut item = Object::open(out);
-        let custom = text_tool && self.custom_tools;
+        let custom = text_tool && self.features.custom_tools;
         let kind = if custom {
             "custom_tool_call"
         } else {
@@ -169,7 +166,7 @@ impl Writer for ResponsesWriter {
 
     fn result(&mut self, out: &mut Vec<u8>, answer: &Answer<'_>) {
         self.place(out);
-        let custom = answer.text_tool && self.custom_tools;
+        let custom = answer.text_tool && self.features.custom_tools;
         let kind = if custom {
             "custom_tool_call_output"
         } else {
@@ -189,8 +186,20 @@ impl Writer for ResponsesWriter {
         item.close();
     }
 
-    fn tail(&self, out: &mut Vec<u8>) {
-        json::raw(out, "]}");
+    fn tail(&self, out: &mut Vec<u8>, options: &Options<'_>) {
+        json::raw(out, "]");
+        let mut body = Object::resume(out);
+        if let Some(tokens) = options.max_output_tokens {
+            body.member("max_output_tokens", &tokens);
+        }
+        write_reasoning(&mut body, options, self.features);
+        if let Some(schema) = options.output_schema {
+            write_format(&mut body, schema);
+        }
+        if self.cached && !options.cache_key.is_empty() {
+            body.member("prompt_cache_key", options.cache_key);
+        }
+        body.close();
     }
 }
 

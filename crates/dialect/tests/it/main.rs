@@ -7,4 +7,5 @@ mod golden;
 mod prefix;
 mod requests;
 mod robust;
+mod stable;
 mod whole;

@@ -1,7 +1,9 @@
 //! What is sent, byte for byte.
 
 use expect_test::{Expect, expect};
-use quire_dialect::{ApiVersion, Caching, Dialect, Encoder, Features, Head, OutputLimit, Thinking};
+use quire_dialect::{
+    ApiVersion, Caching, Dialect, Encoder, Features, Head, Options, OutputLimit, Thinking,
+};
 use quire_protocol::{CallId, Content, Item, MessageId, Opaque, Prefix, ToolCall, ToolStatus};
 use serde_json::{Value, json};
 
@@ -90,7 +92,7 @@ fn body(head: &Head<'_>, items: &[Item]) -> Value {
     for item in items {
         encoder.push(item);
     }
-    serde_json::from_slice(&encoder.body().concat()).expect("valid JSON")
+    serde_json::from_slice(&encoder.body(&Options::default()).concat()).expect("valid JSON")
 }
 
 /// One line for each element of the growing array.
@@ -107,9 +109,9 @@ fn check_items(head: &Head<'_>, key: &str, expected: &Expect) {
 }
 
 #[track_caller]
-fn check_head(head: &Head<'_>, expected: &Expect) {
+fn check_head(head: &Head<'_>, options: &Options<'_>, expected: &Expect) {
     let mut encoder = Encoder::new(head);
-    let body = String::from_utf8(encoder.body().concat()).expect("UTF-8");
+    let body = String::from_utf8(encoder.body(options).concat()).expect("UTF-8");
     expected.assert_eq(&body);
 }
 
@@ -194,7 +196,7 @@ fn arguments_travel_byte_for_byte() {
         let arguments = r#"{"b" : 1.50,  "a":"x"}"#;
         encoder.push(&call(1, "a", "read", arguments));
         encoder.push(&result(1, ToolStatus::Done, vec![Content::text("ok")]));
-        let body = String::from_utf8(encoder.body().concat()).expect("UTF-8");
+        let body = String::from_utf8(encoder.body(&Options::default()).concat()).expect("UTF-8");
         let sent = match dialect {
             Dialect::Messages => arguments.to_owned(),
             _ => Value::from(arguments).to_string(),
@@ -207,18 +209,19 @@ fn arguments_travel_byte_for_byte() {
 fn messages_head() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let prefix = prefix();
-    let head = Head {
+    let head = Head::new(Dialect::Messages, "claude", &prefix);
+    let options = Options {
         max_output_tokens: Some(64_000),
         thinking: Thinking::Adaptive,
         effort: Some("xhigh"),
         output_schema: Some(&schema),
         cache_key: "unused",
-        ..Head::new(Dialect::Messages, "claude", &prefix)
     };
     check_head(
         &head,
+        &options,
         &expect![[
-            r#"{"model":"claude","stream":true,"max_tokens":64000,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"xhigh","format":{"type":"json_schema","schema":{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}}},"cache_control":{"type":"ephemeral"},"tools":[{"name":"read","description":"Reads a file.","input_schema":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}},{"name":"apply_patch","description":"Applies a patch.","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}],"system":[{"type":"text","text":"You are a \"careful\" engineer.\n","cache_control":{"type":"ephemeral"}}],"messages":[]}"#
+            r#"{"model":"claude","stream":true,"cache_control":{"type":"ephemeral"},"tools":[{"name":"read","description":"Reads a file.","input_schema":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}},{"name":"apply_patch","description":"Applies a patch.","input_schema":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}],"system":[{"type":"text","text":"You are a \"careful\" engineer.\n","cache_control":{"type":"ephemeral"}}],"messages":[],"max_tokens":64000,"thinking":{"type":"adaptive","display":"summarized"},"output_config":{"effort":"xhigh","format":{"type":"json_schema","schema":{"type":"object","properties":{"a":{"type":"string"}},"additionalProperties":false}}}}"#
         ]],
     );
 }
@@ -227,16 +230,20 @@ fn messages_head() {
 fn messages_head_for_older_servers() {
     let prefix = Prefix::default();
     let head = Head {
-        max_output_tokens: Some(4_000),
-        thinking: Thinking::Budget(10_000),
         cache: Caching::PrefixOnly,
         api_version: ApiVersion::V20230601,
         ..Head::new(Dialect::Messages, "claude", &prefix)
     };
+    let options = Options {
+        max_output_tokens: Some(4_000),
+        thinking: Thinking::Budget(10_000),
+        ..Options::default()
+    };
     check_head(
         &head,
+        &options,
         &expect![[
-            r#"{"model":"claude","stream":true,"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens":2976},"messages":[]}"#
+            r#"{"model":"claude","stream":true,"messages":[],"max_tokens":4000,"thinking":{"type":"enabled","budget_tokens":2976}}"#
         ]],
     );
 }
@@ -246,10 +253,6 @@ fn responses_head() {
     let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
     let prefix = prefix();
     let head = Head {
-        max_output_tokens: Some(64_000),
-        effort: Some("high"),
-        output_schema: Some(&schema),
-        cache_key: "session-1",
         features: Features {
             custom_tools: true,
             reasoning_summaries: true,
@@ -257,10 +260,18 @@ fn responses_head() {
         },
         ..Head::new(Dialect::Responses, "gpt", &prefix)
     };
+    let options = Options {
+        max_output_tokens: Some(64_000),
+        effort: Some("high"),
+        output_schema: Some(&schema),
+        cache_key: "session-1",
+        ..Options::default()
+    };
     check_head(
         &head,
+        &options,
         &expect![[
-            r#"{"model":"gpt","stream":true,"store":false,"max_output_tokens":64000,"reasoning":{"effort":"high","summary":"auto"},"include":["reasoning.encrypted_content"],"text":{"format":{"type":"json_schema","name":"answer","schema":{"type":"object","properties":{"a":{"type":"string"}}},"strict":false}},"prompt_cache_key":"session-1","parallel_tool_calls":true,"tools":[{"type":"function","name":"read","description":"Reads a file.","parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]},"strict":false},{"type":"custom","name":"apply_patch","description":"Applies a patch.","format":{"type":"grammar","syntax":"lark","definition":"start: /.+/s"}}],"instructions":"You are a \"careful\" engineer.\n","input":[]}"#
+            r#"{"model":"gpt","stream":true,"store":false,"include":["reasoning.encrypted_content"],"parallel_tool_calls":true,"tools":[{"type":"function","name":"read","description":"Reads a file.","parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]},"strict":false},{"type":"custom","name":"apply_patch","description":"Applies a patch.","format":{"type":"grammar","syntax":"lark","definition":"start: /.+/s"}}],"instructions":"You are a \"careful\" engineer.\n","input":[],"max_output_tokens":64000,"reasoning":{"effort":"high","summary":"auto"},"text":{"format":{"type":"json_schema","name":"answer","schema":{"type":"object","properties":{"a":{"type":"string"}}},"strict":false}},"prompt_cache_key":"session-1"}"#
         ]],
     );
 }
@@ -275,10 +286,6 @@ fn chat_head() {
     });
     let prefix = prefix();
     let head = Head {
-        max_output_tokens: Some(64_000),
-        effort: Some("high"),
-        output_schema: Some(&schema),
-        cache_key: "session-1",
         features: Features {
             cache_key: true,
             output_limit: OutputLimit::MaxCompletionTokens,
@@ -286,10 +293,18 @@ fn chat_head() {
         },
         ..Head::new(Dialect::Chat, "gpt", &prefix)
     };
+    let options = Options {
+        max_output_tokens: Some(64_000),
+        effort: Some("high"),
+        output_schema: Some(&schema),
+        cache_key: "session-1",
+        ..Options::default()
+    };
     check_head(
         &head,
+        &options,
         &expect![[
-            r#"{"model":"gpt","stream":true,"stream_options":{"include_usage":true},"max_completion_tokens":64000,"reasoning_effort":"high","response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false},"strict":true}},"prompt_cache_key":"session-1","tools":[{"type":"function","function":{"name":"read","description":"Reads a file.","parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}}},{"type":"function","function":{"name":"apply_patch","description":"Applies a patch.","parameters":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}}],"messages":[{"role":"system","content":"You are a \"careful\" engineer.\n"}]}"#
+            r#"{"model":"gpt","stream":true,"stream_options":{"include_usage":true},"tools":[{"type":"function","function":{"name":"read","description":"Reads a file.","parameters":{"type":"object","properties":{"path":{"type":"string"}},"required":["path"]}}},{"type":"function","function":{"name":"apply_patch","description":"Applies a patch.","parameters":{"type":"object","properties":{"input":{"type":"string"}},"required":["input"],"additionalProperties":false}}}],"messages":[{"role":"system","content":"You are a \"careful\" engineer.\n"}],"max_completion_tokens":64000,"reasoning_effort":"high","response_format":{"type":"json_schema","json_schema":{"name":"answer","schema":{"type":"object","properties":{"a":{"type":"string"}},"required":["a"],"additionalProperties":false},"strict":true}},"prompt_cache_key":"session-1"}"#
         ]],
     );
 }

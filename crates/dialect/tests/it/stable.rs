@@ -1,0 +1,199 @@
+//! The golden prefix: the bytes before the options stay as they are through everything that a
+//! session goes through, and from version to version. A hash that changes here makes every session's
+//! next request miss the provider's cache: change it only with a reason.
+
+use std::fmt::Write as _;
+
+use expect_test::expect;
+use quire_dialect::{Dialect, Encoder, Features, Head, Options, OutputLimit, Thinking};
+use quire_protocol::{CallId, Content, Item, MessageId, Opaque, Prefix, ToolCall, ToolStatus};
+use serde_json::json;
+
+use crate::fixtures::prefix;
+
+/// FNV-1a, 64 bits.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    })
+}
+
+fn head(dialect: Dialect, prefix: &Prefix) -> Head<'_> {
+    Head {
+        features: Features {
+            custom_tools: true,
+            reasoning_summaries: true,
+            cache_key: true,
+            output_limit: OutputLimit::MaxCompletionTokens,
+        },
+        ..Head::new(dialect, "m", prefix)
+    }
+}
+
+fn user(text: &str) -> Item {
+    Item::User {
+        message: MessageId::new(text),
+        content: vec![Content::text(text)],
+    }
+}
+
+/// What one step of the model and its tool add.
+fn step(number: u32, origin: Dialect) -> Vec<Item> {
+    let thought = match origin {
+        Dialect::Messages => r#"{"type":"thinking","thinking":"t","signature":"s"}"#,
+        Dialect::Responses => r#"{"type":"reasoning","id":"r","summary":[]}"#,
+        Dialect::Chat => r#"{"reasoning_content":"t"}"#,
+    };
+    vec![
+        Item::Thinking {
+            text: "t".into(),
+            opaque: Some(Opaque {
+                origin: origin.name().into(),
+                json: thought.into(),
+            }),
+        },
+        Item::Assistant {
+            text: format!("step {number}"),
+            opaque: None,
+        },
+        Item::ToolCall(ToolCall {
+            call: CallId(number),
+            provider_id: format!("call_{number}"),
+            name: "read".into(),
+            arguments: r#"{"path":"a"}"#.into(),
+        }),
+        Item::ToolResult {
+            call: CallId(number),
+            status: ToolStatus::Done,
+            content: vec![Content::text("found")],
+        },
+    ]
+}
+
+/// A session that grows, body after body.
+struct Growing {
+    encoder: Encoder,
+    items: Vec<Item>,
+    /// The last body and how much of it is for good.
+    last: (Vec<u8>, usize),
+}
+
+impl Growing {
+    fn new(head: &Head<'_>) -> Self {
+        Self {
+            encoder: Encoder::new(head),
+            items: Vec::new(),
+            last: (Vec::new(), 0),
+        }
+    }
+
+    /// Appends items; what was sent before must be the start of what is sent now.
+    fn send(&mut self, items: Vec<Item>, options: &Options<'_>) -> u64 {
+        for item in items {
+            self.encoder.push(&item);
+            self.items.push(item);
+        }
+        let body = self.encoder.body(options).concat();
+        serde_json::from_slice::<serde_json::Value>(&body).expect("valid JSON");
+        let (before, kept) = &self.last;
+        assert_eq!(before[..*kept], body[..*kept], "what was sent has changed");
+        let length = self.encoder.prefix_len();
+        let now = hash(&body[..length]);
+        self.last = (body, length);
+        now
+    }
+}
+
+#[test]
+fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
+    let prefix = prefix();
+    let schema = json!({"type": "object", "properties": {"a": {"type": "string"}}});
+    let plain = Options {
+        max_output_tokens: Some(64_000),
+        thinking: Thinking::Adaptive,
+        effort: Some("high"),
+        cache_key: "session-1",
+        ..Options::default()
+    };
+    let changed = Options {
+        max_output_tokens: Some(1_024),
+        thinking: Thinking::Disabled,
+        effort: Some("low"),
+        output_schema: Some(&schema),
+        cache_key: "session-2",
+    };
+    let mut report = String::new();
+    for dialect in Dialect::ALL {
+        let head = head(dialect, &prefix);
+        let mut session = Growing::new(&head);
+        let mut line = |what: &str, hash: u64| {
+            writeln!(report, "{:<9} {what:<14} {hash:016x}", dialect.name()).expect("memory");
+        };
+        line("opening", session.send(Vec::new(), &plain));
+        line("first words", session.send(vec![user("Fix it.")], &plain));
+        line("a step", session.send(step(1, dialect), &plain));
+        // Words of a person while a call is open wait for its result.
+        let mut steered = step(2, dialect);
+        steered.insert(3, user("Not that file."));
+        let steering = session.send(steered, &plain);
+        line("steered", steering);
+        // Nothing new but other options: a change of effort, a schema that is dropped.
+        assert_eq!(session.send(Vec::new(), &changed), steering, "{dialect}");
+        let last = session.send(step(3, dialect), &changed);
+        line("another effort", last);
+        // A resumed session, and one that was forked from it, write the same from the start.
+        let mut resumed = Growing::new(&head);
+        assert_eq!(resumed.send(session.items, &plain), last, "{dialect}");
+    }
+    expect![[r"
+        messages  opening        bc7b287df6639505
+        messages  first words    9306b923c6283d11
+        messages  a step         99811e92d2522849
+        messages  steered        664f0f4fac5d6ba6
+        messages  another effort e90c75b4fd81571a
+        responses opening        cfa6d442b9af66e7
+        responses first words    0635e9a21516c71d
+        responses a step         4cf29fd4d62b29cb
+        responses steered        a3e08fd743ed0e90
+        responses another effort 6c2c92666c5b0e96
+        chat      opening        331fb623449c4053
+        chat      first words    06c6c8e0a3bfdd48
+        chat      a step         e4a50ff835b325fd
+        chat      steered        135e5ed3a893d417
+        chat      another effort 781c10170bfc7ede
+    "]]
+    .assert_eq(&report);
+}
+
+/// What later tools change, and what not: the bytes before the end of the old tools stay, and so do
+/// those of everything behind the tools. Only the latter stand elsewhere, so that a provider's cache
+/// keeps the tools at best; keeping more needs tools that are told within the items, which no dialect
+/// has in its common form.
+#[test]
+fn tools_that_come_later_change_the_tools_alone() {
+    let before = prefix();
+    let mut after = before.clone();
+    let mut later = after.tools[0].clone();
+    later.name = "later".into();
+    after.tools.push(later);
+    for dialect in Dialect::ALL {
+        let body = |prefix: &Prefix| {
+            let mut encoder = Encoder::new(&head(dialect, prefix));
+            encoder.push(&user("Fix it."));
+            for item in step(1, dialect) {
+                encoder.push(&item);
+            }
+            encoder.body(&Options::default()).concat()
+        };
+        let (old, new) = (body(&before), body(&after));
+        let same = old.iter().zip(&new).take_while(|(a, b)| a == b).count();
+        let rest = old.len() - same;
+        assert_eq!(old[same..], new[new.len() - rest..], "{dialect}");
+        let added = String::from_utf8_lossy(&new[same..new.len() - rest]);
+        assert!(
+            added.starts_with(",{") && added.contains("later"),
+            "{dialect}: {added}"
+        );
+        assert_eq!(old[same], b']', "{dialect}: the tools end here");
+    }
+}
