@@ -54,6 +54,18 @@ fn shown(content: &[Content], takes_images: bool) -> Cow<'_, [Content]> {
     Cow::Owned(content.iter().map(part).collect())
 }
 
+/// The mark of the harness's own words.
+const NOTICE: &str = "system-notice";
+
+fn marked(mark: &str, text: &str) -> String {
+    format!("<{mark}>\n{}\n</{mark}>", text.trim_end())
+}
+
+/// Words of the harness as the content of a message.
+pub(crate) fn notice(text: &str) -> Content {
+    Content::text(marked(NOTICE, text))
+}
+
 /// A call that has no result yet.
 #[derive(Debug)]
 struct OpenCall {
@@ -218,9 +230,7 @@ impl Encoder {
                 let content = shown(content, self.takes_images);
                 self.writer.user(&mut self.fresh, &content);
             }
-            Item::Notice { text } => {
-                self.write_marked("system-notice", text);
-            }
+            Item::Notice { text } => self.write_marked(NOTICE, text),
             Item::Ledger { text } => self.write_marked("ledger", text),
             _ => {}
         }
@@ -229,8 +239,8 @@ impl Encoder {
     /// Words of the harness, marked as not a person's.
     fn write_marked(&mut self, mark: &str, text: &str) {
         if !text.trim().is_empty() {
-            let marked = format!("<{mark}>\n{}\n</{mark}>", text.trim_end());
-            self.writer.user(&mut self.fresh, &[Content::text(marked)]);
+            let content = [Content::text(marked(mark, text))];
+            self.writer.user(&mut self.fresh, &content);
         }
     }
 

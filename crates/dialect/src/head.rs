@@ -56,6 +56,9 @@ pub struct Head<'a> {
     pub model: &'a str,
     /// System prompt and tools.
     pub prefix: &'a Prefix,
+    /// Words behind the system prompt, in a block of their own that no cache mark covers; empty for
+    /// none. Messages alone: the other dialects take them as [`Options::words`].
+    pub words: &'a str,
     /// How to ask for prompt caching.
     pub cache: Caching,
     /// The version of the Messages API; other dialects ignore it.
@@ -74,6 +77,7 @@ impl<'a> Head<'a> {
             dialect,
             model,
             prefix,
+            words: "",
             cache: Caching::Automatic,
             api_version: ApiVersion::V20261021,
             features: Features::default(),
@@ -92,6 +96,10 @@ pub struct Options<'a> {
     pub thinking: Thinking,
     /// How hard to think, in the provider's own word; absent for the provider's default.
     pub effort: Option<&'a str>,
+    /// Words of the harness behind the last item, which the next request does not repeat; empty for
+    /// none. Not for Messages, whose automatic cache mark would come to stand on them and never be
+    /// found again.
+    pub words: &'a str,
     /// The JSON schema that the answer must fit.
     pub output_schema: Option<&'a Value>,
     /// Groups requests that share a prompt cache; empty for none. Messages has no such thing.

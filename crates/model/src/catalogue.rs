@@ -71,39 +71,6 @@ impl ModelFacts {
         self.prices.cost(usage, billing)
     }
 
-    /// Whether an effort changes what the model is asked: as a level that it takes or, on
-    /// Messages alone, as the tokens that it may think for.
-    #[must_use]
-    pub fn heeds_effort(&self, dialect: Dialect) -> bool {
-        let has_budget = self.thinking == ThinkingKind::Budget && dialect == Dialect::Messages;
-        has_budget || !self.efforts.is_empty()
-    }
-
-    /// The provider's name for an effort, and in words what became of one that the model lacks.
-    #[must_use]
-    pub fn effort(
-        &self,
-        wanted: Effort,
-        dialect: Dialect,
-    ) -> (Option<&'static str>, Option<String>) {
-        let below = self.efforts.iter().rfind(|level| **level <= wanted);
-        let Some(taken) = below.or(self.efforts.first()).copied() else {
-            let is_lost = wanted != Effort::default() && !self.heeds_effort(dialect);
-            let note = is_lost.then(|| {
-                format!(
-                    "effort `{}` is not sent: this model takes none",
-                    wanted.name()
-                )
-            });
-            return (None, note);
-        };
-        let note = (taken != wanted).then(|| {
-            let (wanted, taken) = (wanted.name(), taken.name());
-            format!("effort `{wanted}` becomes `{taken}`: this model has no `{wanted}`")
-        });
-        (Some(taken.name()), note)
-    }
-
     /// Fails, with the reason, where these settings have a budget that nobody can price.
     pub fn keeps_budget(&self, settings: &Settings) -> Result<(), String> {
         if settings.limits.budget.is_some() && !self.prices.is_known() {
@@ -131,7 +98,7 @@ impl ModelFacts {
                 "{model} takes no images, as the settings say: leave them out, or take another model"
             ));
         }
-        Ok(self.effort(settings.effort, dialect).1)
+        Ok(self.effort_note(settings.effort, dialect))
     }
 
     /// Who is to decide how hard to think at each step. A model that thinks adaptively does so itself;
@@ -146,20 +113,6 @@ impl ModelFacts {
             }
             ThinkingKind::Budget | ThinkingKind::Unset => EffortChoice::ByStep,
         }
-    }
-
-    /// How many tokens a model with [`ThinkingKind::Budget`] may think for at an effort; at least
-    /// 1,024 and less than what it may produce.
-    #[must_use]
-    pub fn thinking_budget(&self, effort: Effort) -> u32 {
-        let wanted = match effort {
-            Effort::Low => 2_048,
-            Effort::Medium => 8_192,
-            Effort::High => 16_384,
-            Effort::Xhigh => 32_768,
-            Effort::Max => 49_152,
-        };
-        wanted.min(self.max_output / 2).max(1_024)
     }
 }
 
@@ -408,52 +361,10 @@ mod tests {
                 (family, thinking),
                 "{model}"
             );
-            let (effort, _) = facts.effort(Effort::Max, Dialect::Messages);
-            assert_eq!(effort, top, "{model}");
+            let level = facts.asked(Effort::Max, Dialect::Messages).level;
+            assert_eq!(level.map(Effort::name), top, "{model}");
             assert_eq!(facts.cost(&Usage::default(), Billing::default()), None);
         }
-    }
-
-    #[test]
-    fn efforts_are_fitted() {
-        let catalogue = Catalogue::builtin();
-        for (model, wanted, taken, lowered) in [
-            ("claude-opus-5", Effort::Max, Some("max"), false),
-            ("claude-opus-4-6", Effort::Xhigh, Some("high"), true),
-            ("claude-opus-4-6", Effort::Max, Some("max"), false),
-            ("gpt-5", Effort::Max, Some("high"), true),
-            ("gpt-5", Effort::Low, Some("low"), false),
-            ("gpt-4.1", Effort::Max, None, true),
-            ("gpt-4.1", Effort::High, None, false),
-            ("claude-haiku-4-5", Effort::High, None, false),
-        ] {
-            let facts = catalogue.facts("p", model);
-            let (name, note) = facts.effort(wanted, Dialect::Messages);
-            assert_eq!(
-                (name, note.is_some()),
-                (taken, lowered),
-                "{model} {wanted:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn an_effort_becomes_a_thinking_budget_only_where_there_is_one() {
-        let catalogue = Catalogue::builtin();
-        for (model, dialect, heeds) in [
-            ("claude-sonnet-4-5", Dialect::Messages, true),
-            ("claude-sonnet-4-5", Dialect::Chat, false),
-            ("claude-opus-5", Dialect::Chat, true),
-            ("gpt-4.1", Dialect::Responses, false),
-        ] {
-            let facts = catalogue.facts("p", model);
-            assert_eq!(facts.heeds_effort(dialect), heeds, "{model} {dialect}");
-            let (_, note) = facts.effort(Effort::Low, dialect);
-            assert_eq!(note.is_none(), heeds, "{model} {dialect}: {note:?}");
-        }
-        let haiku = catalogue.facts("anthropic", "claude-haiku-4-5");
-        assert_eq!(haiku.thinking_budget(Effort::Max), 32_000);
-        assert_eq!(haiku.thinking_budget(Effort::Low), 2_048);
     }
 
     #[test]
@@ -485,7 +396,7 @@ mod tests {
             facts.review(Dialect::Chat, settings, said)
         };
         let note = review(&facts, &settings, std::slice::from_ref(&image));
-        assert!(note.unwrap().unwrap().contains("not sent"));
+        assert!(note.unwrap().unwrap().contains("in words"));
         facts.images = Images::Refused;
         assert!(review(&facts, &settings, &[Content::text("hi")]).is_ok());
         let why = review(&facts, &settings, &[image]).unwrap_err();

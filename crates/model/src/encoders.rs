@@ -25,6 +25,8 @@ pub(crate) struct Opening {
     pub(crate) dialect: Dialect,
     pub(crate) model: String,
     pub(crate) prefix: Arc<Prefix>,
+    /// Words behind the system prompt, for Messages alone.
+    pub(crate) words: &'static str,
     pub(crate) caching: Caching,
     pub(crate) api_version: ApiVersion,
     pub(crate) features: Features,
@@ -37,6 +39,8 @@ pub(crate) struct Tail {
     pub(crate) max_output: Option<u32>,
     pub(crate) thinking: Thinking,
     pub(crate) effort: Option<&'static str>,
+    /// Words behind the last item, for the other dialects.
+    pub(crate) words: &'static str,
     pub(crate) schema: Option<Arc<Value>>,
     pub(crate) cache_key: String,
 }
@@ -44,6 +48,7 @@ pub(crate) struct Tail {
 impl Opening {
     fn head(&self) -> Head<'_> {
         Head {
+            words: self.words,
             cache: self.caching,
             api_version: self.api_version,
             features: self.features,
@@ -59,6 +64,7 @@ impl Tail {
             max_output_tokens: self.max_output,
             thinking: self.thinking,
             effort: self.effort,
+            words: self.words,
             output_schema: self.schema.as_deref(),
             cache_key: &self.cache_key,
         }
@@ -151,6 +157,7 @@ mod tests {
                 dialect: Dialect::Messages,
                 model: "m".into(),
                 prefix: Arc::new(Prefix::default()),
+                words: "",
                 caching: Caching::Automatic,
                 api_version: ApiVersion::default(),
                 features: Features::default(),

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use quire_dialect::{Dialect, Thinking};
+use quire_dialect::Dialect;
 use quire_protocol::{
-    Delta, Model, ModelError, ModelEvent, ModelFailure, ModelRequest, Money, Purpose, Reply, Retry,
-    Usage,
+    Delta, Effort, Model, ModelError, ModelEvent, ModelFailure, ModelRequest, Money, Purpose,
+    Reply, Retry, Usage,
 };
 
 use crate::attempt::{Answer, Attempt, Broken};
@@ -20,7 +20,7 @@ use crate::flow::{Outlet, flow};
 use crate::quirks::Quirks;
 use crate::retry::{Failures, Verdict};
 use crate::transport::Transport;
-use crate::{Billing, Catalogue, Images, ModelFacts, Provider, RetryPolicy, ThinkingKind};
+use crate::{Billing, Catalogue, Images, ModelFacts, Provider, RetryPolicy};
 
 /// A provider's models. Cheap to clone; connections open with the first request.
 #[derive(Clone)]
@@ -242,27 +242,31 @@ impl Inner {
 
     fn plan(&self, request: &ModelRequest, model: &str, facts: &ModelFacts) -> Plan {
         let provider = &self.provider;
-        let thinking = match facts.thinking {
-            ThinkingKind::Adaptive => Thinking::Adaptive,
-            ThinkingKind::Budget => Thinking::Budget(facts.thinking_budget(request.effort)),
-            ThinkingKind::Unset => Thinking::Unset,
+        let asked = facts.asked(request.effort, provider.dialect);
+        let (behind_prompt, behind_items) = match provider.dialect {
+            Dialect::Messages => (asked.words, ""),
+            Dialect::Responses | Dialect::Chat => ("", asked.words),
         };
         // Messages must be told a limit; elsewhere a guess would only cut answers short.
         let limited = provider.dialect == Dialect::Messages || facts.known;
+        let most = [limited.then_some(facts.max_output), asked.max_output];
+        let most = most.into_iter().flatten().min();
         let mut plan = Plan {
             opening: Opening {
                 dialect: provider.dialect,
                 model: model.to_owned(),
                 prefix: Arc::clone(&request.prefix),
+                words: behind_prompt,
                 caching: provider.caching,
                 api_version: provider.api_version,
                 features: provider.features(),
                 takes_images: facts.images == Images::Taken,
             },
             tail: Tail {
-                max_output: limited.then_some(facts.max_output),
-                thinking,
-                effort: facts.effort(request.effort, provider.dialect).0,
+                max_output: most,
+                thinking: asked.thinking,
+                effort: asked.level.map(Effort::name),
+                words: behind_items,
                 schema: request.output_schema.clone(),
                 cache_key: request.session.as_str().to_owned(),
             },

@@ -6,6 +6,7 @@
 mod attempt;
 mod catalogue;
 mod day;
+mod effort;
 mod encoders;
 mod failure;
 mod flow;
@@ -24,6 +25,7 @@ mod transport;
 
 pub use catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
 pub use day::Day;
+pub use effort::{Asked, EffortLine};
 pub use http::HttpModel;
 pub use price::{Billing, Factor, PriceRow, Prices};
 pub use probe::{Probe, probe};

@@ -258,6 +258,7 @@ mod tests {
                 dialect,
                 model: "m".into(),
                 prefix: Arc::new(Prefix::default()),
+                words: "",
                 caching: Caching::Automatic,
                 api_version: ApiVersion::default(),
                 features: Features {
@@ -274,6 +275,7 @@ mod tests {
                 effort: Some("high"),
                 schema: Some(Arc::new(serde_json::json!({"type": "object"}))),
                 cache_key: "k".into(),
+                ..Tail::default()
             },
         }
     }

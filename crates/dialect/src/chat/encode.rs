@@ -4,7 +4,7 @@
 use quire_protocol::{Content, ToolCall};
 use serde_json::json;
 
-use crate::encoder::{Answer, Writer};
+use crate::encoder::{Answer, Writer, notice};
 use crate::json::{self, Object};
 use crate::{Caching, Features, Head, Options, OutputLimit, arguments, tools};
 
@@ -60,7 +60,7 @@ fn write_tools(body: &mut Object<'_>, head: &Head<'_>) {
 
 /// Writes messages. The model's message is held back as a draft until its step is over, because
 /// its fields may arrive in any order; everything else is written at once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct ChatWriter {
     features: Features,
     /// Whether a key for the prompt cache is sent.
@@ -94,7 +94,7 @@ impl OpenUser {
 }
 
 /// An assistant message in the making.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Draft {
     /// Members that came from the server, such as `reasoning_content`, without braces.
     members: Vec<u8>,
@@ -139,6 +139,17 @@ impl ChatWriter {
     fn settle(&mut self, out: &mut Vec<u8>) {
         if let Some(draft) = self.draft.take() {
             self.place(out);
+            draft.write(out);
+        }
+    }
+
+    /// Closes the message that is open, if one is.
+    fn close(&self, out: &mut Vec<u8>) {
+        json::raw(out, self.user.closing());
+        if let Some(draft) = &self.draft {
+            if self.written {
+                out.push(b',');
+            }
             draft.write(out);
         }
     }
@@ -279,12 +290,12 @@ impl Writer for ChatWriter {
     }
 
     fn tail(&self, out: &mut Vec<u8>, options: &Options<'_>) {
-        json::raw(out, self.user.closing());
-        if let Some(draft) = &self.draft {
-            if self.written {
-                out.push(b',');
-            }
-            draft.write(out);
+        if options.words.is_empty() {
+            self.close(out);
+        } else {
+            let mut last = self.clone();
+            last.user(out, &[notice(options.words)]);
+            last.close(out);
         }
         json::raw(out, "]");
         self.write_options(out, options);

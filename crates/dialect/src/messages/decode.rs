@@ -40,6 +40,8 @@ enum Block {
     Thinking {
         thinking: String,
         signature: String,
+        /// What else the block holds; it must go back with the rest.
+        other: Map<String, Value>,
     },
     ToolUse {
         id: String,
@@ -49,9 +51,7 @@ enum Block {
         json: String,
     },
     /// Thinking that only the provider can read.
-    Redacted {
-        raw: String,
-    },
+    Redacted { raw: String },
     /// A kind without a word of ours: as it came, and what deltas changed.
     Foreign {
         raw: Box<RawValue>,
@@ -368,6 +368,7 @@ impl Block {
             "thinking" => Self::Thinking {
                 thinking: text(start.thinking.as_ref()).to_owned(),
                 signature: text(start.signature.as_ref()).to_owned(),
+                other: other_members(raw),
             },
             _ => Self::ToolUse {
                 id: text(start.id.as_ref()).to_owned(),
@@ -388,6 +389,7 @@ impl Block {
             "thinking_delta" | "signature_delta" => Some(Self::Thinking {
                 thinking: String::new(),
                 signature: String::new(),
+                other: Map::new(),
             }),
             _ => None,
         }
@@ -405,6 +407,7 @@ impl Block {
             Self::Thinking {
                 thinking,
                 signature,
+                ..
             } => {
                 if let Some(more) = &delta.thinking {
                     thinking.push_str(&more.0);
@@ -442,6 +445,7 @@ impl Block {
             Self::Thinking {
                 thinking,
                 signature,
+                other,
             } => {
                 let json = (!signature.is_empty()).then(|| {
                     compact(|object| {
@@ -449,6 +453,9 @@ impl Block {
                             .member("type", "thinking")
                             .member("thinking", &thinking)
                             .member("signature", &signature);
+                        for (key, value) in &other {
+                            object.member(key, value);
+                        }
                     })
                 });
                 items.thinking(thinking, json);
@@ -466,6 +473,13 @@ impl Block {
             Self::Foreign { raw, changed, json } => settle_foreign(&raw, changed, &json, items),
         }
     }
+}
+
+/// The members of a thinking block that are not written anew.
+fn other_members(raw: &RawValue) -> Map<String, Value> {
+    let mut all: Map<String, Value> = serde_json::from_str(raw.get()).unwrap_or_default();
+    all.retain(|key, _| !["type", "thinking", "signature"].contains(&key.as_str()));
+    all
 }
 
 /// Applies a delta to a block of unknown kind. Compaction deltas assign, text appends.

@@ -90,19 +90,30 @@ fn write_tools(body: &mut Object<'_>, head: &Head<'_>) {
 }
 
 fn write_system(body: &mut Object<'_>, head: &Head<'_>) {
-    if head.prefix.instructions.trim().is_empty() {
+    let blocks = [
+        (
+            head.prefix.instructions.as_str(),
+            head.cache != Caching::Off,
+        ),
+        (head.words, false),
+    ];
+    let mut blocks = blocks
+        .into_iter()
+        .filter(|(text, _)| !text.trim().is_empty())
+        .peekable();
+    if blocks.peek().is_none() {
         return;
     }
     let out = body.key("system");
-    out.push(b'[');
-    let mut block = Object::open(out);
-    block
-        .member("type", "text")
-        .member("text", &head.prefix.instructions);
-    if head.cache != Caching::Off {
-        block.member_raw("cache_control", EPHEMERAL);
+    for (at, (text, marked)) in blocks.enumerate() {
+        out.push(if at == 0 { b'[' } else { b',' });
+        let mut block = Object::open(out);
+        block.member("type", "text").member("text", text);
+        if marked {
+            block.member_raw("cache_control", EPHEMERAL);
+        }
+        block.close();
     }
-    block.close();
     out.push(b']');
 }
 

@@ -4,7 +4,7 @@
 use quire_protocol::{Content, ToolCall, ToolInput, ToolSpec};
 use serde_json::{Value, json};
 
-use crate::encoder::{Answer, Writer};
+use crate::encoder::{Answer, Writer, notice};
 use crate::json::{self, Object};
 use crate::{Caching, Features, Head, Options, Thinking, arguments, tools};
 
@@ -119,10 +119,7 @@ impl Writer for ResponsesWriter {
             return;
         }
         self.place(out);
-        let mut item = Object::open(out);
-        item.member("type", "message").member("role", "user");
-        write_parts(item.key("content"), content);
-        item.close();
+        write_user(out, content);
     }
 
     fn assistant(&mut self, out: &mut Vec<u8>, text: &str) {
@@ -187,6 +184,12 @@ impl Writer for ResponsesWriter {
     }
 
     fn tail(&self, out: &mut Vec<u8>, options: &Options<'_>) {
+        if !options.words.is_empty() {
+            if !self.empty {
+                out.push(b',');
+            }
+            write_user(out, &[notice(options.words)]);
+        }
         json::raw(out, "]");
         let mut body = Object::resume(out);
         if let Some(tokens) = options.max_output_tokens {
@@ -201,6 +204,13 @@ impl Writer for ResponsesWriter {
         }
         body.close();
     }
+}
+
+fn write_user(out: &mut Vec<u8>, content: &[Content]) {
+    let mut item = Object::open(out);
+    item.member("type", "message").member("role", "user");
+    write_parts(item.key("content"), content);
+    item.close();
 }
 
 fn write_parts(out: &mut Vec<u8>, content: &[Content]) {

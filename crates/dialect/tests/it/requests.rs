@@ -216,6 +216,7 @@ fn messages_head() {
         effort: Some("xhigh"),
         output_schema: Some(&schema),
         cache_key: "unused",
+        ..Options::default()
     };
     check_head(
         &head,
@@ -357,4 +358,43 @@ fn a_call_left_without_result_gets_one_before_the_model_speaks_again() {
         {"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"1"},{"type":"tool_result","tool_use_id":"b","content":"No result was recorded for this call.","is_error":true}]}
         {"role":"assistant","content":[{"type":"text","text":"So?"}]}
         {"role":"user","content":[{"type":"text","text":"orphan"}]}"#]].assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn words_about_the_effort_stand_behind_all_that_is_kept() {
+    let prefix = prefix();
+    let head = Head {
+        words: "Effort: low.",
+        ..Head::new(Dialect::Messages, "m", &prefix)
+    };
+    let system = body(&head, &[])["system"].to_string();
+    assert!(
+        system.ends_with(r#"}},{"type":"text","text":"Effort: low."}]"#),
+        "{system}"
+    );
+    let options = Options {
+        words: "Effort: low.",
+        ..Options::default()
+    };
+    let done = [
+        call(1, "a", "read", "{}"),
+        result(1, ToolStatus::Done, vec![]),
+    ];
+    for (dialect, key) in [(Dialect::Responses, "input"), (Dialect::Chat, "messages")] {
+        for items in [&[] as &[Item], &[user("Go.")], &done] {
+            let mut encoder = Encoder::new(&Head::new(dialect, "m", &prefix));
+            for item in items {
+                encoder.push(item);
+            }
+            let body: Value =
+                serde_json::from_slice(&encoder.body(&options).concat()).expect("valid JSON");
+            let last = body[key].as_array().expect("an array").last();
+            let last = last.expect("a message").to_string();
+            let words = r"<system-notice>\nEffort: low.\n</system-notice>";
+            assert!(
+                last.contains(words) && last.contains(r#""role":"user""#),
+                "{last}"
+            );
+        }
+    }
 }

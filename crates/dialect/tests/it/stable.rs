@@ -119,6 +119,7 @@ fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
         max_output_tokens: Some(1_024),
         thinking: Thinking::Disabled,
         effort: Some("low"),
+        words: "Effort: low.",
         output_schema: Some(&schema),
         cache_key: "session-2",
     };

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use quire_dialect::Dialect;
 use quire_model::{Catalogue, HttpModel, Override, Prices, Router, probe};
-use quire_protocol::{CallId, Content, Delta, Item, Money, TokenStop, ToolStatus, Transcript};
+use quire_protocol::{
+    CallId, Content, Delta, Effort, Item, ModelRequest, Money, TokenStop, ToolStatus, Transcript,
+};
 
 use crate::server::{Scene, Server, ask, failure, quick, reply, request, user, with_transcript};
 use crate::wire;
@@ -114,6 +116,43 @@ async fn chat() {
         serde_json::from_str::<serde_json::Value>(&got.body).unwrap()["model"],
         "vendor/local:7b"
     );
+}
+
+#[tokio::test]
+async fn an_effort_that_the_model_has_no_field_for_is_told_in_words_behind_what_is_kept() {
+    for dialect in Dialect::ALL {
+        let answer = || match dialect {
+            Dialect::Messages => wire::messages("ok"),
+            Dialect::Responses => wire::responses("ok"),
+            Dialect::Chat => wire::chat("ok"),
+        };
+        let server = Server::start((0..2).map(|_| Scene::Send(answer()))).await;
+        let model = server.model(dialect);
+        let usual = request("test/local");
+        reply(&model, usual.clone()).await;
+        reply(
+            &model,
+            ModelRequest {
+                effort: Effort::Low,
+                ..usual
+            },
+        )
+        .await;
+        let bodies: Vec<String> = server.got().into_iter().map(|got| got.body).collect();
+        let told: Vec<bool> = bodies
+            .iter()
+            .map(|body| body.contains("Effort: low."))
+            .collect();
+        assert_eq!(told, [false, true], "{dialect}");
+        assert!(bodies[1].contains("8192"), "{dialect}: {}", bodies[1]);
+        let same = bodies[0].bytes().zip(bodies[1].bytes());
+        let same = same.take_while(|(a, b)| a == b).count();
+        let kept = match dialect {
+            Dialect::Messages => "Be brief.",
+            Dialect::Responses | Dialect::Chat => "hi",
+        };
+        assert!(bodies[0][..same].contains(kept), "{dialect}: {}", bodies[0]);
+    }
 }
 
 /// An answer of a priced model that reports none of its tokens.
