@@ -275,7 +275,7 @@ async fn a_person_can_follow_a_task() {
     "#]]
     .assert_eq(&ran.out);
     assert_eq!(script.closed(), 1);
-    expect![[r#"[Say { message: MessageId("exec-0"), delivery: Steer, content: [Text { text: "fix it" }] }]"#]].assert_eq(&format!("{:?}", script.ops()));
+    expect![[r#"[Say { message: MessageId("exec-0"), delivery: Steer, content: [Text { text: "fix it" }], effort: None }]"#]].assert_eq(&format!("{:?}", script.ops()));
 }
 
 #[tokio::test]
