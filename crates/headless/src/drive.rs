@@ -274,7 +274,14 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
         let Some(schema) = &self.schema else {
             return Ok(Some(Ending::plain(Outcome::Done)));
         };
-        match schema.check(&self.screen.tally.answer) {
+        let parts: Vec<String> = self
+            .screen
+            .tally
+            .answer()
+            .parts()
+            .map(str::to_owned)
+            .collect();
+        match schema.check(&parts) {
             Ok(fitting) => Ok(Some(fitting_ending(fitting))),
             Err(errors) if self.repairs < REPAIRS && self.stopped.is_none() => {
                 self.repairs += 1;

@@ -14,10 +14,11 @@
 //! | 1 | error: the model could not be reached, the session died, the answer never fitted its schema |
 //! | 2 | usage: wrong arguments or settings (given by the caller) |
 //! | 3 | the model or its provider refused |
-//! | 4 | the budget is spent, or cannot be kept |
+//! | 4 | paused at a limit of the session: the budget is spent, say, or cannot be kept |
 //! | 5 | the turn used all the requests it may make |
 //! | 6 | stopped: the same calls gave the same results again and again |
-//! | 7 | the answer was cut at the model's output limit |
+//! | 7 | the answer was cut at the model's output limit, as often as it was continued |
+//! | 8 | the evaluator found that the goal cannot be met |
 //! | 124 | stopped by `--timeout` |
 //! | 130 | cancelled by a signal or a person |
 //! | 141 | nobody reads the output any more |
@@ -30,6 +31,7 @@
     )
 )]
 
+mod answer;
 mod approvals;
 mod call;
 mod checkup;

@@ -17,9 +17,15 @@ use crate::text::{clean, counted, fence, first_line, thousands};
 pub fn markdown(records: &[Record]) -> String {
     let mut text = String::from("# Session\n");
     let mut tally = Tally::default();
+    let mut aside = false;
     for record in records {
         tally.add(record);
-        event(&mut text, &record.event);
+        match &record.event {
+            Event::ModelCalled { purpose, .. } => aside = !purpose.is_work(),
+            // A summary or a judgement: told with the compaction or the verdict that it led to.
+            Event::ModelReplied { .. } if aside => {}
+            other => event(&mut text, other),
+        }
     }
     let cost = tally.cost_in_words();
     let _ = write!(

@@ -140,13 +140,14 @@ mod tests {
             Outcome::TurnLimit,
             Outcome::NoProgress,
             Outcome::Truncated,
+            Outcome::Impossible,
             Outcome::TimedOut,
             Outcome::Cancelled,
             Outcome::OutputClosed,
         ];
         let mut codes = all.map(Outcome::exit_code);
         codes.sort_unstable();
-        assert_eq!(codes, [0, 1, 3, 4, 5, 6, 7, 124, 130, 141]);
+        assert_eq!(codes, [0, 1, 3, 4, 5, 6, 7, 8, 124, 130, 141]);
         let documentation = include_str!("lib.rs");
         let guide = include_str!("../../../docs/guide/events.md");
         for outcome in all {

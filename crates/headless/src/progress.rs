@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use quire_protocol::{
     Answer, Approval, CallId, CommandEnd, Content, Delta, Event, Item, JobEnd, ModelError,
-    ModelErrorKind, PlanStatus, PlanStep, Record, Retry, Settings, StopReason, ToolOutcome,
-    ToolStatus,
+    ModelErrorKind, PlanStatus, PlanStep, Purpose, Record, Retry, Settings, StopReason, TokenStop,
+    ToolOutcome, ToolStatus,
 };
 
 use crate::Style;
+use crate::answer::Words;
 use crate::call::{CallKind, Shown, describe};
 use crate::result::summary;
 use crate::style::Paint;
@@ -29,7 +30,9 @@ pub(crate) struct Progress {
     /// The call whose line was printed last, with nothing after it.
     header: Option<CallId>,
     /// What a reply without calls said: the answer, unless the turn goes on.
-    held: Option<String>,
+    held: Option<Words>,
+    /// Whether the open request is not for the session's own work.
+    aside: bool,
     /// Retries of the open request that were shown live.
     retried: usize,
     /// A note about a crash before this run.
@@ -69,6 +72,7 @@ impl Progress {
             running: BTreeSet::new(),
             header: None,
             held: None,
+            aside: false,
             retried: 0,
             crash: None,
             printed: 0,
@@ -115,13 +119,25 @@ impl Progress {
                 self.note(&format!("the instructions changed: {reason}"))
             }
             Event::MessageAccepted { content, .. } => self.message(content),
-            Event::PrefixSet { .. }
-            | Event::MessageDelivered { .. }
+            // What was cut is not gone on with, but answered.
+            Event::MessageDelivered { .. } => self.release(),
+            // The last lines tell it.
+            Event::TurnPaused { .. }
+            | Event::PrefixSet { .. }
             | Event::TurnStarted { .. }
             | Event::JobStarted { .. } => String::new(),
             Event::TurnEnded { reason, .. } => self.turn_ended(*reason),
-            Event::ModelCalled { .. } => self.model_called(),
-            Event::ModelReplied { items, retries, .. } => self.model_replied(items, retries),
+            Event::ModelCalled { purpose, .. } => self.model_called(purpose),
+            Event::ModelReplied { retries, .. } if self.aside => {
+                self.waiting = Waiting::Tools;
+                self.missed(retries)
+            }
+            Event::ModelReplied {
+                items,
+                stop,
+                retries,
+                ..
+            } => self.model_replied(items, *stop, retries),
             Event::ModelFailed { error, retries, .. } => self.model_failed(error, retries),
             Event::ApprovalAsked { .. } => {
                 self.waiting = Waiting::Person;
@@ -140,7 +156,6 @@ impl Progress {
             Event::Noticed { text } => self.note(text),
             Event::Compaction(step) => self.compaction(step),
             Event::Goal(step) => self.goal(step),
-            Event::TurnPaused { detail, .. } => self.warning(detail),
             Event::InterruptAccepted { cause } => {
                 self.warning(&format!("stopping ({})", first_line(cause).0))
             }
@@ -202,7 +217,8 @@ impl Progress {
     /// What a reply said that turned out not to be the answer.
     pub(crate) fn release(&mut self) -> String {
         let held = self.held.take();
-        held.map_or_else(String::new, |text| Self::commentary(&text))
+        let text = held.and_then(|answer| answer.text());
+        text.map_or_else(String::new, |text| Self::commentary(&text))
     }
 
     /// Drops what is held: it was printed as the answer.
@@ -258,18 +274,23 @@ impl Progress {
         format!("{}\n", self.style.paint(Paint::Bold, &line))
     }
 
-    fn model_called(&mut self) -> String {
+    fn model_called(&mut self, purpose: &Purpose) -> String {
         self.waiting = Waiting::Model;
         self.retried = 0;
-        self.release()
+        self.aside = !purpose.is_work();
+        let waits = self.aside || self.held.as_ref().is_some_and(Words::is_cut);
+        if waits { String::new() } else { self.release() }
     }
 
-    fn model_replied(&mut self, items: &[Item], retries: &[Retry]) -> String {
+    fn model_replied(&mut self, items: &[Item], stop: TokenStop, retries: &[Retry]) -> String {
         self.waiting = Waiting::Tools;
         self.replies += 1;
         let mut text = self.missed(retries);
-        let calls = items.iter().any(|item| matches!(item, Item::ToolCall(_)));
-        let mut held: Vec<&str> = Vec::new();
+        let answer = Words::of(items, stop);
+        let calls = answer.is_none();
+        if calls {
+            text.push_str(&self.release());
+        }
         for item in items {
             self.learn_item(item);
             match item {
@@ -282,13 +303,12 @@ impl Progress {
                 Item::Assistant { text: words, .. } if calls => {
                     text.push_str(&Self::commentary(words));
                 }
-                Item::Assistant { text: words, .. } => held.push(words.trim()),
                 _ => {}
             }
         }
-        self.silent = held.is_empty() && !calls;
-        if !held.is_empty() {
-            self.held = Some(held.join("\n\n"));
+        self.silent = answer.as_ref().is_some_and(|said| said.text().is_none());
+        if let Some(answer) = answer {
+            self.held.get_or_insert_default().followed_by(answer);
         }
         text
     }

@@ -29,6 +29,8 @@ pub(crate) struct Screen<W, E> {
     pub(crate) strict: bool,
     /// The budget, until the person was told that it cannot be kept.
     pub(crate) budget: Option<Money>,
+    /// Whether the session has a budget.
+    has_budget: bool,
     /// Whether the model is a recording, with which nobody can go on.
     recorded: bool,
     /// What is to be said once the question on the screen is answered; none while there is none.
@@ -69,6 +71,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             session: None,
             strict: false,
             budget: None,
+            has_budget: false,
             recorded: false,
             kept: None,
         }
@@ -77,16 +80,22 @@ impl<W: Write, E: Write> Screen<W, E> {
     /// Learns from a record of before this run.
     pub(crate) fn learn(&mut self, record: &Record) {
         self.tally.learn(record);
+        self.follow_settings(record);
         self.progress.learn(record);
+    }
+
+    fn follow_settings(&mut self, record: &Record) {
+        if let Event::Configured { settings } = &record.event {
+            self.recorded = settings.model.starts_with("recorded/");
+            self.has_budget = settings.limits.budget.is_some();
+        }
     }
 
     /// Shows a record. Fails when the output stream does.
     pub(crate) fn record(&mut self, record: &Record) -> io::Result<()> {
         self.tally.add(record);
         self.warn_of_budget(record);
-        if let Event::Configured { settings } = &record.event {
-            self.recorded = settings.model.starts_with("recorded/");
-        }
+        self.follow_settings(record);
         match self.output {
             Output::Progress => {
                 let text = self.progress.record(record);
@@ -198,7 +207,7 @@ impl<W: Write, E: Write> Screen<W, E> {
     fn finish_progress(&mut self, ending: &Ending) -> io::Result<()> {
         let answer = match &ending.fitting {
             Some(fitting) => Some(fitting.text.clone()),
-            None if ending.outcome.answers() && !self.strict => self.tally.answer_text(),
+            None if ending.outcome.answers() && !self.strict => self.tally.answer().text(),
             None => None,
         };
         if answer.is_some() {
@@ -254,17 +263,27 @@ impl<W: Write, E: Write> Screen<W, E> {
         );
         let mut text = format!("{words}{}\n", self.style.paint(Paint::Dim, &numbers));
         if let Some(session) = self.session.as_ref().filter(|_| !self.recorded) {
-            let resume = format!("  go on: quire exec --resume {session} \"…\"");
+            let resume = format!("  go on: {}", self.way_on(outcome, session));
             text.push_str(&self.style.paint(Paint::Dim, &resume));
             text.push('\n');
         }
         text
     }
 
+    /// How to go on. A paused turn goes on by itself once its limit is raised.
+    fn way_on(&self, outcome: Outcome, session: &SessionId) -> String {
+        let resume = format!("quire exec --resume {session}");
+        match outcome {
+            Outcome::Budget if self.has_budget => format!("{resume} --budget-usd N"),
+            Outcome::Budget => format!("raise the limit, then {resume}"),
+            _ => format!("{resume} \"…\""),
+        }
+    }
+
     fn finish_json(&mut self, ending: &Ending) -> io::Result<()> {
         let answer = match &ending.fitting {
             Some(fitting) => Some(fitting.text.clone()),
-            None => self.tally.answer_text(),
+            None => self.tally.answer().text(),
         };
         let text = json::line(&ResultLine {
             session: self.session.as_ref(),

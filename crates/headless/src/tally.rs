@@ -1,6 +1,8 @@
 //! What one run used and what it said last: a fold of its records.
 
-use quire_protocol::{Event, Item, ModelErrorKind, Money, Record, Usage};
+use quire_protocol::{Event, ModelErrorKind, Money, Record, Usage};
+
+use crate::answer::{Saying, Words};
 
 /// What a run used and said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,8 +13,7 @@ pub(crate) struct Tally {
     pub(crate) requests: u32,
     /// Turns that ended.
     pub(crate) turns: u32,
-    /// Texts of the last reply that called no tool: the answer, when the turn ends there.
-    pub(crate) answer: Vec<String>,
+    saying: Saying,
     /// What the last failed request said, until another succeeds.
     pub(crate) failure: Option<String>,
     cost: Money,
@@ -42,14 +43,13 @@ impl Tally {
     pub(crate) fn add(&mut self, record: &Record) {
         self.first_ms.get_or_insert(record.at_ms);
         self.last_ms = record.at_ms;
+        self.saying.add(&record.event);
         match &record.event {
             Event::ModelCalled { .. } => {
                 self.requests += 1;
                 self.open = true;
             }
-            Event::ModelReplied {
-                items, usage, cost, ..
-            } => {
+            Event::ModelReplied { usage, cost, .. } => {
                 self.open = false;
                 self.spend(*usage, *cost);
                 // An answer is billed, also one whose tokens were not reported.
@@ -57,7 +57,6 @@ impl Tally {
                     self.priced = Priced::NotAll;
                 }
                 self.failure = None;
-                self.answer = answer(items);
             }
             Event::ModelFailed {
                 error, usage, cost, ..
@@ -75,15 +74,15 @@ impl Tally {
                     !matches!(error.kind, ModelErrorKind::Cancelled | ModelErrorKind::Lost);
                 self.failure = failed.then(|| with_hint(&error.message, &error.hint));
             }
-            Event::TurnStarted { .. } => self.answer.clear(),
             Event::TurnEnded { .. } => self.turns += 1,
             _ => {}
         }
     }
 
     /// Learns from a record of before this run. What an earlier process used it has told; but one that
-    /// died told nothing of the request that was lost with it.
+    /// died told nothing of the request that was lost with it, and an answer that was cut may go on.
     pub(crate) fn learn(&mut self, record: &Record) {
+        self.saying.learn(&record.event);
         match &record.event {
             Event::TurnStarted { .. } => self.lost = false,
             Event::ModelFailed { error, .. } => self.lost |= error.kind == ModelErrorKind::Lost,
@@ -112,9 +111,9 @@ impl Tally {
             .saturating_sub(self.first_ms.unwrap_or(self.last_ms))
     }
 
-    /// The answer, its parts as paragraphs.
-    pub(crate) fn answer_text(&self) -> Option<String> {
-        (!self.answer.is_empty()).then(|| self.answer.join("\n\n"))
+    /// What was said last without a call: the answer, when the turn ends there.
+    pub(crate) fn answer(&self) -> &Words {
+        &self.saying.answer
     }
 
     fn spend(&mut self, usage: Usage, cost: Option<Money>) {
@@ -135,20 +134,6 @@ pub(crate) fn with_hint(message: &str, hint: &str) -> String {
     } else {
         format!("{message}\n{hint}")
     }
-}
-
-/// The texts of a reply that calls no tool; none of one that does.
-fn answer(items: &[Item]) -> Vec<String> {
-    if items.iter().any(|item| matches!(item, Item::ToolCall(_))) {
-        return Vec::new();
-    }
-    items
-        .iter()
-        .filter_map(|item| match item {
-            Item::Assistant { text, .. } if !text.trim().is_empty() => Some(text.trim().to_owned()),
-            _ => None,
-        })
-        .collect()
 }
 
 #[cfg(test)]

@@ -389,12 +389,14 @@ fn a_budget_and_a_model_without_a_price() {
     exec(&["-c", "-m", priced, "c"]).says(0, &["Done."]);
     exec(&["-c", "-m", unpriced, "--budget-usd", "none", "d"]).says(0, &["Done."]);
     let spent = [
-        "stopped by the budget",
+        "paused at a limit of the session",
+        " --budget-usd N",
         "1 request without a known price not counted",
     ];
     exec(&["-c", "-m", priced, "--budget-usd", "0.000001", "e"]).says(4, &spent);
+    // The paused turn goes on, and hears of the new message with the next request.
     exec(&["-c", "--budget-usd", "100", "f"]).says(0, &["Done."]);
-    assert_eq!(provider.requests().len(), 4);
+    assert_eq!(provider.requests().len(), 5);
 }
 
 #[test]

@@ -12,6 +12,7 @@ mod double;
 mod ends;
 mod events;
 mod guide;
+mod last_words;
 mod prints;
 mod resumes;
 
