@@ -32,6 +32,8 @@ pub(crate) enum Command {
     Demo,
     /// List, show, search, export and remove sessions
     Sessions(SessionsArgs),
+    /// Show what sessions cost: tokens by kind, exact money, and what it was spent on
+    Cost(CostArgs),
     /// Check key, endpoint, sandbox, git and disk, and say what to do
     #[command(after_help = "Example:\n  quire doctor --model openai/gpt-5.5")]
     Doctor {
@@ -218,6 +220,47 @@ pub(crate) enum SessionsCommand {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  quire cost                          every session
+  quire cost 0199                     one session
+  quire cost --by day --since 2026-11-01 --here
+  quire cost --by model --json
+
+Money is exact. What has no known price is shown as unknown, never as zero. Days are those of UTC.")]
+pub(crate) struct CostArgs {
+    /// Only this session: the first characters of its id
+    pub(crate) session: Option<String>,
+    /// What each row is about
+    #[arg(long, value_enum, default_value = "session")]
+    pub(crate) by: By,
+    /// Only from this day on, such as 2026-11-25
+    #[arg(long, value_name = "DATE")]
+    pub(crate) since: Option<quire_headless::Day>,
+    /// Only up to this day
+    #[arg(long, value_name = "DATE")]
+    pub(crate) until: Option<quire_headless::Day>,
+    /// Only sessions of the current folder
+    #[arg(long)]
+    pub(crate) here: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum By {
+    /// One session each
+    Session,
+    /// One day each
+    Day,
+    /// One model each
+    Model,
+    /// One folder each
+    Project,
 }
 
 #[derive(Debug, Args)]

@@ -157,7 +157,7 @@ async fn start(
         find_session(engine, id).await.map_err(usage)?.session
     } else if args.continue_newest {
         let query = SessionQuery {
-            workspace: Some(surroundings.workspace.to_string_lossy().into_owned()),
+            workspace: Some(surroundings.folder()),
             ..SessionQuery::default()
         };
         // One whose process died before it began holds nothing to go on with.

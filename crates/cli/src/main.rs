@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod exec;
 mod generate;
+mod reckon;
 mod sessions;
 mod settings;
 mod surroundings;
@@ -71,6 +72,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Exec(args) => exec::exec(*args, &surroundings).await,
             Command::Demo => demo::demo(&surroundings).await,
             Command::Sessions(args) => sessions::sessions(args, &surroundings).await,
+            Command::Cost(args) => reckon::cost(args, &surroundings).await,
             Command::Doctor { model } => doctor::doctor(model.as_deref(), &surroundings).await,
             Command::Config(args) => settings::config(args, &surroundings),
             Command::Completions { .. } | Command::Man { .. } => unreachable!("handled above"),

@@ -23,9 +23,8 @@ pub(crate) async fn sessions(
     });
     match command {
         SessionsCommand::List { here, limit } => {
-            let workspace = surroundings.workspace.to_string_lossy().into_owned();
             let query = SessionQuery {
-                workspace: here.then_some(workspace),
+                workspace: here.then(|| surroundings.folder()),
                 id_prefix: None,
                 limit,
             };
@@ -87,7 +86,7 @@ async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Resu
 async fn records(client: &dyn Client, prefix: &str) -> anyhow::Result<Vec<Record>> {
     let head = find_session(client, prefix).await.map_err(usage)?;
     let records = quire_headless::journal(client, &head.session).await;
-    if let Some(damage) = quire_headless::damage(&head, &records) {
+    if let Some(damage) = quire_headless::damage(&head, records.len() as u64) {
         terminal::complain(&damage);
     }
     Ok(records)

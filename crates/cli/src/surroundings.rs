@@ -50,6 +50,11 @@ impl Surroundings {
         lookup(&self.variables, name).filter(|value| !value.is_empty())
     }
 
+    /// The current folder, as sessions record it.
+    pub(crate) fn folder(&self) -> String {
+        self.workspace.to_string_lossy().into_owned()
+    }
+
     /// The folder's own settings file, and what it holds if it is there.
     pub(crate) fn project_file(&self) -> anyhow::Result<(PathBuf, Option<Vec<u8>>)> {
         let path = Paths::project_file(&self.workspace);

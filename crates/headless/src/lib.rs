@@ -33,9 +33,12 @@
 
 mod answer;
 mod approvals;
+mod bill;
 mod call;
 mod checkup;
 mod context;
+mod cost;
+mod day;
 mod diff;
 mod drive;
 mod find;
@@ -45,6 +48,7 @@ mod markdown;
 mod outcome;
 mod places;
 mod progress;
+mod requests;
 mod result;
 mod run;
 mod schema;
@@ -52,11 +56,15 @@ mod screen;
 mod sessions;
 mod signals;
 mod style;
+mod table;
 mod tally;
 mod task;
 mod text;
 
+pub use bill::Bill;
 pub use checkup::{Checkup, weaker_wall};
+pub use cost::{CostBy, CostQuery, CostTable, cost};
+pub use day::{Day, DayError};
 pub use find::{FindError, damage, find_session, journal};
 pub use input::{said, schema_file};
 pub use json::jsonl;

@@ -3,24 +3,25 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use quire_protocol::{Hit, SessionHead, SessionId};
+use quire_protocol::{Hit, SessionHead};
 
 use crate::Style;
 use crate::style::Paint;
+use crate::table::Side::{Left, Right};
+use crate::table::table;
 use crate::text::{clean, cut, first_line, thousands};
 
 /// Characters of an id that are shown at least: a UUID's time to the millisecond.
 const SHORT: usize = 13;
 /// Columns for the workspace.
-const WORKSPACE: usize = 28;
+pub(crate) const WORKSPACE: usize = 28;
 
 /// Sessions as an aligned table: id, age, workspace, events, title. `now_ms` is in milliseconds
 /// since the Unix epoch. Ids are cut to where they are still unique in the list.
 pub fn list(heads: &[SessionHead], now_ms: u64, style: Style) -> String {
-    let ids: Vec<&SessionId> = heads.iter().map(|head| &head.session).collect();
+    let ids: Vec<&str> = heads.iter().map(|head| head.session.as_str()).collect();
     let short = unique_length(&ids);
-    let mut rows = vec![["ID", "AGE", "WORKSPACE", "EVENTS", "TITLE"].map(str::to_owned)];
-    rows.extend(heads.iter().map(|head| {
+    let rows = heads.iter().map(|head| {
         [
             head.session.as_str().chars().take(short).collect(),
             age(now_ms.saturating_sub(head.updated_ms)),
@@ -28,29 +29,20 @@ pub fn list(heads: &[SessionHead], now_ms: u64, style: Style) -> String {
             thousands(head.events),
             first_line(&head.title).0,
         ]
-    }));
-    let widths: [usize; 4] = std::array::from_fn(|column| {
-        let cells = rows.iter().map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
     });
-    let mut text = String::new();
-    for (index, [id, age, workspace, events, title]) in rows.iter().enumerate() {
-        let [w0, w1, w2, w3] = widths;
-        let start = format!("{id:w0$}  {age:>w1$}  {workspace:w2$}  {events:>w3$}  ");
-        let title = style.fit(title, start.chars().count());
-        let line = format!("{start}{title}");
-        let line = match index {
-            0 => style.paint(Paint::Dim, &line),
-            _ => line,
-        };
-        let _ = writeln!(text, "{}", line.trim_end());
-    }
-    text
+    let names = [
+        ("ID", Left),
+        ("AGE", Right),
+        ("WORKSPACE", Left),
+        ("EVENTS", Right),
+        ("TITLE", Left),
+    ];
+    table(names, rows, style)
 }
 
 /// Search hits: session, place, and the words around the match.
 pub fn hits(hits: &[Hit], style: Style) -> String {
-    let ids: Vec<&SessionId> = hits.iter().map(|hit| &hit.session).collect();
+    let ids: Vec<&str> = hits.iter().map(|hit| hit.session.as_str()).collect();
     let short = unique_length(&ids);
     let mut text = String::new();
     for hit in hits {
@@ -77,8 +69,8 @@ pub fn hits(hits: &[Hit], style: Style) -> String {
 }
 
 /// How many characters tell the ids apart.
-fn unique_length(ids: &[&SessionId]) -> usize {
-    let different: HashSet<&str> = ids.iter().map(|id| id.as_str()).collect();
+pub(crate) fn unique_length(ids: &[&str]) -> usize {
+    let different: HashSet<&str> = ids.iter().copied().collect();
     let longest = different.iter().map(|id| id.len()).max().unwrap_or(0);
     (SHORT..longest)
         .find(|length| {
@@ -92,7 +84,7 @@ fn unique_length(ids: &[&SessionId]) -> usize {
 }
 
 /// The end of a path, which tells more than its beginning.
-fn tail(path: &str, width: usize) -> String {
+pub(crate) fn tail(path: &str, width: usize) -> String {
     let length = path.chars().count();
     if length <= width {
         return path.to_owned();
@@ -114,7 +106,7 @@ fn age(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use quire_protocol::Seq;
+    use quire_protocol::{Seq, SessionId};
 
     use super::*;
     use crate::Color;

@@ -3,6 +3,7 @@
 use quire_protocol::{Event, ModelErrorKind, Money, Record, Usage};
 
 use crate::answer::{Saying, Words};
+use crate::bill::Bill;
 
 /// What a run used and said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -16,26 +17,13 @@ pub(crate) struct Tally {
     saying: Saying,
     /// What the last failed request said, until another succeeds.
     pub(crate) failure: Option<String>,
-    cost: Money,
-    priced: Priced,
+    bill: Bill,
     /// Whether a request has no answer yet. It is billed, should the run end before it comes.
     open: bool,
     /// Whether a request of the turn that this run goes on with was lost with its process.
     lost: bool,
     first_ms: Option<u64>,
     last_ms: u64,
-}
-
-/// How much of the cost is known.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Priced {
-    /// Nothing was used.
-    #[default]
-    Nothing,
-    /// Every request had a price.
-    All,
-    /// Some request had none.
-    NotAll,
 }
 
 impl Tally {
@@ -49,27 +37,12 @@ impl Tally {
                 self.requests += 1;
                 self.open = true;
             }
-            Event::ModelReplied { usage, cost, .. } => {
-                self.open = false;
-                self.spend(*usage, *cost);
-                // An answer is billed, also one whose tokens were not reported.
-                if cost.is_none() {
-                    self.priced = Priced::NotAll;
-                }
+            Event::ModelReplied { usage, .. } => {
+                self.spend(record, *usage);
                 self.failure = None;
             }
-            Event::ModelFailed {
-                error, usage, cost, ..
-            } => {
-                self.open = false;
-                self.spend(*usage, *cost);
-                // What a provider wrote before a stop is billed, but was not all reported. Only one
-                // that is known to have cost nothing was not at work.
-                let half_way =
-                    matches!(error.kind, ModelErrorKind::Cancelled | ModelErrorKind::Lost);
-                if half_way && (*usage, *cost) != (Usage::default(), Some(Money::ZERO)) {
-                    self.priced = Priced::NotAll;
-                }
+            Event::ModelFailed { error, usage, .. } => {
+                self.spend(record, *usage);
                 let failed =
                     !matches!(error.kind, ModelErrorKind::Cancelled | ModelErrorKind::Lost);
                 self.failure = failed.then(|| with_hint(&error.message, &error.hint));
@@ -92,17 +65,25 @@ impl Tally {
 
     /// What it cost; none when a price is missing or a request was cut off half-way.
     pub(crate) fn cost(&self) -> Option<Money> {
-        let known = self.priced != Priced::NotAll && !self.open && !self.lost;
-        known.then_some(self.cost)
+        self.bill().exact()
     }
 
     /// What it cost, for a person.
     pub(crate) fn cost_in_words(&self) -> String {
-        match self.cost() {
-            Some(cost) => format!("${}", cost.rounded(4)),
-            None if self.cost.picos() > 0 => format!("at least ${}", self.cost.rounded(4)),
-            None => "cost unknown".to_owned(),
+        let bill = self.bill();
+        match bill.exact() {
+            None if bill.known == Money::ZERO => "cost unknown".to_owned(),
+            _ => bill.in_words(|cost| cost.rounded(4)),
         }
+    }
+
+    /// The bill, with a request that nobody can tell the cost of where one is open or was lost.
+    fn bill(&self) -> Bill {
+        let mut bill = self.bill;
+        if self.open || self.lost {
+            bill += Bill::UNKNOWN;
+        }
+        bill
     }
 
     /// From the first record to the last, in milliseconds.
@@ -116,14 +97,10 @@ impl Tally {
         &self.saying.answer
     }
 
-    fn spend(&mut self, usage: Usage, cost: Option<Money>) {
+    fn spend(&mut self, record: &Record, usage: Usage) {
+        self.open = false;
         self.usage += usage;
-        self.cost += cost.unwrap_or_default();
-        self.priced = match (self.priced, cost) {
-            (priced, None) if usage == Usage::default() => priced,
-            (Priced::NotAll, _) | (_, None) => Priced::NotAll,
-            (Priced::Nothing | Priced::All, Some(_)) => Priced::All,
-        };
+        self.bill += Bill::of(&record.event).unwrap_or_default();
     }
 }
 

@@ -8,10 +8,12 @@
 )]
 
 mod asks;
+mod costs;
 mod double;
 mod ends;
 mod events;
 mod guide;
+mod journals;
 mod last_words;
 mod prints;
 mod resumes;

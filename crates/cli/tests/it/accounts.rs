@@ -1,0 +1,53 @@
+//! Commands that explain what work was done and what it cost.
+
+use serde_json::Value;
+
+use crate::provider::{Answer, Provider};
+use crate::run::{Place, Ran, finish};
+
+/// A place where a model with a price and one without have each answered once.
+fn worked() -> Place {
+    let place = Place::new();
+    let provider = Provider::start(|_| Answer::Reply("Done.", Vec::new()));
+    for model in ["anthropic/claude-opus-5-5", "anthropic/double"] {
+        let mut command = place.command(&["exec", "-m", model, "hi"]);
+        command
+            .env("ANTHROPIC_BASE_URL", &provider.url)
+            .env("ANTHROPIC_API_KEY", "key");
+        finish(command).says(0, &["Done."]);
+    }
+    place
+}
+
+fn quire(place: &Place, arguments: &[&str]) -> Ran {
+    finish(place.command(arguments))
+}
+
+fn json(ran: &Ran) -> Value {
+    serde_json::from_str(&ran.out).unwrap_or_else(|error| panic!("{error}: {}", ran.out))
+}
+
+#[test]
+fn costs_by_what_one_asks_for() {
+    let place = worked();
+    let words = ["$0.00044", "unknown", "at least $0.00044", "total"];
+    for by in ["session", "day", "model"] {
+        let by = quire(&place, &["cost", "--by", by]);
+        let words = if by.out.starts_with("DAY") {
+            &words[2..3]
+        } else {
+            &words
+        };
+        by.says(0, words);
+    }
+    let models = json(&quire(
+        &place,
+        &["cost", "--by", "model", "--here", "--json"],
+    ));
+    assert_eq!(models["rows"][0]["model"], "anthropic/claude-opus-5-5");
+    assert_eq!(models["rows"][0]["cost_usd"], "0.00044");
+    assert_eq!(models["rows"][1]["cost_usd"], Value::Null);
+    quire(&place, &["cost", "--until", "2020-01-01"]).says(0, &["nothing was asked"]);
+    quire(&place, &["cost", "--since", "yesterday"]).says(2, &["2026-11-25"]);
+    quire(&place, &["cost", "nosuch"]).says(2, &["no session `nosuch`"]);
+}
