@@ -173,19 +173,24 @@ fn model_override(entry: &ModelEntry) -> Override {
 pub(crate) fn session_settings(
     surroundings: &Surroundings,
     resolved: &Resolved,
+    catalogue: &Catalogue,
     model: String,
 ) -> Settings {
-    Settings {
+    let mut settings = Settings {
         model,
         effort: resolved.effort(),
         workspace: surroundings.workspace.clone(),
         policy: resolved.policy(),
         limits: resolved.limits(),
         output_schema: None,
-        context: ContextLimits::for_window(0, 0),
+        context: ContextLimits::default(),
         effort_choice: EffortChoice::Fixed,
         region: resolved.region().map(str::to_owned),
-    }
+    };
+    // None yet, so that it is taken from the model.
+    settings.context.window = 0;
+    fit(&mut settings, resolved, catalogue);
+    settings
 }
 
 /// Fits settings to what is known of their model: how large the context may grow, and who decides how

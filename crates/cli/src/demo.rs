@@ -74,15 +74,17 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
         recorded = recorded.paced(PACE);
     }
     let router = Router::new().with("recorded", Arc::new(recorded));
+    let catalogue = Arc::new(Catalogue::builtin());
     let engine: Arc<dyn Client> = Arc::new(assemble::engine(
         &surroundings,
         &resolved,
         store as Arc<dyn Store>,
         Arc::new(router),
-        Arc::new(Catalogue::builtin()),
+        Arc::clone(&catalogue),
         Arc::clone(&sandbox),
     ));
-    let settings = assemble::session_settings(&surroundings, &resolved, "recorded/demo".to_owned());
+    let model = "recorded/demo".to_owned();
+    let settings = assemble::session_settings(&surroundings, &resolved, &catalogue, model);
     let task = Task {
         goal: None,
         content: vec![Content::text(PROMPT)],

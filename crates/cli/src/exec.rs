@@ -168,9 +168,8 @@ async fn start(
             .session
     } else {
         let model = resolved.model_name().map_err(usage)?;
-        let mut settings = assemble::session_settings(surroundings, resolved, model);
+        let mut settings = assemble::session_settings(surroundings, resolved, catalogue, model);
         settings.output_schema = schema;
-        assemble::fit(&mut settings, resolved, catalogue);
         return Ok(Start::New(settings));
     };
     let model = resolved.flagged_model().map_err(usage)?;

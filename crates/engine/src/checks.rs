@@ -44,7 +44,11 @@ impl Checking {
                 output: output[from..].to_owned(),
             });
         }
-        let mut changes = words(&self.one(CHANGES, cancelled).await?);
+        let looked = self.one(CHANGES, cancelled).await?;
+        let mut changes = match looked.lines {
+            Some(0) => String::new(),
+            _ => words(&looked),
+        };
         changes.truncate(changes.floor_char_boundary(CHANGES_SHOWN));
         Some(Checked { checks, changes })
     }

@@ -319,7 +319,11 @@ pub(crate) fn brief(state: &State, window: &Window, checks: &[CheckRun], changes
     }
     let evidence = aim.evidence(&state.ledger);
     if evidence.is_empty() {
-        text.push_str("\n# Evidence\nThe agent named none.\n");
+        let named = aim.claim.as_ref().map_or(0, |claim| claim.evidence.len());
+        text.push_str(match named {
+            0 => "\n# Evidence\nThe agent named none.\n",
+            _ => "\n# Evidence\nThe agent named calls that ran nothing and changed nothing.\n",
+        });
     }
     for call in evidence {
         if let Some(ran) = state.ledger.command(call) {
