@@ -81,6 +81,7 @@ impl State {
                 }
                 self.turn.ended();
                 self.compacting.turn_ended(*reason);
+                self.mail.turn_ended(*reason);
             }
             Event::Compaction(step) => self.compacted(step, context),
             Event::Goal(step) => self.goal.step(step, &self.ledger),

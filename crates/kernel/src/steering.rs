@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{Content, Delivery, Effort, Event, MessageId};
+use quire_protocol::{Content, Delivery, Effort, Event, MessageId, StopReason};
 
 use crate::draft::Draft;
 
@@ -15,6 +15,8 @@ use crate::draft::Draft;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Mail {
     waiting: Vec<Arc<Letter>>,
+    /// Whether all of them wait for a person to speak.
+    held: bool,
 }
 
 /// One of them.
@@ -27,13 +29,24 @@ pub(crate) struct Letter {
 }
 
 impl Mail {
-    pub(crate) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether a message waits for nothing but its turn.
+    pub(crate) fn opens_turn(&self) -> bool {
+        !self.held && !self.waiting.is_empty()
     }
 
     pub(crate) fn has_steers(&self) -> bool {
-        self.letters()
-            .any(|letter| letter.delivery == Delivery::Steer)
+        self.steers().next().is_some()
+    }
+
+    /// What is to be delivered with the next request.
+    fn steers(&self) -> impl Iterator<Item = &Letter> {
+        let due = |letter: &&Letter| !self.held && letter.delivery == Delivery::Steer;
+        self.letters().filter(due)
+    }
+
+    /// A turn ended: whether its end was one after which everything waits for a person.
+    pub(crate) fn turn_ended(&mut self, reason: StopReason) {
+        self.held |= !is_ordinary(reason);
     }
 
     pub(crate) fn letters(&self) -> impl Iterator<Item = &Letter> {
@@ -47,6 +60,7 @@ impl Mail {
         content: &[Content],
         effort: Option<Effort>,
     ) {
+        self.held = false;
         self.waiting.push(Arc::new(Letter {
             message: message.clone(),
             delivery,
@@ -61,6 +75,20 @@ impl Mail {
             .iter()
             .position(|letter| letter.message == *message)?;
         Some(self.waiting.remove(place))
+    }
+}
+
+/// Whether a turn that ended so is followed by what waits for its end.
+pub(crate) fn is_ordinary(reason: StopReason) -> bool {
+    match reason {
+        StopReason::EndTurn
+        | StopReason::MaxTokens
+        | StopReason::MaxTurnRequests
+        | StopReason::Refusal
+        | StopReason::Impossible => true,
+        StopReason::Cancelled | StopReason::Budget | StopReason::NoProgress | StopReason::Error => {
+            false
+        }
     }
 }
 
@@ -95,8 +123,7 @@ impl Draft<'_> {
     }
 
     pub(crate) fn deliver_steers(&mut self) {
-        let steers = self.state.mail.letters();
-        let steers = steers.filter(|letter| letter.delivery == Delivery::Steer);
+        let steers = self.state.mail.steers();
         self.deliver(steers.map(|letter| letter.message.clone()).collect());
     }
 
@@ -104,7 +131,7 @@ impl Draft<'_> {
     pub(crate) fn deliver_next(&mut self) {
         if self.state.mail.has_steers() {
             self.deliver_steers();
-        } else {
+        } else if self.state.mail.opens_turn() {
             self.deliver_first();
         }
     }

@@ -10,6 +10,7 @@ use quire_protocol::{
 use crate::Effect;
 use crate::draft::Draft;
 use crate::goal::NOT_MET;
+use crate::steering::is_ordinary;
 use crate::summary::failed_way;
 
 /// The open turn, if there is one, and the numbers given so far.
@@ -276,7 +277,7 @@ impl Draft<'_> {
     /// late for it, or else with the first queued message, or else for a compaction that was wanted
     /// too late for it. With nothing of that, opens none.
     fn open_next(&mut self) {
-        if self.state.mail.is_empty() && !self.state.compacting.is_wanted() {
+        if !self.state.mail.opens_turn() && !self.state.compacting.is_wanted() {
             return;
         }
         self.start_turn();
@@ -480,16 +481,8 @@ impl Draft<'_> {
             return;
         }
         self.close(reason, detail);
-        match reason {
-            StopReason::EndTurn
-            | StopReason::MaxTokens
-            | StopReason::MaxTurnRequests
-            | StopReason::Refusal
-            | StopReason::Impossible => self.open_next(),
-            StopReason::Cancelled
-            | StopReason::Budget
-            | StopReason::NoProgress
-            | StopReason::Error => {}
+        if is_ordinary(reason) {
+            self.open_next();
         }
     }
 

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check;
+use super::{check, last};
 
 #[test]
 fn a_steer_goes_with_the_next_request() {
@@ -223,4 +223,21 @@ fn a_steer_the_turn_has_no_request_left_for_opens_the_next() {
                 → call the model: 3
         "#]],
     );
+}
+
+#[test]
+fn a_compaction_after_a_stop_does_not_let_out_what_waits_for_a_person() {
+    let told = last(
+        "
+        say a
+        queue b
+        interrupt
+        fail
+        compact
+        SUMMARY
+        say c
+    ",
+        3,
+    );
+    expect![[r#""#]].assert_eq(&told);
 }
