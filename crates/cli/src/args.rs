@@ -34,6 +34,13 @@ pub(crate) enum Command {
     Sessions(SessionsArgs),
     /// Show what sessions cost: tokens by kind, exact money, and what it was spent on
     Cost(CostArgs),
+    /// Show how sessions went: steps, tools, compactions, efforts, and how well prompts were estimated
+    Stats(StatsArgs),
+    /// Explain what the provider's prompt cache did
+    Cache {
+        #[command(subcommand)]
+        command: CacheCommand,
+    },
     /// Check key, endpoint, sandbox, git and disk, and say what to do
     #[command(after_help = "Example:\n  quire doctor --model openai/gpt-5.5")]
     Doctor {
@@ -249,6 +256,32 @@ pub(crate) struct CostArgs {
     /// Print JSON
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  quire stats\n  quire stats 0199 --json")]
+pub(crate) struct StatsArgs {
+    /// Only this session: the first characters of its id
+    pub(crate) session: Option<String>,
+    /// Only sessions of the current folder
+    #[arg(long)]
+    pub(crate) here: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum CacheCommand {
+    /// Show for each request of a session what the cache gave, and why where it gave too little
+    #[command(after_help = "Example:\n  quire cache explain 0199")]
+    Explain {
+        /// The first characters of its id
+        session: String,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]

@@ -73,6 +73,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Demo => demo::demo(&surroundings).await,
             Command::Sessions(args) => sessions::sessions(args, &surroundings).await,
             Command::Cost(args) => reckon::cost(args, &surroundings).await,
+            Command::Stats(args) => reckon::stats(args, &surroundings).await,
+            Command::Cache { command } => reckon::cache(command, &surroundings).await,
             Command::Doctor { model } => doctor::doctor(model.as_deref(), &surroundings).await,
             Command::Config(args) => settings::config(args, &surroundings),
             Command::Completions { .. } | Command::Man { .. } => unreachable!("handled above"),

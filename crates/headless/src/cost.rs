@@ -36,10 +36,8 @@ pub enum CostBy {
 pub struct CostQuery {
     /// What the rows are about.
     pub by: CostBy,
-    /// The start of the ids of the sessions; all of them when empty.
-    pub session: String,
-    /// Only sessions of this folder.
-    pub workspace: Option<String>,
+    /// The sessions.
+    pub sessions: SessionQuery,
     /// Only requests from this day on.
     pub since: Option<Day>,
     /// Only requests up to this day.
@@ -126,16 +124,11 @@ pub struct CostTable {
 
 /// Adds up what sessions cost. Each journal is read once, in pages.
 pub async fn cost(client: &dyn Client, query: &CostQuery) -> Result<CostTable, ClientError> {
-    let sessions = SessionQuery {
-        workspace: query.workspace.clone(),
-        id_prefix: (!query.session.is_empty()).then(|| query.session.clone()),
-        limit: 0,
-    };
     let mut table = CostTable {
         by: query.by,
         ..CostTable::default()
     };
-    for head in client.sessions(sessions).await? {
+    for head in client.sessions(query.sessions.clone()).await? {
         // Nothing was recorded in it before or after these days.
         let late = query
             .until

@@ -51,3 +51,20 @@ fn costs_by_what_one_asks_for() {
     quire(&place, &["cost", "--since", "yesterday"]).says(2, &["2026-11-25"]);
     quire(&place, &["cost", "nosuch"]).says(2, &["no session `nosuch`"]);
 }
+
+#[test]
+fn how_it_went_and_what_the_cache_did() {
+    let place = worked();
+    quire(&place, &["stats"]).says(0, &["2 sessions, 2 turns, 2 steps", "the session's"]);
+    let newest = json(&quire(&place, &["cost", "--json"]))["rows"][0]["session"].clone();
+    let id = newest.as_str().unwrap();
+    let stats = json(&quire(&place, &["stats", id, "--json"]));
+    assert_eq!(
+        (&stats["sessions"], &stats["steps"]),
+        (&1.into(), &1.into())
+    );
+    quire(&place, &["cache", "explain", id]).says(0, &["reports no use of a cache"]);
+    let explained = json(&quire(&place, &["cache", "explain", id, "--json"]));
+    assert_eq!(explained["steps"][0]["cache"], "untold");
+    quire(&place, &["cache", "explain", "nosuch"]).says(2, &["no session `nosuch`"]);
+}

@@ -12,6 +12,7 @@ mod costs;
 mod double;
 mod ends;
 mod events;
+mod explains;
 mod guide;
 mod journals;
 mod last_words;
