@@ -35,6 +35,9 @@ pub struct Decoded {
     pub stop: TokenStop,
     /// What it used, as far as the provider reported it.
     pub usage: Usage,
+    /// The passes that it took, each of which is charged by itself; they add up to `usage`. The last
+    /// one is that of the answer, unless all that was asked for is a compaction.
+    pub passes: Vec<Usage>,
     /// Whether it reported all of it, prompt and answer. Some servers report nothing, and a zero
     /// that is no report must not be taken for one.
     pub counted: bool,
@@ -159,6 +162,18 @@ impl Decoder {
         self.reader.usage()
     }
 
+    /// The same, pass by pass, each of which is charged by itself.
+    #[must_use]
+    pub fn passes(&self) -> Vec<Usage> {
+        self.reader.passes()
+    }
+
+    /// What was reported so far beside the answer.
+    #[must_use]
+    pub fn extra(&self) -> Extra {
+        self.reader.extra()
+    }
+
     /// The stream has ended: the answer, or [`DecodeError::Truncated`].
     pub fn finish(mut self) -> Result<Decoded, DecodeError> {
         if !self.is_complete() {
@@ -247,6 +262,22 @@ impl Reader {
             Self::Messages(reader) => reader.usage(),
             Self::Responses(reader) => reader.usage(),
             Self::Chat(reader) => reader.usage(),
+        }
+    }
+
+    fn passes(&self) -> Vec<Usage> {
+        match self {
+            Self::Messages(reader) => reader.passes(),
+            Self::Responses(reader) => vec![reader.usage()],
+            Self::Chat(reader) => vec![reader.usage()],
+        }
+    }
+
+    fn extra(&self) -> Extra {
+        match self {
+            Self::Messages(reader) => reader.extra(),
+            Self::Responses(reader) => reader.extra().clone(),
+            Self::Chat(reader) => reader.extra().clone(),
         }
     }
 
@@ -363,6 +394,12 @@ impl<'a> Items<'a> {
         }
         let opaque = json.map(|json| self.opaque(json));
         self.list.push(Item::Thinking { text, opaque });
+    }
+
+    /// What a compaction left; the words are there where they can be read.
+    pub(crate) fn summary(&mut self, text: String, json: String) {
+        let opaque = Some(self.opaque(json));
+        self.list.push(Item::Summary { text, opaque });
     }
 
     /// A block without a word of ours.

@@ -9,7 +9,7 @@ use quire_protocol::{CallId, Content, Item, Opaque, ToolCall, ToolStatus};
 
 use crate::ids::WireIds;
 use crate::tools::TextTools;
-use crate::{Dialect, Head, Options, chat, json, messages, responses};
+use crate::{Compaction, Dialect, Head, Options, chat, json, messages, responses};
 
 /// Builds a request body that grows with the context: bytes once written never change.
 ///
@@ -32,6 +32,9 @@ pub struct Encoder {
     answering: bool,
     /// Words for the model that came while calls were open.
     deferred: Vec<Item>,
+    head: Bytes,
+    /// The head of a request for a compaction, where that is another one.
+    compaction_head: Option<Bytes>,
     sealed: Vec<Bytes>,
     sealed_len: usize,
     fresh: Vec<u8>,
@@ -116,11 +119,15 @@ impl Encoder {
     /// Starts a body.
     #[must_use]
     pub fn new(head: &Head<'_>) -> Self {
-        let mut fresh = Vec::with_capacity(4096);
+        let mut opening = Vec::with_capacity(4096);
         let writer: Box<dyn Writer> = match head.dialect {
-            Dialect::Messages => Box::new(messages::encode::begin(head, &mut fresh)),
-            Dialect::Responses => Box::new(responses::encode::begin(head, &mut fresh)),
-            Dialect::Chat => Box::new(chat::encode::begin(head, &mut fresh)),
+            Dialect::Messages => Box::new(messages::encode::begin(head, &mut opening)),
+            Dialect::Responses => Box::new(responses::encode::begin(head, &mut opening)),
+            Dialect::Chat => Box::new(chat::encode::begin(head, &mut opening)),
+        };
+        let compaction_head = match head.dialect {
+            Dialect::Responses => Some(responses::encode::compaction_head(head).into()),
+            Dialect::Messages | Dialect::Chat => None,
         };
         Self {
             writer,
@@ -131,9 +138,11 @@ impl Encoder {
             open: Vec::new(),
             answering: false,
             deferred: Vec::new(),
+            head: opening.into(),
+            compaction_head,
             sealed: Vec::new(),
             sealed_len: 0,
-            fresh,
+            fresh: Vec::new(),
             items: 0,
         }
     }
@@ -186,7 +195,12 @@ impl Encoder {
     /// cheap and few: their number grows with the logarithm of the body's length.
     pub fn body(&mut self, options: &Options<'_>) -> Vec<Bytes> {
         self.seal();
-        let mut body = Vec::with_capacity(self.sealed.len() + 1);
+        let mut body = Vec::with_capacity(self.sealed.len() + 2);
+        let head = match (options.compaction, &self.compaction_head) {
+            (Compaction::Now { .. }, Some(head)) => head,
+            _ => &self.head,
+        };
+        body.push(head.clone());
         body.extend(self.sealed.iter().cloned());
         let mut tail = Vec::new();
         self.writer.tail(&mut tail, options);
@@ -215,7 +229,7 @@ impl Encoder {
     /// Bytes of the body, as it stands, that every later body starts with, whatever its options.
     #[must_use]
     pub fn prefix_len(&self) -> usize {
-        self.sealed_len + self.fresh.len()
+        self.head.len() + self.sealed_len + self.fresh.len()
     }
 
     /// The block, if it is this dialect's own and can be embedded.

@@ -39,6 +39,16 @@ impl Dialect {
             Self::Chat => "/chat/completions",
         }
     }
+
+    /// What follows the base URL for a compaction on demand; nothing where there is no such thing.
+    #[must_use]
+    pub const fn compaction_path(self) -> Option<&'static str> {
+        match self {
+            Self::Messages => Some("/v1/messages"),
+            Self::Responses => Some("/responses/compact"),
+            Self::Chat => None,
+        }
+    }
 }
 
 impl fmt::Display for Dialect {
@@ -104,6 +114,56 @@ pub struct Options<'a> {
     pub output_schema: Option<&'a Value>,
     /// Groups requests that share a prompt cache; empty for none. Messages has no such thing.
     pub cache_key: &'a str,
+    /// What the provider does about a long context. Chat has no such thing.
+    pub compaction: Compaction<'a>,
+    /// What the provider leaves out of a long context. Messages alone.
+    pub clearing: Clearing,
+}
+
+impl Options<'_> {
+    /// The values of `anthropic-beta` that these options need.
+    #[must_use]
+    pub fn betas(&self, dialect: Dialect) -> Vec<&'static str> {
+        if dialect != Dialect::Messages {
+            return Vec::new();
+        }
+        match self.compaction {
+            Compaction::Now { .. } => vec![COMPACTION_BETAS[1]],
+            Compaction::From(_) => vec![CONTEXT_BETA, COMPACTION_BETAS[0]],
+            Compaction::Never if self.clearing != Clearing::default() => vec![CONTEXT_BETA],
+            Compaction::Never => Vec::new(),
+        }
+    }
+}
+
+const CONTEXT_BETA: &str = "context-management-2025-06-27";
+
+/// The values of `anthropic-beta` that a context with a compaction block in it needs: of the kind that
+/// comes by itself, and of the kind that comes on demand.
+pub const COMPACTION_BETAS: [&str; 2] = ["compact-2026-01-12", "compact-2026-09-04"];
+
+/// What the provider does about a long context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Compaction<'a> {
+    /// Nothing.
+    #[default]
+    Never,
+    /// It compacts in the middle of a request whose prompt has so many tokens.
+    From(u64),
+    /// This request is for a compaction and nothing else.
+    Now {
+        /// What it should dwell on; may be empty.
+        focus: &'a str,
+    },
+}
+
+/// What the provider leaves out of a long context by itself, by its own measure.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Clearing {
+    /// Old results of tools.
+    pub tool_uses: bool,
+    /// Old thinking.
+    pub thinking: bool,
 }
 
 /// Whether and how the model is asked to think.

@@ -21,4 +21,7 @@ mod tools;
 pub use decoder::{DecodeError, Decoded, Decoder, Extra, Retryable, decode_whole};
 pub use encoder::Encoder;
 pub use error::decode_error;
-pub use head::{ApiVersion, Caching, Dialect, Features, Head, Options, OutputLimit, Thinking};
+pub use head::{
+    ApiVersion, COMPACTION_BETAS, Caching, Clearing, Compaction, Dialect, Features, Head, Options,
+    OutputLimit, Thinking,
+};

@@ -10,8 +10,8 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, Response};
-use quire_dialect::{DecodeError, Decoded, Decoder, Retryable, decode_error, decode_whole};
-use quire_protocol::{Delta, ModelError, ModelErrorKind, Prefix, Usage};
+use quire_dialect::{DecodeError, Decoded, Decoder, Extra, Retryable, decode_error, decode_whole};
+use quire_protocol::{Delta, ModelError, ModelErrorKind, Money, Prefix, Usage};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
 use crate::day::{day_of, http_date};
@@ -37,7 +37,6 @@ pub(crate) struct Attempt<'a> {
     pub(crate) provider: &'a Provider,
     pub(crate) prefix: &'a Prefix,
     pub(crate) url: String,
-    pub(crate) headers: HeaderMap,
     pub(crate) idle_timeout: Duration,
     pub(crate) facts: &'a ModelFacts,
 }
@@ -52,9 +51,51 @@ pub(crate) struct Answer {
 pub(crate) struct Broken {
     pub(crate) error: ModelError,
     pub(crate) advice: Advice,
-    /// Tokens reported before it failed.
-    pub(crate) usage: Usage,
+    /// What was reported before it failed.
+    pub(crate) used: Used,
     pub(crate) day: Option<Day>,
+}
+
+/// What an attempt used, and what decides the price of that.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Used {
+    passes: Vec<Usage>,
+    extra: Extra,
+}
+
+impl Used {
+    fn so_far(decoder: &Decoder) -> Self {
+        Self {
+            passes: decoder.passes(),
+            extra: decoder.extra(),
+        }
+    }
+
+    pub(crate) fn of(decoded: &Decoded) -> Self {
+        Self {
+            passes: decoded.passes.clone(),
+            extra: decoded.extra.clone(),
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.passes
+            .iter()
+            .fold(Usage::default(), |sum, pass| sum + *pass)
+    }
+
+    /// The sum of the passes, each at its own price; none where one of them has none.
+    pub(crate) fn cost(&self, facts: &ModelFacts, day: Option<Day>) -> Option<Money> {
+        let billing = Billing {
+            day,
+            geo: self.extra.inference_geo.as_deref(),
+            speed: self.extra.speed.as_deref(),
+        };
+        self.passes
+            .iter()
+            .map(|pass| facts.cost(pass, billing))
+            .sum()
+    }
 }
 
 impl From<ModelError> for Broken {
@@ -62,7 +103,7 @@ impl From<ModelError> for Broken {
         Self {
             error,
             advice: Advice::default(),
-            usage: Usage::default(),
+            used: Used::default(),
             day: None,
         }
     }
@@ -85,11 +126,11 @@ impl Attempt<'_> {
     /// Sends the body and reads the answer. `trail` is what attempts before this one used.
     pub(crate) async fn run(
         &self,
+        headers: HeaderMap,
         body: Vec<Bytes>,
         trail: &Trail,
         outlet: &Outlet,
     ) -> Result<Answer, Broken> {
-        let headers = self.headers.clone();
         let sending = self
             .transport
             .send(Method::POST, &self.url, headers, body.into());
@@ -104,13 +145,9 @@ impl Attempt<'_> {
             .and_then(|value| value.to_str().ok());
         let day = date.and_then(http_date).map(day_of);
         let answer = if response.status().is_success() {
-            let tell = |usage: Usage| {
+            let tell = |used: Used| {
                 let mut all = trail.clone();
-                let billing = Billing {
-                    day,
-                    ..Billing::default()
-                };
-                all.add(usage, self.facts.cost(&usage, billing));
+                all.add(used.usage(), used.cost(self.facts, day));
                 outlet.used(all.usage, all.cost());
             };
             self.answer(response, &tell, outlet).await
@@ -126,7 +163,7 @@ impl Attempt<'_> {
     async fn answer(
         &self,
         response: Response<Incoming>,
-        tell: &(dyn Fn(Usage) + Sync),
+        tell: &(dyn Fn(Used) + Sync),
         outlet: &Outlet,
     ) -> Result<Decoded, Broken> {
         let status = response.status().as_u16();
@@ -180,22 +217,22 @@ impl Attempt<'_> {
     async fn stream(
         &self,
         body: Incoming,
-        tell: &(dyn Fn(Usage) + Sync),
+        tell: &(dyn Fn(Used) + Sync),
         outlet: &Outlet,
     ) -> Result<Decoded, Broken> {
         let mut decoder = Decoder::new(self.provider.dialect, self.prefix);
         match self.read(body, &mut decoder, tell, outlet).await {
             Ok(()) => {
-                let usage = decoder.usage();
+                let used = Used::so_far(&decoder);
                 decoder.finish().map_err(|error| Broken {
-                    usage,
+                    used,
                     ..error.into()
                 })
             }
             // Whatever breaks after the answer is of no interest.
             Err(_) if decoder.is_whole() => Ok(decoder.finish()?),
             Err(broken) => Err(Broken {
-                usage: decoder.usage(),
+                used: Used::so_far(&decoder),
                 ..broken
             }),
         }
@@ -207,7 +244,7 @@ impl Attempt<'_> {
         &self,
         mut body: Incoming,
         decoder: &mut Decoder,
-        tell: &(dyn Fn(Usage) + Sync),
+        tell: &(dyn Fn(Used) + Sync),
         outlet: &Outlet,
     ) -> Result<(), Broken> {
         let mut gathered = Vec::new();
@@ -228,7 +265,7 @@ impl Attempt<'_> {
                     }
                     if decoder.usage() != told {
                         told = decoder.usage();
-                        tell(told);
+                        tell(Used::so_far(decoder));
                     }
                     join(&mut gathered, before);
                     if before == 0 && !gathered.is_empty() {

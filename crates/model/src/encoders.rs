@@ -5,9 +5,15 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use quire_dialect::{ApiVersion, Caching, Dialect, Encoder, Features, Head, Options, Thinking};
+use hyper::HeaderMap;
+use quire_dialect::{
+    ApiVersion, COMPACTION_BETAS, Caching, Clearing, Compaction, Dialect, Encoder, Features, Head,
+    Options, Thinking,
+};
 use quire_protocol::{Item, Prefix, SessionId};
 use serde_json::Value;
+
+use crate::Provider;
 
 /// How many sessions' bodies are kept.
 const KEPT: usize = 32;
@@ -43,6 +49,20 @@ pub(crate) struct Tail {
     pub(crate) words: &'static str,
     pub(crate) schema: Option<Arc<Value>>,
     pub(crate) cache_key: String,
+    pub(crate) compaction: Compacting,
+    pub(crate) clearing: Clearing,
+}
+
+/// What the provider is to do about a long context.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Compacting {
+    /// Nothing.
+    #[default]
+    Never,
+    /// Compact by itself from so many tokens on.
+    From(u64),
+    /// Compact now and do nothing else, dwelling on this.
+    Now(String),
 }
 
 impl Opening {
@@ -59,7 +79,7 @@ impl Opening {
 }
 
 impl Tail {
-    fn options(&self) -> Options<'_> {
+    pub(crate) fn options(&self) -> Options<'_> {
         Options {
             max_output_tokens: self.max_output,
             thinking: self.thinking,
@@ -67,11 +87,34 @@ impl Tail {
             words: self.words,
             output_schema: self.schema.as_deref(),
             cache_key: &self.cache_key,
+            compaction: match &self.compaction {
+                Compacting::Never => Compaction::Never,
+                Compacting::From(tokens) => Compaction::From(*tokens),
+                Compacting::Now(focus) => Compaction::Now { focus },
+            },
+            clearing: self.clearing,
         }
     }
 }
 
 impl Plan {
+    /// The headers of a request with these items, from those that all have.
+    pub(crate) fn headers(&self, plain: &HeaderMap, items: &[Arc<Item>]) -> HeaderMap {
+        let dialect = self.opening.dialect;
+        let mut betas = self.tail.options().betas(dialect);
+        // What the provider compacted stays in the context, and is taken back with these alone.
+        let is_compaction = |item: &Arc<Item>| {
+            matches!(item.as_ref(), Item::Summary { opaque: Some(opaque), .. }
+                if opaque.origin == dialect.name())
+        };
+        if dialect == Dialect::Messages && items.iter().any(is_compaction) {
+            betas.extend(COMPACTION_BETAS);
+        }
+        let mut headers = plain.clone();
+        Provider::add_betas(&mut headers, &betas);
+        headers
+    }
+
     /// The body of a request that has nothing to do with those before and after it.
     pub(crate) fn body(&self, items: &[Arc<Item>]) -> Vec<Bytes> {
         let mut encoder = Encoder::new(&self.opening.head());

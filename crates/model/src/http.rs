@@ -7,20 +7,20 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use quire_dialect::Dialect;
+use quire_dialect::{Clearing, Dialect};
 use quire_protocol::{
-    Delta, Effort, Model, ModelError, ModelEvent, ModelFailure, ModelRequest, Money, Purpose,
-    Reply, Retry, Usage,
+    Delta, Effort, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure, ModelRequest,
+    Money, Purpose, Reply, Retry, Usage,
 };
 
-use crate::attempt::{Answer, Attempt, Broken};
-use crate::encoders::{Encoders, Opening, Plan, Tail};
-use crate::failure::failed;
+use crate::attempt::{Answer, Attempt, Broken, Used};
+use crate::encoders::{Compacting, Encoders, Opening, Plan, Tail};
+use crate::failure::{failed, model_error};
 use crate::flow::{Outlet, flow};
 use crate::quirks::Quirks;
 use crate::retry::{Failures, Verdict};
 use crate::transport::Transport;
-use crate::{Billing, Catalogue, Images, ModelFacts, Provider, RetryPolicy};
+use crate::{Catalogue, Images, ModelFacts, Provider, RetryPolicy};
 
 /// A provider's models. Cheap to clone; connections open with the first request.
 #[derive(Clone)]
@@ -79,12 +79,9 @@ impl Trail {
     }
 
     fn lose(&mut self, broken: &Broken, facts: &ModelFacts) {
-        if broken.usage != Usage::default() {
-            let billing = Billing {
-                day: broken.day,
-                ..Billing::default()
-            };
-            self.add(broken.usage, facts.cost(&broken.usage, billing));
+        let usage = broken.used.usage();
+        if usage != Usage::default() {
+            self.add(usage, broken.used.cost(facts, broken.day));
         }
     }
 
@@ -106,14 +103,9 @@ impl Trail {
 
     fn finished(mut self, answer: Answer, facts: &ModelFacts, asked: String) -> ModelEvent {
         let Answer { decoded, day } = answer;
-        let billing = Billing {
-            day,
-            geo: decoded.extra.inference_geo.as_deref(),
-            speed: decoded.extra.speed.as_deref(),
-        };
         // Without a whole report nobody knows the cost, unless it is nothing whatever was used.
         let known = decoded.counted || facts.prices.are_zero();
-        let cost = facts.cost(&decoded.usage, billing);
+        let cost = Used::of(&decoded).cost(facts, day);
         self.add(decoded.usage, cost.filter(|_| known));
         ModelEvent::Finished(Reply {
             model: if decoded.model.is_empty() {
@@ -134,8 +126,10 @@ impl Inner {
     async fn run(&self, request: ModelRequest, outlet: &Outlet) -> ModelEvent {
         let model = self.model_of(&request);
         let facts = self.catalogue.facts(&self.provider.name, model);
-        let attempt = match self.attempt(&request, &facts) {
-            Ok(attempt) => attempt,
+        let ready = self.attempt(&request, &facts);
+        let ready = ready.and_then(|attempt| Ok((attempt, self.provider.header_map()?)));
+        let (attempt, headers) = match ready {
+            Ok(ready) => ready,
             Err(error) => return failed(error),
         };
         let mut trail = Trail::default();
@@ -143,7 +137,8 @@ impl Inner {
         loop {
             let plan = self.plan(&request, model, &facts);
             let body = self.body(&request, &plan);
-            let broken = match attempt.run(body, &trail, outlet).await {
+            let headers = plan.headers(&headers, request.transcript.items());
+            let broken = match attempt.run(headers, body, &trail, outlet).await {
                 Ok(answer) => return trail.finished(answer, &facts, model.to_owned()),
                 Err(broken) => broken,
             };
@@ -220,13 +215,26 @@ impl Inner {
         facts: &'a ModelFacts,
     ) -> Result<Attempt<'a>, ModelError> {
         let provider = &self.provider;
+        let path = match &request.purpose {
+            Purpose::Compact { .. } => provider.dialect.compaction_path(),
+            Purpose::Work | Purpose::Summary | Purpose::Judge => Some(provider.dialect.path()),
+        };
+        let path = path.ok_or_else(|| {
+            model_error(
+                ModelErrorKind::BadRequest,
+                format!(
+                    "{} cannot compact: {} has no such request",
+                    provider.name, provider.dialect
+                ),
+                "Leave it to Quire, which summarises by itself.",
+            )
+        })?;
         let new = || Transport::new(&provider.proxies, self.retry.connect_timeout);
         Ok(Attempt {
-            headers: provider.header_map()?,
             transport: self.transport.get_or_init(new),
             provider,
             prefix: &request.prefix,
-            url: provider.url(provider.dialect.path()),
+            url: provider.url(path),
             idle_timeout: self.retry.idle_timeout,
             facts,
         })
@@ -269,6 +277,12 @@ impl Inner {
                 words: behind_items,
                 schema: request.output_schema.clone(),
                 cache_key: request.session.as_str().to_owned(),
+                compaction: compacting(request),
+                clearing: if request.purpose.is_work() {
+                    provider.clearing
+                } else {
+                    Clearing::default()
+                },
             },
         };
         let all = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -276,5 +290,14 @@ impl Inner {
             quirks.apply(&mut plan);
         }
         plan
+    }
+}
+
+/// What a request wants the provider to do about a long context.
+fn compacting(request: &ModelRequest) -> Compacting {
+    match (&request.purpose, request.provider_compaction) {
+        (Purpose::Compact { focus }, _) => Compacting::Now(focus.clone()),
+        (Purpose::Work, Some(tokens)) => Compacting::From(tokens),
+        (Purpose::Work, None) | (Purpose::Summary | Purpose::Judge, _) => Compacting::Never,
     }
 }

@@ -1,13 +1,14 @@
 //! A provider: where it is, what it speaks, how it is told who asks.
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
-use quire_dialect::{ApiVersion, Caching, Dialect, Features, OutputLimit};
+use quire_dialect::{ApiVersion, Caching, Clearing, Dialect, Features, OutputLimit};
 use quire_protocol::{ModelError, ModelErrorKind};
 
 use crate::Secret;
 use crate::failure::model_error;
 
 const ANTHROPIC: &str = "https://api.anthropic.com";
+const BETA: &str = "anthropic-beta";
 const OPENAI: &str = "https://api.openai.com/v1";
 
 /// A provider of models over HTTP. Made with [`Provider::new`] and then changed field by field.
@@ -25,7 +26,8 @@ pub struct Provider {
     pub key_variable: String,
     /// The header that carries the key; [`KeyHeader::ByDialect`] unless the key is a token.
     pub key_header: KeyHeader,
-    /// Further headers (`anthropic-beta`, an organisation); they replace ours of the same name.
+    /// Further headers (an organisation); they replace ours of the same name. To `anthropic-beta` we
+    /// add what a request needs.
     pub headers: Vec<(String, String)>,
     /// The version of the Messages API. 2023-06-01 is what most compatible servers know.
     pub api_version: ApiVersion,
@@ -33,6 +35,8 @@ pub struct Provider {
     pub caching: Caching,
     /// What the server can do beyond the common ground; by its host when absent.
     pub features: Option<Features>,
+    /// What it is asked to leave out of a long context by itself; Messages alone.
+    pub clearing: Clearing,
     /// The proxies to reach it through.
     pub proxies: Proxies,
 }
@@ -87,6 +91,7 @@ impl Provider {
             api_version: ApiVersion::V20230601,
             caching: Caching::Automatic,
             features: None,
+            clearing: Clearing::default(),
             proxies: Proxies::default(),
         }
     }
@@ -148,6 +153,27 @@ impl Provider {
             map.insert(name, value);
         }
         Ok(map)
+    }
+
+    /// Adds values to a request's `anthropic-beta`.
+    pub(crate) fn add_betas(headers: &mut HeaderMap, betas: &[&'static str]) {
+        let given = headers.get(BETA).and_then(|value| value.to_str().ok());
+        let mut all: Vec<&str> = given
+            .unwrap_or_default()
+            .split(',')
+            .map(str::trim)
+            .collect();
+        all.retain(|beta| !beta.is_empty());
+        for beta in betas {
+            if !all.contains(beta) {
+                all.push(beta);
+            }
+        }
+        if let Ok(value) = HeaderValue::from_str(&all.join(","))
+            && !all.is_empty()
+        {
+            headers.insert(BETA, value);
+        }
     }
 
     fn key_header(&self) -> Result<Option<(HeaderName, HeaderValue)>, ModelError> {

@@ -3,10 +3,10 @@
 
 use std::sync::Arc;
 
-use quire_dialect::{Caching, Dialect, OutputLimit, Thinking};
+use quire_dialect::{Caching, Clearing, Dialect, OutputLimit, Thinking};
 use quire_protocol::{ModelError, ModelErrorKind, Prefix};
 
-use crate::encoders::Plan;
+use crate::encoders::{Compacting, Plan};
 
 /// Things that are left out for one model of one provider.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +42,7 @@ impl Eq for Rule {}
 const MESSAGES: &[Dialect] = &[Dialect::Messages];
 const CHAT: &[Dialect] = &[Dialect::Chat];
 const OPENAI: &[Dialect] = &[Dialect::Responses, Dialect::Chat];
+const NOT_CHAT: &[Dialect] = &[Dialect::Messages, Dialect::Responses];
 const RESPONSES: &[Dialect] = &[Dialect::Responses];
 
 /// Tried in this order: the more telling names come first.
@@ -76,6 +77,39 @@ static RULES: &[Rule] = &[
         name: SCHEMA,
         present: |plan| plan.tail.schema.is_some(),
         drop: tell_schema,
+    },
+    Rule {
+        dialects: MESSAGES,
+        names: &["clear_tool_uses_20250919", "clear_thinking_20251015"],
+        unless: &[],
+        name: CLEARING,
+        present: clears,
+        drop: clear_nothing,
+    },
+    Rule {
+        dialects: NOT_CHAT,
+        names: &[
+            "context_management.*",
+            "compact_20260112",
+            "compact-2026-01-12",
+            "*.compact_threshold",
+        ],
+        unless: &[],
+        name: "a compaction by itself",
+        present: |plan| matches!(plan.tail.compaction, Compacting::From(_)),
+        drop: |plan| {
+            if let Compacting::From(_) = plan.tail.compaction {
+                plan.tail.compaction = Compacting::Never;
+            }
+        },
+    },
+    Rule {
+        dialects: MESSAGES,
+        names: &["context_management.*", "context-management-2025-06-27"],
+        unless: &[],
+        name: CLEARING,
+        present: clears,
+        drop: clear_nothing,
     },
     Rule {
         dialects: MESSAGES,
@@ -160,6 +194,15 @@ static RULES: &[Rule] = &[
 ];
 
 const SCHEMA: &str = "a schema for the answer";
+const CLEARING: &str = "a wish to leave old parts of the context out";
+
+fn clears(plan: &Plan) -> bool {
+    plan.tail.clearing != Clearing::default()
+}
+
+fn clear_nothing(plan: &mut Plan) {
+    plan.tail.clearing = Clearing::default();
+}
 
 /// Tells the model the schema in words. The answer is checked in any case.
 fn tell_schema(plan: &mut Plan) {
@@ -206,7 +249,7 @@ fn words(said: &str) -> impl Iterator<Item = &str> {
 fn covers(name: &str, word: &str) -> bool {
     if let Some(path) = name.strip_suffix(".*") {
         word.strip_prefix(path)
-            .is_some_and(|below| below.is_empty() || below.starts_with('.'))
+            .is_some_and(|below| below.is_empty() || below.starts_with(['.', '[']))
     } else if let Some(last) = name.strip_prefix("*.") {
         word.rsplit('.').next() == Some(last)
     } else {
@@ -275,6 +318,11 @@ mod tests {
                 effort: Some("high"),
                 schema: Some(Arc::new(serde_json::json!({"type": "object"}))),
                 cache_key: "k".into(),
+                compaction: Compacting::From(150_000),
+                clearing: Clearing {
+                    tool_uses: true,
+                    thinking: true,
+                },
                 ..Tail::default()
             },
         }
@@ -311,6 +359,12 @@ mod tests {
         messages | "thinking.type.enabled" is not supported. Use "output_config.effort" | a request to think, an effort
         messages | max_tokens: 32000 > 4096 | so many output tokens
         messages | messages: roles must alternate |
+        messages | context_management: Extra inputs are not permitted | a compaction by itself, a wish to leave old parts of the context out
+        messages | context_management.edits.0.type: Input tag 'compact_20260112' found | a compaction by itself, a wish to leave old parts of the context out
+        messages | Unexpected value(s) `compact-2026-01-12` for the `anthropic-beta` header | a compaction by itself
+        messages | `clear_thinking_20251015` strategy requires `thinking` to be enabled | a wish to leave old parts of the context out, a request to think
+        responses | Unknown parameter: 'context_management' | a compaction by itself
+        responses | Unknown parameter: 'context_management[0].compact_threshold' | a compaction by itself
         messages | `thinking` or `redacted_thinking` blocks cannot be modified. |
         messages | messages.5.content.0: Invalid `signature` in `thinking` block |
         responses | Unsupported parameter: 'reasoning.summary' | summaries of the reasoning

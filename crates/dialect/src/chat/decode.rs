@@ -138,6 +138,10 @@ impl ChatReader {
         self.usage
     }
 
+    pub(crate) fn extra(&self) -> &Extra {
+        &self.extra
+    }
+
     pub(crate) fn frame(
         &mut self,
         frame: Frame<'_>,
@@ -305,6 +309,7 @@ impl ChatReader {
             items: items.into_list(),
             stop,
             usage: self.usage,
+            passes: vec![self.usage],
             counted: self.counted,
             extra: self.extra,
         })

@@ -95,6 +95,8 @@ struct EventDelta<'a> {
     #[serde(borrow)]
     encrypted_content: Option<&'a RawValue>,
     #[serde(borrow)]
+    tool_changes: Option<&'a RawValue>,
+    #[serde(borrow)]
     stop_reason: Option<Text<'a>>,
     #[serde(borrow)]
     stop_details: Option<&'a RawValue>,
@@ -146,6 +148,16 @@ impl MessagesReader {
 
     pub(crate) fn usage(&self) -> Usage {
         self.usage.total()
+    }
+
+    pub(crate) fn passes(&self) -> Vec<Usage> {
+        self.usage.passes()
+    }
+
+    pub(crate) fn extra(&self) -> Extra {
+        let mut extra = self.extra.clone();
+        self.usage.describe(&mut extra);
+        extra
     }
 
     pub(crate) fn frame(
@@ -271,19 +283,19 @@ impl MessagesReader {
     }
 
     pub(crate) fn finish(self) -> Decoded {
+        let extra = self.extra();
         let mut items = Items::new(Dialect::Messages, &self.text_tools);
         for (_, block) in self.blocks {
             block.settle(&mut items);
         }
         let stop = token_stop(self.stop.as_deref(), items.has_calls());
-        let mut extra = self.extra;
-        self.usage.describe(&mut extra);
         let usage = self.usage.total();
         Decoded {
             model: self.model,
             items: items.into_list(),
             stop,
             usage,
+            passes: self.usage.passes(),
             // No prompt is empty: where it counts nothing, the server does not count.
             counted: self.counted && usage.prompt() > 0,
             extra,
@@ -487,10 +499,14 @@ fn change(changed: &mut Map<String, Value>, delta: &EventDelta<'_>) {
     for (key, value) in [
         ("content", delta.content),
         ("encrypted_content", delta.encrypted_content),
+        ("tool_changes", delta.tool_changes),
     ] {
         if let Some(value) = lenient(value) {
             changed.insert(key.into(), value);
         }
+    }
+    if let Some(whole) = &delta.signature {
+        changed.insert("signature".into(), Value::from(whole.0.as_ref()));
     }
     if let Some(more) = &delta.text {
         let text = changed
@@ -504,15 +520,30 @@ fn change(changed: &mut Map<String, Value>, delta: &EventDelta<'_>) {
 
 fn settle_foreign(raw: &RawValue, changed: Map<String, Value>, json: &str, items: &mut Items<'_>) {
     let input = serde_json::from_str::<Value>(json).ok();
-    if changed.is_empty() && input.is_none() {
-        return items.foreign(raw.get().to_owned());
-    }
     let mut block: Map<String, Value> = serde_json::from_str(raw.get()).unwrap_or_default();
-    block.extend(changed);
-    if let Some(input) = input {
-        block.insert("input".into(), input);
+    let text = if changed.is_empty() && input.is_none() {
+        raw.get().to_owned()
+    } else {
+        block.extend(changed);
+        if let Some(input) = input {
+            block.insert("input".into(), input);
+        }
+        serde_json::to_string(&block).expect("JSON values always serialise")
+    };
+    if block.get("type").is_some_and(|kind| kind == "compaction") {
+        return settle_compaction(&block, text, items);
     }
-    items.foreign(Value::Object(block).to_string());
+    items.foreign(text);
+}
+
+/// A compaction without content failed: the provider takes it back as nothing at all, so that it
+/// must not stand for what is before it. One with empty content is not even taken back.
+fn settle_compaction(block: &Map<String, Value>, json: String, items: &mut Items<'_>) {
+    match block.get("content").and_then(Value::as_str) {
+        Some("") => {}
+        Some(words) => items.summary(words.to_owned(), json),
+        None => items.foreign(json),
+    }
 }
 
 fn compact(write: impl FnOnce(&mut json::Object<'_>)) -> String {

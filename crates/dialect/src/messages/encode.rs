@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::encoder::{Answer, Writer};
 use crate::json::{self, Object};
-use crate::{ApiVersion, Caching, Head, Options, Thinking, arguments, tools};
+use crate::{ApiVersion, Caching, Compaction, Head, Options, Thinking, arguments, tools};
 
 /// Messages requires a limit; every model of the last years takes this one.
 const FALLBACK_MAX_TOKENS: u32 = 8_192;
@@ -14,6 +14,8 @@ const FALLBACK_MAX_TOKENS: u32 = 8_192;
 const MIN_BUDGET: u32 = 1_024;
 /// What a thinking budget must leave for the answer, which shares the output limit.
 const MIN_ANSWER: u32 = 1_024;
+/// The smallest prompt at which the provider compacts by itself.
+const MIN_TRIGGER: u64 = 50_000;
 const EPHEMERAL: &str = r#"{"type":"ephemeral"}"#;
 
 /// Writes everything up to the first message.
@@ -70,6 +72,35 @@ fn write_output_config(body: &mut Object<'_>, options: &Options<'_>) {
         config.member("format", &json!({"type": "json_schema", "schema": schema}));
     }
     config.close();
+}
+
+/// Edits of the context cannot be combined with a compaction on demand.
+fn write_compaction(body: &mut Object<'_>, options: &Options<'_>) {
+    let mut edits = Vec::new();
+    if options.clearing.thinking {
+        edits.push(json!({"type": "clear_thinking_20251015"}));
+    }
+    if options.clearing.tool_uses {
+        edits.push(json!({"type": "clear_tool_uses_20250919"}));
+    }
+    match options.compaction {
+        Compaction::Never => {}
+        Compaction::From(tokens) => {
+            let trigger = json!({"type": "input_tokens", "value": tokens.max(MIN_TRIGGER)});
+            edits.push(json!({"type": "compact_20260112", "trigger": trigger}));
+        }
+        Compaction::Now { focus } => {
+            let mut asked = Object::open(body.key("compaction"));
+            asked.member("type", "summarize");
+            if !focus.trim().is_empty() {
+                asked.member("instructions", focus);
+            }
+            return asked.close();
+        }
+    }
+    if !edits.is_empty() {
+        body.member("context_management", &json!({"edits": edits}));
+    }
 }
 
 fn write_tools(body: &mut Object<'_>, head: &Head<'_>) {
@@ -213,6 +244,7 @@ impl Writer for MessagesWriter {
         body.member("max_tokens", &max_tokens);
         write_thinking(&mut body, options.thinking, self.api_version, max_tokens);
         write_output_config(&mut body, options);
+        write_compaction(&mut body, options);
         body.close();
     }
 }

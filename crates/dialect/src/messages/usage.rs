@@ -1,5 +1,7 @@
 //! Token counts of the Messages dialect: `input_tokens` leaves out what the cache took part in.
 
+use std::ops::Add;
+
 use quire_protocol::Usage;
 use serde::Deserialize;
 
@@ -98,24 +100,36 @@ impl WireUsage {
         self.output_tokens.is_some()
     }
 
+    /// The passes behind the answer, each charged by itself. The totals leave out those that
+    /// compacted, and are themselves the sum of the others.
+    pub(crate) fn passes(&self) -> Vec<Usage> {
+        let listed = self.iterations.iter().flatten();
+        let mut passes: Vec<Usage> = listed.map(|pass| pass.usage.usage()).collect();
+        let are_all = self
+            .iterations
+            .iter()
+            .flatten()
+            .any(|pass| pass.kind != "compaction");
+        if !are_all {
+            let counts = Counts {
+                input_tokens: self.input_tokens,
+                output_tokens: self.output_tokens,
+                cache_read_input_tokens: self.cache_read_input_tokens,
+                cache_creation_input_tokens: self.cache_creation_input_tokens,
+                cache_creation: self.cache_creation.clone(),
+            };
+            passes.push(counts.usage());
+        }
+        let details = self.output_tokens_details.clone().unwrap_or_default();
+        if let Some(last) = passes.last_mut() {
+            last.thinking = count(details.thinking_tokens);
+        }
+        passes
+    }
+
     /// All that was used, compaction included.
     pub(crate) fn total(&self) -> Usage {
-        let counts = Counts {
-            input_tokens: self.input_tokens,
-            output_tokens: self.output_tokens,
-            cache_read_input_tokens: self.cache_read_input_tokens,
-            cache_creation_input_tokens: self.cache_creation_input_tokens,
-            cache_creation: self.cache_creation.clone(),
-        };
-        let mut total = counts.usage();
-        let details = self.output_tokens_details.clone().unwrap_or_default();
-        total.thinking = count(details.thinking_tokens);
-        for iteration in self.iterations.iter().flatten() {
-            if iteration.kind == "compaction" {
-                total += iteration.usage.usage();
-            }
-        }
-        total
+        self.passes().into_iter().fold(Usage::default(), Add::add)
     }
 
     /// Copies what decides the price.

@@ -29,6 +29,8 @@ pub(crate) struct ResponsesReader {
     usage: Usage,
     counted: bool,
     ending: Option<Ending>,
+    /// It is no answer but a compaction, all of whose output stands for the context.
+    compacts: bool,
     /// `[DONE]` was seen, which servers of other dialects send.
     done: bool,
 }
@@ -65,6 +67,8 @@ struct Event<'a> {
 
 #[derive(Deserialize)]
 struct Response<'a> {
+    #[serde(borrow)]
+    object: Option<Text<'a>>,
     #[serde(borrow)]
     id: Option<Text<'a>>,
     #[serde(borrow)]
@@ -154,6 +158,7 @@ impl ResponsesReader {
             usage: Usage::default(),
             counted: false,
             ending: None,
+            compacts: false,
             done: false,
         }
     }
@@ -169,6 +174,10 @@ impl ResponsesReader {
 
     pub(crate) fn usage(&self) -> Usage {
         self.usage
+    }
+
+    pub(crate) fn extra(&self) -> &Extra {
+        &self.extra
     }
 
     pub(crate) fn frame(
@@ -220,6 +229,7 @@ impl ResponsesReader {
         if response.output.is_none() && response.error.is_none() {
             return Err(DecodeError::Malformed("a response without output".into()));
         }
+        self.compacts = text(response.object.as_ref()) == "response.compaction";
         self.end(response, "")
     }
 
@@ -349,6 +359,10 @@ impl ResponsesReader {
         let mut items = Items::new(Dialect::Responses, &self.text_tools);
         let mut refused = false;
         self.slots.sort_by_key(|slot| slot.index);
+        if self.compacts {
+            item::settle_compaction(&self.output, &mut items);
+            self.output.clear();
+        }
         let done = self.slots.iter().filter(|slot| slot.done.is_some()).count();
         if done == self.slots.len() && done >= self.output.len() || self.output.is_empty() {
             for slot in self.slots {
@@ -374,6 +388,7 @@ impl ResponsesReader {
             items: items.into_list(),
             stop,
             usage: self.usage,
+            passes: vec![self.usage],
             counted: self.counted,
             extra: self.extra,
         })

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::encoder::{Answer, Writer, notice};
 use crate::json::{self, Object};
-use crate::{Caching, Features, Head, Options, Thinking, arguments, tools};
+use crate::{Caching, Compaction, Features, Head, Options, Thinking, arguments, tools};
 
 /// Writes everything up to the first input item.
 pub(crate) fn begin(head: &Head<'_>, out: &mut Vec<u8>) -> ResponsesWriter {
@@ -24,7 +24,17 @@ pub(crate) fn begin(head: &Head<'_>, out: &mut Vec<u8>) -> ResponsesWriter {
         empty: true,
         features: head.features,
         cached: head.cache != Caching::Off,
+        instructions: head.prefix.instructions.clone(),
     }
+}
+
+/// The head of a request for a compaction, which takes little of what others take.
+pub(crate) fn compaction_head(head: &Head<'_>) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut body = Object::open(&mut out);
+    body.member("model", head.model);
+    body.key("input").push(b'[');
+    out
 }
 
 fn write_reasoning(body: &mut Object<'_>, options: &Options<'_>, features: Features) {
@@ -101,9 +111,23 @@ pub(crate) struct ResponsesWriter {
     features: Features,
     /// Whether a key for the prompt cache is sent.
     cached: bool,
+    /// What a compaction is told again, behind the items.
+    instructions: String,
 }
 
 impl ResponsesWriter {
+    /// There is no field of its own for what a compaction should dwell on.
+    fn write_instructions(&self, body: &mut Object<'_>, focus: &str) {
+        let mut instructions = self.instructions.clone();
+        if !focus.trim().is_empty() {
+            instructions.push_str("\n\nWhen the conversation is compacted, dwell on this: ");
+            instructions.push_str(focus);
+        }
+        if !instructions.is_empty() {
+            body.member("instructions", &instructions);
+        }
+    }
+
     /// Makes room for an item.
     fn place(&mut self, out: &mut Vec<u8>) {
         if !self.empty {
@@ -184,7 +208,8 @@ impl Writer for ResponsesWriter {
     }
 
     fn tail(&self, out: &mut Vec<u8>, options: &Options<'_>) {
-        if !options.words.is_empty() {
+        let compacts = matches!(options.compaction, Compaction::Now { .. });
+        if !options.words.is_empty() && !compacts {
             if !self.empty {
                 out.push(b',');
             }
@@ -192,17 +217,29 @@ impl Writer for ResponsesWriter {
         }
         json::raw(out, "]");
         let mut body = Object::resume(out);
-        if let Some(tokens) = options.max_output_tokens {
-            body.member("max_output_tokens", &tokens);
-        }
-        write_reasoning(&mut body, options, self.features);
-        if let Some(schema) = options.output_schema {
-            write_format(&mut body, schema);
+        match options.compaction {
+            Compaction::Now { focus } => self.write_instructions(&mut body, focus),
+            Compaction::From(tokens) => {
+                write_options(&mut body, options, self.features);
+                let when = json!([{"type": "compaction", "compact_threshold": tokens}]);
+                body.member("context_management", &when);
+            }
+            Compaction::Never => write_options(&mut body, options, self.features),
         }
         if self.cached && !options.cache_key.is_empty() {
             body.member("prompt_cache_key", options.cache_key);
         }
         body.close();
+    }
+}
+
+fn write_options(body: &mut Object<'_>, options: &Options<'_>, features: Features) {
+    if let Some(tokens) = options.max_output_tokens {
+        body.member("max_output_tokens", &tokens);
+    }
+    write_reasoning(body, options, features);
+    if let Some(schema) = options.output_schema {
+        write_format(body, schema);
     }
 }
 

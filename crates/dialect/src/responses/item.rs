@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::decoder::{DecodeError, Items, Text, owned, parse, text};
+use crate::decoder::{DecodeError, Items, Text, lenient, owned, parse, text};
 
 /// What a delta grows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,9 +166,41 @@ pub(crate) fn settle(raw: &RawValue, items: &mut Items<'_>) -> Result<bool, Deco
             let call: Call<'_> = parse("custom tool call", json.as_bytes())?;
             items.call(draft.id, draft.name, text(call.input.as_ref()).to_owned());
         }
+        // One that holds nothing would not be taken back.
+        "compaction" if !is_compaction(raw) => {}
+        "compaction" => items.summary(String::new(), json.to_owned()),
         _ => items.foreign(json.to_owned()),
     }
     Ok(false)
+}
+
+/// Appends the output of a compaction. All of it is sent back as it is, words that were kept
+/// included; without a compaction among them it stands for nothing.
+pub(crate) fn settle_compaction(output: &[Box<RawValue>], items: &mut Items<'_>) {
+    if output.iter().any(|raw| is_compaction(raw)) {
+        for raw in output {
+            items.summary(words(raw), raw.get().to_owned());
+        }
+    }
+}
+
+/// Whether it is a compaction that holds something.
+fn is_compaction(raw: &RawValue) -> bool {
+    #[derive(Deserialize)]
+    struct Compaction<'a> {
+        #[serde(rename = "type", borrow)]
+        kind: Text<'a>,
+        #[serde(borrow)]
+        encrypted_content: Text<'a>,
+    }
+    lenient::<Compaction<'_>>(Some(raw))
+        .is_some_and(|item| item.kind.0 == "compaction" && !item.encrypted_content.0.is_empty())
+}
+
+/// The words of a message, where it is one.
+fn words(raw: &RawValue) -> String {
+    let message = lenient::<Message<'_>>(Some(raw));
+    message.map_or_else(String::new, |message| join(&message.content))
 }
 
 /// The whole form of a message is kept where its plain text would lose something.

@@ -152,10 +152,20 @@ fn report(outcome: &Outcome) -> String {
             .expect("memory");
         }
         Ok(decoded) => {
+            let sum = decoded
+                .passes
+                .iter()
+                .fold(Usage::default(), |sum, pass| sum + *pass);
+            assert_eq!(sum, decoded.usage, "the passes add up");
             writeln!(line, "model: {}\nstop: {:?}", decoded.model, decoded.stop).expect("memory");
             writeln!(line, "extra: {:?}", decoded.extra).expect("memory");
             if !decoded.counted {
                 writeln!(line, "its use was not reported, or not all of it").expect("memory");
+            }
+            if decoded.passes.len() > 1 {
+                for pass in &decoded.passes {
+                    writeln!(line, "a pass: {}", usage(pass)).expect("memory");
+                }
             }
             for item in &decoded.items {
                 write_item(line, item);
@@ -184,6 +194,7 @@ fn write_item(out: &mut String, item: &Item) {
     let (words, opaque) = match item {
         Item::Assistant { text, opaque } => (format!("assistant: {text:?}"), opaque.as_ref()),
         Item::Thinking { text, opaque } => (format!("thinking: {text:?}"), opaque.as_ref()),
+        Item::Summary { text, opaque } => (format!("summary: {text:?}"), opaque.as_ref()),
         Item::Foreign { opaque } => ("foreign".into(), Some(opaque)),
         Item::ToolCall(call) => (
             format!(

@@ -2,7 +2,8 @@
 
 use expect_test::{Expect, expect};
 use quire_dialect::{
-    ApiVersion, Caching, Dialect, Encoder, Features, Head, Options, OutputLimit, Thinking,
+    ApiVersion, Caching, Clearing, Compaction, Dialect, Encoder, Features, Head, Options,
+    OutputLimit, Thinking,
 };
 use quire_protocol::{CallId, Content, Item, MessageId, Opaque, Prefix, ToolCall, ToolStatus};
 use serde_json::{Value, json};
@@ -397,4 +398,82 @@ fn words_about_the_effort_stand_behind_all_that_is_kept() {
             );
         }
     }
+}
+
+/// The body from the end of the items on, and the values of `anthropic-beta`.
+fn compacting(dialect: Dialect, options: &Options<'_>) -> String {
+    let prefix = prefix();
+    let mut encoder = Encoder::new(&Head::new(dialect, "m", &prefix));
+    encoder.push(&user("Go."));
+    let body = String::from_utf8(encoder.body(options).concat()).expect("UTF-8");
+    let parsed: Value = serde_json::from_str(&body).expect("valid JSON");
+    assert_eq!(parsed["model"], "m");
+    let (_, tail) = body.split_once("Go.").expect("the items");
+    format!("{tail} {:?}", options.betas(dialect))
+}
+
+#[test]
+fn compaction_by_the_provider() {
+    let from = |tokens| Options {
+        compaction: Compaction::From(tokens),
+        ..Options::default()
+    };
+    let now = |focus| Options {
+        compaction: Compaction::Now { focus },
+        effort: Some("low"),
+        cache_key: "s",
+        words: "Effort: low.",
+        ..Options::default()
+    };
+    let clearing = Options {
+        clearing: Clearing {
+            tool_uses: true,
+            thinking: true,
+        },
+        ..Options::default()
+    };
+    let lines = [
+        compacting(Dialect::Messages, &from(1)),
+        compacting(Dialect::Messages, &from(150_000)),
+        compacting(Dialect::Messages, &now("")),
+        compacting(Dialect::Messages, &now("the tests")),
+        compacting(Dialect::Messages, &clearing),
+        compacting(Dialect::Responses, &from(1)),
+        compacting(Dialect::Responses, &now("the tests")),
+        compacting(Dialect::Chat, &from(1)),
+    ];
+    expect![[r#"
+        "}]}],"max_tokens":8192,"context_management":{"edits":[{"type":"compact_20260112","trigger":{"type":"input_tokens","value":50000}}]}} ["context-management-2025-06-27", "compact-2026-01-12"]
+        "}]}],"max_tokens":8192,"context_management":{"edits":[{"type":"compact_20260112","trigger":{"type":"input_tokens","value":150000}}]}} ["context-management-2025-06-27", "compact-2026-01-12"]
+        "}]}],"max_tokens":8192,"output_config":{"effort":"low"},"compaction":{"type":"summarize"}} ["compact-2026-09-04"]
+        "}]}],"max_tokens":8192,"output_config":{"effort":"low"},"compaction":{"type":"summarize","instructions":"the tests"}} ["compact-2026-09-04"]
+        "}]}],"max_tokens":8192,"context_management":{"edits":[{"type":"clear_thinking_20251015"},{"type":"clear_tool_uses_20250919"}]}} ["context-management-2025-06-27"]
+        "}]}],"context_management":[{"type":"compaction","compact_threshold":1}]} []
+        "}]}],"instructions":"You are a \"careful\" engineer.\n\n\nWhen the conversation is compacted, dwell on this: the tests","prompt_cache_key":"s"} []
+        "}]} []"#]].assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn a_compaction_on_demand_of_responses_takes_few_fields_and_the_same_items() {
+    let prefix = prefix();
+    let mut encoder = Encoder::new(&Head::new(Dialect::Responses, "m", &prefix));
+    for item in session() {
+        encoder.push(&item);
+    }
+    let plain: Value =
+        serde_json::from_slice(&encoder.body(&Options::default()).concat()).expect("valid JSON");
+    let options = Options {
+        compaction: Compaction::Now { focus: "" },
+        ..Options::default()
+    };
+    let asked: Value =
+        serde_json::from_slice(&encoder.body(&options).concat()).expect("valid JSON");
+    assert_eq!(asked["input"], plain["input"]);
+    assert_eq!(asked["instructions"], plain["instructions"]);
+    let fields: Vec<&String> = asked.as_object().expect("an object").keys().collect();
+    assert_eq!(fields, ["model", "input", "instructions"]);
+    assert_eq!(
+        Dialect::Responses.compaction_path(),
+        Some("/responses/compact")
+    );
 }

@@ -5,7 +5,9 @@
 use std::fmt::Write as _;
 
 use expect_test::expect;
-use quire_dialect::{Dialect, Encoder, Features, Head, Options, OutputLimit, Thinking};
+use quire_dialect::{
+    Clearing, Compaction, Dialect, Encoder, Features, Head, Options, OutputLimit, Thinking,
+};
 use quire_protocol::{CallId, Content, Item, MessageId, Opaque, Prefix, ToolCall, ToolStatus};
 use serde_json::json;
 
@@ -122,6 +124,11 @@ fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
         words: "Effort: low.",
         output_schema: Some(&schema),
         cache_key: "session-2",
+        compaction: Compaction::From(60_000),
+        clearing: Clearing {
+            tool_uses: true,
+            thinking: true,
+        },
     };
     let mut report = String::new();
     for dialect in Dialect::ALL {

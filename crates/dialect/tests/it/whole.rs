@@ -88,3 +88,45 @@ fn what_is_no_answer_is_an_error() {
         );
     }
 }
+
+fn compacted(output: &str) -> Vec<Item> {
+    let body = format!(
+        r#"{{"id":"r","object":"response.compaction","created_at":1,"output":{output},"usage":{{"input_tokens":9,"output_tokens":4}}}}"#
+    );
+    let answer = decode_whole(Dialect::Responses, &prefix(), body.as_bytes());
+    let answer = answer.expect("a compaction");
+    assert_eq!((answer.usage.input, answer.usage.output), (9, 4));
+    answer.items
+}
+
+#[test]
+fn all_the_output_of_a_compaction_stands_for_the_context_as_it_is() {
+    let kept =
+        r#"{"type":"message","role":"user","content":[{"type":"input_text","text":"Fix it."}]}"#;
+    let block = r#"{"id":"c","type":"compaction","encrypted_content":"e+/="}"#;
+    let items = compacted(&format!("[{kept},{block}]"));
+    let found: Vec<(&str, &str)> = items
+        .iter()
+        .map(|item| match item {
+            Item::Summary {
+                text,
+                opaque: Some(opaque),
+            } => (text.as_str(), opaque.json.as_str()),
+            other => panic!("no summary: {other:?}"),
+        })
+        .collect();
+    assert_eq!(found, [("Fix it.", kept), ("", block)]);
+}
+
+#[test]
+fn a_compaction_that_holds_none_stands_for_nothing() {
+    for output in [
+        "[]",
+        r#"[{"type":"message","role":"user","content":"Fix it."}]"#,
+        r#"[{"id":"c","type":"compaction","encrypted_content":""}]"#,
+        r#"[{"id":"c","type":"compaction"}]"#,
+        r#"[{"garbage":true}]"#,
+    ] {
+        assert_eq!(compacted(output), [], "{output}");
+    }
+}

@@ -123,3 +123,24 @@ pub(crate) fn chat(words: &str) -> Vec<u8> {
     text.push_str("data: [DONE]\n\n");
     stream(&text)
 }
+
+/// A Messages answer that is a compaction and nothing else.
+pub(crate) fn compacted() -> Vec<u8> {
+    let start = serde_json::json!({"type": "message_start", "message": {
+        "id": "msg_1", "model": "claude-opus-5", "content": [], "stop_reason": null,
+        "usage": {"input_tokens": 0, "output_tokens": 0}}});
+    stream(&events(&[
+        start,
+        serde_json::json!({"type": "content_block_start", "index": 0,
+            "content_block": {"type": "compaction", "content": null}}),
+        serde_json::json!({"type": "content_block_delta", "index": 0,
+            "delta": {"type": "compaction_delta", "content": "In brief."}}),
+        serde_json::json!({"type": "content_block_delta", "index": 0,
+            "delta": {"type": "signature_delta", "signature": "s="}}),
+        serde_json::json!({"type": "content_block_stop", "index": 0}),
+        serde_json::json!({"type": "message_delta", "delta": {"stop_reason": "compaction"},
+            "usage": {"input_tokens": 0, "output_tokens": 0, "iterations": [
+                {"type": "compaction", "input_tokens": 1000, "output_tokens": 100}]}}),
+        serde_json::json!({"type": "message_stop"}),
+    ]))
+}
