@@ -90,6 +90,7 @@ impl Used {
             day,
             geo: self.extra.inference_geo.as_deref(),
             speed: self.extra.speed.as_deref(),
+            tier: self.extra.service_tier.as_deref(),
         };
         self.passes
             .iter()

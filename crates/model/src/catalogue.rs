@@ -60,8 +60,25 @@ pub struct ModelFacts {
     pub family: ToolDialect,
     /// Whether it takes images.
     pub images: Images,
+    /// The value of `anthropic-beta` without which its window is smaller.
+    pub window_beta: Option<&'static str>,
     /// Whether it is known by name; if not, all of this is a guess.
     pub known: bool,
+}
+
+/// What a person puts behind a model's name for a window of a million tokens.
+const LONG: &str = "[1m]";
+/// What it stands for.
+const LONG_WINDOW: u64 = 1_000_000;
+/// What a Claude model whose own window is smaller needs for it.
+const LONG_BETA: &str = "context-1m-2025-08-07";
+
+/// A model's name as it is sent, and whether a long window is wanted.
+pub(crate) fn without_window(model: &str) -> (&str, bool) {
+    match model.strip_suffix(LONG) {
+        Some(name) => (name, true),
+        None => (model, false),
+    }
 }
 
 impl ModelFacts {
@@ -158,18 +175,30 @@ impl Catalogue {
         self
     }
 
-    /// What is known of a provider's model; sane guesses for one that is not known.
+    /// What is known of a provider's model; sane guesses for one that is not known. A name that ends
+    /// in `[1m]` is that of a model with a window of a million tokens.
     #[must_use]
     pub fn facts(&self, provider: &str, model: &str) -> ModelFacts {
-        let name = plain_name(model);
+        let (sent, is_long) = without_window(model);
+        let name = plain_name(sent);
         let known = models::ROWS.iter().find(|row| row.name == name);
         let mut facts = known.map_or_else(|| guess(&name), facts_of);
-        for given in &self.overrides {
-            if given.covers(provider, model) {
-                given.put_over(&mut facts);
-            }
+        self.put_over(&mut facts, provider, sent);
+        if is_long {
+            let needs_beta = facts.window < LONG_WINDOW && name.starts_with("claude");
+            facts.window_beta = needs_beta.then_some(LONG_BETA);
+            facts.window = facts.window.max(LONG_WINDOW);
+            self.put_over(&mut facts, provider, model);
         }
         facts
+    }
+
+    fn put_over(&self, facts: &mut ModelFacts, provider: &str, model: &str) {
+        for given in &self.overrides {
+            if given.covers(provider, model) {
+                given.put_over(facts);
+            }
+        }
     }
 }
 
@@ -209,11 +238,13 @@ fn facts_of(row: &Row) -> ModelFacts {
             rows: row.prices.to_vec(),
             regional: (family == ToolDialect::ClaudeLike).then_some(models::REGIONAL),
             fast: row.fast,
+            batch: (family == ToolDialect::ClaudeLike).then_some(models::BATCH),
         },
         efforts: row.efforts.to_vec(),
         thinking: row.thinking,
         family,
         images: Images::Taken,
+        window_beta: None,
         known: true,
     }
 }
@@ -242,6 +273,7 @@ fn guess(name: &str) -> ModelFacts {
         thinking,
         family,
         images: Images::Taken,
+        window_beta: None,
         known: false,
     }
 }
@@ -406,6 +438,38 @@ mod tests {
         facts.prices = Prices::default();
         let why = review(&facts, &settings, &[]).unwrap_err();
         assert!(why.contains("no price is known for p/gpt-4.1"), "{why}");
+    }
+
+    #[test]
+    fn a_million_tokens_are_a_suffix_and_a_header_where_one_is_needed() {
+        let given = |model: &str, window| Override {
+            model: model.to_owned(),
+            window: Some(window),
+            ..Override::default()
+        };
+        let catalogue = Catalogue::builtin().with_overrides([
+            given("lab/claude-mine", 300_000),
+            given("lab/claude-yours[1m]", 900_000),
+        ]);
+        let beta = Some(LONG_BETA);
+        for (model, window, window_beta) in [
+            ("claude-sonnet-4-5", 200_000, None),
+            ("claude-sonnet-4-5[1m]", 1_000_000, beta),
+            ("claude-opus-4-6[1m]", 1_000_000, None),
+            ("claude-opus-5-5[1m]", 1_000_000, None),
+            ("claude-unheard-of[1m]", 1_000_000, beta),
+            ("claude-mine[1m]", 1_000_000, beta),
+            ("claude-yours[1m]", 900_000, beta),
+            ("gpt-4.1[1m]", 1_047_576, None),
+            ("local[1m]", 1_000_000, None),
+        ] {
+            let facts = catalogue.facts("lab", model);
+            assert_eq!(
+                (facts.window, facts.window_beta),
+                (window, window_beta),
+                "{model}"
+            );
+        }
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub(crate) struct Tail {
     pub(crate) words: &'static str,
     pub(crate) schema: Option<Arc<Value>>,
     pub(crate) cache_key: String,
+    /// What the model's window needs in `anthropic-beta`.
+    pub(crate) window_beta: Option<&'static str>,
     pub(crate) compaction: Compacting,
     pub(crate) clearing: Clearing,
 }
@@ -109,6 +111,9 @@ impl Plan {
         };
         if dialect == Dialect::Messages && items.iter().any(is_compaction) {
             betas.extend(COMPACTION_BETAS);
+        }
+        if dialect == Dialect::Messages {
+            betas.extend(self.tail.window_beta);
         }
         let mut headers = plain.clone();
         Provider::add_betas(&mut headers, &betas);

@@ -14,6 +14,7 @@ use quire_protocol::{
 };
 
 use crate::attempt::{Answer, Attempt, Broken, Used};
+use crate::catalogue::without_window;
 use crate::encoders::{Compacting, Encoders, Opening, Plan, Tail};
 use crate::failure::{failed, model_error};
 use crate::flow::{Outlet, flow};
@@ -262,7 +263,7 @@ impl Inner {
         let mut plan = Plan {
             opening: Opening {
                 dialect: provider.dialect,
-                model: model.to_owned(),
+                model: without_window(model).0.to_owned(),
                 prefix: Arc::clone(&request.prefix),
                 words: behind_prompt,
                 caching: provider.caching,
@@ -277,6 +278,7 @@ impl Inner {
                 words: behind_items,
                 schema: request.output_schema.clone(),
                 cache_key: request.session.as_str().to_owned(),
+                window_beta: facts.window_beta,
                 compaction: compacting(request),
                 clearing: if request.purpose.is_work() {
                     provider.clearing

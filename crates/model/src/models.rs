@@ -30,6 +30,9 @@ const NO_XHIGH: &[Effort] = &[Low, Medium, High, Max];
 /// What inference in the United States only multiplies a Claude model's prices by.
 pub(crate) const REGIONAL: Factor = (11, 10);
 
+/// What a request in a batch multiplies a Claude model's prices by.
+pub(crate) const BATCH: Factor = (1, 2);
+
 /// Thousandths of a dollar per million tokens, as the price of one token.
 const fn mills(thousandths: i64) -> Money {
     Money::from_picos(thousandths * 1_000)
@@ -168,13 +171,13 @@ pub(crate) const ROWS: &[Row] = &[
     row("claude-opus-4-5", OLD_CLAUDE, BUDGET, NO_EFFORTS, OPUS),
     fast(
         (6, 1),
-        row("claude-opus-4-6", CLAUDE, ADAPTIVE, NO_XHIGH, OPUS_4_6),
+        row("claude-opus-4-6", NEW_CLAUDE, ADAPTIVE, NO_XHIGH, OPUS_4_6),
     ),
-    row("claude-opus-4-7", CLAUDE, ADAPTIVE, ALL_EFFORTS, OPUS),
-    row("claude-opus-4-8", CLAUDE, ADAPTIVE, ALL_EFFORTS, OPUS),
+    row("claude-opus-4-7", NEW_CLAUDE, ADAPTIVE, ALL_EFFORTS, OPUS),
+    row("claude-opus-4-8", NEW_CLAUDE, ADAPTIVE, ALL_EFFORTS, OPUS),
     fast(
         (2, 1),
-        row("claude-opus-5", CLAUDE, ADAPTIVE, ALL_EFFORTS, OPUS),
+        row("claude-opus-5", NEW_CLAUDE, ADAPTIVE, ALL_EFFORTS, OPUS),
     ),
     row(
         "claude-opus-5-5",

@@ -36,6 +36,8 @@ pub struct Prices {
     pub regional: Option<Factor>,
     /// What the fast mode multiplies everything by.
     pub fast: Option<Factor>,
+    /// What a request in a batch multiplies everything by.
+    pub batch: Option<Factor>,
 }
 
 /// How a request was served, as its answer reports it.
@@ -47,7 +49,12 @@ pub struct Billing<'a> {
     pub geo: Option<&'a str>,
     /// How fast: `standard`, `fast`.
     pub speed: Option<&'a str>,
+    /// The service tier: `standard`, `default`, `batch`; tiers with prices of their own.
+    pub tier: Option<&'a str>,
 }
+
+/// Service tiers whose prices are not those of the rows, nor known.
+const OTHER_TIERS: &[&str] = &["priority", "flex", "scale", "fast", "ultrafast"];
 
 impl PriceRow {
     /// A row from the first day on for requests of any size, without a cache discount.
@@ -142,6 +149,14 @@ impl Prices {
             let (up, down) = self.fast?;
             cost = cost.scaled(up, down);
         }
+        match billing.tier {
+            Some("batch") => {
+                let (up, down) = self.batch?;
+                cost = cost.scaled(up, down);
+            }
+            Some(tier) if OTHER_TIERS.contains(&tier) => return None,
+            Some(_) | None => {}
+        }
         Some(cost)
     }
 }
@@ -214,6 +229,7 @@ mod tests {
                 }),
                 geo: word(7),
                 speed: word(8),
+                tier: None,
             };
             let facts = Catalogue::builtin().facts("anthropic", words[0]);
             let cost = facts.cost(&usage, billing).map(|cost| cost.to_string());

@@ -184,12 +184,40 @@ static RULES: &[Rule] = &[
         drop: |plan| plan.opening.features.output_limit = OutputLimit::MaxCompletionTokens,
     },
     Rule {
+        dialects: OPENAI,
+        names: &[
+            "*.max_tokens",
+            "*.max_completion_tokens",
+            "*.max_output_tokens",
+        ],
+        unless: &[],
+        name: "a limit on output tokens",
+        present: |plan| plan.tail.max_output.is_some(),
+        drop: |plan| plan.tail.max_output = None,
+    },
+    Rule {
         dialects: MESSAGES,
         names: &["*.max_tokens"],
         unless: &[],
-        name: "so many output tokens",
-        present: |plan| plan.tail.max_output.is_some_and(|most| most > SMALL_OUTPUT),
-        drop: |plan| plan.tail.max_output = Some(SMALL_OUTPUT),
+        name: "more than 64,000 output tokens",
+        present: |plan| exceeds(plan, 64_000),
+        drop: |plan| limit(plan, 64_000),
+    },
+    Rule {
+        dialects: MESSAGES,
+        names: &["*.max_tokens"],
+        unless: &[],
+        name: "more than 32,000 output tokens",
+        present: |plan| exceeds(plan, 32_000),
+        drop: |plan| limit(plan, 32_000),
+    },
+    Rule {
+        dialects: MESSAGES,
+        names: &["*.max_tokens"],
+        unless: &[],
+        name: "more than 8,192 output tokens",
+        present: |plan| exceeds(plan, 8_192),
+        drop: |plan| limit(plan, 8_192),
     },
 ];
 
@@ -218,8 +246,13 @@ fn tell_schema(plan: &mut Plan) {
     plan.opening.prefix = Arc::new(prefix);
 }
 
-/// What any model may produce.
-const SMALL_OUTPUT: u32 = 8_192;
+fn exceeds(plan: &Plan, tokens: u32) -> bool {
+    plan.tail.max_output.is_some_and(|most| most > tokens)
+}
+
+fn limit(plan: &mut Plan, tokens: u32) {
+    plan.tail.max_output = plan.tail.max_output.map(|most| most.min(tokens));
+}
 
 fn limits_with(plan: &Plan, field: OutputLimit) -> bool {
     plan.tail.max_output.is_some() && plan.opening.features.output_limit == field
@@ -313,17 +346,18 @@ mod tests {
                 takes_images: true,
             },
             tail: Tail {
-                max_output: Some(32_000),
+                max_output: Some(128_000),
                 thinking: Thinking::Adaptive,
                 effort: Some("high"),
                 schema: Some(Arc::new(serde_json::json!({"type": "object"}))),
                 cache_key: "k".into(),
+                window_beta: None,
                 compaction: Compacting::From(150_000),
                 clearing: Clearing {
                     tool_uses: true,
                     thinking: true,
                 },
-                ..Tail::default()
+                words: "",
             },
         }
     }
@@ -357,7 +391,7 @@ mod tests {
         messages | This model does not support the effort parameter. | an effort
         messages | adaptive thinking is not supported | a request to think
         messages | "thinking.type.enabled" is not supported. Use "output_config.effort" | a request to think, an effort
-        messages | max_tokens: 32000 > 4096 | so many output tokens
+        messages | max_tokens: 128000 > 4096 | more than 64,000 output tokens, more than 32,000 output tokens, more than 8,192 output tokens
         messages | messages: roles must alternate |
         messages | context_management: Extra inputs are not permitted | a compaction by itself, a wish to leave old parts of the context out
         messages | context_management.edits.0.type: Input tag 'compact_20260112' found | a compaction by itself, a wish to leave old parts of the context out
@@ -373,7 +407,8 @@ mod tests {
         responses | Unknown parameter: 'prompt_cache_key' | a cache key
         responses | tools[0].type must be function, not custom | free-text tools
         chat | Unrecognized request argument supplied: reasoning_effort | an effort
-        chat | Use 'max_completion_tokens' instead of 'max_tokens' | `max_tokens`, `max_completion_tokens`
+        chat | Use 'max_completion_tokens' instead of 'max_tokens' | `max_tokens`, `max_completion_tokens`, a limit on output tokens
+        responses | 'max_output_tokens' is too large: at most 16384 | a limit on output tokens
         chat | prompt_cache_key | a cache key
     "#;
 

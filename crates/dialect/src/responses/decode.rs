@@ -22,7 +22,7 @@ use crate::tools::TextTools;
 pub(crate) struct ResponsesReader {
     text_tools: TextTools,
     slots: Vec<Slot>,
-    /// The output that the last event repeated, whole.
+    /// The output that the last event repeated, whole, where not all of it came before.
     output: Vec<Box<RawValue>>,
     model: String,
     extra: Extra,
@@ -77,7 +77,8 @@ struct Response<'a> {
     status: Option<Text<'a>>,
     #[serde(borrow)]
     service_tier: Option<Text<'a>>,
-    output: Option<Vec<Box<RawValue>>>,
+    #[serde(borrow)]
+    output: Option<Vec<&'a RawValue>>,
     #[serde(borrow)]
     usage: Option<&'a RawValue>,
     error: Option<Value>,
@@ -309,7 +310,10 @@ impl ResponsesReader {
             }
         };
         if is_done {
-            self.slots[at].done = Some(raw.to_owned());
+            let slot = &mut self.slots[at];
+            slot.done = Some(raw.to_owned());
+            // What the deltas told is all in it.
+            slot.draft.text = String::new();
         }
         Ok(())
     }
@@ -351,8 +355,16 @@ impl ResponsesReader {
             ("incomplete", _) => Ending::MaxTokens,
             _ => Ending::Completed,
         });
-        self.output = response.output.unwrap_or_default();
+        let output = response.output.unwrap_or_default();
+        if !self.holds_all(output.len()) {
+            self.output = output.into_iter().map(ToOwned::to_owned).collect();
+        }
         Ok(())
+    }
+
+    /// Whether every item is known whole, and there are as many as were reported.
+    fn holds_all(&self, reported: usize) -> bool {
+        self.slots.len() >= reported && self.slots.iter().all(|slot| slot.done.is_some())
     }
 
     pub(crate) fn finish(mut self) -> Result<Decoded, DecodeError> {
@@ -363,8 +375,7 @@ impl ResponsesReader {
             item::settle_compaction(&self.output, &mut items);
             self.output.clear();
         }
-        let done = self.slots.iter().filter(|slot| slot.done.is_some()).count();
-        if done == self.slots.len() && done >= self.output.len() || self.output.is_empty() {
+        if self.output.is_empty() {
             for slot in self.slots {
                 refused |= match slot.done {
                     Some(raw) => item::settle(&raw, &mut items)?,

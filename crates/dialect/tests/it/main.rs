@@ -4,6 +4,7 @@
 mod echo;
 mod errors;
 mod fixtures;
+mod flat;
 mod golden;
 mod prefix;
 mod requests;

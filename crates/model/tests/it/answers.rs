@@ -45,7 +45,7 @@ async fn messages() {
     );
     let body: serde_json::Value = serde_json::from_str(&got.body).unwrap();
     assert_eq!(body["model"], "claude-opus-5");
-    assert_eq!(body["max_tokens"], 64_000);
+    assert_eq!(body["max_tokens"], 128_000);
     assert_eq!(body["thinking"]["type"], "adaptive");
     assert_eq!(body["output_config"]["effort"], "high");
 }
@@ -153,6 +153,36 @@ async fn an_effort_that_the_model_has_no_field_for_is_told_in_words_behind_what_
         };
         assert!(bodies[0][..same].contains(kept), "{dialect}: {}", bodies[0]);
     }
+}
+
+#[tokio::test]
+async fn a_long_window_is_asked_for_with_a_header_and_not_in_the_name() {
+    let server = Server::start((0..3).map(|_| Scene::Send(wire::messages("ok")))).await;
+    let model = server.model(Dialect::Messages);
+    for name in [
+        "claude-sonnet-4-5[1m]",
+        "claude-opus-5-5[1m]",
+        "claude-sonnet-4-5",
+    ] {
+        reply(&model, request(&format!("test/{name}"))).await;
+    }
+    let told: Vec<_> = server
+        .got()
+        .iter()
+        .map(|got| {
+            let body: serde_json::Value = serde_json::from_str(&got.body).unwrap();
+            let beta = got.header("anthropic-beta").unwrap_or_default();
+            format!("{} {beta}", body["model"].as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "claude-sonnet-4-5 context-1m-2025-08-07",
+            "claude-opus-5-5 ",
+            "claude-sonnet-4-5 "
+        ]
+    );
 }
 
 /// An answer of a priced model that reports none of its tokens.
