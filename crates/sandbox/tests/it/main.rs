@@ -8,4 +8,5 @@ mod life;
 mod limits;
 mod network;
 mod spare;
+mod traps;
 mod world;

@@ -1,0 +1,172 @@
+//! What no mount can prevent is noticed: who makes git obey another configuration is stopped.
+
+use quire_protocol::{ProcessEnd, Sandbox, Wall};
+
+use crate::git::repository;
+use crate::world::{World, finish, run};
+
+/// Makes the folder it runs in a bare repository whose configuration runs a program.
+const BARE: &str = "mkdir -p objects refs && \
+    printf '[core]\\n\\trepositoryformatversion = 0\\n\\tfsmonitor = \"touch pwned\"\\n\
+    \\tworktree = .\\n' > config && printf 'ref: refs/heads/main\\n' > HEAD";
+
+#[test]
+fn a_workspace_does_not_become_a_bare_repository() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap, Wall::Landlock] {
+            for breach in [
+                "rm .git/HEAD",
+                "rm -rf .git/refs",
+                "printf 'ref:\\013refs/heads/main\\n' > .git/HEAD",
+                "chmod 0 .git/objects",
+            ] {
+                let world = repository(wall);
+                if world.spawner.report(&world.policy).wall != wall {
+                    continue;
+                }
+                let workspace = world.workspace();
+                let outcome = world.shell(&format!("{breach}; {BARE}")).await;
+                // To root a folder of mode 0 is as good as another.
+                if wall != Wall::Landlock && !breach.starts_with("chmod") {
+                    assert!(!workspace.join("HEAD").exists(), "{outcome:?}");
+                    assert!(outcome.text.contains("set aside"), "{wall:?}: {outcome:?}");
+                    let set_aside = |name: &str| name.starts_with("HEAD.set-aside-");
+                    assert!(names(&workspace).iter().any(|name| set_aside(name)));
+                }
+                status(&workspace);
+                assert!(!workspace.join("pwned").exists(), "{wall:?}: {breach}");
+            }
+        }
+        // Where there is no repository none comes to be either.
+        let world = World::with_wall(Some(Wall::Cell));
+        let outcome = world.shell(BARE).await;
+        assert!(outcome.text.contains("set aside"), "{outcome:?}");
+        status(&world.workspace());
+        assert!(!world.workspace().join("pwned").exists());
+    });
+}
+
+/// The attack is one: without the sandbox it works.
+#[test]
+fn a_broken_repository_lets_git_obey_its_folder() {
+    run(async {
+        let mut world = repository(Wall::Cell);
+        world.policy.sandbox = quire_protocol::SandboxMode::Off;
+        world.shell(&format!("rm .git/HEAD; {BARE}")).await;
+        status(&world.workspace());
+        assert!(world.workspace().join("pwned").exists());
+    });
+}
+
+/// The person's own `git status`, whatever comes of it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the person's own git, outside the sandbox"
+)]
+fn status(folder: &std::path::Path) {
+    std::process::Command::new("git")
+        .arg("status")
+        .current_dir(folder)
+        .output()
+        .expect("git runs");
+}
+
+#[test]
+fn who_redirects_git_while_it_runs_is_stopped() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            for script in [
+                "echo evil > .git/commondir; sleep 100".to_owned(),
+                format!("rm .git/HEAD; {BARE}; sleep 100"),
+                // However many children end, it is looked.
+                "(while :; do (true &); done) & echo evil > .git/commondir; sleep 100".to_owned(),
+            ] {
+                let outcome = world.shell(&script).await;
+                assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}: {script}");
+                assert!(outcome.text.contains("[quire: "), "{wall:?}: {outcome:?}");
+                assert!(!world.workspace().join(".git/commondir").exists());
+                assert!(!world.workspace().join("HEAD").exists());
+            }
+        }
+    });
+}
+
+#[test]
+fn what_redirects_git_does_not_outlive_the_sandbox() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let common = world.workspace().join(".git/commondir");
+        let script = "echo evil > .git/commondir; sleep 100";
+        let unheard = world.spawn(&["sh", "-c", script]).await.expect("starts");
+        crate::world::until("the file", || common.exists()).await;
+        let root = world.close();
+        drop(unheard);
+        assert!(!common.exists());
+        drop(root);
+    });
+}
+
+#[test]
+fn a_common_folder_is_left_behind_in_no_form() {
+    run(async {
+        let world = repository(Wall::Cell);
+        world
+            .shell("mkdir .git/commondir; touch .git/commondir/x")
+            .await;
+        assert!(!world.workspace().join(".git/commondir").exists());
+    });
+}
+
+fn names(folder: &std::path::Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).expect("a folder").flatten();
+    entries
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .collect()
+}
+
+/// Who did it cannot be told, so nobody gets away with it, and everybody is told.
+#[test]
+fn all_commands_beside_one_that_redirects_git_end_and_the_next_one_runs() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            let beside = world.spawn(&["sleep", "100"]).await.expect("starts");
+            let script = "echo evil > .git/commondir; sleep 100";
+            let culprit = world.spawn(&["sh", "-c", script]).await.expect("starts");
+            for process in [beside, culprit] {
+                let outcome = finish(&*process).await;
+                assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}");
+                assert!(outcome.text.contains("commondir"), "{wall:?}: {outcome:?}");
+            }
+            assert_eq!(world.shell("echo next").await.text, "next\n", "{wall:?}");
+        }
+    });
+}
+
+/// Whoever watches the supervisor could act between two looks. A short command is looked at only.
+#[test]
+fn what_redirects_git_for_a_moment_is_noticed_too() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            let script = "sleep 0.5; echo evil > .git/c; mv .git/c .git/commondir; rm .git/commondir; sleep 100";
+            let outcome = world.shell(script).await;
+            assert_eq!(outcome.end, ProcessEnd::Signalled(9), "{wall:?}");
+            // It may be caught before it is gone again.
+            assert!(
+                outcome.text.starts_with("[quire: "),
+                "{wall:?}: {outcome:?}"
+            );
+        }
+    });
+}
