@@ -5,11 +5,16 @@
 //! repository that a command makes somewhere in the workspace by itself is that command's own
 //! data, as a script is: this module cannot tell it from one that the person wants.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::io::ErrorKind;
 use std::os::fd::AsFd as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use crate::linux::plan::is_vacant;
-use crate::linux::sys::files;
+use crate::linux::plan::{is_folder, is_vacant};
+use crate::linux::sys::{files, process};
 
 /// How deep below a workspace other repositories are looked for.
 const DEPTH: usize = 3;
@@ -41,39 +46,55 @@ pub(crate) struct Guards {
 pub(crate) fn guards(folder: &Path) -> Guards {
     let mut guards = Guards::default();
     guards.look_at(folder);
-    let all = folder.join("modules");
-    for module in modules(&all, DEPTH) {
+    for module in modules(&folder.join("modules"), DEPTH) {
         guards.look_at(&module);
         guards.modules.push(module);
     }
-    // A name that a command put there would be taken for a submodule that was fetched already.
-    guards.folder(all);
     guards
 }
 
 impl Guards {
     fn look_at(&mut self, folder: &Path) {
-        self.file(folder.join("config"), Absent::Ignore);
+        self.git_folders.push(folder.to_path_buf());
+        self.file(folder.join("config"), Absent::HoldPlace);
         self.file(folder.join("config.worktree"), Absent::HoldPlace);
-        let attributes = if folder.join("info").is_dir() {
-            Absent::HoldPlace
-        } else {
-            Absent::Ignore
-        };
-        self.file(folder.join("info/attributes"), attributes);
+        if is_folder(&folder.join("info")) {
+            self.file(folder.join("info/attributes"), Absent::HoldPlace);
+        }
         let worktrees = folder.join("worktrees");
-        for worktree in subfolders(&worktrees) {
-            self.file(worktree.join("commondir"), Absent::Ignore);
-            self.file(worktree.join("gitdir"), Absent::Ignore);
-            self.file(worktree.join("config.worktree"), Absent::HoldPlace);
+        match subfolders(&worktrees) {
+            Ok(found) => {
+                for worktree in found {
+                    self.worktree(worktree);
+                }
+            }
+            // A command closed it, and could open it again.
+            Err(Unlisted) => self.present.push(worktrees.clone()),
         }
         self.listed.extend([worktrees, folder.join("modules")]);
-        self.git_folders.push(folder.to_path_buf());
-        self.folder(folder.join("hooks"));
-        // Old places of what `config` says of remotes.
-        for name in ["remotes", "branches"] {
+        // Old places of what `config` says of remotes; and a name that a command put among the
+        // submodules would be taken for one that was fetched already.
+        for name in ["hooks", "remotes", "branches", "modules"] {
             self.folder(folder.join(name));
         }
+    }
+
+    /// Commands may add worktrees, so one that is odd is no reason to close the whole git folder.
+    fn worktree(&mut self, folder: PathBuf) {
+        let names = ["commondir", "gitdir", "config.worktree"];
+        let paths = names.map(|name| folder.join(name));
+        let can_be_guarded = |path: &PathBuf| match std::fs::symlink_metadata(path) {
+            Ok(data) => !data.is_symlink(),
+            Err(error) => error.kind() == ErrorKind::NotFound,
+        };
+        if !paths.iter().all(can_be_guarded) {
+            self.present.push(folder);
+            return;
+        }
+        let [common, back, config] = paths;
+        self.file(common, Absent::Ignore);
+        self.file(back, Absent::Ignore);
+        self.file(config, Absent::HoldPlace);
     }
 
     fn folder(&mut self, path: PathBuf) {
@@ -92,6 +113,15 @@ impl Guards {
                 self.missing_files.push(path);
             }
             Ok(_) => self.present.push(path),
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                // A command closed its folder, and could open it again.
+                match path.parent() {
+                    Some(parent) if !self.git_folders.iter().any(|it| it == parent) => {
+                        self.present.push(parent.to_path_buf());
+                    }
+                    _ => self.whole = true,
+                }
+            }
             Err(_) => match absent {
                 Absent::Ignore => {}
                 Absent::HoldPlace => self.missing_files.push(path),
@@ -109,7 +139,8 @@ enum Absent {
 /// The git folders of submodules below `folder`; their names may have several parts.
 fn modules(folder: &Path, depth: usize) -> Vec<PathBuf> {
     let mut found = Vec::new();
-    for path in subfolders(folder) {
+    // What cannot be listed is read-only as a whole.
+    for path in subfolders(folder).unwrap_or_default() {
         if path.join("HEAD").exists() {
             found.extend(modules(&path.join("modules"), depth));
             found.push(path);
@@ -120,55 +151,111 @@ fn modules(folder: &Path, depth: usize) -> Vec<PathBuf> {
     found
 }
 
-/// Folders below the workspace that have a `.git` of their own. Best effort: it looks a few
-/// levels deep and not into folders of dependencies and build products.
-pub(crate) fn nested_repositories(workspace: &Path) -> Vec<PathBuf> {
-    let mut level = vec![workspace.to_path_buf()];
-    let mut found = Vec::new();
-    let mut seen = 0;
-    for _ in 0..DEPTH {
-        let mut next = Vec::new();
-        for folder in level.iter().flat_map(|folder| subfolders(folder)) {
-            seen += 1;
-            if seen > FOLDERS {
-                return found;
-            }
-            if folder.join(".git").symlink_metadata().is_ok() || is_bare(&folder) {
-                found.push(folder.clone());
-            }
-            let name = folder.file_name().unwrap_or_default();
-            if !["node_modules", "target", ".git", ".venv"]
-                .iter()
-                .any(|skipped| name == *skipped)
-            {
-                next.push(folder);
-            }
-        }
-        level = next;
-    }
-    found
+/// What a look below a folder found.
+#[derive(Debug, Default)]
+pub(crate) struct Below {
+    /// Folders that are repositories or have a `.git` of their own.
+    pub(crate) repositories: Vec<PathBuf>,
+    /// Folders that cannot be looked into. Their owner closed them, and so may a command.
+    pub(crate) closed: Vec<PathBuf>,
 }
 
-/// Whether a folder is a bare repository.
+/// Looks for repositories below a folder. Best effort: it looks a few levels deep, not into folders
+/// of dependencies and build products, and at the oldest folders first: a command can make any
+/// number of new ones, but none that is old.
+pub(crate) fn look_below(root: &Path) -> Below {
+    let mut below = Below::default();
+    let mut due = BinaryHeap::new();
+    let enter = |due: &mut BinaryHeap<_>, folder: &Path, depth: usize| {
+        let Ok(found) = subfolders(folder) else {
+            return false;
+        };
+        let found = found.into_iter().map(|path| (born(&path), depth, path));
+        due.extend(found.map(Reverse));
+        true
+    };
+    enter(&mut due, root, 1);
+    for _ in 0..FOLDERS {
+        let Some(Reverse((_, depth, folder))) = due.pop() else {
+            break;
+        };
+        let name = folder.file_name().unwrap_or_default();
+        if name == ".git" {
+            continue;
+        }
+        let is_repository = match folder.join(".git").symlink_metadata() {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                below.closed.extend(own(folder));
+                continue;
+            }
+            Err(_) => is_bare(&folder),
+            Ok(_) => true,
+        };
+        let skipped = ["node_modules", "target", ".venv"];
+        let goes_on = depth < DEPTH && !skipped.iter().any(|skipped| name == *skipped);
+        if goes_on && !enter(&mut due, &folder, depth + 1) {
+            below.closed.extend(own(folder.clone()));
+        }
+        if is_repository {
+            below.repositories.push(folder);
+        }
+    }
+    below
+}
+
+/// A folder, if it is one's own: only then can a command open it.
+fn own(folder: PathBuf) -> Option<PathBuf> {
+    let owner = folder.symlink_metadata().ok()?.uid();
+    (owner == process::identity().0).then_some(folder)
+}
+
+/// When a folder was made; long ago where the file system does not say.
+fn born(folder: &Path) -> SystemTime {
+    let data = folder.symlink_metadata();
+    data.and_then(|data| data.created())
+        .unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
+/// Whether a folder is a bare repository, perhaps one that a command broke: its `config` is kept
+/// from commands, the rest is not.
 pub(crate) fn is_bare(folder: &Path) -> bool {
+    let config = folder.join("config");
+    let says = |text: String| text.contains("[core]") && text.contains("bare");
+    looks_whole(folder)
+        || config.symlink_metadata().is_ok_and(|data| data.is_file())
+            && read_small(&config).is_some_and(says)
+}
+
+/// Whether a folder has what git looks for in its own.
+fn looks_whole(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).symlink_metadata().is_ok();
     has("HEAD") && has("objects") && has("refs")
 }
 
-fn subfolders(folder: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(folder) else {
-        return Vec::new();
+/// That a folder's entries cannot be read, though it is there.
+#[derive(Debug)]
+struct Unlisted;
+
+/// The folders in a folder; none where there is nothing, or a link.
+fn subfolders(folder: &Path) -> Result<Vec<PathBuf>, Unlisted> {
+    if !is_folder(folder) {
+        return Ok(Vec::new());
+    }
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Err(Unlisted),
+        entries => entries.into_iter().flatten().flatten(),
     };
-    entries
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-        .map(|entry| entry.path())
-        .collect()
+    let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+    Ok(folders.map(|entry| entry.path()).collect())
 }
 
-/// The git folder that a `.git` file leads to; of a linked worktree it is only a part of one.
+/// The git folder that a `.git` file leads to. Of a linked worktree, which has a `commondir`, it is
+/// only a part of one. `objects` says less than `config`, which commands cannot take away.
 pub(crate) fn git_folder_of(marker: &Path) -> Option<PathBuf> {
-    target_of(marker).filter(|target| target.join("objects").is_dir())
+    let has = |target: &Path, name: &str| target.join(name).symlink_metadata().is_ok();
+    target_of(marker).filter(|target| {
+        !has(target, "commondir") && (has(target, "config") || has(target, "objects"))
+    })
 }
 
 /// What a `.git` file leads to.
@@ -189,7 +276,7 @@ pub(crate) fn common_folder_of_worktree(marker: &Path) -> Option<PathBuf> {
     let common = read_small(&folder.join("commondir"))?;
     let common = folder.join(common.trim()).canonicalize().ok()?;
     let knows = folder.parent() == Some(&common.join("worktrees"));
-    (knows && is_bare(&common)).then_some(common)
+    (knows && looks_whole(&common)).then_some(common)
 }
 
 /// The start of a regular file; nothing of a pipe, which a command may have put there.

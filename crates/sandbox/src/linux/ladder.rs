@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quire_protocol::{Layer, Policy, SandboxMode, SandboxReport, Wall};
 
 use crate::linux::landmarks::Landmarks;
-use crate::linux::plan::{Plan, Wishes, everything_but, plan};
+use crate::linux::plan::{Mount, MountKind, Plan, Wishes, everything_but, plan};
 use crate::linux::wire::{CellAnswer, CellOrder, Ground};
 use crate::linux::{PROXY_PORT, bubblewrap};
 use crate::options::Options;
@@ -105,6 +105,9 @@ fn landlock_order(place: &Place<'_>, options: &Options, plan: &Plan) -> Result<O
     let mut unwritten = unseen.clone();
     unwritten.extend(git_and_own(place.workspace));
     unwritten.extend(plan.writable.iter().flat_map(|folder| git_and_own(folder)));
+    let guarded = |mount: &&Mount| !matches!(mount.kind, MountKind::Writable | MountKind::Temp);
+    let guarded = plan.mounts.iter().filter(guarded);
+    unwritten.extend(guarded.map(|mount| mount.path.clone()));
     let writable = plan.writable.iter();
     let mut writable: Vec<PathBuf> = writable
         .flat_map(|folder| everything_but(folder, &unwritten))
@@ -125,7 +128,7 @@ fn landlock_order(place: &Place<'_>, options: &Options, plan: &Plan) -> Result<O
 
 fn git_and_own(folder: &Path) -> Vec<PathBuf> {
     let mut paths = vec![folder.join(".git"), folder.join(".quire")];
-    let nested = crate::linux::git::nested_repositories(folder);
+    let nested = crate::linux::git::look_below(folder).repositories;
     paths.extend(nested.iter().map(|folder| folder.join(".git")));
     paths
 }

@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) missing: Vec<PathBuf>,
     /// Folders that commands may write, temporary ones aside.
     pub(crate) writable: Vec<PathBuf>,
+    /// Folders above what is guarded, which are mount points only to stay where they are.
+    pins: Vec<PathBuf>,
 }
 
 /// What a plan is made from.
@@ -96,6 +98,7 @@ pub(crate) fn plan(wishes: &Wishes<'_>) -> Result<Plan, String> {
             if let Ok(folder) = folder.canonicalize() {
                 plan.add(&folder, MountKind::Writable);
                 plan.guard_repository(&folder)?;
+                plan.guard_below(&folder)?;
             }
         }
     } else {
@@ -147,15 +150,7 @@ impl Plan {
     fn guard(&mut self, workspace: &Path) -> Result<(), String> {
         self.guard_repository(workspace)?;
         self.open_common_folder(workspace);
-        for nested in git::nested_repositories(workspace) {
-            // A command can make a link, which must not keep every later command from running.
-            if nested.join(".git").is_symlink() {
-                continue;
-            }
-            // Else the folder could be renamed, and another put in its place.
-            self.pin_above(workspace, &nested.join(".git"));
-            self.guard_repository(&nested)?;
-        }
+        self.guard_below(workspace)?;
         let marker = workspace.join(".git");
         if is_vacant(&marker) {
             self.hold_place(marker, PlaceholderKind::Folder, MountKind::Empty);
@@ -169,6 +164,34 @@ impl Plan {
             Err(_) => {}
             Ok(data) if data.is_symlink() => return Err(symlink(&own)),
             Ok(_) => self.add(&own, MountKind::ReadOnly),
+        }
+        Ok(())
+    }
+
+    /// Protects the repositories below a folder that commands may write.
+    fn guard_below(&mut self, root: &Path) -> Result<(), String> {
+        let git::Below {
+            repositories,
+            closed,
+        } = git::look_below(root);
+        for nested in repositories {
+            let marker = nested.join(".git");
+            // A command can make a link, which must not keep every later command from running.
+            if marker.is_symlink() {
+                continue;
+            }
+            // Else the folder could be renamed, and another put in its place.
+            self.pin_above(root, &marker);
+            self.guard_repository(&nested)?;
+            if is_vacant(&marker) && git::is_bare(&nested) {
+                // Git looks there first.
+                self.hold_place(marker, PlaceholderKind::Folder, MountKind::Empty);
+            }
+        }
+        // What they hide could be changed once a command opened them again.
+        for folder in closed {
+            self.pin_above(root, &folder);
+            self.add(&folder, MountKind::ReadOnly);
         }
         Ok(())
     }
@@ -255,11 +278,8 @@ impl Plan {
     fn pin_above(&mut self, folder: &Path, guarded: &Path) {
         let between = guarded.ancestors().skip(1);
         for path in between.take_while(|path| *path != folder && path.starts_with(folder)) {
-            if is_folder(path) {
-                self.mounts.push(Mount {
-                    path: path.to_path_buf(),
-                    kind: MountKind::Writable,
-                });
+            if is_folder(path) && !self.pins.iter().any(|pin| pin == path) {
+                self.pins.push(path.to_path_buf());
             }
         }
     }
@@ -275,8 +295,18 @@ impl Plan {
         let mut seen = std::collections::HashSet::new();
         self.mounts.retain(|mount| seen.insert(mount.path.clone()));
         self.mounts.reverse();
-        self.mounts
-            .sort_by_key(|mount| mount.path.components().count());
+        let depth = |path: &Path| path.components().count();
+        self.mounts.sort_by_key(|mount| depth(&mount.path));
+        let pins = std::mem::take(&mut self.pins);
+        for path in pins.into_iter().filter(|path| !seen.contains(path)) {
+            // What is read-only cannot be renamed anyway.
+            let above = self.mounts.iter().rfind(|it| path.starts_with(&it.path));
+            if above.is_some_and(|it| it.kind == MountKind::Writable) {
+                let kind = MountKind::Writable;
+                self.mounts.push(Mount { path, kind });
+            }
+        }
+        self.mounts.sort_by_key(|mount| depth(&mount.path));
     }
 }
 
@@ -301,7 +331,7 @@ fn is_empty(folder: &Path) -> bool {
 }
 
 /// Whether this is a folder itself, not a link to one.
-fn is_folder(path: &Path) -> bool {
+pub(crate) fn is_folder(path: &Path) -> bool {
     std::fs::symlink_metadata(path).is_ok_and(|data| data.is_dir())
 }
 

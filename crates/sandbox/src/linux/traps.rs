@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::linux::git;
 use crate::linux::plan::is_vacant;
 use crate::linux::sys::files;
 use crate::linux::sys::watch::Watch;
@@ -58,7 +59,7 @@ impl Traps {
     /// like one and its `.git` is broken. One that is bare and has none is the person's own.
     pub(crate) fn watch_folder(&mut self, folder: &Path) {
         let bare = files::open_straight(folder).is_ok_and(|handle| looks_bare(handle.as_fd()));
-        if !(bare && is_vacant(&folder.join(".git"))) {
+        if !((bare || git::is_bare(folder)) && is_vacant(&folder.join(".git"))) {
             self.folders.push(folder.to_path_buf());
         }
     }

@@ -1,5 +1,7 @@
 //! A folder with a workspace and things outside of it, and a sandbox over them.
 
+use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,6 +26,7 @@ pub(crate) struct World {
     pub(crate) spawner: Spawner,
     pub(crate) policy: Policy,
     pub(crate) limits: ProcessLimits,
+    force: Option<Wall>,
     root: TempDir,
 }
 
@@ -40,7 +43,10 @@ impl World {
     }
 
     pub(crate) fn with_wall(force: Option<Wall>) -> Self {
-        let root = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).expect("a folder");
+        let person = person();
+        let place = person.clone();
+        let place = place.unwrap_or_else(|| env!("CARGO_TARGET_TMPDIR").into());
+        let root = tempfile::tempdir_in(place).expect("a folder");
         let path = root.path();
         for folder in ["workspace", "outside", "home/.ssh", "quire"] {
             std::fs::create_dir_all(path.join(folder)).expect("a folder");
@@ -50,7 +56,7 @@ impl World {
         std::fs::write(path.join("outside/file"), "outside").expect("a file");
         let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let options = Options {
-            program: PROGRAM.into(),
+            program: person.map_or_else(|| PROGRAM.into(), |folder| folder.join("spawner")),
             environment: vec![
                 variable("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
                 variable("HOME", &path.join("home").to_string_lossy()),
@@ -74,6 +80,7 @@ impl World {
             spawner: Spawner::start(options).expect("a spawner"),
             policy,
             limits: ProcessLimits::default(),
+            force,
             root,
         }
     }
@@ -130,6 +137,22 @@ impl World {
         self.run(&["sh", "-c", script]).await
     }
 
+    /// Runs a script in this workspace as a later session would, with a cell of its own.
+    pub(crate) async fn later(&self, script: &str) -> Outcome {
+        let other = Self::with_wall(self.force);
+        let mut command = other.command(&["sh", "-c", script]);
+        command.policy.clone_from(&self.policy);
+        command.workspace = self.workspace();
+        command.directory = self.workspace();
+        match other.spawner.spawn(command).await {
+            Ok(process) => finish(&*process).await,
+            Err(refused) => Outcome {
+                end: ProcessEnd::Exited(127),
+                text: refused.to_string(),
+            },
+        }
+    }
+
     /// Makes an escape attempt; true when it worked.
     pub(crate) async fn escapes(&self, words: &[&str]) -> bool {
         let program = self.program();
@@ -181,4 +204,55 @@ pub(crate) fn run(body: impl Future<Output = ()>) {
 
 pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_default()
+}
+
+/// Names the folder of a test that runs as an ordinary person.
+const PERSON: &str = "QUIRE_TEST_PERSON";
+
+/// Whom root becomes to be an ordinary person: nobody.
+const NOBODY: u32 = 65534;
+
+/// The folder of a test that runs as an ordinary person because root started it.
+#[expect(clippy::disallowed_methods, reason = "a test tells itself who it is")]
+fn person() -> Option<PathBuf> {
+    std::env::var_os(PERSON).map(PathBuf::from)
+}
+
+/// Runs the body of the test of this name as an ordinary person: root sees through modes, so where
+/// it is root that tests, the test is started once more as nobody.
+#[expect(clippy::disallowed_methods, reason = "a test starts itself once more")]
+pub(crate) fn run_as_person(test: &str, body: impl Future<Output = ()>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let is_root = std::fs::metadata(folder.path()).expect("a folder").uid() == 0;
+    if !is_root {
+        return run(body);
+    }
+    let copy = |from: &Path, name: &str| {
+        let to = folder.path().join(name);
+        std::fs::copy(from, &to).expect("a copy");
+        to
+    };
+    copy(Path::new(PROGRAM), "spawner");
+    let own = std::env::current_exe().expect("a program");
+    let own = copy(&own, "tests");
+    std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).expect("given away");
+    let done = std::process::Command::new(own)
+        .args(["--exact", test, "--nocapture"])
+        .env(PERSON, folder.path())
+        .env("HOME", folder.path())
+        .current_dir(folder.path())
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .expect("it starts");
+    let said = String::from_utf8_lossy(&done.stdout);
+    let errors = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}\n{errors}");
+    assert!(said.contains("1 passed"), "no test is named {test}: {said}");
+}
+
+/// Opens a folder that a command closed, as the person does who wonders.
+pub(crate) fn open(folder: &Path) {
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder, mode).expect("it is the person's");
 }
