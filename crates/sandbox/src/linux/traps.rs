@@ -94,24 +94,44 @@ impl Traps {
 
     /// Whether a command brought something of it about.
     pub(crate) fn are_sprung(&self) -> bool {
-        self.sprung().next().is_some()
+        self.closed().is_some() || self.sprung().next().is_some()
     }
 
     /// Sets aside what commands brought about, and says so, a line each.
     pub(crate) fn disarm(&self) -> Vec<String> {
-        self.sprung().map(|sprung| sprung.disarm()).collect()
+        let mut told = Vec::new();
+        // Commands may close folders meanwhile.
+        for _ in 0..CLOSED {
+            let Some((folder, handle)) = self.closed() else {
+                break;
+            };
+            let folder = folder.display();
+            if let Err(error) = allow_changes(&handle) {
+                told.push(format!("[quire: {folder} is closed to you: {error}]\n"));
+                break;
+            }
+            told.push(format!(
+                "[quire: {folder} had been closed to you, and was opened again]\n"
+            ));
+        }
+        told.extend(self.sprung().map(|sprung| sprung.disarm()));
+        told
+    }
+
+    /// The first folder that cannot be entered any more, among those that are watched and those
+    /// above them. Only its owner can have closed it, and only to hide something from a look.
+    fn closed(&self) -> Option<(PathBuf, OwnedFd)> {
+        let watched = self.git_folders.iter().chain(&self.folders);
+        watched
+            .filter_map(|folder| closed_on_the_way(folder))
+            .next()
     }
 
     fn sprung(&self) -> impl Iterator<Item = Sprung> {
         let redirected = self.git_folders.iter().filter_map(|folder| {
             let handle = files::open_straight(folder).ok()?;
-            let closed = files::find(handle.as_fd(), ".").is_none();
-            if closed {
-                // Only its owner can have closed it, and only to hide something from a look.
-                let _ = allow_changes(&handle);
-            }
             let found = files::find(handle.as_fd(), "commondir").is_some();
-            (found || closed).then(|| Sprung {
+            found.then(|| Sprung {
                 folder: folder.clone(),
                 handle,
                 name: "commondir",
@@ -137,10 +157,6 @@ impl Sprung {
     fn disarm(&self) -> String {
         let path = self.folder.join(self.name);
         let (path, effect) = (path.display(), self.effect);
-        if files::find(self.handle.as_fd(), self.name).is_none() {
-            let folder = self.folder.display();
-            return format!("[quire: {folder} had been closed to you, and was opened again]\n");
-        }
         match self.set_aside() {
             Ok(name) => format!("[quire: {path} {effect}; it was set aside as {name}]\n"),
             Err(error) => format!(
@@ -160,6 +176,21 @@ impl Sprung {
         })?;
         Ok(name)
     }
+}
+
+/// The first folder on the way to this one, or this one, that may not be entered.
+fn closed_on_the_way(folder: &Path) -> Option<(PathBuf, OwnedFd)> {
+    let is_closed = |handle: &OwnedFd| files::find(handle.as_fd(), ".").is_none();
+    match files::open_straight(folder) {
+        Ok(handle) if is_closed(&handle) => return Some((folder.to_path_buf(), handle)),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+        _ => return None,
+    }
+    let ancestors: Vec<&Path> = folder.ancestors().collect();
+    ancestors.into_iter().rev().find_map(|path| {
+        let handle = files::open_straight(path).ok()?;
+        is_closed(&handle).then(|| (path.to_path_buf(), handle))
+    })
 }
 
 /// Gives the owner back what a command took from everybody.
@@ -194,6 +225,9 @@ fn leads_to_repository(folder: BorrowedFd<'_>) -> bool {
         && files::read_start(marker.as_fd(), "HEAD", HEAD_BYTES)
             .is_ok_and(|head| names_commit(&head))
 }
+
+/// How many closed folders are opened at once.
+const CLOSED: usize = 100;
 
 /// How much git reads of a `HEAD`.
 const HEAD_BYTES: u64 = 255;

@@ -78,3 +78,28 @@ fn what_a_command_closed_holds_no_later_one_up() {
         }
     });
 }
+
+#[test]
+fn a_trap_in_a_closed_folder_is_noticed() {
+    run_as_person("closed::a_trap_in_a_closed_folder_is_noticed", async {
+        for (place, closed) in [
+            (".git", ".git"),
+            (".git", "."),
+            (".git/modules/sub", ".git"),
+            ("vendor/lib/.git", "vendor/lib"),
+            ("vendor/lib/.git", "vendor"),
+        ] {
+            for (mode, then) in [("0", ""), ("600", ""), ("0", "; exec sleep 100")] {
+                let world = project();
+                let common = world.workspace().join(place).join("commondir");
+                let script = format!("echo evil > {place}/commondir; chmod {mode} {closed}{then}");
+                let outcome = world.shell(&script).await;
+                let told = format!("{place} {closed} {mode}: {outcome:?}");
+                assert!(!common.exists(), "{told}");
+                assert!(outcome.text.contains("set aside"), "{told}");
+                assert!(outcome.text.contains("had been closed"), "{told}");
+                assert_eq!(world.shell("echo next").await.text, "next\n", "{told}");
+            }
+        }
+    });
+}
