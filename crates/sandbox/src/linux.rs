@@ -12,6 +12,7 @@ mod held;
 mod host;
 mod ladder;
 mod landmarks;
+mod links;
 mod plan;
 mod proxy;
 mod running;

@@ -15,6 +15,7 @@ use quire_protocol::{ProcessEnd, ProcessLimits};
 use crate::linux::cell::Cell;
 use crate::linux::command;
 use crate::linux::descendants::{Descendants, Scope};
+use crate::linux::links::Reach;
 use crate::linux::sys::channel::{self, Wait};
 use crate::linux::sys::mounts;
 use crate::linux::sys::process::{self, Fork, Status};
@@ -26,6 +27,9 @@ const FIRST_SAMPLE_MS: u16 = 20;
 
 /// … and at last at this distance.
 const SAMPLE_MS: u16 = 100;
+
+/// Every which look goes into folders that may hold many files.
+const DEEP: u32 = 10;
 
 /// What SIGXCPU and SIGXFSZ mean: a bound was reached.
 const BOUND_SIGNALS: [i32; 2] = [libc::SIGXCPU, libc::SIGXFSZ];
@@ -175,7 +179,7 @@ impl Over {
 /// wants it any more.
 fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Over {
     let mut watching = None;
-    let mut pause = FIRST_SAMPLE_MS;
+    let (mut pause, mut looks) = (FIRST_SAMPLE_MS, 0_u32);
     let mut due = Instant::now() + Duration::from_millis(pause.into());
     loop {
         let left = due.saturating_duration_since(Instant::now()).as_millis();
@@ -206,7 +210,13 @@ fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Over {
             if pause == SAMPLE_MS && watching.is_none() {
                 watching = watched.traps.watch();
             }
-            if watched.traps.are_sprung() {
+            looks += 1;
+            let reach = if looks % DEEP == 0 {
+                Reach::All
+            } else {
+                Reach::Top
+            };
+            if watched.traps.are_sprung(reach) {
                 return Over::SPRUNG;
             }
             if Descendants::find(watched.scope).exceed(&watched.limits) {

@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::linux::git;
+use crate::linux::links::{self, Links, Reach};
 use crate::linux::plan::is_vacant;
 use crate::linux::sys::files;
 use crate::linux::sys::watch::Watch;
@@ -26,6 +27,8 @@ pub(crate) struct Traps {
     git_folders: Vec<PathBuf>,
     /// Folders that may not become bare repositories.
     folders: Vec<PathBuf>,
+    /// Links in git folders that may not come to be.
+    links: Vec<Links>,
 }
 
 /// The folders of traps, watched.
@@ -53,6 +56,7 @@ impl Traps {
     /// Watches that a git folder gets no `commondir`. Only those of linked worktrees have one.
     pub(crate) fn watch_git_folder(&mut self, folder: &Path) {
         self.git_folders.push(folder.to_path_buf());
+        self.links.push(Links::of(folder));
     }
 
     /// Watches that a folder does not become a bare repository, which it is to git when it looks
@@ -87,14 +91,18 @@ impl Traps {
             name == "commondir" && watching.git_folders.contains(folder)
         };
         let may_bare = |(_, name): &(i32, String)| {
-            ["HEAD", "HEAD.lock", "objects", "refs", "commondir"].contains(&name.as_str())
+            let parts = ["HEAD.lock", "objects", "commondir"];
+            parts.contains(&name.as_str()) || links::is_written(name.as_ref())
         };
-        changes.iter().any(redirects) || (changes.iter().any(may_bare) && self.are_sprung())
+        changes.iter().any(redirects)
+            || (changes.iter().any(may_bare) && self.are_sprung(Reach::Top))
     }
 
     /// Whether a command brought something of it about.
-    pub(crate) fn are_sprung(&self) -> bool {
-        self.closed().is_some() || self.sprung().next().is_some()
+    pub(crate) fn are_sprung(&self, reach: Reach) -> bool {
+        self.closed().is_some()
+            || self.sprung().next().is_some()
+            || self.links.iter().any(|links| links.are_there(reach))
     }
 
     /// Sets aside what commands brought about, and says so, a line each.
@@ -115,16 +123,15 @@ impl Traps {
             ));
         }
         told.extend(self.sprung().map(|sprung| sprung.disarm()));
+        told.extend(self.links.iter().flat_map(Links::remove));
         told
     }
 
     /// The first folder that cannot be entered any more, among those that are watched and those
     /// above them. Only its owner can have closed it, and only to hide something from a look.
     fn closed(&self) -> Option<(PathBuf, OwnedFd)> {
-        let watched = self.git_folders.iter().chain(&self.folders);
-        watched
-            .filter_map(|folder| closed_on_the_way(folder))
-            .next()
+        let mut watched = self.git_folders.iter().chain(&self.folders);
+        watched.find_map(|folder| closed_on_the_way(folder))
     }
 
     fn sprung(&self) -> impl Iterator<Item = Sprung> {
@@ -294,13 +301,13 @@ mod tests {
         let mut traps = Traps::default();
         traps.watch_folder(&root);
         fs::write(root.join("HEAD"), "ref: refs/heads/main\n").unwrap();
-        assert!(!traps.are_sprung(), "git finds `.git` first");
+        assert!(!traps.are_sprung(Reach::All), "git finds `.git` first");
         for broken in 1..=2 {
             fs::write(root.join(".git/HEAD"), "").unwrap();
-            assert!(traps.are_sprung());
+            assert!(traps.are_sprung(Reach::All));
             let told = traps.disarm().concat();
             assert!(told.contains("set aside as HEAD.set-aside-"), "{told}");
-            assert!(!traps.are_sprung() && !root.join("HEAD").exists());
+            assert!(!traps.are_sprung(Reach::All) && !root.join("HEAD").exists());
             assert_eq!(set_aside(&root), broken);
             fs::write(root.join("HEAD"), "again").unwrap();
         }
@@ -316,14 +323,14 @@ mod tests {
         fs::write(root.join("HEAD"), "ref: refs/heads/main\n").unwrap();
         let mut traps = Traps::default();
         traps.watch_folder(&root);
-        assert!(!traps.are_sprung());
+        assert!(!traps.are_sprung(Reach::All));
         // Another cell's placeholder.
         fs::create_dir(root.join(".git")).unwrap();
         traps.watch_folder(&root);
-        assert!(!traps.are_sprung());
+        assert!(!traps.are_sprung(Reach::All));
         fs::write(root.join(".git/HEAD"), "broken").unwrap();
         traps.watch_folder(&root);
-        assert!(traps.are_sprung());
+        assert!(traps.are_sprung(Reach::All));
     }
 
     #[test]
@@ -336,7 +343,7 @@ mod tests {
         fs::set_permissions(&root, fs::Permissions::from_mode(0o555)).unwrap();
         let told = traps.disarm().concat();
         assert!(told.contains("set aside as commondir.set-aside-"), "{told}");
-        assert!(!traps.are_sprung());
+        assert!(!traps.are_sprung(Reach::All));
     }
 
     #[test]

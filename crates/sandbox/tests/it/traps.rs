@@ -2,8 +2,8 @@
 
 use quire_protocol::{ProcessEnd, Sandbox, Wall};
 
-use crate::git::repository;
-use crate::world::{World, finish, run};
+use crate::git::{git, repository};
+use crate::world::{World, finish, read, run};
 
 /// Makes the folder it runs in a bare repository whose configuration runs a program.
 const BARE: &str = "mkdir -p objects refs && \
@@ -167,6 +167,35 @@ fn what_redirects_git_for_a_moment_is_noticed_too() {
                 outcome.text.starts_with("[quire: "),
                 "{wall:?}: {outcome:?}"
             );
+        }
+    });
+}
+
+/// Git follows links there, and what it writes is what a command's commit says.
+#[test]
+fn the_person_s_git_writes_through_no_link_in_its_folder() {
+    run(async {
+        for wall in [Wall::Cell, Wall::Bubblewrap] {
+            let world = repository(wall);
+            if world.spawner.report(&world.policy).wall != wall {
+                continue;
+            }
+            let outside = world.path("outside/file");
+            for (link, then) in [
+                ("COMMIT_EDITMSG", ""),
+                ("logs/HEAD", ""),
+                ("COMMIT_EDITMSG", "; exec sleep 100"),
+                ("logs/refs/heads/main", "; exec sleep 100"),
+            ] {
+                let to = outside.display();
+                let outcome = world.shell(&format!("ln -sf {to} .git/{link}{then}")).await;
+                assert!(outcome.text.contains("led git to write"), "{outcome:?}");
+                git(
+                    &world.workspace(),
+                    &["commit", "-q", "--allow-empty", "-m", "x"],
+                );
+                assert_eq!(read(&outside), "outside", "{wall:?}: {link}");
+            }
         }
     });
 }

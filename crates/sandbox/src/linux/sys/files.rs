@@ -127,6 +127,19 @@ pub(crate) fn rename(folder: BorrowedFd<'_>, from: &str, to: &str) -> io::Result
     Ok(())
 }
 
+/// Removes a file or a link at a path beneath a folder, following no link on the way.
+pub(crate) fn remove(folder: BorrowedFd<'_>, path: &Path) -> io::Result<()> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let name = c_path(Path::new(name))?;
+    let parent = match path.parent() {
+        Some(parent) if parent != Path::new("") => open_straight_at(folder, parent)?,
+        _ => folder.try_clone_to_owned()?,
+    };
+    // SAFETY: `name` is a C string that outlives the call.
+    check(unsafe { libc::unlinkat(parent.as_raw_fd(), name.as_ptr(), 0) }.into())?;
+    Ok(())
+}
+
 fn c_path(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
 }
