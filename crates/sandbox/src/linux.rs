@@ -13,6 +13,7 @@ mod host;
 mod ladder;
 mod landmarks;
 mod links;
+mod mounted;
 mod plan;
 mod proxy;
 mod running;
@@ -22,6 +23,7 @@ mod supervisor;
 mod sys;
 mod traps;
 mod wall;
+mod watching;
 mod wire;
 
 pub use handle::Spawner;

@@ -10,6 +10,7 @@ use seccompiler::BpfProgram;
 
 use crate::linux::PROXY_PORT;
 use crate::linux::cgroup::Cgroup;
+use crate::linux::mounted::Mounted;
 use crate::linux::plan::{Mount, MountKind};
 use crate::linux::sys::{files, mounts, process};
 use crate::linux::traps::Traps;
@@ -27,6 +28,8 @@ pub(crate) struct Cell {
     pub(crate) cgroup: Option<Cgroup>,
     /// What no command may bring about.
     pub(crate) traps: Traps,
+    /// What is mounted over to protect it.
+    pub(crate) mounted: Mounted,
 }
 
 impl Cell {
@@ -87,6 +90,7 @@ pub(crate) fn build(
         filters,
         cgroup,
         traps: order.traps,
+        mounted: Mounted::survey(order.guarded),
     };
     Ok((cell, proxy))
 }

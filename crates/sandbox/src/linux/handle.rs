@@ -17,10 +17,11 @@ use crate::allowed_environment;
 use crate::environment::without_distrusted;
 use crate::linux::ladder::{self, Order, Place, RUNGS, Verdict};
 use crate::linux::landmarks::Landmarks;
+use crate::linux::mounted::Breach;
 use crate::linux::running::{Running, StartError};
 use crate::linux::spare::{Slot, Spare};
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
-use crate::linux::traps::Traps;
+use crate::linux::traps::{Traps, set_aside};
 use crate::linux::wire::{self, CellAnswer, CommandAnswer, CommandOrder, MARKER};
 use crate::linux::{PROXY_PORT, domains, proxy};
 use crate::options::Options;
@@ -96,11 +97,18 @@ impl Home {
 
     /// Sets aside what commands may not leave behind, and says so. It cannot be told which command
     /// made it, so all that run here end.
-    /// `sprung` says that one was, perhaps only for a moment.
-    pub(crate) fn disarm(&self, sprung: bool) -> String {
+    /// `breach` is what a command's supervisor noticed, perhaps only for a moment.
+    pub(crate) fn disarm(&self, breach: Option<&Breach>) -> String {
         let mut told = self.traps.disarm().concat();
-        if told.is_empty() && sprung && !self.condemned.load(Ordering::Relaxed) {
-            GONE_AGAIN.clone_into(&mut told);
+        let is_first = !self.condemned.load(Ordering::Relaxed);
+        match breach {
+            Some(Breach::Trap) if told.is_empty() && is_first => GONE_AGAIN.clone_into(&mut told),
+            Some(Breach::Trap) | None => {}
+            Some(breach) => told.push_str(&opened(breach)),
+        }
+        if unpoisoned(&self.told).contains(&told) {
+            // Another command's supervisor noticed it as well.
+            told.clear();
         }
         if !told.is_empty() {
             unpoisoned(&self.told).push_str(&told);
@@ -272,6 +280,29 @@ impl Spawner {
         let mut homes = self.homes.lock().await;
         homes.retain(|(_, home)| !Arc::ptr_eq(home, dead));
         dead.spare.retire();
+    }
+}
+
+/// What is told of something that was not kept from commands any more; what one may have written is
+/// set aside.
+fn opened(breach: &Breach) -> String {
+    let (Breach::Replaced(path) | Breach::Written(path)) = breach else {
+        return String::new();
+    };
+    let replaced = format!(
+        "[quire: {} was replaced from outside, and so could not be kept from what ran here; that \
+         was ended",
+        path.display()
+    );
+    if !matches!(breach, Breach::Written(_)) {
+        return format!("{replaced}]\n");
+    }
+    match set_aside(path) {
+        Ok(name) => format!("{replaced}. It was written then, and is set aside as {name}]\n"),
+        Err(error) => format!(
+            "{replaced}. It was written then, and stays, for it cannot be renamed: {error}. Look \
+             at it before you use git there]\n"
+        ),
     }
 }
 

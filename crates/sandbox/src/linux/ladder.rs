@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use quire_protocol::{Layer, Policy, SandboxMode, SandboxReport, Wall};
 
 use crate::linux::landmarks::Landmarks;
+use crate::linux::mounted::Guarded;
 use crate::linux::plan::{Mount, MountKind, Plan, Wishes, everything_but, plan};
 use crate::linux::wire::{CellAnswer, CellOrder, Ground};
 use crate::linux::{PROXY_PORT, bubblewrap};
@@ -82,6 +83,15 @@ fn confined(
     readable: Vec<PathBuf>,
     writable: Vec<PathBuf>,
 ) -> Order {
+    let guarded = plan.mounts.iter().filter(|mount| guards(mount));
+    let guarded = guarded.map(|mount| Guarded {
+        path: mount.path.clone(),
+        writable: plan
+            .writable
+            .iter()
+            .any(|root| mount.path.starts_with(root)),
+    });
+    let guarded = guarded.collect();
     Order {
         cell: CellOrder {
             ground,
@@ -90,6 +100,7 @@ fn confined(
             writable,
             limits: place.limits,
             traps: plan.traps,
+            guarded,
         },
         landmarks: Landmarks::survey(&plan.mounts, &plan.missing, &plan.listed),
         temp: None,
@@ -105,8 +116,7 @@ fn landlock_order(place: &Place<'_>, options: &Options, plan: &Plan) -> Result<O
     let mut unwritten = unseen.clone();
     unwritten.extend(git_and_own(place.workspace));
     unwritten.extend(plan.writable.iter().flat_map(|folder| git_and_own(folder)));
-    let guarded = |mount: &&Mount| !matches!(mount.kind, MountKind::Writable | MountKind::Temp);
-    let guarded = plan.mounts.iter().filter(guarded);
+    let guarded = plan.mounts.iter().filter(|mount| guards(mount));
     unwritten.extend(guarded.map(|mount| mount.path.clone()));
     let writable = plan.writable.iter();
     let mut writable: Vec<PathBuf> = writable
@@ -124,6 +134,11 @@ fn landlock_order(place: &Place<'_>, options: &Options, plan: &Plan) -> Result<O
     order.landmarks = Landmarks::survey(&[], &plan.missing, &[]);
     order.temp = Some(temp);
     Ok(order)
+}
+
+/// Whether it is mounted to keep commands from what is there.
+fn guards(mount: &Mount) -> bool {
+    !matches!(mount.kind, MountKind::Writable | MountKind::Temp)
 }
 
 fn git_and_own(folder: &Path) -> Vec<PathBuf> {

@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
 
 use crate::linux::handle::Home;
+use crate::linux::mounted::Breach;
 use crate::linux::spare::{Ordered, Reached, Slot};
 use crate::linux::sys::channel::{self, STATUS_BYTES, Wait};
 use crate::linux::sys::process;
@@ -33,12 +34,11 @@ pub(crate) enum StartError {
 }
 
 /// What a supervisor said of its command's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Told {
     end: ProcessEnd,
     rest: Rest,
-    /// Whether it ended because a trap was sprung.
-    sprung: bool,
+    breach: Option<Breach>,
 }
 
 /// A command that was started. Dropping it kills the whole tree.
@@ -145,8 +145,8 @@ impl Running {
     /// What it left behind that it may not, in words; set aside at the first call.
     fn left(&self) -> &str {
         self.left.get_or_init(|| {
-            let sprung = self.told.get().is_some_and(|told| told.sprung);
-            self.home.disarm(sprung)
+            let breach = self.told.get().and_then(|told| told.breach.as_ref());
+            self.home.disarm(breach)
         })
     }
 
@@ -179,8 +179,8 @@ impl Running {
     }
 
     fn hear(&self, answer: &[u8]) {
-        if let Ok(CommandAnswer::Ended { end, rest, sprung }) = wire::decode(answer) {
-            self.told.get_or_init(|| Told { end, rest, sprung });
+        if let Ok(CommandAnswer::Ended { end, rest, breach }) = wire::decode(answer) {
+            self.told.get_or_init(|| Told { end, rest, breach });
         }
     }
 
@@ -261,8 +261,8 @@ async fn launched(answers: &AsyncFd<OwnedFd>) -> Result<Launched, StartError> {
             CommandAnswer::Placed => handle = message.descriptors.into_iter().next(),
             CommandAnswer::Started => runs = true,
             CommandAnswer::Failed(reason) => return Err(StartError::Program(reason)),
-            CommandAnswer::Ended { end, rest, sprung } if runs => {
-                told.get_or_init(|| Told { end, rest, sprung });
+            CommandAnswer::Ended { end, rest, breach } if runs => {
+                told.get_or_init(|| Told { end, rest, breach });
             }
             CommandAnswer::Ended { end, .. } => {
                 return Err(StartError::Cell(format!("{end:?} too soon")));
@@ -329,7 +329,7 @@ mod tests {
         let ended = Ended {
             end,
             rest,
-            sprung: false,
+            breach: None,
         };
         let told =
             |answers: &[CommandAnswer]| outcome(answers).unwrap_or_else(|_| panic!("{answers:?}"));

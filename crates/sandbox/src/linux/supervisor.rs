@@ -16,10 +16,12 @@ use crate::linux::cell::Cell;
 use crate::linux::command;
 use crate::linux::descendants::{Descendants, Scope};
 use crate::linux::links::Reach;
+use crate::linux::mounted::{Breach, Mounted};
 use crate::linux::sys::channel::{self, Wait};
 use crate::linux::sys::mounts;
 use crate::linux::sys::process::{self, Fork, Status};
 use crate::linux::traps::Traps;
+use crate::linux::watching::Watching;
 use crate::linux::wire::{self, Begun, CommandAnswer, Ground, Rest};
 
 /// How often the tree is measured: first after this many milliseconds, …
@@ -83,10 +85,11 @@ pub(crate) fn supervise(cell: Cell, answers: &OwnedFd) -> ! {
                 limits: begun.limits,
                 scope,
                 traps: &cell.traps,
+                mounted: &cell.mounted,
             };
-            let Over { end, sprung } = watch(&watched, answers, &children);
+            let Over { end, breach } = watch(&watched, answers, &children);
             let (end, rest) = finish(end, scope, &cell, begun.kills, &children);
-            answer(answers, &CommandAnswer::Ended { end, rest, sprung }, &[]);
+            answer(answers, &CommandAnswer::Ended { end, rest, breach }, &[]);
             process::end(0)
         }
         Err(error) => fail(answers, format!("no process can be made: {error}")),
@@ -153,32 +156,35 @@ struct Watched<'a> {
     limits: ProcessLimits,
     scope: Scope,
     traps: &'a Traps,
+    mounted: &'a Mounted,
 }
 
 /// Why a command is over.
 struct Over {
     end: ProcessEnd,
-    /// Whether it was ended because a trap was sprung.
-    sprung: bool,
+    /// Why it was ended, or what was open to it.
+    breach: Option<Breach>,
 }
 
 impl From<ProcessEnd> for Over {
     fn from(end: ProcessEnd) -> Self {
-        Self { end, sprung: false }
+        Self { end, breach: None }
     }
 }
 
-impl Over {
-    const SPRUNG: Self = Self {
-        end: ProcessEnd::Signalled(libc::SIGKILL),
-        sprung: true,
-    };
+impl From<Breach> for Over {
+    fn from(breach: Breach) -> Self {
+        Self {
+            end: ProcessEnd::Signalled(libc::SIGKILL),
+            breach: Some(breach),
+        }
+    }
 }
 
 /// Waits until the command ends, goes over its limits, brings about what it may not, or nobody
 /// wants it any more.
 fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Over {
-    let mut watching = None;
+    let mut watching: Option<Watching<'_>> = None;
     let (mut pause, mut looks) = (FIRST_SAMPLE_MS, 0_u32);
     let mut due = Instant::now() + Duration::from_millis(pause.into());
     loop {
@@ -192,37 +198,79 @@ fn watch(watched: &Watched<'_>, answers: &OwnedFd, children: &OwnedFd) -> Over {
             return ProcessEnd::Signalled(libc::SIGKILL).into();
         };
         if let (Some(watching), [true]) = (&watching, changed)
-            && watched.traps.were_sprung(watching)
+            && let Some(breach) = watching.breach()
         {
-            return Over::SPRUNG;
+            return used(watched, watching, breach, children).into();
         }
         if *child {
             process::take_signals(children.as_fd());
             if let Some(end) = collect(watched.command) {
-                return end.into();
+                let breach = watched.mounted.replaced();
+                return Over { end, breach };
             }
         }
         // However many children end meanwhile.
         if Instant::now() >= due {
             pause = (pause * 2).min(SAMPLE_MS);
-            due = Instant::now() + Duration::from_millis(pause.into());
             // Letting a watch go takes the kernel ten milliseconds: too long for a short command.
             if pause == SAMPLE_MS && watching.is_none() {
-                watching = watched.traps.watch();
+                watching = Watching::begin(watched.traps, watched.mounted);
             }
+            if pause == SAMPLE_MS && watching.is_none() {
+                // A command may use up what watching needs.
+                pause = FIRST_SAMPLE_MS;
+            }
+            due = Instant::now() + Duration::from_millis(pause.into());
             looks += 1;
-            let reach = if looks % DEEP == 0 {
-                Reach::All
-            } else {
-                Reach::Top
-            };
-            if watched.traps.are_sprung(reach) {
-                return Over::SPRUNG;
+            if let Some(breach) = watched.look(looks) {
+                return breach.into();
             }
             if Descendants::find(watched.scope).exceed(&watched.limits) {
                 return ProcessEnd::OverLimit.into();
             }
         }
+    }
+}
+
+impl Watched<'_> {
+    fn look(&self, number: u32) -> Option<Breach> {
+        let reach = if number.is_multiple_of(DEEP) {
+            Reach::All
+        } else {
+            Reach::Top
+        };
+        let sprung = self.traps.are_sprung(reach).then_some(Breach::Trap);
+        sprung.or_else(|| self.mounted.replaced())
+    }
+}
+
+/// Ends what runs, and tells whether it used the breach meanwhile.
+fn used(
+    watched: &Watched<'_>,
+    watching: &Watching<'_>,
+    breach: Breach,
+    children: &OwnedFd,
+) -> Breach {
+    if breach == Breach::Trap {
+        return breach;
+    }
+    match watched.scope {
+        Scope::Children => end_all(children),
+        Scope::Namespace => end_namespace(children),
+    }
+    watching.outcome(breach)
+}
+
+/// Kills all that is in this process's own pid namespace, and waits for it.
+fn end_namespace(children: &OwnedFd) {
+    loop {
+        process::kill_others();
+        while let Ok(Some(_)) = process::collect() {}
+        if process::is_childless() {
+            return;
+        }
+        let _ = channel::poll(&[children.as_fd()], 10);
+        process::take_signals(children.as_fd());
     }
 }
 

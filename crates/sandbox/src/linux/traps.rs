@@ -4,20 +4,20 @@
 //!
 //! Commands may change every folder on the way at any moment, so nothing here follows a link.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher as _, RandomState};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use crate::linux::git;
-use crate::linux::links::{self, Links, Reach};
+use crate::linux::links::{Links, Reach};
 use crate::linux::plan::is_vacant;
 use crate::linux::sys::files;
-use crate::linux::sys::watch::Watch;
 
 /// The traps of one cell.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,19 +29,6 @@ pub(crate) struct Traps {
     folders: Vec<PathBuf>,
     /// Links in git folders that may not come to be.
     links: Vec<Links>,
-}
-
-/// The folders of traps, watched.
-pub(crate) struct Watching {
-    watch: Watch,
-    /// Those in which a `commondir` springs one.
-    git_folders: Vec<i32>,
-}
-
-impl AsFd for Watching {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.watch.as_fd()
-    }
 }
 
 /// Something that a command brought about, in this folder and by this name.
@@ -68,34 +55,14 @@ impl Traps {
         }
     }
 
-    /// What tells at once of changes that may spring one; none where the system gives no more of
-    /// those, and then only looking helps.
-    pub(crate) fn watch(&self) -> Option<Watching> {
-        let watch = Watch::new().ok()?;
-        let add = |handle: OwnedFd| watch.add(handle.as_fd()).ok();
-        let open = |folder: &PathBuf| files::open_straight(folder).ok();
-        let git_folders = self.git_folders.iter().filter_map(open).filter_map(add);
-        let git_folders = git_folders.collect();
-        for handle in self.folders.iter().filter_map(open) {
-            let marker = files::open_straight_at(handle.as_fd(), Path::new(".git"));
-            add(handle);
-            marker.ok().and_then(add);
-        }
-        Some(Watching { watch, git_folders })
+    /// Those that may have no `commondir`.
+    pub(crate) fn git_folders(&self) -> &[PathBuf] {
+        &self.git_folders
     }
 
-    /// Whether what changed since the last look sprang one, perhaps only for a moment.
-    pub(crate) fn were_sprung(&self, watching: &Watching) -> bool {
-        let changes = watching.watch.changes();
-        let redirects = |(folder, name): &(i32, String)| {
-            name == "commondir" && watching.git_folders.contains(folder)
-        };
-        let may_bare = |(_, name): &(i32, String)| {
-            let parts = ["HEAD.lock", "objects", "commondir"];
-            parts.contains(&name.as_str()) || links::is_written(name.as_ref())
-        };
-        changes.iter().any(redirects)
-            || (changes.iter().any(may_bare) && self.are_sprung(Reach::Top))
+    /// Those that may not become bare repositories.
+    pub(crate) fn folders(&self) -> &[PathBuf] {
+        &self.folders
     }
 
     /// Whether a command brought something of it about.
@@ -164,7 +131,7 @@ impl Sprung {
     fn disarm(&self) -> String {
         let path = self.folder.join(self.name);
         let (path, effect) = (path.display(), self.effect);
-        match self.set_aside() {
+        match rename_aside(&self.handle, self.name) {
             Ok(name) => format!("[quire: {path} {effect}; it was set aside as {name}]\n"),
             Err(error) => format!(
                 "[quire: {path} {effect}, and stays, for it cannot be renamed: {error}. Remove it \
@@ -172,17 +139,26 @@ impl Sprung {
             ),
         }
     }
+}
 
-    fn set_aside(&self) -> io::Result<String> {
-        let number = RandomState::new().hash_one(self.name);
-        let name = format!("{}.set-aside-{number:016x}", self.name);
-        let rename = || files::rename(self.handle.as_fd(), self.name, &name);
-        rename().or_else(|error| match error.kind() {
-            io::ErrorKind::PermissionDenied => allow_changes(&self.handle).and_then(|()| rename()),
-            _ => Err(error),
-        })?;
-        Ok(name)
-    }
+/// Sets something aside that may not be obeyed any more.
+pub(crate) fn set_aside(path: &Path) -> io::Result<String> {
+    let name = path.file_name().and_then(OsStr::to_str);
+    let (Some(folder), Some(name)) = (path.parent(), name) else {
+        return Err(io::ErrorKind::InvalidInput.into());
+    };
+    rename_aside(&files::open_straight(folder)?, name)
+}
+
+fn rename_aside(folder: &OwnedFd, name: &str) -> io::Result<String> {
+    let number = RandomState::new().hash_one(name);
+    let new = format!("{name}.set-aside-{number:016x}");
+    let rename = || files::rename(folder.as_fd(), name, &new);
+    rename().or_else(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => allow_changes(folder).and_then(|()| rename()),
+        _ => Err(error),
+    })?;
+    Ok(new)
 }
 
 /// The first folder on the way to this one, or this one, that may not be entered.
@@ -207,9 +183,22 @@ fn allow_changes(folder: &OwnedFd) -> io::Result<()> {
     fs::set_permissions(&path, fs::Permissions::from_mode(mode | 0o700))
 }
 
+/// Whether a folder was a bare repository to git, perhaps only for a moment: when these names were in
+/// it, and perhaps while its `.git` was broken.
+pub(crate) fn was_bare(folder: &Path, made: &[&str], broke: bool) -> bool {
+    files::open_straight(folder).is_ok_and(|handle| {
+        let handle = handle.as_fd();
+        let has = |name: &str| made.contains(&name) || files::find(handle, name).is_some();
+        is_laid_out(has) && (broke || !leads_to_repository(handle))
+    })
+}
+
 /// Whether git could take the folder itself for a repository. Errs on the side of yes.
 fn looks_bare(folder: BorrowedFd<'_>) -> bool {
-    let has = |name| files::find(folder, name).is_some();
+    is_laid_out(|name| files::find(folder, name).is_some())
+}
+
+fn is_laid_out(has: impl Fn(&str) -> bool) -> bool {
     has("HEAD") && ((has("objects") && has("refs")) || has("commondir"))
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use quire_protocol::{ProcessEnd, ProcessLimits};
 use serde::{Deserialize, Serialize};
 
+use crate::linux::mounted::{Breach, Guarded};
 use crate::linux::plan::{Mount, Placeholder};
 use crate::linux::traps::Traps;
 
@@ -46,6 +47,8 @@ pub(crate) struct CellOrder {
     pub(crate) limits: ProcessLimits,
     /// What no command may bring about.
     pub(crate) traps: Traps,
+    /// What is mounted over, so that no command can change or see it.
+    pub(crate) guarded: Vec<Guarded>,
 }
 
 /// Cell → main process, once. With a proxy, the listening socket comes with it.
@@ -90,12 +93,12 @@ pub(crate) enum CommandAnswer {
     Started,
     /// Nothing ran.
     Failed(String),
-    /// The command ended, perhaps because a trap was sprung.
+    /// The command ended, perhaps because of a breach.
     Ended {
         end: ProcessEnd,
         rest: Rest,
         #[serde(default)]
-        sprung: bool,
+        breach: Option<Breach>,
     },
 }
 

@@ -9,6 +9,7 @@ mod later;
 mod life;
 mod limits;
 mod network;
+mod replaced;
 mod spare;
 mod traps;
 mod world;

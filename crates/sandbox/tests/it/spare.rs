@@ -204,7 +204,7 @@ fn a_spare_in_the_cell_of_a_running_command_is_discarded_too() {
         let sleep = kept.world.spawn(&["sleep", "100"]).await.expect("starts");
         kept.world.run(&["true"]).await;
         until("another spare", || children(kept.cell).len() == 2).await;
-        crate::git::git(&kept.world.workspace(), &["config", "a.b", "person"]);
+        crate::git::git(&kept.world.workspace(), &["worktree", "add", "-q", "tree"]);
         kept.world.run(&["true"]).await;
         until("its end", || children(kept.cell).len() == 1).await;
         sleep.kill().await;

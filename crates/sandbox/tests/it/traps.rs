@@ -199,3 +199,25 @@ fn the_person_s_git_writes_through_no_link_in_its_folder() {
         }
     });
 }
+
+/// Between two looks: `HEAD` comes and goes, or `.git` is broken and mended again.
+#[test]
+fn a_bare_repository_of_a_moment_is_noticed_too() {
+    run(async {
+        for flicker in [
+            "rm .git/HEAD; mv H HEAD; rm HEAD",
+            "cp .git/HEAD h; mv H HEAD; : > .git/HEAD; cat h > .git/HEAD",
+            "mv H HEAD; mv .git/refs .git/r; mv .git/r .git/refs",
+        ] {
+            let world = repository(Wall::Cell);
+            let script = format!("{BARE}; mv HEAD H; sleep 0.4; {flicker}; exec sleep 100");
+            let script = script.replace("> HEAD; mv HEAD H", "> H");
+            let outcome = world.shell(&script).await;
+            assert_eq!(
+                outcome.end,
+                ProcessEnd::Signalled(9),
+                "{flicker}: {outcome:?}"
+            );
+        }
+    });
+}

@@ -143,6 +143,13 @@ pub(crate) fn kill_id(pid: i32) {
     unsafe { libc::kill(pid, libc::SIGKILL) };
 }
 
+/// Kills every process that this one may, but itself: in a pid namespace of its own, all others.
+pub(crate) fn kill_others() {
+    if std::process::id() == 1 {
+        kill_id(-1);
+    }
+}
+
 /// Collects one ended child. `None` when none has ended yet, an error when there is none at all.
 pub(crate) fn collect() -> io::Result<Option<(i32, Status)>> {
     let mut raw = 0;
