@@ -19,6 +19,7 @@ mod proxy;
 mod running;
 mod spare;
 mod spawner;
+mod submodules;
 mod supervisor;
 mod sys;
 mod traps;

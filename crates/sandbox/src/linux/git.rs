@@ -258,6 +258,14 @@ pub(crate) fn git_folder_of(marker: &Path) -> Option<PathBuf> {
     })
 }
 
+/// Where git looks for the index of the folder that has this `.git`.
+pub(crate) fn own_git_folder(marker: &Path) -> Option<PathBuf> {
+    if is_folder(marker) {
+        return Some(marker.to_path_buf());
+    }
+    target_of(marker)
+}
+
 /// What a `.git` file leads to.
 fn target_of(marker: &Path) -> Option<PathBuf> {
     let text = read_small(marker)?;

@@ -212,6 +212,9 @@ impl Plan {
             return Ok(());
         }
         self.traps.watch_folder(folder);
+        if let Some(git_folder) = git::own_git_folder(&marker) {
+            self.traps.watch_index(folder, &git_folder);
+        }
         if data.is_dir() {
             self.guard_git_folder(&marker);
         } else {

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::linux::git;
 use crate::linux::links::{Links, Reach};
 use crate::linux::plan::is_vacant;
+use crate::linux::submodules::Submodules;
 use crate::linux::sys::files;
 
 /// The traps of one cell.
@@ -29,6 +30,8 @@ pub(crate) struct Traps {
     folders: Vec<PathBuf>,
     /// Links in git folders that may not come to be.
     links: Vec<Links>,
+    /// Submodules that may not come to be.
+    submodules: Vec<Submodules>,
 }
 
 /// Something that a command brought about, in this folder and by this name.
@@ -44,6 +47,11 @@ impl Traps {
     pub(crate) fn watch_git_folder(&mut self, folder: &Path) {
         self.git_folders.push(folder.to_path_buf());
         self.links.push(Links::of(folder));
+    }
+
+    /// Watches that a folder's index names no submodule that a command made.
+    pub(crate) fn watch_index(&mut self, folder: &Path, git_folder: &Path) {
+        self.submodules.push(Submodules::of(folder, git_folder));
     }
 
     /// Watches that a folder does not become a bare repository, which it is to git when it looks
@@ -70,6 +78,7 @@ impl Traps {
         self.closed().is_some()
             || self.sprung().next().is_some()
             || self.links.iter().any(|links| links.are_there(reach))
+            || self.submodules.iter().any(|them| !them.made().is_empty())
     }
 
     /// Sets aside what commands brought about, and says so, a line each.
@@ -91,6 +100,17 @@ impl Traps {
         }
         told.extend(self.sprung().map(|sprung| sprung.disarm()));
         told.extend(self.links.iter().flat_map(Links::remove));
+        let made = self.submodules.iter().flat_map(Submodules::made);
+        told.extend(made.map(|made| {
+            let (path, effect) = (
+                made.path.display(),
+                "git would obey, for the index names it",
+            );
+            match rename_aside(&made.folder, ".git") {
+                Ok(name) => format!("[quire: {path} {effect}; it was set aside as {name}]\n"),
+                Err(error) => format!("[quire: {path} {effect}, and stays: {error}]\n"),
+            }
+        }));
         told
     }
 

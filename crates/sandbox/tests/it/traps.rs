@@ -221,3 +221,115 @@ fn a_bare_repository_of_a_moment_is_noticed_too() {
         }
     });
 }
+
+/// A repository in a folder of the workspace that runs a program when git looks into it.
+const EVIL: &str = "git init -q sub && git -C sub -c user.name=a -c user.email=a@b commit -q \
+    --allow-empty -m evil && git -C sub config core.fsmonitor 'touch \"$PWD/pwned\"'";
+
+#[test]
+fn git_looks_into_no_submodule_that_a_command_made() {
+    run(async {
+        for (way, then) in [
+            ("git add sub", ""),
+            ("git add sub", "exec sleep 100"),
+            ("git update-index --index-version 4 && git add sub", ""),
+            ("git update-index --split-index && git add sub", ""),
+            ("git add sub && git update-index --split-index", ""),
+        ] {
+            let world = repository(Wall::Cell);
+            let workspace = world.workspace();
+            let script = format!("{EVIL}; {way} 2>/dev/null; rm -f pwned; {then}");
+            let outcome = world
+                .shell(&script.replace("$PWD", &workspace.to_string_lossy()))
+                .await;
+            assert!(
+                outcome.text.contains("set aside as .git"),
+                "{way}: {outcome:?}"
+            );
+            let _ = std::fs::remove_file(workspace.join("pwned"));
+            status(&workspace);
+            assert!(!workspace.join("pwned").exists(), "{way}: {outcome:?}");
+        }
+    });
+}
+
+/// The folder of a submodule that was not fetched is empty, and anybody's.
+#[test]
+fn git_looks_into_no_submodule_that_a_command_filled() {
+    run(async {
+        for later in [false, true] {
+            let world = submodule();
+            let workspace = world.workspace();
+            git(&workspace, &["submodule", "deinit", "-q", "-f", "sub"]);
+            let script = EVIL.replace("$PWD", &workspace.to_string_lossy());
+            let outcome = if later {
+                world.later(&script).await
+            } else {
+                world.shell(&script).await
+            };
+            assert!(outcome.text.contains("set aside as .git"), "{outcome:?}");
+            let _ = std::fs::remove_file(workspace.join("pwned"));
+            status(&workspace);
+            assert!(!workspace.join("pwned").exists(), "{outcome:?}");
+        }
+    });
+}
+
+#[test]
+fn a_submodule_s_git_folder_hides_no_other() {
+    run(async {
+        let world = submodule();
+        let workspace = world.workspace();
+        let place = workspace.to_string_lossy();
+        let hide = "mv sub2/.git .git/modules/sub/evil && \
+            echo gitdir: ../.git/modules/sub/evil > sub2/.git && git add sub2";
+        let script = format!("{}; {hide}", EVIL.replace("sub", "sub2"));
+        let outcome = world.shell(&script.replace("$PWD", &place)).await;
+        assert!(outcome.text.contains("set aside as .git"), "{outcome:?}");
+    });
+}
+
+#[test]
+fn the_person_s_submodules_stay_and_can_be_fetched_meanwhile() {
+    run(async {
+        let world = submodule();
+        let workspace = world.workspace();
+        let marker = workspace.join("sub/.git");
+        assert_eq!(world.shell("git status --short").await.text, "");
+        git(&workspace, &["submodule", "deinit", "-q", "-f", "sub"]);
+        assert_eq!(world.shell("ls -A sub").await.text, "");
+        let fetch = [
+            "-c",
+            "protocol.file.allow=always",
+            "submodule",
+            "update",
+            "-q",
+            "--init",
+        ];
+        git(&workspace, &fetch);
+        assert_eq!(world.shell("echo still").await.text, "still\n");
+        assert!(marker.exists());
+    });
+}
+
+/// A repository with a submodule in `sub`.
+fn submodule() -> World {
+    let world = repository(Wall::Cell);
+    let (workspace, origin) = (world.workspace(), world.path("outside/origin"));
+    std::fs::create_dir(&origin).expect("a folder");
+    git(&origin, &["init", "-q"]);
+    git(&origin, &["commit", "-q", "--allow-empty", "-m", "one"]);
+    let from = origin.to_string_lossy();
+    let add = [
+        "-c",
+        "protocol.file.allow=always",
+        "submodule",
+        "add",
+        "-q",
+        &from,
+        "sub",
+    ];
+    git(&workspace, &add);
+    git(&workspace, &["commit", "-q", "-m", "sub"]);
+    world
+}
