@@ -1,17 +1,21 @@
-//! Submodules that a command made. `git status` looks into every folder that the index calls one,
-//! and obeys the configuration there; commands write the index, and any folder. So what the index
-//! names may have no `.git` but what was there before, or what the person fetched meanwhile.
+//! Repositories that a command made where the person's git comes by. `git status` looks into every
+//! folder that the index calls a submodule, and obeys the configuration there; so does git in a
+//! folder with files of the project, once there is a `.git` in it. Commands write the index, and any
+//! folder. So what the index names may have no `.git` but what was there before, or what the person
+//! fetched meanwhile.
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::{Deserialize, Serialize};
 
+use crate::linux::links::Reach;
 use crate::linux::sys::files;
 
 /// The largest index that is looked at, in bytes.
@@ -38,7 +42,9 @@ struct Known(Arc<Mutex<Said>>);
 #[derive(Debug, Default)]
 struct Said {
     states: Vec<State>,
-    named: Vec<Vec<u8>>,
+    submodules: BTreeSet<Vec<u8>>,
+    /// Those with files that it names, or ever named.
+    folders: BTreeSet<Vec<u8>>,
 }
 
 impl PartialEq for Known {
@@ -52,7 +58,7 @@ impl Eq for Known {}
 /// What changes with a file: its name, and what the kernel says that nobody can set.
 type State = (Vec<u8>, u64, u64, i64, i64);
 
-/// A submodule with a `.git` that a command may have made.
+/// A folder with a `.git` that a command may have made.
 pub(crate) struct Made {
     pub(crate) path: PathBuf,
     pub(crate) folder: OwnedFd,
@@ -67,31 +73,39 @@ impl Submodules {
             own: Vec::new(),
             known: Known::default(),
         };
-        let mut own = submodules.named();
-        own.retain(|path| submodules.marked(path).is_some());
-        submodules.own = own;
+        submodules.own = submodules.marked(Reach::All);
         submodules
     }
 
     /// Those that may be a command's.
-    pub(crate) fn made(&self) -> Vec<Made> {
-        let mut named = self.named();
-        named.retain(|path| !self.own.contains(path));
-        let made = named.iter().filter_map(|path| {
-            let folder = self.marked(path)?;
-            let path = self.folder.join(OsStr::from_bytes(path)).join(".git");
+    pub(crate) fn made(&self, reach: Reach) -> Vec<Made> {
+        let mut marked = self.marked(reach);
+        marked.retain(|path| !self.own.contains(path));
+        let made = marked.iter().filter_map(|path| {
+            let root = files::open_straight(&self.folder).ok()?;
+            let path = Path::new(OsStr::from_bytes(path));
+            // Git follows no link on the way either.
+            let folder = files::open_straight_at(root.as_fd(), path).ok()?;
+            files::find(folder.as_fd(), ".git")?;
+            let path = self.folder.join(path).join(".git");
             (!self.was_fetched(&folder, &path)).then_some(Made { path, folder })
         });
         made.collect()
     }
 
-    /// A submodule's folder, if there is a `.git` in it. Git follows no link on the way either.
-    fn marked(&self, path: &[u8]) -> Option<OwnedFd> {
-        let root = files::open_straight(&self.folder).ok()?;
-        let path = Path::new(OsStr::from_bytes(path));
-        let folder = files::open_straight_at(root.as_fd(), path).ok()?;
-        files::find(folder.as_fd(), ".git")?;
-        Some(folder)
+    /// What the index names and has a `.git`.
+    fn marked(&self, reach: Reach) -> Vec<Vec<u8>> {
+        let known = self.known();
+        let Ok(root) = files::open_straight(&self.folder) else {
+            return Vec::new();
+        };
+        let has_marker = |path: &&Vec<u8>| {
+            let marker = Path::new(OsStr::from_bytes(path)).join(".git");
+            files::is_there(root.as_fd(), &marker)
+        };
+        let folders = known.folders.iter().filter(|_| reach == Reach::All);
+        let named = known.submodules.iter().chain(folders);
+        named.filter(has_marker).cloned().collect()
     }
 
     /// Whether its `.git` leads to where commands can put no submodule.
@@ -108,23 +122,23 @@ impl Submodules {
         !is_linked && text.ok().and_then(leads) == Some(true)
     }
 
-    /// What the index calls submodules.
-    fn named(&self) -> Vec<Vec<u8>> {
-        let Ok(handle) = files::open_straight(&self.git_folder) else {
-            return Vec::new();
-        };
+    /// What the index names.
+    fn known(&self) -> MutexGuard<'_, Said> {
         let mut known = self.known.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Ok(handle) = files::open_straight(&self.git_folder) else {
+            return known;
+        };
         let states = states(&handle);
         if known.states != states {
-            let read = |state: &State| {
-                let name = std::str::from_utf8(&state.0).ok()?;
-                let bytes = files::read_start(handle.as_fd(), name, INDEX_BYTES).ok()?;
-                Some(gitlinks(&bytes))
-            };
-            let named = states.iter().filter_map(read).flatten().collect();
-            *known = Said { states, named };
+            known.submodules.clear();
+            for state in &states {
+                let name = std::str::from_utf8(&state.0).unwrap_or_default();
+                let read = files::read_start(handle.as_fd(), name, INDEX_BYTES);
+                known.add(&read.unwrap_or_default());
+            }
+            known.states = states;
         }
-        known.named.clone()
+        known
     }
 }
 
@@ -173,19 +187,40 @@ fn states(git_folder: &OwnedFd) -> Vec<State> {
     states
 }
 
-/// The paths of submodules in an index, and perhaps some that mean nothing: how long hashes are is
-/// said in the configuration.
-fn gitlinks(index: &[u8]) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
-    for hash in [20, 32] {
-        let mut entries = Entries::of(index, hash);
-        while let Some(Some((mode, path))) = entries.as_mut().map(Entries::next) {
-            if mode & 0o170_000 == 0o160_000 {
-                found.push(path);
+impl Said {
+    /// Takes up what an index names, and perhaps some that means nothing: how long hashes are is
+    /// said in the configuration. Where the usual length makes sense, the other is not tried.
+    fn add(&mut self, index: &[u8]) {
+        for hash in [20, 32] {
+            let Some(mut entries) = Entries::of(index, hash) else {
+                return;
+            };
+            let mut makes_sense = true;
+            let mut last: Vec<u8> = Vec::new();
+            while let Some((mode, path)) = entries.next() {
+                makes_sense &= matches!(mode >> 12, 0o04 | 0o10 | 0o12 | 0o16);
+                let end = path.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+                if last != path[..end] {
+                    last = path[..end].to_vec();
+                    self.add_folder(&last);
+                }
+                if mode & 0o170_000 == 0o160_000 {
+                    self.submodules.insert(path);
+                }
+            }
+            if makes_sense && entries.left == 0 {
+                return;
             }
         }
     }
-    found
+
+    /// With those above it.
+    fn add_folder(&mut self, mut folder: &[u8]) {
+        while !folder.is_empty() && self.folders.insert(folder.to_vec()) {
+            let end = folder.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+            folder = &folder[..end];
+        }
+    }
 }
 
 /// The entries of an index, read as git reads them, which checks little.
@@ -309,6 +344,23 @@ mod tests {
     #[test]
     fn what_git_takes_for_a_submodule_is_found() {
         let long = [b'a'; 5000];
+        let named = |bytes: &[u8]| {
+            let mut said = Said::default();
+            said.add(bytes);
+            let names = |set: BTreeSet<Vec<u8>>| {
+                let names = set
+                    .into_iter()
+                    .map(|name| String::from_utf8_lossy(&name).into_owned());
+                names.collect::<Vec<_>>().join(" ")
+            };
+            (names(said.submodules), names(said.folders))
+        };
+        let plain = index(&[
+            entry(0o100_644, 3, b"a/b"),
+            entry(0o100_644, 7, b"c/d/e/f"),
+            entry(0o100_644, 5, b"c/d/g"),
+        ]);
+        assert_eq!(named(&plain), (String::new(), "a c c/d c/d/e".to_owned()));
         let bytes = index(&[
             entry(0, 3, b"odd"),
             entry(0o100_644, 0xfff, &long),
@@ -316,10 +368,9 @@ mod tests {
             entry(0o160_000, 3, b"sub"),
             entry(0o160_000, 7, b"end\0end"),
         ]);
-        assert_eq!(gitlinks(&bytes), [b"sub", b"end"]);
+        assert_eq!(named(&bytes).0, "end sub");
         for end in 0..bytes.len() {
-            gitlinks(&bytes[..end]);
+            named(&bytes[..end]);
         }
-        assert!(gitlinks(b"DIRC").is_empty());
     }
 }

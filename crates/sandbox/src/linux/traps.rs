@@ -78,7 +78,10 @@ impl Traps {
         self.closed().is_some()
             || self.sprung().next().is_some()
             || self.links.iter().any(|links| links.are_there(reach))
-            || self.submodules.iter().any(|them| !them.made().is_empty())
+            || self
+                .submodules
+                .iter()
+                .any(|them| !them.made(reach).is_empty())
     }
 
     /// Sets aside what commands brought about, and says so, a line each.
@@ -100,11 +103,14 @@ impl Traps {
         }
         told.extend(self.sprung().map(|sprung| sprung.disarm()));
         told.extend(self.links.iter().flat_map(Links::remove));
-        let made = self.submodules.iter().flat_map(Submodules::made);
+        let made = self
+            .submodules
+            .iter()
+            .flat_map(|them| them.made(Reach::All));
         told.extend(made.map(|made| {
             let (path, effect) = (
                 made.path.display(),
-                "git would obey, for the index names it",
+                "git would obey, for the index names its folder",
             );
             match rename_aside(&made.folder, ".git") {
                 Ok(name) => format!("[quire: {path} {effect}; it was set aside as {name}]\n"),

@@ -333,3 +333,45 @@ fn submodule() -> World {
     git(&workspace, &["commit", "-q", "-m", "sub"]);
     world
 }
+
+/// Whoever is in `src` and says `git status` means the repository above.
+#[test]
+fn a_folder_of_the_project_becomes_no_repository() {
+    run(async {
+        for then in ["", "; git rm -q -r --cached src", "; exec sleep 100"] {
+            let world = repository(Wall::Cell);
+            let workspace = world.workspace();
+            let folder = workspace.join("src/deep");
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join("file"), "").expect("a file");
+            git(&workspace, &["add", "."]);
+            let script = EVIL
+                .replace("sub", "src")
+                .replace("$PWD", &workspace.to_string_lossy());
+            let outcome = world.shell(&format!("{script}{then}")).await;
+            assert!(
+                outcome.text.contains("set aside as .git"),
+                "{then}: {outcome:?}"
+            );
+            let _ = std::fs::remove_file(workspace.join("pwned"));
+            status(&workspace.join("src"));
+            assert!(!workspace.join("pwned").exists(), "{then}: {outcome:?}");
+        }
+    });
+}
+
+#[test]
+fn a_new_folder_may_become_a_repository() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let script = "mkdir new; git init -q new; git -C new status --short; echo done";
+        assert_eq!(world.shell(script).await.text, "done\n");
+        assert_eq!(
+            world
+                .later("git -C new status --short; echo done")
+                .await
+                .text,
+            "done\n"
+        );
+    });
+}

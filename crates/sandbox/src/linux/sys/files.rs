@@ -81,6 +81,11 @@ pub(crate) fn find(folder: BorrowedFd<'_>, name: &str) -> Option<Found> {
     .ok()
 }
 
+/// Whether something is at a path beneath a folder, wherever links on the way lead.
+pub(crate) fn is_there(folder: BorrowedFd<'_>, path: &Path) -> bool {
+    stat(folder.as_raw_fd(), path, libc::AT_SYMLINK_NOFOLLOW).is_ok()
+}
+
 fn stat(folder: RawFd, path: &Path, flags: libc::c_int) -> io::Result<Found> {
     let path = c_path(path)?;
     let mut data = MaybeUninit::<libc::stat>::zeroed();
