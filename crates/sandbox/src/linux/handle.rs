@@ -17,6 +17,7 @@ use crate::allowed_environment;
 use crate::environment::without_distrusted;
 use crate::linux::ladder::{self, Order, Place, RUNGS, Verdict};
 use crate::linux::landmarks::Landmarks;
+use crate::linux::links::Reach;
 use crate::linux::mounted::Breach;
 use crate::linux::running::{Running, StartError};
 use crate::linux::spare::{Slot, Spare};
@@ -71,6 +72,8 @@ pub(crate) struct Home {
     traps: Traps,
     /// What is to be told with the end of a command.
     told: std::sync::Mutex<String>,
+    /// What is to be told with the end of one in the cell that comes after this one.
+    untold: std::sync::Mutex<String>,
     /// Whether a command brought something about that none may: everything in it ends then.
     condemned: AtomicBool,
     /// The channels of the commands that run in it.
@@ -99,7 +102,12 @@ impl Home {
     /// made it, so all that run here end.
     /// `breach` is what a command's supervisor noticed, perhaps only for a moment.
     pub(crate) fn disarm(&self, breach: Option<&Breach>) -> String {
-        let mut told = self.traps.disarm().concat();
+        let reach = if self.looks_later() {
+            Reach::Top
+        } else {
+            Reach::All
+        };
+        let mut told = self.traps.disarm(reach).concat();
         let is_first = !self.condemned.load(Ordering::Relaxed);
         match breach {
             Some(Breach::Trap) if told.is_empty() && is_first => GONE_AGAIN.clone_into(&mut told),
@@ -111,19 +119,38 @@ impl Home {
             told.clear();
         }
         if !told.is_empty() {
-            unpoisoned(&self.told).push_str(&told);
-            self.condemned.store(true, Ordering::Relaxed);
-            channel::shut(self.channel.as_fd());
-            for answers in unpoisoned(&self.running).drain(..) {
-                if let Some(answers) = answers.upgrade() {
-                    channel::shut(answers.as_fd());
-                }
-            }
+            self.condemn(&told);
         }
         if self.condemned.load(Ordering::Relaxed) {
             unpoisoned(&self.told).clone()
         } else {
             std::mem::take(&mut *unpoisoned(&self.told))
+        }
+    }
+
+    /// Whether a look at everything is too long for the end of a command.
+    pub(crate) fn looks_later(&self) -> bool {
+        self.traps.are_many()
+    }
+
+    /// Looks at everything. What is set aside is told with the end of what runs, and of the next one.
+    pub(crate) fn look_again(&self) {
+        let told = self.traps.disarm(Reach::All).concat();
+        if !told.is_empty() {
+            unpoisoned(&self.untold).push_str(&told);
+            self.condemn(&told);
+        }
+    }
+
+    /// Ends everything that runs in it.
+    fn condemn(&self, told: &str) {
+        unpoisoned(&self.told).push_str(told);
+        self.condemned.store(true, Ordering::Relaxed);
+        channel::shut(self.channel.as_fd());
+        for answers in unpoisoned(&self.running).drain(..) {
+            if let Some(answers) = answers.upgrade() {
+                channel::shut(answers.as_fd());
+            }
         }
     }
 
@@ -238,6 +265,7 @@ impl Spawner {
         command: &Command,
     ) -> Result<Arc<Home>, SandboxError> {
         let mut homes = self.homes.lock().await;
+        let mut untold = String::new();
         if let Some(place) = homes.iter().position(|(known, _)| known == key) {
             let found = homes.remove(place);
             if found.1.is_usable() {
@@ -246,6 +274,7 @@ impl Spawner {
                 return Ok(home);
             }
             found.1.spare.retire();
+            untold = std::mem::take(&mut *unpoisoned(&found.1.untold));
         }
         let (core, wall) = (Arc::clone(&self.core), key.wall);
         let (workspace, policy) = (workspace.to_path_buf(), command.policy.clone());
@@ -268,6 +297,7 @@ impl Spawner {
                 .lock()
                 .expect("nothing panics while it holds this lock") = Some(task);
         }
+        unpoisoned(&home.told).push_str(&untold);
         let home = Arc::new(home);
         if homes.len() >= CELLS {
             homes.remove(0).1.spare.retire();
@@ -405,7 +435,7 @@ impl Core {
         let (channel, theirs) = channel::pair().map_err(text)?;
         let bytes = wire::encode(&cell)?;
         // What an earlier run left, if it was killed, is set aside before anything runs.
-        let left = cell.traps.disarm().concat();
+        let left = cell.traps.disarm(Reach::All).concat();
         channel::send_long(self.orders.as_fd(), &bytes, &[theirs.as_fd()], Wait::Block)
             .map_err(text)?;
         drop(theirs);
@@ -425,6 +455,7 @@ impl Core {
             wall,
             traps: cell.traps,
             told: std::sync::Mutex::new(left),
+            untold: std::sync::Mutex::default(),
             condemned: AtomicBool::new(false),
             running: std::sync::Mutex::default(),
             landmarks,

@@ -61,11 +61,11 @@ impl Links {
     }
 
     /// Removes those that commands made, and says so, a line each.
-    pub(crate) fn remove(&self) -> Vec<String> {
+    pub(crate) fn remove(&self, reach: Reach) -> Vec<String> {
         let Ok(handle) = files::open_straight(&self.folder) else {
             return Vec::new();
         };
-        let made = self.made(&handle, Reach::All).into_iter();
+        let made = self.made(&handle, reach).into_iter();
         made.map(|name| {
             let path = self.folder.join(&name);
             let to = fs::read_link(&path).unwrap_or_default();
@@ -168,7 +168,7 @@ mod tests {
             symlink(to, root.join(name)).expect("a link");
             assert!(links.are_there(Reach::All), "{name}");
             assert_eq!(links.are_there(Reach::Top), at_top, "{name}");
-            let told = links.remove();
+            let told = links.remove(Reach::All);
             assert!(told.len() == 1 && told[0].contains(to), "{told:?}");
             assert!(!root.join(name).is_symlink(), "{name}");
         }

@@ -146,7 +146,12 @@ impl Running {
     fn left(&self) -> &str {
         self.left.get_or_init(|| {
             let breach = self.told.get().and_then(|told| told.breach.as_ref());
-            self.home.disarm(breach)
+            let left = self.home.disarm(breach);
+            if self.home.looks_later() {
+                let home = Arc::clone(&self.home);
+                tokio::task::spawn_blocking(move || home.look_again());
+            }
+            left
         })
     }
 

@@ -7,6 +7,7 @@ use crate::linux::cell::{self, Cell};
 use crate::linux::cgroup::{self, Cgroup};
 use crate::linux::held::{self, Held};
 use crate::linux::host;
+use crate::linux::links::Reach;
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::sys::process::{self, Fork, Limit};
 use crate::linux::traps::Traps;
@@ -44,7 +45,7 @@ struct Living {
 impl Living {
     /// Tidies up after it, when nothing of it runs any more.
     fn clear(&mut self) {
-        self.traps.disarm();
+        self.traps.disarm(Reach::All);
         held::release(&mut self.held);
     }
 }

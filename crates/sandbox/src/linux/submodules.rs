@@ -93,6 +93,12 @@ impl Submodules {
         made.collect()
     }
 
+    /// How many folders it takes to look at all of them.
+    pub(crate) fn folders(&self) -> usize {
+        let known = self.known.0.lock();
+        known.unwrap_or_else(PoisonError::into_inner).folders.len()
+    }
+
     /// What the index names and has a `.git`.
     fn marked(&self, reach: Reach) -> Vec<Vec<u8>> {
         let known = self.known();

@@ -84,8 +84,17 @@ impl Traps {
                 .any(|them| !them.made(reach).is_empty())
     }
 
+    /// Whether a look at everything takes longer than a short command.
+    pub(crate) fn are_many(&self) -> bool {
+        self.submodules
+            .iter()
+            .map(Submodules::folders)
+            .sum::<usize>()
+            > MANY
+    }
+
     /// Sets aside what commands brought about, and says so, a line each.
-    pub(crate) fn disarm(&self) -> Vec<String> {
+    pub(crate) fn disarm(&self, reach: Reach) -> Vec<String> {
         let mut told = Vec::new();
         // Commands may close folders meanwhile.
         for _ in 0..CLOSED {
@@ -102,11 +111,8 @@ impl Traps {
             ));
         }
         told.extend(self.sprung().map(|sprung| sprung.disarm()));
-        told.extend(self.links.iter().flat_map(Links::remove));
-        let made = self
-            .submodules
-            .iter()
-            .flat_map(|them| them.made(Reach::All));
+        told.extend(self.links.iter().flat_map(|links| links.remove(reach)));
+        let made = self.submodules.iter().flat_map(|them| them.made(reach));
         told.extend(made.map(|made| {
             let (path, effect) = (
                 made.path.display(),
@@ -248,6 +254,9 @@ fn leads_to_repository(folder: BorrowedFd<'_>) -> bool {
             .is_ok_and(|head| names_commit(&head))
 }
 
+/// How many folders are looked at before the end of a command is told.
+const MANY: usize = 500;
+
 /// How many closed folders are opened at once.
 const CLOSED: usize = 100;
 
@@ -320,7 +329,7 @@ mod tests {
         for broken in 1..=2 {
             fs::write(root.join(".git/HEAD"), "").unwrap();
             assert!(traps.are_sprung(Reach::All));
-            let told = traps.disarm().concat();
+            let told = traps.disarm(Reach::All).concat();
             assert!(told.contains("set aside as HEAD.set-aside-"), "{told}");
             assert!(!traps.are_sprung(Reach::All) && !root.join("HEAD").exists());
             assert_eq!(set_aside(&root), broken);
@@ -356,7 +365,7 @@ mod tests {
         let mut traps = Traps::default();
         traps.watch_git_folder(&root);
         fs::set_permissions(&root, fs::Permissions::from_mode(0o555)).unwrap();
-        let told = traps.disarm().concat();
+        let told = traps.disarm(Reach::All).concat();
         assert!(told.contains("set aside as commondir.set-aside-"), "{told}");
         assert!(!traps.are_sprung(Reach::All));
     }
@@ -377,7 +386,7 @@ mod tests {
         }
         fs::rename(root.join("in"), root.join("gone")).unwrap();
         std::os::unix::fs::symlink(&outside, root.join("in")).unwrap();
-        assert_eq!(traps.disarm(), Vec::<String>::new());
+        assert_eq!(traps.disarm(Reach::All), Vec::<String>::new());
         assert_eq!(set_aside(&outside.join("project")), 0);
     }
 }

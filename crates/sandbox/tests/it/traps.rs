@@ -3,7 +3,7 @@
 use quire_protocol::{ProcessEnd, Sandbox, Wall};
 
 use crate::git::{git, repository};
-use crate::world::{World, finish, read, run};
+use crate::world::{World, finish, read, run, until};
 
 /// Makes the folder it runs in a bare repository whose configuration runs a program.
 const BARE: &str = "mkdir -p objects refs && \
@@ -373,5 +373,30 @@ fn a_new_folder_may_become_a_repository() {
                 .text,
             "done\n"
         );
+    });
+}
+
+/// Looking at them all takes longer than a short command.
+#[test]
+fn a_folder_among_many_becomes_no_repository_either() {
+    run(async {
+        let world = repository(Wall::Cell);
+        let workspace = world.workspace();
+        for number in 0..600 {
+            let folder = workspace.join(format!("src/{number}"));
+            std::fs::create_dir_all(&folder).expect("a folder");
+            std::fs::write(folder.join("file"), "").expect("a file");
+        }
+        git(&workspace, &["add", "."]);
+        world.shell("git init -q src/300").await;
+        let marker = workspace.join("src/300/.git");
+        until("it is set aside", || !marker.exists()).await;
+        // The cell may not have been given up yet.
+        let mut told = String::new();
+        for _ in 0..2 {
+            told += &world.shell("echo next").await.text;
+        }
+        assert!(told.contains("set aside"), "{told}");
+        assert_eq!(world.shell("echo next").await.text, "next\n");
     });
 }
