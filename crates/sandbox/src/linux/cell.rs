@@ -83,6 +83,7 @@ pub(crate) fn build(
             Err(reason) => (None, Err(reason)),
         },
     };
+    order.traps.read();
     let cell = Cell {
         ground: order.ground,
         landlock,

@@ -30,6 +30,9 @@ use crate::options::Options;
 /// How long a cell may take to be built, in milliseconds.
 const BUILD_MS: i32 = 10_000;
 
+/// How long a look at everything waits for more that ends, in milliseconds.
+const LOOK_MS: i32 = 50;
+
 /// What is told where nothing is left to be set aside.
 const GONE_AGAIN: &str = "[quire: for a moment something made git here obey a configuration that a \
                           command wrote; it is gone again]\n";
@@ -74,6 +77,8 @@ pub(crate) struct Home {
     told: std::sync::Mutex<String>,
     /// What is to be told with the end of one in the cell that comes after this one.
     untold: std::sync::Mutex<String>,
+    /// Whether everything is about to be looked at.
+    look_is_due: AtomicBool,
     /// Whether a command brought something about that none may: everything in it ends then.
     condemned: AtomicBool,
     /// The channels of the commands that run in it.
@@ -133,8 +138,15 @@ impl Home {
         self.traps.are_many()
     }
 
-    /// Looks at everything. What is set aside is told with the end of what runs, and of the next one.
+    /// Whether somebody has to look again: nobody is about to do so.
+    pub(crate) fn awaits_look(&self) -> bool {
+        !self.look_is_due.swap(true, Ordering::Relaxed)
+    }
+
+    /// Looks at everything, after a moment in which more may end. What is set aside is told with the end of what runs, and of the next one.
     pub(crate) fn look_again(&self) {
+        let _ = channel::poll(&[], LOOK_MS);
+        self.look_is_due.store(false, Ordering::Relaxed);
         let told = self.traps.disarm(Reach::All).concat();
         if !told.is_empty() {
             unpoisoned(&self.untold).push_str(&told);
@@ -456,6 +468,7 @@ impl Core {
             traps: cell.traps,
             told: std::sync::Mutex::new(left),
             untold: std::sync::Mutex::default(),
+            look_is_due: AtomicBool::new(false),
             condemned: AtomicBool::new(false),
             running: std::sync::Mutex::default(),
             landmarks,

@@ -147,7 +147,7 @@ impl Running {
         self.left.get_or_init(|| {
             let breach = self.told.get().and_then(|told| told.breach.as_ref());
             let left = self.home.disarm(breach);
-            if self.home.looks_later() {
+            if self.home.looks_later() && self.home.awaits_look() {
                 let home = Arc::clone(&self.home);
                 tokio::task::spawn_blocking(move || home.look_again());
             }

@@ -93,6 +93,11 @@ impl Submodules {
         made.collect()
     }
 
+    /// Reads the index, so that copies of this process need not.
+    pub(crate) fn read(&self) {
+        drop(self.known());
+    }
+
     /// How many folders it takes to look at all of them.
     pub(crate) fn folders(&self) -> usize {
         let known = self.known.0.lock();

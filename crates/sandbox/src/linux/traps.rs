@@ -84,6 +84,11 @@ impl Traps {
                 .any(|them| !them.made(reach).is_empty())
     }
 
+    /// Reads what takes long, so that copies of this process need not.
+    pub(crate) fn read(&self) {
+        self.submodules.iter().for_each(Submodules::read);
+    }
+
     /// Whether a look at everything takes longer than a short command.
     pub(crate) fn are_many(&self) -> bool {
         self.submodules
