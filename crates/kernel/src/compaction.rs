@@ -219,10 +219,11 @@ impl Draft<'_> {
 
     fn due(&self) -> Option<Due> {
         let state = &self.state.compacting;
-        let cause = if state.is_wanted() {
-            CompactionCause::Asked
-        } else if state.overflown {
+        // What does not fit cannot be summarised either: a wish waits until it does.
+        let cause = if state.overflown {
             CompactionCause::Overflow
+        } else if state.is_wanted() {
+            CompactionCause::Asked
         } else {
             (self.estimate() >= self.threshold()).then_some(CompactionCause::Threshold)?
         };
@@ -277,8 +278,10 @@ impl Draft<'_> {
     fn way(&self, due: &Due) -> Option<CompactionKind> {
         use CompactionKind::{Provider, Summary};
         let limits = self.limits_of_context();
-        // A summary needs the whole context sent once more.
-        if due.cause == CompactionCause::Overflow || self.estimate() > limits.room() {
+        // A summary needs the whole context sent once more, and another one right behind it helps nobody.
+        let again = due.cause == CompactionCause::Threshold && self.state.compacting.in_a_row > 0;
+        let overflown = due.cause == CompactionCause::Overflow;
+        if overflown || again || self.estimate() > limits.room() {
             return None;
         }
         let whole = due.part == ContextPart::Older;

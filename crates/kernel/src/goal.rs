@@ -180,7 +180,7 @@ impl Draft<'_> {
         if aim.evidence(&self.state.ledger).is_empty() && !aim.asked {
             let text = self.unproven();
             self.record(Event::Noticed { text });
-            self.tell_news();
+            self.tell_what_is_new();
             return self.call_model();
         }
         self.ask_model(Purpose::Judge);

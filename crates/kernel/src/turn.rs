@@ -294,6 +294,11 @@ impl Draft<'_> {
     pub(crate) fn start_turn(&mut self) {
         let turn = self.state.turn.last.next();
         self.record(Event::TurnStarted { turn });
+        self.tell_what_is_new();
+    }
+
+    /// Tells the model what it cannot know yet.
+    pub(crate) fn tell_what_is_new(&mut self) {
         self.tell_goal();
         self.tell_news();
     }
@@ -325,8 +330,7 @@ impl Draft<'_> {
             return self.stop_at(limit);
         }
         self.warn_of_repeats();
-        self.tell_goal();
-        self.tell_news();
+        self.tell_what_is_new();
         self.deliver_steers();
         self.call_model();
     }
@@ -430,7 +434,7 @@ impl Draft<'_> {
         self.record(Event::Noticed {
             text: CONTINUE.to_owned(),
         });
-        self.tell_news();
+        self.tell_what_is_new();
         self.call_model();
     }
 
@@ -440,7 +444,7 @@ impl Draft<'_> {
         self.record(Event::Noticed {
             text: text.to_owned(),
         });
-        self.tell_news();
+        self.tell_what_is_new();
         self.call_model();
     }
 

@@ -188,6 +188,26 @@ fn a_provider_that_says_it_does_not_fit_is_asked_again_with_less_while_there_is_
 }
 
 #[test]
+fn a_summary_that_leaves_exactly_what_fits_is_not_summarised_again() {
+    // The summary is cut to a quarter of the room, so that ledger and summary fill all of it.
+    for room in 250..350 {
+        let words = format!("words {}", "w".repeat(2_000));
+        let mut story = Story::default();
+        story.play(&format!("window {room} {} 40", room / 2));
+        story.play("say a 300");
+        for _ in 0..4 {
+            story.play(&words);
+        }
+        let asked = story.told.matches("for Summary").count();
+        assert!(
+            asked <= 2,
+            "{asked} summaries in {room} tokens: {}",
+            story.told
+        );
+    }
+}
+
+#[test]
 fn a_ledger_that_is_larger_than_the_window_is_said_with_sizes() {
     let told = last(
         "
@@ -422,6 +442,38 @@ fn a_wish_that_comes_to_nothing_says_why() {
             request 2 answered
             compaction failed: Summary: the answer has 2 characters, which is no summary
             turn 4 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_wish_waits_until_the_context_fits() {
+    let told = last(
+        "
+        say a
+        reply x
+        big 1 900
+        compact
+        overflow
+        reply y
+        done 2 ok
+    ",
+        3,
+    );
+    expect![[r#"
+        overflow
+            request 2 failed: cannot connect
+            compacted: Cut for Overflow, 0..4 become 1 items, 0 cleared
+            request 3 with 1 items
+            → call the model: 3
+        reply y
+            request 3 answered
+            call 2 started
+            → run 2
+        done 2 ok
+            call 2 Done: ok
+            request 4 with 4 items for Summary
+            → call the model: 4
     "#]]
     .assert_eq(&told);
 }

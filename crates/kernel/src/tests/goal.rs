@@ -298,6 +298,36 @@ fn a_goal_that_is_set_during_the_last_step_is_told_before_the_turn_ends() {
 }
 
 #[test]
+fn a_goal_that_is_set_meanwhile_is_told_with_whatever_the_model_is_told() {
+    let told = last(
+        "
+        say a
+        goal g
+        reply cut
+        goal h
+        reply silent
+    ",
+        3,
+    );
+    expect![[r#"
+        reply cut
+            request 1 answered
+            noticed: Your answer was cut at the output limit. Go on exactly where it stopped, without repeating anything.
+            noticed: A goal is set for this session: g…
+            request 2 with 4 items
+            → call the model: 2
+        goal h
+            goal: h
+        reply silent
+            request 2 answered
+            noticed: Your reply was empty. Go on; when you are done, say what came of it.
+            noticed: A goal is set for this session: h…
+            request 3 with 6 items
+            → call the model: 3
+    "#]].assert_eq(&told);
+}
+
+#[test]
 fn a_stop_ends_a_judgement_and_the_goal_waits_for_a_person() {
     let told = last(
         "
