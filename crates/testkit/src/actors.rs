@@ -3,13 +3,14 @@
 use std::path::PathBuf;
 
 use quire_protocol::{
-    Answer, Approval, ApprovalMode, CallId, CallPlan, Content, ContextLimits, Effort, EffortChoice,
-    Item, JobId, Lane, Limits, ModelError, ModelErrorKind, ModelFailure, Money, PlanStatus,
-    PlanStep, Policy, Reply, SandboxMode, Settings, TokenStop, ToolCall, ToolOutcome, ToolStatus,
-    Usage, Verdict,
+    Answer, Approval, ApprovalMode, CallId, CallPlan, ChangeKind, CommandEnd, Content, Effort,
+    EffortChoice, FileChange, Item, JobId, Lane, Limits, ModelError, ModelErrorKind, ModelFailure,
+    Money, Note, NoteKind, PlanStatus, PlanStep, Policy, Reply, SandboxMode, Settings, TokenStop,
+    ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
 };
 
 use crate::Dice;
+use crate::provider::{self, Provider};
 
 /// How the actors of one life are.
 #[derive(Clone, Debug)]
@@ -27,6 +28,11 @@ pub(crate) struct Character {
     jobs: u32,
     failing: u32,
     finishing: u32,
+    /// It never comes to the end of an answer.
+    endless: bool,
+    /// It claims that the goal is reached, so often.
+    claiming: u32,
+    pub(crate) provider: Provider,
 }
 
 impl Character {
@@ -41,12 +47,18 @@ impl Character {
             jobs: dice.roll(30),
             failing: dice.roll(12),
             finishing: 10 + dice.roll(40),
+            endless: dice.chance(4),
+            claiming: dice.roll(50),
+            provider: Provider::new(dice),
         }
     }
 
-    /// A whole answer, with the plans for its calls.
-    pub(crate) fn reply(&mut self, dice: &mut Dice) -> (Reply, Vec<CallPlan>) {
+    /// A whole answer to a prompt of so many bytes, with the plans for its calls.
+    pub(crate) fn reply(&mut self, prompt: u64, dice: &mut Dice) -> (Reply, Vec<CallPlan>) {
         let mut items = Vec::new();
+        if self.provider.compacts_by_itself(dice) {
+            items.push(provider::block(dice));
+        }
         if dice.chance(30) {
             items.push(Item::Thinking {
                 text: "hm".to_owned(),
@@ -55,7 +67,11 @@ impl Character {
         }
         if dice.chance(70) {
             items.push(Item::Assistant {
-                text: if dice.chance(90) { "so" } else { " " }.to_owned(),
+                text: match dice.roll(20) {
+                    0..=1 => " ".to_owned(),
+                    2 => filler(200 + dice.roll(1_000), dice),
+                    _ => "so".to_owned(),
+                },
                 opaque: None,
             });
         }
@@ -67,12 +83,15 @@ impl Character {
                 text: "a model cannot say this".to_owned(),
             });
         }
-        let stop = stop(dice, plans.is_empty());
+        let stop = match stop(dice, plans.is_empty()) {
+            _ if self.endless => TokenStop::MaxTokens,
+            stop => stop,
+        };
         let reply = Reply {
             model: "simulated".to_owned(),
             items,
             stop,
-            usage: usage(dice),
+            usage: self.provider.count(prompt, dice),
             cost: (!dice.chance(5)).then(|| cents(dice.roll(20))),
             retries: Vec::new(),
         };
@@ -84,6 +103,7 @@ impl Character {
             self.polls += 1;
         }
         let count = match () {
+            () if self.endless => 0,
             () if self.stubborn > 0 => 1,
             () if dice.chance(self.finishing) => 0,
             () => 1 + dice.roll(self.calls),
@@ -137,17 +157,57 @@ impl Character {
             0..=1 => ToolStatus::Failed,
             _ => ToolStatus::Done,
         };
-        let mut outcome = ToolOutcome::text(status, format!("result {}", dice.roll(3)));
+        let text = if dice.chance(10) {
+            filler(900 + dice.roll(2_000), dice)
+        } else {
+            format!("result {}", dice.roll(3))
+        };
+        let mut outcome = ToolOutcome::text(status, text);
+        self.facts(call, &mut outcome, dice);
         outcome.job = dice.chance(self.jobs).then_some(JobId(call.0));
         outcome.plan = dice.chance(10).then(|| vec![plan_step(dice)]);
         outcome
     }
 
-    /// Other limits, or the first ones. A budget leaves some more to spend.
-    pub(crate) fn settings(spent: Money, dice: &mut Dice) -> Settings {
+    /// What a call leaves behind besides its words.
+    fn facts(&self, call: CallId, outcome: &mut ToolOutcome, dice: &mut Dice) {
+        if dice.chance(25) {
+            let code = i32::from(dice.chance(30));
+            outcome.end = Some(CommandEnd::Exited { code });
+        }
+        if dice.chance(10) {
+            outcome.changes.push(FileChange {
+                path: format!("src/{}.rs", dice.roll(4)).into(),
+                kind: if dice.chance(50) {
+                    ChangeKind::Added
+                } else {
+                    ChangeKind::Modified
+                },
+                diff: "+x\n".repeat(usize::try_from(dice.roll(200)).unwrap_or(0)),
+            });
+        }
+        if dice.chance(15) {
+            outcome.note = Some(note(dice));
+        }
+        if dice.chance(self.claiming) {
+            let evidence = (0..dice.roll(3)).map(|_| CallId(dice.roll(call.0 + 2)));
+            outcome.note = Some(Note {
+                kind: NoteKind::Done,
+                evidence: evidence.collect(),
+                text: format!("it is reached, {}", dice.roll(3)),
+            });
+        }
+    }
+
+    /// Other limits, or the first ones. Those of the session leave some more to use.
+    pub(crate) fn settings(&self, used: &Used, dice: &mut Dice) -> Settings {
         Settings {
-            model: "simulated/model".to_owned(),
-            effort: Effort::High,
+            model: if dice.chance(95) {
+                "simulated/model".to_owned()
+            } else {
+                "simulated/other".to_owned()
+            },
+            effort: effort(dice),
             workspace: PathBuf::from("/w"),
             policy: Policy {
                 sandbox: SandboxMode::WorkspaceWrite,
@@ -163,16 +223,59 @@ impl Character {
                 } else {
                     5 + dice.roll(40)
                 },
-                budget: dice.chance(30).then(|| spent + cents(dice.roll(100))),
+                budget: dice.chance(30).then(|| used.cost + cents(dice.roll(100))),
+                tokens: dice
+                    .chance(15)
+                    .then(|| used.tokens + u64::from(dice.roll(20_000))),
+                turns: dice.chance(15).then(|| used.turns + dice.roll(4)),
+                work_ms: dice
+                    .chance(15)
+                    .then(|| used.worked_ms + u64::from(dice.roll(10_000))),
                 repeats: dice.roll(7),
                 parallel_calls: dice.roll(5),
-                ..Limits::default()
             },
             output_schema: None,
-            context: ContextLimits::default(),
-            effort_choice: EffortChoice::default(),
+            context: self.provider.window(dice),
+            effort_choice: match dice.roll(4) {
+                0 => EffortChoice::ByStep,
+                1 => EffortChoice::ByTurn,
+                _ => EffortChoice::Fixed,
+            },
             region: None,
         }
+    }
+}
+
+/// What a session has used.
+pub(crate) struct Used {
+    pub(crate) cost: Money,
+    pub(crate) tokens: u64,
+    pub(crate) turns: u32,
+    pub(crate) worked_ms: u64,
+}
+
+/// How hard to think.
+pub(crate) fn effort(dice: &mut Dice) -> Effort {
+    dice.pick(&Effort::ALL).copied().unwrap_or_default()
+}
+
+/// So many characters, not all of one byte.
+pub(crate) fn filler(length: u32, dice: &mut Dice) -> String {
+    let filler = dice.pick(&["x", "ä", "字"]).copied().unwrap_or("x");
+    filler.repeat(usize::try_from(length).unwrap_or(0))
+}
+
+fn note(dice: &mut Dice) -> Note {
+    let kinds = [
+        NoteKind::Rule,
+        NoteKind::Decision,
+        NoteKind::Failed,
+        NoteKind::Fact,
+    ];
+    Note {
+        kind: dice.pick(&kinds).copied().unwrap_or(NoteKind::Fact),
+        text: format!("noted {}", dice.roll(20)),
+        evidence: Vec::new(),
     }
 }
 
@@ -242,7 +345,11 @@ pub(crate) fn farewell() -> Reply {
 
 /// What a person says.
 pub(crate) fn words(dice: &mut Dice) -> Vec<Content> {
-    vec![Content::text(format!("words {}", dice.roll(1000)))]
+    let mut words = format!("words {}", dice.roll(1000));
+    if dice.chance(12) {
+        words.push_str(&filler(200 + dice.roll(1_000), dice));
+    }
+    vec![Content::text(words)]
 }
 
 fn plan_step(dice: &mut Dice) -> PlanStep {
@@ -260,6 +367,6 @@ fn usage(dice: &mut Dice) -> Usage {
     }
 }
 
-fn cents(count: u32) -> Money {
+pub(crate) fn cents(count: u32) -> Money {
     Money::from_picos(10_000_000_000 * i64::from(count))
 }

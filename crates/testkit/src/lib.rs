@@ -7,6 +7,7 @@
 mod actors;
 mod dice;
 mod flight;
+mod provider;
 mod summary;
 mod witness;
 mod world;

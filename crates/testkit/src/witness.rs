@@ -3,22 +3,31 @@
 
 mod calls;
 mod circles;
+mod compactions;
 mod context;
+mod efforts;
+mod goals;
+mod limits;
 mod mail;
+mod notices;
+mod requests;
 mod turns;
 
 use std::collections::BTreeSet;
 
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    Answer, CallId, Event, JobId, Limits, Money, Op, PlanStep, Rule, RuleAction, Settings,
-    StopReason, Usage,
+    Answer, CallId, CompactionStep, Event, JobId, Limits, MessageId, Money, Op, PlanStep, Rule,
+    RuleAction, Settings, StopReason, Usage,
 };
 
 use crate::flight::Flight;
 use calls::Calls;
 use circles::Circles;
+use compactions::Compactions;
 use context::Seen;
+use goals::Goals;
+use limits::Unpriced;
 use mail::Mail;
 use turns::Turns;
 
@@ -42,17 +51,6 @@ pub(crate) enum Cause<'a> {
     Recovery,
 }
 
-/// What was used that has no known price.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Unpriced {
-    #[default]
-    Nothing,
-    /// Something, and the budget has been changed since.
-    BeforeBudget,
-    /// Something since the budget was last changed.
-    UnderBudget,
-}
-
 /// All that was seen so far, as far as rules need it.
 #[derive(Debug, Default)]
 pub(crate) struct Witness {
@@ -63,6 +61,12 @@ pub(crate) struct Witness {
     mail: Mail,
     circles: Circles,
     context: Seen,
+    compactions: Compactions,
+    goals: Goals,
+    /// How long was worked, in milliseconds, as the clock has it.
+    clock: u64,
+    /// How long was worked as the journal has it.
+    worked_ms: u64,
     jobs: BTreeSet<JobId>,
     /// Ends of jobs that the model was not told of.
     news: Vec<String>,
@@ -74,6 +78,8 @@ pub(crate) struct Witness {
     due: Vec<Effect>,
     /// The call whose answer this decision made a rule of.
     ruled: Option<CallId>,
+    /// Whether the last turn ended without a word.
+    untold: bool,
     /// Whether this decision accepted an interrupt.
     interrupted: bool,
     /// Whether the last turn ended because a new process took over.
@@ -84,24 +90,13 @@ impl Witness {
     /// Checks an event, and the session that it has just been applied to.
     pub(crate) fn saw(&mut self, event: &Event, session: &Session, cause: &Cause<'_>) -> Checked {
         match event {
-            Event::Configured { settings } => {
-                let same_budget = self.limits.budget == settings.limits.budget;
-                if !same_budget && self.unpriced == Unpriced::UnderBudget {
-                    self.unpriced = Unpriced::BeforeBudget;
-                }
-                self.limits = settings.limits.clone();
-                self.settings = Some(settings.clone());
-            }
+            Event::Configured { settings } => self.configured(settings),
             Event::ApprovalAnswered {
                 call,
                 answer: Answer::AllowAlways,
             } => self.add_rule(*call),
-            Event::ModelCalled { request, items, .. } => {
-                ensure!(
-                    session.transcript().len() == usize::try_from(*items).unwrap_or(0),
-                    "the request counts {items} items"
-                );
-                self.may_call_model()?;
+            Event::ModelCalled { request, .. } => {
+                self.may_call_model(event, session)?;
                 self.due.push(Effect::CallModel(*request));
             }
             Event::ToolStarted { call } => {
@@ -109,30 +104,11 @@ impl Witness {
                 self.calls.starts(*call, &self.limits)?;
                 self.due.push(Effect::RunTool(*call));
             }
-            Event::MessageDelivered { message } => {
-                ensure!(
-                    self.calls.all_settled() && self.turns.request.is_none(),
-                    "a message is delivered in the middle of a step"
-                );
-                let item = session.transcript().items().last();
-                self.mail
-                    .delivered(message, item.map(AsRef::as_ref), self.turns.requests)?;
-                self.circles.reset();
+            Event::MessageDelivered { message } => self.delivered(message, session)?,
+            Event::TurnStarted { .. } | Event::TurnPaused { .. } | Event::TurnEnded { .. } => {
+                self.saw_turn(event, cause)?;
             }
-            Event::TurnStarted { .. } => {
-                ensure!(!self.turns.must_not_start(), "a turn opens after a stop");
-                let spoken = matches!(cause, Cause::Input(Input::Op(Op::Say { .. })));
-                ensure!(
-                    spoken || !self.may_hold_messages(),
-                    "a turn opens by itself after {:?}",
-                    self.turns.last_end
-                );
-                self.circles.reset();
-            }
-            Event::TurnEnded { reason, .. } => {
-                self.may_end(*reason)?;
-                self.ended_by_crash = matches!(cause, Cause::Recovery);
-            }
+            Event::Compaction(_) | Event::Goal(_) => self.may_change(event, cause)?,
             Event::InterruptAccepted { .. } => self.interrupted = true,
             Event::PlanSet { steps } => self.plan.clone_from(steps),
             Event::JobStarted { .. } | Event::JobEnded { .. } => self.saw_job(event)?,
@@ -150,73 +126,91 @@ impl Witness {
         self.calls
             .saw(event, &self.turns, cause, &mut self.circles)?;
         self.mail.saw(event);
+        self.goals.saw(event, self.turns.last_stop)?;
         self.turns.saw(event)?;
+        self.compactions.saw(event, session.estimate())?;
         self.context.saw(event, session.transcript())
     }
 
-    fn may_call_model(&self) -> Checked {
-        ensure!(!self.turns.must_not_start(), "a request after a stop");
-        ensure!(self.calls.all_settled(), "a request while a call is open");
-        ensure!(
-            self.context.is_whole(),
-            "a request with calls without results"
-        );
-        ensure!(
-            self.turns.requests < self.limits.requests_per_turn.max(1),
-            "more requests than the limit"
-        );
-        ensure!(!self.has_spent_all(), "a request beyond the budget");
-        ensure!(
-            self.news.is_empty(),
-            "the model is not told that a job ended"
-        );
-        ensure!(!self.mail.has_steers(), "a request without a waiting steer");
-        self.circles.may_go_on(self.limits.repeats)
+    fn configured(&mut self, settings: &Settings) {
+        let same_budget = self.limits.budget == settings.limits.budget;
+        if !same_budget && self.unpriced == Unpriced::UnderBudget {
+            self.unpriced = Unpriced::BeforeBudget;
+        }
+        self.limits = settings.limits.clone();
+        self.settings = Some(settings.clone());
     }
 
-    /// Whether there is a budget and nothing more may be spent, as far as anybody can know.
-    fn has_spent_all(&self) -> bool {
-        let over = |budget| self.unpriced == Unpriced::UnderBudget || self.cost >= budget;
-        self.limits.budget.is_some_and(over)
+    fn delivered(&mut self, message: &MessageId, session: &Session) -> Checked {
+        ensure!(
+            self.calls.all_settled() && self.turns.request.is_none(),
+            "a message is delivered in the middle of a step"
+        );
+        let item = session.transcript().items().last();
+        let requests = self.turns.requests;
+        let delivered = self
+            .mail
+            .delivered(message, item.map(AsRef::as_ref), requests)?;
+        self.turns.effort = delivered.effort.or(self.turns.effort);
+        self.compactions.said(message, &delivered.words);
+        self.circles.reset();
+        Ok(())
     }
 
-    /// Whether no further request may be made, steers aside.
-    fn is_limited(&self) -> bool {
-        self.turns.requests >= self.limits.requests_per_turn.max(1)
-            || self.has_spent_all()
-            || self.circles.count() >= self.limits.repeats.max(2)
+    fn saw_turn(&mut self, event: &Event, cause: &Cause<'_>) -> Checked {
+        match event {
+            Event::TurnStarted { .. } => {
+                ensure!(!self.turns.must_not_start(), "a turn opens after a stop");
+                let spoken = matches!(
+                    cause,
+                    Cause::Input(Input::Op(Op::Say { .. } | Op::Compact { .. }))
+                );
+                ensure!(
+                    spoken || !self.may_hold_messages(),
+                    "a turn opens by itself after {:?}",
+                    self.turns.last_end
+                );
+                self.circles.reset();
+            }
+            Event::TurnPaused { .. } => {
+                ensure!(self.is_at_limit(), "a turn pauses within its limits");
+                ensure!(self.calls.all_settled(), "a turn pauses with an open call");
+            }
+            Event::TurnEnded { reason, detail, .. } => {
+                self.may_end(*reason)?;
+                self.untold = detail.is_empty();
+                self.ended_by_crash = matches!(cause, Cause::Recovery);
+                self.mail.held |= match reason {
+                    StopReason::Cancelled => self.turns.hushed || self.ended_by_crash,
+                    StopReason::Budget | StopReason::NoProgress | StopReason::Error => true,
+                    _ => false,
+                };
+            }
+            _ => {}
+        }
+        Ok(())
     }
 
-    fn may_end(&self, reason: StopReason) -> Checked {
-        ensure!(self.calls.all_settled(), "a turn ends with an open call");
-        ensure!(
-            self.context.is_whole(),
-            "a turn ends with a call without a result"
-        );
-        let holds = match reason {
-            StopReason::Cancelled => self.turns.stopping && self.jobs.is_empty(),
-            StopReason::Budget => self.has_spent_all(),
-            StopReason::MaxTurnRequests => {
-                self.turns.requests >= self.limits.requests_per_turn.max(1)
+    /// The context as a whole changes between two steps, and a goal is judged in a turn that goes on.
+    fn may_change(&self, event: &Event, cause: &Cause<'_>) -> Checked {
+        match event {
+            Event::Compaction(CompactionStep::Done { .. }) => {
+                ensure!(!self.turns.must_not_start(), "a compaction after a stop");
+                ensure!(
+                    self.turns.open && self.turns.request.is_none() && self.calls.all_settled(),
+                    "a compaction in the middle of something"
+                );
             }
-            StopReason::NoProgress => {
-                self.circles.count() >= self.limits.repeats.max(2) && !self.mail.has_steers()
+            Event::Compaction(CompactionStep::Undone) => {
+                ensure!(!self.turns.open, "a compaction is undone in a turn");
             }
-            StopReason::EndTurn | StopReason::MaxTokens => {
-                self.calls.none_in_reply() && !self.mail.has_steers()
+            Event::Goal(_) => {
+                let asked = matches!(cause, Cause::Input(Input::Op(Op::SetGoal { .. })));
+                ensure!(asked || !self.turns.stopping, "a verdict after a stop");
             }
-            StopReason::Refusal | StopReason::Impossible | StopReason::Error => true,
-        };
-        ensure!(holds, "the turn has no reason to end with {reason:?}");
-        ensure!(
-            reason != StopReason::EndTurn || self.turns.silences != 1 || self.is_limited(),
-            "a turn ends with an empty reply that nobody asked about"
-        );
-        ensure!(
-            reason == StopReason::Cancelled || !self.turns.stopping,
-            "a turn that is being stopped ends with {reason:?}"
-        );
-        self.turns.may_end(reason)
+            _ => {}
+        }
+        Ok(())
     }
 
     /// What a person always allows becomes a rule.
@@ -247,25 +241,6 @@ impl Witness {
         Ok(())
     }
 
-    fn saw_notice(&mut self, text: &str) -> Checked {
-        ensure!(
-            self.calls.all_settled() && self.turns.request.is_none(),
-            "a notice in the middle of a step"
-        );
-        if text.starts_with("You made") {
-            return self.circles.warned();
-        }
-        if text.starts_with("Your reply was empty") {
-            ensure!(self.turns.silences == 1, "the model is asked again");
-            ensure!(!self.is_limited(), "the model is asked beyond a limit");
-            return Ok(());
-        }
-        let told = self.news.iter().position(|news| text.contains(news));
-        ensure!(told.is_some(), "a notice of nothing: {text}");
-        self.news.remove(told.unwrap_or(0));
-        Ok(())
-    }
-
     /// Checks what a whole decision has led to.
     pub(crate) fn settled(
         &mut self,
@@ -279,12 +254,27 @@ impl Witness {
         self.due.clear();
         self.interrupted = false;
         self.ruled = None;
+        self.goals.verdict = None;
         self.check_flight(flight)?;
         self.check_session(session)?;
         self.check_alive(cause)?;
         ensure!(
             self.turns.open || !self.mail.opens_a_turn() || self.may_hold_messages(),
             "a message waits although its turn has come"
+        );
+        ensure!(
+            self.turns.open || !self.compactions.forgets_a_wish() || self.may_hold_messages(),
+            "a wish to compact is forgotten"
+        );
+        self.check_answer(cause)
+    }
+
+    /// Whoever speaks gets a request, or is told why not.
+    fn check_answer(&self, cause: &Cause<'_>) -> Checked {
+        let said = matches!(cause, Cause::Input(Input::Op(Op::Say { .. })));
+        ensure!(
+            !said || self.turns.open || !self.untold,
+            "a person gets no answer"
         );
         Ok(())
     }
@@ -323,7 +313,11 @@ impl Witness {
     /// No input that is due may be dropped.
     fn check_answered(&self, cause: &Cause<'_>) -> Checked {
         match cause {
-            Cause::Input(Input::Replied { request, .. } | Input::Failed { request, .. }) => {
+            Cause::Input(
+                Input::Replied { request, .. }
+                | Input::Judged { request, .. }
+                | Input::Failed { request, .. },
+            ) => {
                 ensure!(self.turns.request != Some(*request), "an answer is dropped");
             }
             Cause::Input(Input::Op(Op::Say { message, .. })) => {
@@ -408,7 +402,11 @@ impl Witness {
             && self.calls.asked().next().is_none()
             && self.jobs.is_empty();
         ensure!(session.is_idle() == idle, "idle is wrong");
-        Ok(())
+        ensure!(
+            session.is_at_limit() == self.turns.paused,
+            "being at a limit is wrong"
+        );
+        self.check_request(session)
     }
 
     /// An open turn always waits for something, and for no more than it has to.
@@ -424,13 +422,20 @@ impl Witness {
                 "a question outlives a stop"
             );
         } else if self.turns.dormant {
-            let Cause::Input(
-                Input::AnsweredAlways { .. }
-                | Input::Op(Op::Say { .. } | Op::Answer { .. } | Op::Resume),
-            ) = cause
-            else {
+            let raised =
+                self.turns.paused && matches!(cause, Cause::Input(Input::Op(Op::Configure { .. })));
+            let acted = matches!(
+                cause,
+                Cause::Input(
+                    Input::AnsweredAlways { .. }
+                        | Input::Op(
+                            Op::Say { .. } | Op::Answer { .. } | Op::Resume | Op::Compact { .. }
+                        )
+                )
+            );
+            if self.turns.paused && self.is_at_limit() || !(raised || acted) {
                 return Ok(());
-            };
+            }
             ensure!(
                 !self.calls.all_settled(),
                 "a person acts and the turn sleeps on"
@@ -457,19 +462,25 @@ impl Witness {
         Ok(())
     }
 
-    /// Whether the last turn ended for want of money.
-    pub(crate) fn is_broke(&self) -> bool {
-        !self.turns.open && self.turns.last_end == Some(StopReason::Budget)
+    /// How many turns began.
+    pub(crate) fn turns_begun(&self) -> u32 {
+        self.turns.last
+    }
+
+    /// How long was worked, as the clock has it.
+    pub(crate) fn clock(&mut self, worked_ms: u64) {
+        self.clock = worked_ms;
     }
 
     /// Whether the last turn ended in a way after which messages wait for a person. One who spoke
     /// after the interrupt need not speak again, unless a crash came between.
     pub(crate) fn may_hold_messages(&self) -> bool {
-        match self.turns.last_end {
-            Some(StopReason::Cancelled) => self.turns.hushed || self.ended_by_crash,
-            Some(StopReason::Budget | StopReason::NoProgress | StopReason::Error) => true,
-            _ => false,
-        }
+        self.mail.held
+            || match self.turns.last_end {
+                Some(StopReason::Cancelled) => self.turns.hushed || self.ended_by_crash,
+                Some(StopReason::Budget | StopReason::NoProgress | StopReason::Error) => true,
+                _ => false,
+            }
     }
 }
 

@@ -1,15 +1,19 @@
 //! One life: a session, its journal, what is in flight, and everything that can happen to it.
 
+mod asks;
+mod counts;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    CallId, Delivery, Event, JobEnd, JobId, MessageId, ModelErrorKind, Op, RequestId, StopReason,
-    TokenStop,
+    CallId, Delivery, Event, JobEnd, JobId, Limits, MessageId, ModelErrorKind, Op, Purpose,
+    RequestId, TokenStop,
 };
 
-use crate::actors::{self, Character};
+use crate::actors::{self, Character, Used};
 use crate::flight::Flight;
+use crate::provider;
 use crate::witness::{Cause, Witness};
 use crate::{Dice, Summary};
 
@@ -51,6 +55,8 @@ struct World {
     said: Vec<MessageId>,
     /// Answers given so far, to be given again.
     given: Vec<Input>,
+    /// How long was worked, in milliseconds, as the clock has it.
+    clock: u64,
     summary: Summary,
 }
 
@@ -66,6 +72,7 @@ impl World {
             witness: Witness::default(),
             said: Vec::new(),
             given: Vec::new(),
+            clock: 0,
             summary: Summary {
                 seeds: 1,
                 ..Summary::default()
@@ -74,8 +81,11 @@ impl World {
     }
 
     fn live(&mut self, steps: u32) -> Checked {
-        let settings = Character::settings(self.session.cost(), &mut self.dice);
+        let settings = self.character.settings(&self.used(), &mut self.dice);
         self.feed(&Input::Op(Op::Configure { settings }))?;
+        if self.dice.chance(35) {
+            self.set_goal()?;
+        }
         for _ in 0..steps {
             self.summary.steps += 1;
             self.step()?;
@@ -89,8 +99,9 @@ impl World {
             return self.say();
         }
         // Rare states get more than their share of trouble.
-        let rare = self.session.is_stopping() || self.session.is_dormant();
-        match self.dice.roll(if rare { 40 } else { 100 }) {
+        let works = self.session.purpose().is_none_or(Purpose::is_work);
+        let rare = self.session.is_stopping() || self.session.is_dormant() || !works;
+        match self.dice.roll(if rare { 45 } else { 100 }) {
             0 => self.crash(),
             1..=2 => self.interrupt(),
             3..=6 => self.say(),
@@ -99,8 +110,11 @@ impl World {
             10 => self.configure(),
             11..=13 => self.give_again(),
             14 => self.answer_a_stranger(),
-            15..=20 => self.end_job(),
-            _ if self.witness.is_broke() => self.configure(),
+            15..=18 => self.end_job(),
+            19..=21 => self.compact(),
+            22 => self.undo(),
+            23..=24 => self.set_goal(),
+            _ if self.session.is_at_limit() => self.configure(),
             _ => self.work(),
         }
     }
@@ -132,9 +146,12 @@ impl World {
         if self.session.is_stopping() {
             self.summary.see("say:while-stopping");
         }
-        if self.session.is_dormant() {
+        if self.session.is_at_limit() {
+            self.summary.see("say:paused");
+        } else if self.session.is_dormant() {
             self.summary.see("say:dormant");
         }
+        let effort = self.dice.chance(15).then(|| actors::effort(&mut self.dice));
         let message = MessageId::new(format!("m{}", self.said.len()));
         self.said.push(message.clone());
         let content = actors::words(&mut self.dice);
@@ -142,7 +159,7 @@ impl World {
             message,
             delivery,
             content,
-            effort: None,
+            effort,
         }))
     }
 
@@ -164,8 +181,13 @@ impl World {
     fn interrupt(&mut self) -> Checked {
         let seen = match () {
             () if self.session.is_stopping() => "interrupt:again",
+            () if self.session.is_at_limit() => "interrupt:paused",
             () if self.session.is_dormant() => "interrupt:dormant",
-            () if !self.flight.requests.is_empty() => "interrupt:of-request",
+            () if !self.flight.requests.is_empty() => match self.session.purpose() {
+                Some(Purpose::Judge) => "interrupt:of-judgement",
+                Some(Purpose::Summary | Purpose::Compact { .. }) => "interrupt:of-compaction",
+                Some(Purpose::Work) | None => "interrupt:of-request",
+            },
             () if !self.flight.calls.is_empty() => "interrupt:of-call",
             () if !self.flight.jobs.is_empty() => "interrupt:of-job",
             () => "interrupt:of-nothing",
@@ -187,7 +209,7 @@ impl World {
 
     fn configure(&mut self) -> Checked {
         self.summary.see("configure");
-        let mut settings = Character::settings(self.session.cost(), &mut self.dice);
+        let mut settings = self.character.settings(&self.used(), &mut self.dice);
         if let Some(before) = self.session.settings().filter(|_| self.dice.chance(30)) {
             settings.limits.budget = before.limits.budget;
         }
@@ -243,6 +265,9 @@ impl World {
         let kind = match () {
             () if self.flight.cancelled && self.dice.chance(70) => ModelErrorKind::Cancelled,
             () if self.character.fails(&mut self.dice) => ModelErrorKind::Server,
+            () if self.character.provider.overflows(&mut self.dice) => {
+                ModelErrorKind::ContextOverflow
+            }
             () => return self.reply(request),
         };
         self.summary.see("model:failed");
@@ -251,21 +276,50 @@ impl World {
     }
 
     fn reply(&mut self, request: RequestId) -> Checked {
-        let (reply, plans) = self.character.reply(&mut self.dice);
         if self.flight.cancelled {
             self.summary.see("model:raced-the-cancel");
         }
-        if reply.stop == TokenStop::Pause {
-            self.summary.see("model:paused");
-        }
+        let purpose = self.session.purpose().cloned().unwrap_or_default();
+        let (prompt, dice) = (self.prompt(), &mut self.dice);
+        let provider = &self.character.provider;
+        let reply = match purpose {
+            Purpose::Work => {
+                let (reply, plans) = self.character.reply(prompt, dice);
+                if reply.stop == TokenStop::Pause {
+                    self.summary.see("model:paused");
+                }
+                let input = Input::Replied {
+                    request,
+                    reply,
+                    plans,
+                };
+                return self.land(request, input);
+            }
+            Purpose::Summary => provider.summary(prompt, dice),
+            Purpose::Compact { .. } => provider.compaction(prompt, dice),
+            Purpose::Judge => {
+                let judged = provider.judgement(request, self.session.checks(), dice);
+                return self.land(request, judged);
+            }
+        };
         self.land(
             request,
             Input::Replied {
                 request,
                 reply,
-                plans,
+                plans: Vec::new(),
             },
         )
+    }
+
+    /// How large the open request is, in bytes.
+    fn prompt(&self) -> u64 {
+        self.session
+            .transcript()
+            .items()
+            .iter()
+            .map(|item| provider::bytes(item))
+            .sum()
     }
 
     fn land(&mut self, request: RequestId, input: Input) -> Checked {
@@ -341,6 +395,18 @@ impl World {
             ("crash:lost-request", !self.flight.requests.is_empty()),
             ("crash:lost-job", !self.flight.jobs.is_empty()),
             ("crash:while-stopping", self.session.is_stopping()),
+            ("crash:paused", self.session.is_at_limit()),
+            (
+                "crash:lost-compaction",
+                matches!(
+                    self.session.purpose(),
+                    Some(Purpose::Summary | Purpose::Compact { .. })
+                ),
+            ),
+            (
+                "crash:lost-judgement",
+                self.session.purpose() == Some(&Purpose::Judge),
+            ),
         ];
         for (what, _) in lost.into_iter().filter(|(_, lost)| *lost) {
             self.summary.see(what);
@@ -370,7 +436,7 @@ impl World {
             self.given.push(Input::ToolEnded { call, outcome });
         }
         for request in lost.requests {
-            let (reply, plans) = self.character.reply(&mut self.dice);
+            let (reply, plans) = self.character.reply(100, &mut self.dice);
             self.given.push(Input::Replied {
                 request,
                 reply,
@@ -399,7 +465,10 @@ impl World {
     fn come_to_rest(&mut self) -> Checked {
         for _ in 0..10_000 {
             if let Some(request) = self.flight.requests.first().copied() {
-                let reply = actors::farewell();
+                let mut reply = actors::farewell();
+                if self.session.purpose() == Some(&Purpose::Summary) {
+                    reply = provider::kind_summary(reply);
+                }
                 let plans = Vec::new();
                 self.land(
                     request,
@@ -415,6 +484,8 @@ impl World {
                 self.answer_question()?;
             } else if !self.flight.jobs.is_empty() {
                 self.end_job()?;
+            } else if self.session.is_at_limit() {
+                self.take_limits_off()?;
             } else if self.session.is_dormant() {
                 self.resume()?;
             } else {
@@ -422,6 +493,22 @@ impl World {
             }
         }
         Err("the session never comes to rest".to_owned())
+    }
+
+    fn take_limits_off(&mut self) -> Checked {
+        let mut settings = self.session.settings().cloned().ok_or("no settings")?;
+        settings.limits = Limits::default();
+        self.feed(&Input::Op(Op::Configure { settings }))
+    }
+
+    fn used(&self) -> Used {
+        let usage = self.session.usage();
+        Used {
+            cost: self.session.cost(),
+            tokens: usage.prompt() + usage.output,
+            turns: self.witness.turns_begun(),
+            worked_ms: self.session.worked_ms(),
+        }
     }
 
     fn check_rest(&self) -> Checked {
@@ -438,13 +525,18 @@ impl World {
     // How inputs become facts.
 
     fn feed(&mut self, input: &Input) -> Checked {
-        let decision = self.session.decide(input.clone());
+        self.clock = match self.dice.roll(100) {
+            0 => self.clock / 2,
+            _ => self.clock + u64::from(self.dice.roll(300)),
+        };
+        self.witness.clock(self.clock);
+        let decision = self.session.decide_at(input.clone(), self.clock);
         self.commit(decision, &Cause::Input(input))
     }
 
     /// Feeds an input that must lead to nothing.
     fn feed_for_nothing(&mut self, input: Input) -> Checked {
-        let decision = self.session.decide(input);
+        let decision = self.session.decide_at(input, self.clock);
         if decision == Decision::default() {
             Ok(())
         } else {
@@ -480,40 +572,5 @@ impl World {
         } else {
             Err("the session is not the fold of its journal".to_owned())
         }
-    }
-
-    fn count(&mut self, event: &Event, cause: &Cause<'_>) {
-        self.summary.events += 1;
-        let said = matches!(cause, Cause::Input(Input::Op(Op::Say { .. })));
-        let what = match event {
-            Event::TurnStarted { .. } if !said => "turn:opened-by-itself",
-            Event::TurnEnded { reason, .. } => stop_name(*reason),
-            Event::Noticed { text } if text.starts_with("You made the same call") => {
-                "notice:repeats"
-            }
-            Event::Noticed { text } if text.starts_with("You made") => "notice:repeats-in-turn",
-            Event::Noticed { text } if text.starts_with("Your reply") => "notice:silence",
-            Event::ToolEnded { outcome, .. } => match outcome.status {
-                quire_protocol::ToolStatus::Denied => "tool:denied",
-                quire_protocol::ToolStatus::Failed => "tool:failed",
-                _ => return,
-            },
-            _ => return,
-        };
-        self.summary.see(what);
-    }
-}
-
-fn stop_name(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::EndTurn => "stop:end-turn",
-        StopReason::MaxTokens => "stop:max-tokens",
-        StopReason::MaxTurnRequests => "stop:max-turn-requests",
-        StopReason::Refusal => "stop:refusal",
-        StopReason::Cancelled => "stop:cancelled",
-        StopReason::Budget => "stop:budget",
-        StopReason::NoProgress => "stop:no-progress",
-        StopReason::Impossible => "stop:impossible",
-        StopReason::Error => "stop:error",
     }
 }

@@ -129,6 +129,11 @@ impl Calls {
         circles: &mut Circles,
     ) -> Checked {
         match event {
+            Event::ModelReplied { items, .. } if !turns.purpose.is_work() => {
+                let calls = items.iter().any(|item| matches!(item, Item::ToolCall(_)));
+                ensure!(!calls, "a call that is no work");
+                Ok(())
+            }
             Event::ModelReplied { stop, .. } => {
                 ensure!(self.all_settled(), "a reply while a call is open");
                 self.refused = *stop == TokenStop::Refusal;

@@ -61,10 +61,19 @@ impl Circles {
         Ok(())
     }
 
-    /// Checks that another request may be made.
+    /// Checks that a request may be made that follows no step.
+    pub(super) fn is_within(&self, limit: u32) -> Checked {
+        ensure!(
+            self.count() < limit.max(2),
+            "the model goes round in circles"
+        );
+        Ok(())
+    }
+
+    /// Checks that another request may be made after a step.
     pub(super) fn may_go_on(&self, limit: u32) -> Checked {
+        self.is_within(limit)?;
         let (limit, count) = (limit.max(2), self.count());
-        ensure!(count < limit, "the model goes round in circles");
         let half = limit.div_ceil(2).max(2);
         ensure!(
             count != half || self.warned_at == half,

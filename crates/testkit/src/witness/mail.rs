@@ -1,13 +1,21 @@
 //! Messages: each accepted once, delivered once, in order, at its time.
 
-use quire_protocol::{Content, Delivery, Event, Item, MessageId};
+use quire_protocol::{Content, Delivery, Effort, Event, Item, MessageId};
 
-use super::{Checked, ensure};
+use super::ensure;
 
 /// Every message so far, in order of acceptance.
 #[derive(Debug, Default)]
 pub(super) struct Mail {
     letters: Vec<Letter>,
+    /// Whether those that wait do so until a person speaks.
+    pub(super) held: bool,
+}
+
+/// What was delivered.
+pub(super) struct Delivered {
+    pub(super) effort: Option<Effort>,
+    pub(super) words: Vec<Content>,
 }
 
 #[derive(Debug)]
@@ -15,6 +23,7 @@ struct Letter {
     message: MessageId,
     delivery: Delivery,
     content: Vec<Content>,
+    effort: Option<Effort>,
     delivered: bool,
 }
 
@@ -24,13 +33,15 @@ impl Mail {
             message,
             delivery,
             content,
-            ..
+            effort,
         } = event
         {
+            self.held = false;
             self.letters.push(Letter {
                 message: message.clone(),
                 delivery: *delivery,
                 content: content.clone(),
+                effort: *effort,
                 delivered: false,
             });
         }
@@ -53,11 +64,11 @@ impl Mail {
     }
 
     pub(super) fn opens_a_turn(&self) -> bool {
-        self.open().next().is_some()
+        !self.held && self.open().next().is_some()
     }
 
     pub(super) fn has_steers(&self) -> bool {
-        self.open().any(|letter| letter.delivery == Delivery::Steer)
+        !self.held && self.open().any(|letter| letter.delivery == Delivery::Steer)
     }
 
     /// Checks a delivery, as this item, after so many requests of its turn.
@@ -66,7 +77,7 @@ impl Mail {
         message: &MessageId,
         item: Option<&Item>,
         requests: u32,
-    ) -> Checked {
+    ) -> Result<Delivered, String> {
         let place = self
             .letters
             .iter()
@@ -86,6 +97,9 @@ impl Mail {
             if m == message && *c == content);
         ensure!(right, "{message} is delivered as {item:?}");
         self.letters[place].delivered = true;
-        Ok(())
+        Ok(Delivered {
+            effort: self.letters[place].effort,
+            words: content,
+        })
     }
 }

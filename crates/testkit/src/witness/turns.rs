@@ -1,6 +1,8 @@
 //! Turns and requests: numbers, order, and that a stop is a stop.
 
-use quire_protocol::{Event, Item, RequestId, StopReason, TokenStop};
+use quire_protocol::{
+    CompactionStep, Effort, Event, Item, ModelErrorKind, Purpose, RequestId, StopReason, TokenStop,
+};
 
 use super::{Checked, ensure};
 
@@ -12,18 +14,34 @@ use super::{Checked, ensure};
 )]
 pub(super) struct Turns {
     pub(super) open: bool,
-    /// Requests in the open turn.
+    /// Requests for the work itself in the open turn.
     pub(super) requests: u32,
     /// The open request.
     pub(super) request: Option<RequestId>,
+    /// What it is for.
+    pub(super) purpose: Purpose,
+    /// Whether the turn holds something for the model to do besides a compaction.
+    pub(super) has_task: bool,
+    /// How hard to think in this turn, where a message said so.
+    pub(super) effort: Option<Effort>,
+    /// The highest effort chosen in this turn.
+    pub(super) raised: Option<Effort>,
+    /// The effort chosen for the open request.
+    pub(super) chosen: Option<Effort>,
+    /// Times in a row that a cut answer was asked to go on.
+    pub(super) cuts: u32,
+    /// Whether the provider said in this turn that the context does not fit.
+    pub(super) overflown: bool,
+    /// Whether a limit of the session keeps the turn.
+    pub(super) paused: bool,
     pub(super) stopping: bool,
     pub(super) dormant: bool,
     pub(super) last_end: Option<StopReason>,
-    last: u32,
+    pub(super) last: u32,
     last_request: u32,
-    last_stop: Option<TokenStop>,
-    /// Whether the last request failed.
-    failed: bool,
+    pub(super) last_stop: Option<TokenStop>,
+    /// How the last request failed, if it did.
+    pub(super) failed: Option<ModelErrorKind>,
     /// Replies in a row with neither words nor calls.
     pub(super) silences: u32,
     /// From an interrupt until a person speaks.
@@ -39,16 +57,19 @@ impl Turns {
     pub(super) fn may_end(&self, reason: StopReason) -> Checked {
         let holds = match reason {
             StopReason::EndTurn => {
-                matches!(
-                    self.last_stop,
-                    Some(TokenStop::EndTurn | TokenStop::ToolUse)
-                )
+                !self.has_task
+                    || matches!(
+                        self.last_stop,
+                        Some(TokenStop::EndTurn | TokenStop::ToolUse)
+                    )
             }
-            StopReason::MaxTokens => self.last_stop == Some(TokenStop::MaxTokens),
+            StopReason::MaxTokens => {
+                self.last_stop == Some(TokenStop::MaxTokens) && self.cuts == 15
+            }
             StopReason::Refusal => self.last_stop == Some(TokenStop::Refusal),
-            StopReason::Error => self.failed,
-            StopReason::Cancelled
-            | StopReason::Budget
+            StopReason::Budget => false,
+            StopReason::Error
+            | StopReason::Cancelled
             | StopReason::MaxTurnRequests
             | StopReason::NoProgress
             | StopReason::Impossible => true,
@@ -73,49 +94,34 @@ impl Turns {
                 ensure!(self.open && turn.0 == self.last, "turn {turn} ends");
                 self.open = false;
                 self.stopping = false;
-                self.dormant = false;
+                self.woken();
                 self.last_end = Some(*reason);
             }
-            Event::ModelCalled { request, .. } => {
-                ensure!(self.open && self.request.is_none(), "{request} overlaps");
-                ensure!(request.0 == self.last_request + 1, "{request} is not next");
-                self.last_request = request.0;
-                self.request = Some(*request);
-                self.requests += 1;
-                self.dormant = false;
+            Event::ModelCalled { .. } | Event::ModelReplied { .. } | Event::ModelFailed { .. } => {
+                self.requested(event)?;
             }
-            Event::ModelReplied {
-                request,
-                stop,
-                items,
-                ..
-            } => {
-                ensure!(self.request == Some(*request), "{request} is not open");
-                let silent = items.iter().all(|item| match item {
-                    Item::Thinking { .. } => true,
-                    Item::Assistant { text, .. } => text.trim().is_empty(),
-                    _ => false,
-                });
-                self.silences = if silent { self.silences + 1 } else { 0 };
-                self.request = None;
-                self.last_stop = Some(*stop);
-                self.failed = false;
+            Event::MessageDelivered { .. } => self.has_task = true,
+            Event::Noticed { text } => {
+                self.has_task |= text.starts_with("The goal is not met yet");
+                self.cuts += u32::from(text.starts_with("Your answer was cut"));
             }
-            Event::ModelFailed { request, .. } => {
-                ensure!(self.request == Some(*request), "{request} is not open");
-                self.request = None;
-                self.failed = true;
+            Event::TurnPaused { turn, .. } => {
+                ensure!(self.open && turn.0 == self.last, "turn {turn} pauses");
+                ensure!(!self.stopping, "a turn that is being stopped pauses");
+                ensure!(self.request.is_none(), "a turn with an open request pauses");
+                (self.dormant, self.paused) = (true, true);
             }
+            Event::Compaction(CompactionStep::Asked { .. }) if !self.open => self.hushed = false,
             Event::InterruptAccepted { .. } => {
                 ensure!(self.open && !self.stopping, "an interrupt of nothing");
                 self.stopping = true;
-                self.dormant = false;
+                self.woken();
                 self.hushed = true;
             }
             Event::MessageAccepted { .. } => self.hushed = false,
             Event::ToolStarted { .. } => {
                 ensure!(self.open && self.request.is_none(), "a tool out of step");
-                self.dormant = false;
+                self.woken();
             }
             Event::Recovered { lost_request, .. } => {
                 ensure!(self.open && !self.dormant, "nothing to recover");
@@ -125,5 +131,65 @@ impl Turns {
             _ => {}
         }
         Ok(())
+    }
+
+    fn woken(&mut self) {
+        (self.dormant, self.paused) = (false, false);
+    }
+
+    /// A request began or ended.
+    fn requested(&mut self, event: &Event) -> Checked {
+        match event {
+            Event::ModelCalled {
+                request,
+                purpose,
+                chosen,
+                ..
+            } => {
+                ensure!(self.open && self.request.is_none(), "{request} overlaps");
+                ensure!(request.0 == self.last_request + 1, "{request} is not next");
+                self.last_request = request.0;
+                self.request = Some(*request);
+                self.purpose = purpose.clone();
+                self.requests += u32::from(purpose.is_work());
+                self.chosen = chosen.as_ref().map(|chosen| chosen.effort);
+                self.raised = self.raised.max(self.chosen);
+                self.woken();
+            }
+            Event::ModelReplied { request, .. } => {
+                ensure!(self.request == Some(*request), "{request} is not open");
+                self.request = None;
+                self.failed = None;
+                self.replied(event);
+            }
+            Event::ModelFailed { request, error, .. } => {
+                ensure!(self.request == Some(*request), "{request} is not open");
+                self.request = None;
+                self.failed = Some(error.kind);
+                self.overflown |= error.kind == ModelErrorKind::ContextOverflow;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A reply that is not for the work itself says nothing in the turn.
+    fn replied(&mut self, event: &Event) {
+        let Event::ModelReplied { stop, items, .. } = event else {
+            return;
+        };
+        if !self.purpose.is_work() {
+            return;
+        }
+        let silent = items.iter().all(|item| match item {
+            Item::Thinking { .. } => true,
+            Item::Assistant { text, .. } => text.trim().is_empty(),
+            _ => false,
+        });
+        self.silences = if silent { self.silences + 1 } else { 0 };
+        if *stop != TokenStop::MaxTokens {
+            self.cuts = 0;
+        }
+        self.last_stop = Some(*stop);
     }
 }

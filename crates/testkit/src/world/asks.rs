@@ -1,0 +1,79 @@
+//! What people ask of the context and of the goal, at any moment.
+
+use quire_kernel::Input;
+use quire_protocol::{ContextPart, Goal, MessageId, Op, Purpose};
+
+use super::{Checked, World};
+
+impl World {
+    /// Where in a turn something is asked.
+    fn moment(&self) -> &'static str {
+        match () {
+            () if self.session.turn().is_none() => "idle",
+            () if self.session.is_stopping() => "stopping",
+            () if self.session.is_at_limit() => "paused",
+            () if self.session.is_dormant() => "dormant",
+            () => match self.session.purpose() {
+                Some(Purpose::Judge) => "judging",
+                Some(Purpose::Summary | Purpose::Compact { .. }) => "compacting",
+                Some(Purpose::Work) | None => "working",
+            },
+        }
+    }
+
+    pub(super) fn compact(&mut self) -> Checked {
+        self.summary.see(match self.moment() {
+            "idle" => "compact:idle",
+            "stopping" => "compact:stopping",
+            "paused" => "compact:paused",
+            "dormant" => "compact:dormant",
+            "judging" => "compact:judging",
+            "compacting" => "compact:compacting",
+            _ => "compact:working",
+        });
+        let message = self.dice.pick(&self.said).cloned();
+        let message = message.unwrap_or_else(|| MessageId::new("nobody"));
+        let part = match self.dice.roll(4) {
+            0 => ContextPart::UpTo { message },
+            1 => ContextPart::From { message },
+            _ => ContextPart::Older,
+        };
+        let focus = if self.dice.chance(50) {
+            "the parser"
+        } else {
+            ""
+        };
+        let focus = focus.to_owned();
+        self.feed(&Input::Op(Op::Compact { focus, part }))
+    }
+
+    pub(super) fn undo(&mut self) -> Checked {
+        if self.session.turn().is_some() {
+            return self.feed_for_nothing(Input::Op(Op::UndoCompaction));
+        }
+        self.feed(&Input::Op(Op::UndoCompaction))
+    }
+
+    pub(super) fn set_goal(&mut self) -> Checked {
+        let goal = self.dice.chance(75).then(|| self.new_goal());
+        if self.session.goal().is_none() && goal.is_none() {
+            return self.feed_for_nothing(Input::Op(Op::SetGoal { goal }));
+        }
+        self.summary.see(match (self.moment(), goal.is_some()) {
+            ("judging", true) => "goal:replaced-while-judged",
+            ("judging", false) => "goal:dropped-while-judged",
+            ("idle", true) => "goal:set-idle",
+            (_, true) => "goal:set-in-turn",
+            (_, false) => "goal:dropped-by-person",
+        });
+        self.feed(&Input::Op(Op::SetGoal { goal }))
+    }
+
+    fn new_goal(&mut self) -> Goal {
+        let checks = (0..self.dice.roll(3)).map(|check| format!("check {check}"));
+        let mut goal = Goal::new(format!("goal {}", self.dice.roll(9)), checks.collect());
+        goal.patience = self.dice.roll(4);
+        goal.verdicts = self.dice.roll(6);
+        goal
+    }
+}
