@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quire_config::{ModelEntry, Resolved};
-use quire_dialect::{ApiVersion, Dialect, Features};
+use quire_dialect::{ApiVersion, Clearing, Dialect, Features};
 use quire_engine::{Engine, Parts};
 use quire_model::{
     Catalogue, HttpModel, Images, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy,
@@ -131,6 +131,11 @@ pub(crate) fn provider(
             Features::default()
         }
     });
+    provider.regions.clone_from(&described.regions);
+    provider.clearing = Clearing {
+        tool_uses: described.clear.contains(&quire_config::Clear::ToolUses),
+        thinking: described.clear.contains(&quire_config::Clear::Thinking),
+    };
     provider.proxies = Proxies {
         https: either("HTTPS_PROXY", "https_proxy"),
         http: either("HTTP_PROXY", "http_proxy"),

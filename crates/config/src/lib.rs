@@ -38,7 +38,7 @@ pub use layers::Layers;
 pub use over::seconds;
 pub use paths::{Paths, PathsError};
 pub use provider::{
-    ApiVersion, Dialect, ModelEntry, Provider, Secret, Thinking, TokenPrices, ToolFamily,
+    ApiVersion, Clear, Dialect, ModelEntry, Provider, Secret, Thinking, TokenPrices, ToolFamily,
 };
 pub use resolved::{Notice, Resolved, Row};
 pub use source::{Layer, Source, Sourced};

@@ -96,6 +96,25 @@ impl ToolFamily {
     }
 }
 
+/// What a provider may leave out of a long context by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clear {
+    /// Old results of tools.
+    ToolUses,
+    /// Old thinking.
+    Thinking,
+}
+
+impl Clear {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "tool_uses" => Some(Self::ToolUses),
+            "thinking" => Some(Self::Thinking),
+            _ => None,
+        }
+    }
+}
+
 /// A text that is never shown: `Debug` hides it and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -133,6 +152,11 @@ pub struct Provider {
     pub api_version: Option<ApiVersion>,
     /// Whether it takes all that the vendor's own server takes. Absent: judged by its host.
     pub vendor_features: Option<bool>,
+    /// The regions that it computes in and nowhere else, such as `us`. Empty where its address comes
+    /// from the environment, for which nobody has said so.
+    pub regions: Vec<String>,
+    /// What it is asked to leave out of a long context; Messages alone.
+    pub clear: Vec<Clear>,
     /// Headers sent with each request.
     pub headers: BTreeMap<String, Secret>,
     /// Where it was described.
@@ -186,6 +210,8 @@ pub(crate) struct Described {
     pub(crate) key: Option<Sourced<Secret>>,
     pub(crate) api_version: Option<ApiVersion>,
     pub(crate) vendor_features: Option<bool>,
+    pub(crate) regions: Vec<String>,
+    pub(crate) clear: Vec<Clear>,
     pub(crate) headers: BTreeMap<String, Secret>,
     pub(crate) source: Source,
 }
@@ -253,6 +279,8 @@ pub(crate) fn resolve(
                     key_env,
                     api_version: described.api_version,
                     vendor_features: described.vendor_features,
+                    regions: described.regions.clone(),
+                    clear: described.clear.clone(),
                     headers: described.headers.clone(),
                     source: described.source.clone(),
                 },
@@ -280,6 +308,10 @@ fn merge(
             value: built_in.base_url.to_owned(),
             source: Source::Default,
         });
+    let regions = match base_url.source {
+        Source::Environment(_) => Vec::new(),
+        _ => described.map(|d| d.regions.clone()).unwrap_or_default(),
+    };
     Provider {
         dialect: described
             .and_then(|described| described.dialect)
@@ -289,6 +321,8 @@ fn merge(
         key_env,
         api_version: described.and_then(|described| described.api_version),
         vendor_features: described.and_then(|described| described.vendor_features),
+        regions,
+        clear: described.map(|d| d.clear.clone()).unwrap_or_default(),
         headers: described.map(|d| d.headers.clone()).unwrap_or_default(),
         source: described.map_or(Source::Default, |described| described.source.clone()),
     }

@@ -118,6 +118,8 @@ pub struct Options<'a> {
     pub compaction: Compaction<'a>,
     /// What the provider leaves out of a long context. Messages alone.
     pub clearing: Clearing,
+    /// Where the answer must be computed, such as `us`. Messages alone.
+    pub region: Option<&'a str>,
 }
 
 impl Options<'_> {

@@ -20,7 +20,7 @@ use crate::flow::Outlet;
 use crate::http::Trail;
 use crate::retry::Advice;
 use crate::transport::{Transport, broken_stream, may_pass};
-use crate::{Billing, Day, ModelFacts, Provider};
+use crate::{Billing, Day, ModelFacts, Provider, region};
 
 /// The most bytes read of an answer that comes as one JSON text.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -39,6 +39,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) url: String,
     pub(crate) idle_timeout: Duration,
     pub(crate) facts: &'a ModelFacts,
+    /// Where the answer must be computed.
+    pub(crate) region: Option<&'a str>,
 }
 
 /// A whole answer and the day it came.
@@ -60,21 +62,21 @@ pub(crate) struct Broken {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Used {
     passes: Vec<Usage>,
-    extra: Extra,
+    extra: Box<Extra>,
 }
 
 impl Used {
     fn so_far(decoder: &Decoder) -> Self {
         Self {
             passes: decoder.passes(),
-            extra: decoder.extra(),
+            extra: Box::new(decoder.extra()),
         }
     }
 
     pub(crate) fn of(decoded: &Decoded) -> Self {
         Self {
             passes: decoded.passes.clone(),
-            extra: decoded.extra.clone(),
+            extra: Box::new(decoded.extra.clone()),
         }
     }
 
@@ -155,10 +157,26 @@ impl Attempt<'_> {
         } else {
             Err(self.refusal(response).await)
         };
+        let answer = answer.and_then(|decoded| self.placed_right(decoded));
         match answer {
             Ok(decoded) => Ok(Answer { decoded, day }),
             Err(broken) => Err(Broken { day, ..broken }),
         }
+    }
+
+    /// An answer from elsewhere than it must come from is none, and is not asked for again.
+    fn placed_right(&self, decoded: Decoded) -> Result<Decoded, Broken> {
+        let Err(error) = region::kept(self.region, decoded.extra.inference_geo.as_deref()) else {
+            return Ok(decoded);
+        };
+        Err(Broken {
+            used: Used::of(&decoded),
+            advice: Advice {
+                after: None,
+                retry: Some(false),
+            },
+            ..error.into()
+        })
     }
 
     async fn answer(

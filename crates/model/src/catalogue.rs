@@ -62,6 +62,8 @@ pub struct ModelFacts {
     pub images: Images,
     /// The value of `anthropic-beta` without which its window is smaller.
     pub window_beta: Option<&'static str>,
+    /// Whether its vendor's own server can be told where to compute.
+    pub placeable: bool,
     /// Whether it is known by name; if not, all of this is a guess.
     pub known: bool,
 }
@@ -245,6 +247,7 @@ fn facts_of(row: &Row) -> ModelFacts {
         family,
         images: Images::Taken,
         window_beta: None,
+        placeable: is_placeable(row.name),
         known: true,
     }
 }
@@ -274,8 +277,13 @@ fn guess(name: &str) -> ModelFacts {
         family,
         images: Images::Taken,
         window_beta: None,
+        placeable: is_placeable(name),
         known: false,
     }
+}
+
+fn is_placeable(name: &str) -> bool {
+    name.starts_with("claude") && !models::PLACELESS.contains(&name)
 }
 
 fn family(name: &str) -> ToolDialect {

@@ -53,6 +53,8 @@ pub(crate) struct Tail {
     pub(crate) window_beta: Option<&'static str>,
     pub(crate) compaction: Compacting,
     pub(crate) clearing: Clearing,
+    /// Where the provider is told to compute.
+    pub(crate) region: Option<&'static str>,
 }
 
 /// What the provider is to do about a long context.
@@ -95,6 +97,7 @@ impl Tail {
                 Compacting::Now(focus) => Compaction::Now { focus },
             },
             clearing: self.clearing,
+            region: self.region,
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::flow::{Outlet, flow};
 use crate::quirks::Quirks;
 use crate::retry::{Failures, Verdict};
 use crate::transport::Transport;
-use crate::{Catalogue, Images, ModelFacts, Provider, RetryPolicy};
+use crate::{Catalogue, Images, ModelFacts, Provider, RetryPolicy, region};
 
 /// A provider's models. Cheap to clone; connections open with the first request.
 #[derive(Clone)]
@@ -127,16 +127,21 @@ impl Inner {
     async fn run(&self, request: ModelRequest, outlet: &Outlet) -> ModelEvent {
         let model = self.model_of(&request);
         let facts = self.catalogue.facts(&self.provider.name, model);
-        let ready = self.attempt(&request, &facts);
-        let ready = ready.and_then(|attempt| Ok((attempt, self.provider.header_map()?)));
-        let (attempt, headers) = match ready {
+        let ready = || {
+            let wanted = request.region.as_deref();
+            let region = region::told(&self.provider, model, &facts, wanted)?;
+            let attempt = self.attempt(&request, &facts)?;
+            Ok((region, attempt, self.provider.header_map()?))
+        };
+        let (region, attempt, headers) = match ready() {
             Ok(ready) => ready,
             Err(error) => return failed(error),
         };
         let mut trail = Trail::default();
         let mut failures = Failures::default();
         loop {
-            let plan = self.plan(&request, model, &facts);
+            let mut plan = self.plan(&request, model, &facts);
+            plan.tail.region = region;
             let body = self.body(&request, &plan);
             let headers = plan.headers(&headers, request.transcript.items());
             let broken = match attempt.run(headers, body, &trail, outlet).await {
@@ -238,6 +243,7 @@ impl Inner {
             url: provider.url(path),
             idle_timeout: self.retry.idle_timeout,
             facts,
+            region: request.region.as_deref(),
         })
     }
 
@@ -279,6 +285,7 @@ impl Inner {
                 schema: request.output_schema.clone(),
                 cache_key: request.session.as_str().to_owned(),
                 window_beta: facts.window_beta,
+                region: None,
                 compaction: compacting(request),
                 clearing: if request.purpose.is_work() {
                     provider.clearing

@@ -17,6 +17,7 @@ mod probe;
 mod provider;
 mod quirks;
 mod recorded;
+mod region;
 mod retry;
 mod router;
 mod scripted;

@@ -27,6 +27,9 @@ pub(crate) const TO_XHIGH: &[Effort] = &[Low, Medium, High, Xhigh];
 pub(crate) const ALL_EFFORTS: &[Effort] = &[Low, Medium, High, Xhigh, Max];
 const NO_XHIGH: &[Effort] = &[Low, Medium, High, Max];
 
+/// Claude models that cannot be told where to compute.
+pub(crate) const PLACELESS: &[&str] = &["claude-opus-4-5", "claude-sonnet-4-5", "claude-haiku-4-5"];
+
 /// What inference in the United States only multiplies a Claude model's prices by.
 pub(crate) const REGIONAL: Factor = (11, 10);
 

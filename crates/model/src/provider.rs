@@ -35,6 +35,8 @@ pub struct Provider {
     pub caching: Caching,
     /// What the server can do beyond the common ground; by its host when absent.
     pub features: Option<Features>,
+    /// The regions that it computes in and nowhere else, as a person says, such as `us`.
+    pub regions: Vec<String>,
     /// What it is asked to leave out of a long context by itself; Messages alone.
     pub clearing: Clearing,
     /// The proxies to reach it through.
@@ -91,6 +93,7 @@ impl Provider {
             api_version: ApiVersion::V20230601,
             caching: Caching::Automatic,
             features: None,
+            regions: Vec::new(),
             clearing: Clearing::default(),
             proxies: Proxies::default(),
         }

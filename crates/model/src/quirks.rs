@@ -358,6 +358,7 @@ mod tests {
                     thinking: true,
                 },
                 words: "",
+                region: None,
             },
         }
     }

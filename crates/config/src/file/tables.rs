@@ -9,7 +9,8 @@ use toml_edit::{Item, TableLike, Value as Toml};
 use super::{Reader, key_span, span_of};
 use crate::error::Error;
 use crate::provider::{
-    ApiVersion, BUILT_IN, Described, Dialect, ModelEntry, Secret, Thinking, TokenPrices, ToolFamily,
+    ApiVersion, BUILT_IN, Clear, Described, Dialect, ModelEntry, Secret, Thinking, TokenPrices,
+    ToolFamily,
 };
 use crate::resolved::Notice;
 use crate::source::{Layer, Sourced};
@@ -22,6 +23,8 @@ const PROVIDER: &[&str] = &[
     "key",
     "api_version",
     "vendor_features",
+    "regions",
+    "clear",
     "headers",
 ];
 const MODEL: &[&str] = &[
@@ -106,9 +109,32 @@ impl Reader<'_> {
                 ApiVersion::from_name,
             )?,
             vendor_features: self.toggle_of(path, table, "vendor_features")?,
+            regions: self.regions_of(path, table)?,
+            clear: self.clear_of(path, table)?,
             headers: self.headers(path, table, at)?,
             source: self.source(at),
         })
+    }
+
+    fn regions_of(&self, path: &str, table: &dyn TableLike) -> Result<Vec<String>, Error> {
+        let expected = "a list of regions, like [\"us\"]";
+        let regions = self.field(path, table, "regions", expected, |value, _| {
+            let region = |name: &Toml| {
+                let name = name.as_str()?.trim();
+                (!name.is_empty()).then(|| name.to_owned())
+            };
+            value.as_array()?.iter().map(region).collect()
+        })?;
+        Ok(regions.unwrap_or_default())
+    }
+
+    fn clear_of(&self, path: &str, table: &dyn TableLike) -> Result<Vec<Clear>, Error> {
+        let expected = "a list of \"tool_uses\", \"thinking\"";
+        let clear = self.field(path, table, "clear", expected, |value, _| {
+            let part = |name: &Toml| Clear::from_name(name.as_str()?);
+            value.as_array()?.iter().map(part).collect()
+        })?;
+        Ok(clear.unwrap_or_default())
     }
 
     fn headers(

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
-use quire_config::{ApiVersion, Dialect, Layer, Layers, Source, Thinking, ToolFamily, parse};
+use quire_config::{
+    ApiVersion, Clear, Dialect, Layer, Layers, Source, Thinking, ToolFamily, parse,
+};
 use quire_protocol::{Effort, RuleAction, SandboxMode};
 
 const WORKSPACE: &str = "/home/me/project";
@@ -299,6 +301,45 @@ action = \"deny\"
     assert_eq!(resolved.limits().budget.unwrap().picos(), 1);
     assert_eq!(resolved.limits().requests_per_turn, 500);
     assert_eq!(resolved.timeout().unwrap().as_secs(), 90);
+}
+
+#[test]
+fn lists_of_a_provider_are_checked() {
+    check(
+        &user("[providers.openai]\nregions = [\"\"]\n"),
+        &expect![[r#"
+            user.toml:2:11: `providers.openai.regions`: expected a list of regions, like ["us"]
+        "#]],
+    );
+    check(
+        &user("[providers.openai]\nclear = [\"all\"]\n"),
+        &expect![[r#"
+            user.toml:2:9: `providers.openai.clear`: expected a list of "tool_uses", "thinking"
+        "#]],
+    );
+}
+
+#[test]
+fn regions_hold_for_the_address_that_they_were_written_for() {
+    let text = "\
+[providers.anthropic]
+regions = [\"us\"]
+clear = [\"tool_uses\", \"thinking\"]
+[providers.lab]
+dialect = \"chat\"
+base_url = \"http://10.0.0.7/v1\"
+regions = [\" us \", \"eu\"]
+";
+    let plain = user(text).resolve().unwrap();
+    assert_eq!(plain.providers()["anthropic"].regions, ["us"]);
+    assert_eq!(plain.providers()["lab"].regions, ["us", "eu"]);
+    let clear = &plain.providers()["anthropic"].clear;
+    assert_eq!(clear, &[Clear::ToolUses, Clear::Thinking]);
+    let elsewhere = user(text)
+        .environment(pairs(&[("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")]))
+        .resolve()
+        .unwrap();
+    assert!(elsewhere.providers()["anthropic"].regions.is_empty());
 }
 
 #[test]

@@ -245,6 +245,9 @@ impl Writer for MessagesWriter {
         write_thinking(&mut body, options.thinking, self.api_version, max_tokens);
         write_output_config(&mut body, options);
         write_compaction(&mut body, options);
+        if let Some(region) = options.region {
+            body.member("inference_geo", region);
+        }
         body.close();
     }
 }

@@ -129,6 +129,7 @@ fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
             tool_uses: true,
             thinking: true,
         },
+        region: Some("us"),
     };
     let mut report = String::new();
     for dialect in Dialect::ALL {

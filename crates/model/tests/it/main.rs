@@ -6,6 +6,7 @@ mod answers;
 mod compaction;
 mod connections;
 mod refusals;
+mod regions;
 mod retries;
 mod server;
 mod wire;
