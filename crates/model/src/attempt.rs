@@ -454,7 +454,50 @@ fn content_type(headers: &HeaderMap) -> String {
 
 #[cfg(test)]
 mod tests {
+    use quire_dialect::Dialect;
+
     use super::*;
+    use crate::Catalogue;
+
+    /// What an answer of Messages costs that reports this use.
+    fn bill(model: &str, usage: &str) -> String {
+        let body =
+            format!(r#"{{"model":"m","content":[],"stop_reason":"end_turn","usage":{usage}}}"#);
+        let decoded = decode_whole(Dialect::Messages, &Prefix::default(), body.as_bytes());
+        let facts = Catalogue::builtin().facts("p", model);
+        let cost = Used::of(&decoded.unwrap()).cost(&facts, None);
+        cost.map_or_else(|| "unknown".to_owned(), |cost| cost.to_string())
+    }
+
+    #[test]
+    fn passes_are_charged_one_by_one() {
+        // 180,000 x $3, 2,000 x $15, 21,000 x $3 and 100 x $15 per million: no pass is above
+        // 200,000, though all together are.
+        let both = r#""input_tokens":21000,"output_tokens":100,"iterations":[
+            {"type":"compaction","input_tokens":180000,"output_tokens":2000},
+            {"type":"message","input_tokens":21000,"output_tokens":100}]"#;
+        assert_eq!(bill("claude-sonnet-4-5", &format!("{{{both}}}")), "0.6345");
+        // The same 1.1 times.
+        let there = format!(r#"{{{both},"inference_geo":"us"}}"#);
+        assert_eq!(bill("claude-sonnet-4-5", &there), "0.69795");
+        let above = r#"{"input_tokens":10,"output_tokens":0,"iterations":[
+            {"type":"compaction","input_tokens":1,"cache_read_input_tokens":0,
+             "cache_creation_input_tokens":200000,"output_tokens":0},
+            {"type":"message","input_tokens":10,"output_tokens":0}]}"#;
+        // 1 x $6, 200,000 x $7.50, and 10 x $3.
+        assert_eq!(bill("claude-sonnet-4-5", above), "1.500036");
+        // Two passes of the answer; the totals are theirs and are not charged again.
+        let two = r#"{"input_tokens":30,"output_tokens":3,"iterations":[
+            {"type":"message","input_tokens":10,"output_tokens":1},
+            {"type":"message","input_tokens":20,"output_tokens":2}]}"#;
+        // 30 x $5 and 3 x $25.
+        assert_eq!(bill("claude-opus-5", two), "0.000225");
+        // A compaction alone: the totals are nothing.
+        let alone = r#"{"input_tokens":0,"output_tokens":0,"iterations":[
+            {"type":"compaction","input_tokens":1000,"output_tokens":100}]}"#;
+        assert_eq!(bill("claude-opus-5", alone), "0.0075");
+        assert_eq!(bill("claude-haiku-5-5", alone), "unknown");
+    }
 
     fn text(text: &str) -> Delta {
         Delta::Text { text: text.into() }

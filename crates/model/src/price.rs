@@ -184,33 +184,73 @@ mod tests {
     use super::*;
     use crate::Catalogue;
 
-    /// model; input, cache read, short write, long write, output; day; geo; speed; cost
+    /// Bills worked by hand: model; input, cache read, short write, long write, output; day; where;
+    /// how fast; service tier; dollars. `-` is for what is not reported, or not known.
     const TABLE: &str = "
-        claude-opus-5     1000000 0 0 0 0  today  -      -        5
-        claude-opus-5     0 1000000 0 0 0  today  -      -        0.5
-        claude-opus-5     0 0 1000000 0 0  today  global standard 6.25
-        claude-opus-5     0 0 0 1000000 0  today  -      -        10
-        claude-opus-5     0 0 0 0 1000000  today  -      -        25
-        claude-opus-5     1000000 0 0 0 0  today  us     -        5.5
-        claude-opus-5     1000000 0 0 0 0  today  us     fast     11
-        claude-opus-5     1 1 1 1 1        today  -      -        0.00004675
-        claude-fable-5-1  0 1000000 0 0 0  today  -      -        0.25
-        claude-opus-4-6   200000 0 0 0 0   launch -      -        1
-        claude-opus-4-6   200001 0 0 0 0   launch -      -        2.00001
-        claude-opus-4-6   1 200000 0 0 4   launch -      -        0.20016
-        claude-opus-4-6   200001 0 0 0 0   today  -      -        1.000005
-        claude-opus-4-6   200001 0 0 0 0   -      -      -        1.000005
-        claude-opus-4-6   1 0 0 0 0        before -      -        -
-        claude-sonnet-5-5 1000000 0 0 0 0  today  -      fast     -
-        claude-haiku-5-5  1000000 0 0 0 0  today  -      -        -
-        gpt-5             0 1000000 0 0 0  today  -      -        0.125
-        llama-4-scout     1000000 0 0 0 0  today  -      -        -
+        claude-opus-5     1000000 0 0 0 0          today  -      -        -        5
+        claude-opus-5     0 1000000 0 0 0          today  -      -        -        0.5
+        claude-opus-5     0 0 1000000 0 0          today  global standard standard 6.25
+        claude-opus-5     0 0 0 1000000 0          today  -      -        -        10
+        claude-opus-5     0 0 0 0 1000000          today  -      -        -        25
+        claude-opus-5     0 0 0 0 0                today  -      -        -        0
+        claude-opus-5     1 1 1 1 1                today  -      -        -        0.00004675
+
+        // Mixes of the cache; one model reads it at a fortieth of its input price.
+        claude-opus-5-5   1000 2000 3000 4000 5000 today  -      -        -        0.1518
+        claude-opus-5-5   0 0 0 0 128000           today  -      -        -        2.56
+        claude-sonnet-5-5 12345 678 90 12 3456     today  -      -        -        0.0596586
+        claude-fable-5-1  1 1 1 1 1                today  -      -        -        0.00009275
+        claude-fable-5-1  0 1000000 0 0 0          today  -      -        -        0.25
+        claude-haiku-4-5  0 1 0 0 0                today  -      -        -        0.0000001
+        gpt-5             1000 500 100 10 200      today  -      -        default  0.00345
+        gpt-5             0 1000000 0 0 0          today  -      -        -        0.125
+        gpt-4.1           0 1000 0 0 0             today  -      -        -        0.0005
+
+        // The edge of a tier is the whole prompt, read and written parts included, and it is strict.
+        claude-sonnet-4-5 200000 0 0 0 0           today  -      -        -        0.6
+        claude-sonnet-4-5 200001 0 0 0 0           today  -      -        -        1.200006
+        claude-sonnet-4-5 100000 99999 1 0 1000    today  -      -        -        0.34500345
+        claude-sonnet-4-5 100000 99999 1 1 1000    today  -      -        -        0.6825189
+        claude-sonnet-4-5 200000 0 0 0 64000       today  -      -        -        1.56
+
+        // A tier that was there for five weeks: whole requests, and by the day.
+        claude-opus-4-6   200000 0 0 0 0           launch -      -        -        1
+        claude-opus-4-6   200001 0 0 0 0           launch -      -        -        2.00001
+        claude-opus-4-6   1 200000 0 0 4           launch -      -        -        0.20016
+        claude-opus-4-6   200001 0 0 0 0           last   -      -        -        2.00001
+        claude-opus-4-6   200001 0 0 0 0           flat   -      -        -        1.000005
+        claude-opus-4-6   200001 0 0 0 0           -      -      -        -        1.000005
+        claude-opus-4-6   1 999999 0 0 0           today  -      -        -        0.5000045
+        claude-opus-4-6   1 0 0 0 0                before -      -        -        -
+
+        // Factors: where, how fast, in a batch; each on everything, in any order.
+        claude-opus-5     1000000 0 0 0 0          today  us     -        -        5.5
+        claude-opus-5     1000000 0 0 0 0          today  us     fast     -        11
+        claude-opus-5     1000 0 0 0 100           today  us     fast     -        0.0165
+        claude-opus-5     1000000 0 0 0 0          today  us     -        batch    2.75
+        claude-haiku-4-5  0 0 1 0 0                today  us     -        -        0.000001375
+        claude-opus-4-6   1000 0 0 0 1000          launch -      fast     -        0.18
+        claude-opus-4-6   200001 0 0 0 1000        launch -      fast     -        12.22506
+        claude-opus-4-6   200001 0 0 0 0           launch us     -        -        2.200011
+        claude-sonnet-5-5 12345 678 90 12 3456     today  -      -        batch    0.0298293
+        claude-sonnet-4-5 200001 0 0 0 0           today  -      -        batch    0.600003
+
+        // What is not known is not nothing.
+        claude-sonnet-5-5 1000000 0 0 0 0          today  -      fast     -        -
+        claude-haiku-5-5  1000000 0 0 0 0          today  -      -        -        -
+        claude-haiku-5-5  0 0 0 0 0                today  -      -        -        -
+        claude-opus-5     1000000 0 0 0 0          today  -      -        priority -
+        gpt-5             1000000 0 0 0 0          today  -      -        flex     -
+        gpt-5             1000000 0 0 0 0          today  -      -        batch    -
+        llama-4-scout     1000000 0 0 0 0          today  -      -        -        -
     ";
 
     #[test]
-    fn costs() {
-        for line in TABLE.lines().filter(|line| !line.trim().is_empty()) {
+    fn bills_match_to_the_last_digit() {
+        let lines = TABLE.lines().map(str::trim);
+        for line in lines.filter(|line| !line.is_empty() && !line.starts_with("//")) {
             let words: Vec<&str> = line.split_whitespace().collect();
+            assert_eq!(words.len(), 11, "{line}");
             let count = |at: usize| words[at].parse::<u64>().unwrap();
             let word = |at: usize| Some(words[at]).filter(|word| *word != "-");
             let usage = Usage {
@@ -225,15 +265,17 @@ mod tests {
                 day: word(6).map(|day| match day {
                     "before" => Day::new(2026, 1, 1),
                     "launch" => Day::new(2026, 2, 10),
+                    "last" => Day::new(2026, 3, 12),
+                    "flat" => Day::new(2026, 3, 13),
                     _ => Day::new(2026, 11, 1),
                 }),
                 geo: word(7),
                 speed: word(8),
-                tier: None,
+                tier: word(9),
             };
             let facts = Catalogue::builtin().facts("anthropic", words[0]);
             let cost = facts.cost(&usage, billing).map(|cost| cost.to_string());
-            assert_eq!(cost.as_deref(), word(9), "{line}");
+            assert_eq!(cost.as_deref(), word(10), "{line}");
         }
     }
 
