@@ -41,6 +41,14 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: CacheCommand,
     },
+    /// List the models that are known by name, or show all that is known of one
+    #[command(
+        after_help = "Examples:\n  quire models\n  quire models show anthropic/claude-opus-5-5"
+    )]
+    Models {
+        #[command(subcommand)]
+        command: Option<ModelsCommand>,
+    },
     /// Check key, endpoint, sandbox, git and disk, and say what to do
     #[command(after_help = "Example:\n  quire doctor --model openai/gpt-5.5")]
     Doctor {
@@ -241,9 +249,9 @@ Money is exact. What has no known price is shown as unknown, never as zero. Days
 pub(crate) struct CostArgs {
     /// Only this session: the first characters of its id
     pub(crate) session: Option<String>,
-    /// What each row is about
-    #[arg(long, value_enum, default_value = "session")]
-    pub(crate) by: By,
+    /// What each row is about: session, day, model or project
+    #[arg(long, value_name = "WHAT", default_value = "session")]
+    pub(crate) by: quire_headless::CostBy,
     /// Only from this day on, such as 2026-11-25
     #[arg(long, value_name = "DATE")]
     pub(crate) since: Option<quire_headless::Day>,
@@ -272,6 +280,19 @@ pub(crate) struct StatsArgs {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum ModelsCommand {
+    /// List them: the built-in ones and those of the config
+    #[command(after_help = "Example:\n  quire models list")]
+    List,
+    /// Show a model's window, prices, what is sent for each effort, and where each of these comes from
+    #[command(after_help = "Example:\n  quire models show claude-opus-5-5")]
+    Show {
+        /// PROVIDER/NAME, a built-in name, or a name from the config
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum CacheCommand {
     /// Show for each request of a session what the cache gave, and why where it gave too little
     #[command(after_help = "Example:\n  quire cache explain 0199")]
@@ -282,18 +303,6 @@ pub(crate) enum CacheCommand {
         #[arg(long)]
         json: bool,
     },
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum By {
-    /// One session each
-    Session,
-    /// One day each
-    Day,
-    /// One model each
-    Model,
-    /// One folder each
-    Project,
 }
 
 #[derive(Debug, Args)]

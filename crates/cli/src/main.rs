@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod exec;
 mod generate;
+mod models;
 mod reckon;
 mod sessions;
 mod settings;
@@ -75,6 +76,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Cost(args) => reckon::cost(args, &surroundings).await,
             Command::Stats(args) => reckon::stats(args, &surroundings).await,
             Command::Cache { command } => reckon::cache(command, &surroundings).await,
+            Command::Models { command } => models::models(command, &surroundings),
             Command::Doctor { model } => doctor::doctor(model.as_deref(), &surroundings).await,
             Command::Config(args) => settings::config(args, &surroundings),
             Command::Completions { .. } | Command::Man { .. } => unreachable!("handled above"),

@@ -3,55 +3,38 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use quire_headless::{CostBy, CostQuery, Day, Style, find_session};
+use quire_headless::{CostQuery, Day, Report, find_session, sessions_asked};
 use quire_model::Billing;
-use quire_protocol::{SessionQuery, Usage};
+use quire_protocol::Usage;
 
-use crate::args::{By, CacheCommand, CostArgs, StatsArgs};
+use crate::args::{CacheCommand, CostArgs, StatsArgs};
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage};
 
 pub(crate) async fn cost(args: CostArgs, around: &Surroundings) -> anyhow::Result<ExitCode> {
     let archive = assemble::archive(around, &around.settings([])?)?;
+    let folder = args.here.then(|| around.folder());
+    let sessions = sessions_asked(&archive, args.session.as_deref(), folder).await;
     let query = CostQuery {
-        by: match args.by {
-            By::Session => CostBy::Session,
-            By::Day => CostBy::Day,
-            By::Model => CostBy::Model,
-            By::Project => CostBy::Project,
-        },
-        sessions: wanted(&archive, args.session, args.here, around).await?,
+        by: args.by,
+        sessions: sessions.map_err(usage)?,
         since: args.since,
         until: args.until,
     };
     let table = quire_headless::cost(&archive, &query).await?;
-    show(
-        around,
-        args.json,
-        table.damage(),
-        || table.json(),
-        |style| table.text(style),
-    )
+    show(around, args.json, &table)
 }
 
 pub(crate) async fn stats(args: StatsArgs, around: &Surroundings) -> anyhow::Result<ExitCode> {
     let archive = assemble::archive(around, &around.settings([])?)?;
-    let sessions = wanted(&archive, args.session, args.here, around).await?;
-    let stats = quire_headless::stats(&archive, sessions).await?;
-    show(
-        around,
-        args.json,
-        stats.damage(),
-        || stats.json(),
-        |style| stats.text(style),
-    )
+    let folder = args.here.then(|| around.folder());
+    let sessions = sessions_asked(&archive, args.session.as_deref(), folder).await;
+    let stats = quire_headless::stats(&archive, sessions.map_err(usage)?).await?;
+    show(around, args.json, &stats)
 }
 
-pub(crate) async fn cache(
-    command: CacheCommand,
-    around: &Surroundings,
-) -> anyhow::Result<ExitCode> {
-    let CacheCommand::Explain { session, json } = command;
+pub(crate) async fn cache(args: CacheCommand, around: &Surroundings) -> anyhow::Result<ExitCode> {
+    let CacheCommand::Explain { session, json } = args;
     let resolved = around.settings([])?;
     let archive = assemble::archive(around, &resolved)?;
     let (_, catalogue) = assemble::models(around, &resolved);
@@ -65,50 +48,18 @@ pub(crate) async fn cache(
         catalogue.facts(provider, name).cost(used, billing)
     };
     let report = quire_headless::explain_cache(&archive, &head, &price).await;
-    show(
-        around,
-        json,
-        report.damage(),
-        || report.json(),
-        |style| report.text(style),
-    )
+    show(around, json, &report)
 }
 
-/// The sessions that are asked for.
-async fn wanted(
-    archive: &quire_engine::Engine,
-    session: Option<String>,
-    here: bool,
-    around: &Surroundings,
-) -> anyhow::Result<SessionQuery> {
-    let id_prefix = match session {
-        Some(id) => {
-            let head = find_session(archive, &id).await.map_err(usage)?;
-            Some(head.session.to_string())
-        }
-        None => None,
-    };
-    Ok(SessionQuery {
-        workspace: here.then(|| around.folder()),
-        id_prefix,
-        limit: 0,
-    })
-}
-
-fn show(
-    around: &Surroundings,
-    as_json: bool,
-    damage: &[String],
-    json: impl FnOnce() -> String,
-    text: impl FnOnce(Style) -> String,
-) -> anyhow::Result<ExitCode> {
-    for told in damage {
+fn show(around: &Surroundings, json: bool, report: &dyn Report) -> anyhow::Result<ExitCode> {
+    for told in report.damage() {
         terminal::complain(told);
     }
-    terminal::print(&if as_json {
-        json()
+    let style = terminal::style(around, std::io::stdout().is_terminal());
+    terminal::print(&if json {
+        report.json()
     } else {
-        text(terminal::style(around, std::io::stdout().is_terminal()))
+        report.text(style)
     })?;
     Ok(ExitCode::SUCCESS)
 }

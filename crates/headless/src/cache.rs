@@ -27,7 +27,7 @@ const SMALL: u64 = 4_096;
 #[derive(Clone, Debug, Default)]
 pub struct CacheReport {
     pub(crate) steps: Vec<Explained>,
-    damaged: Vec<String>,
+    pub(crate) damaged: Vec<String>,
 }
 
 /// A request with what the cache did.
@@ -133,14 +133,6 @@ pub async fn explain_cache(
     CacheReport {
         steps: explained(fold.steps, price),
         damaged: crate::find::damage(head, read).into_iter().collect(),
-    }
-}
-
-impl CacheReport {
-    /// What to tell a person about a journal that could not be read to its end.
-    #[must_use]
-    pub fn damage(&self) -> &[String] {
-        &self.damaged
     }
 }
 

@@ -9,6 +9,7 @@ use crate::Style;
 use crate::bill::Bill;
 use crate::cache::{Cache, CacheReport, Explained, Reason};
 use crate::cost::exact;
+use crate::report::Report;
 use crate::table::Side::{Left, Right};
 use crate::table::table;
 use crate::text::{counted, duration, first_line, thousands};
@@ -132,10 +133,11 @@ impl CacheReport {
         }
         sum
     }
+}
 
-    /// As a table for a person: a row for each request whose prompt the provider counted.
-    #[must_use]
-    pub fn text(&self, style: Style) -> String {
+impl Report for CacheReport {
+    /// As a table: a row for each request whose prompt the provider counted.
+    fn text(&self, style: Style) -> String {
         if self.steps.is_empty() {
             return "no request has been answered\n".to_owned();
         }
@@ -195,9 +197,7 @@ impl CacheReport {
         text
     }
 
-    /// As one JSON object.
-    #[must_use]
-    pub fn json(&self) -> String {
+    fn json(&self) -> String {
         let steps: Vec<Value> = self.steps.iter().map(Explained::json).collect();
         let (lost, bill) = self.lost();
         crate::json::line(&json!({
@@ -206,5 +206,9 @@ impl CacheReport {
             "lost_usd": bill.exact(),
             "known_lost_usd": bill.known,
         }))
+    }
+
+    fn damage(&self) -> &[String] {
+        &self.damaged
     }
 }

@@ -4,12 +4,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::ops::AddAssign;
+use std::str::FromStr;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{Client, ClientError, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage};
 use serde_json::{Value, json};
 
 use crate::bill::Bill;
+use crate::report::Report;
 use crate::requests::{Request, RequestEnd, Requests};
 use crate::sessions::{WORKSPACE, tail, unique_length};
 use crate::table::Side::{Left, Right};
@@ -29,6 +31,31 @@ pub enum CostBy {
     Model,
     /// One folder each.
     Project,
+}
+
+impl CostBy {
+    /// All of them.
+    const ALL: [Self; 4] = [Self::Session, Self::Day, Self::Model, Self::Project];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::Day => "day",
+            Self::Model => "model",
+            Self::Project => "project",
+        }
+    }
+}
+
+impl FromStr for CostBy {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|by| by.name() == name);
+        found.ok_or_else(|| format!("`{name}` is none of session, day, model and project"))
+    }
 }
 
 /// Which sessions are counted, and how.
@@ -186,49 +213,6 @@ impl CostTable {
         self.total.add(request);
     }
 
-    /// What to tell a person about journals that could not be read to their end.
-    #[must_use]
-    pub fn damage(&self) -> &[String] {
-        &self.damaged
-    }
-
-    /// As a table for a person, exact to the last digit.
-    #[must_use]
-    pub fn text(&self, style: Style) -> String {
-        if self.rows.is_empty() {
-            return "nothing was asked of a model\n".to_owned();
-        }
-        let ids: Vec<&str> = self.rows.keys().map(String::as_str).collect();
-        let short = unique_length(&ids);
-        let mut rows: Vec<_> = self
-            .rows
-            .iter()
-            .map(|(key, row)| cells(self.shown(key, short), &row.all, self.titles.get(key)))
-            .collect();
-        if rows.len() > 1 {
-            rows.push(cells("total".to_owned(), &self.total.all, None));
-        }
-        let name = match self.by {
-            CostBy::Session => "SESSION",
-            CostBy::Day => "DAY",
-            CostBy::Model => "MODEL",
-            CostBy::Project => "PROJECT",
-        };
-        let columns = [
-            (name, Left),
-            ("REQUESTS", Right),
-            ("INPUT", Right),
-            ("CACHE READ", Right),
-            ("WRITTEN 5M", Right),
-            ("1H", Right),
-            ("OUTPUT", Right),
-            ("THINKING", Right),
-            ("COST", Right),
-            ("", Left),
-        ];
-        format!("{}\n{}", table(columns, rows, style), self.spent_on())
-    }
-
     fn shown(&self, key: &str, short: usize) -> String {
         match self.by {
             CostBy::Session => key.chars().take(short).collect(),
@@ -270,16 +254,43 @@ impl CostTable {
         }
         text
     }
+}
+
+impl Report for CostTable {
+    /// As a table for a person, exact to the last digit.
+    fn text(&self, style: Style) -> String {
+        if self.rows.is_empty() {
+            return "nothing was asked of a model\n".to_owned();
+        }
+        let ids: Vec<&str> = self.rows.keys().map(String::as_str).collect();
+        let short = unique_length(&ids);
+        let mut rows: Vec<_> = self
+            .rows
+            .iter()
+            .map(|(key, row)| cells(self.shown(key, short), &row.all, self.titles.get(key)))
+            .collect();
+        if rows.len() > 1 {
+            rows.push(cells("total".to_owned(), &self.total.all, None));
+        }
+        let name = self.by.name().to_uppercase();
+        let columns = [
+            (name.as_str(), Left),
+            ("REQUESTS", Right),
+            ("INPUT", Right),
+            ("CACHE READ", Right),
+            ("WRITTEN 5M", Right),
+            ("1H", Right),
+            ("OUTPUT", Right),
+            ("THINKING", Right),
+            ("COST", Right),
+            ("", Left),
+        ];
+        format!("{}\n{}", table(columns, rows, style), self.spent_on())
+    }
 
     /// As JSON: a `rows` entry for each row of the table, and the `total`.
-    #[must_use]
-    pub fn json(&self) -> String {
-        let by = match self.by {
-            CostBy::Session => "session",
-            CostBy::Day => "day",
-            CostBy::Model => "model",
-            CostBy::Project => "project",
-        };
+    fn json(&self) -> String {
+        let by = self.by.name();
         let rows = self.rows.iter().map(|(key, row)| {
             let mut line = json!({ by: key });
             if let (Some(line), Value::Object(row)) = (line.as_object_mut(), row.json()) {
@@ -289,6 +300,10 @@ impl CostTable {
         });
         let rows: Vec<Value> = rows.collect();
         crate::json::line(&json!({ "by": by, "rows": rows, "total": self.total.json() }))
+    }
+
+    fn damage(&self) -> &[String] {
+        &self.damaged
     }
 }
 

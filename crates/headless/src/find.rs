@@ -34,6 +34,23 @@ pub async fn find_session(client: &dyn Client, prefix: &str) -> Result<SessionHe
     }
 }
 
+/// A query for the one session whose id starts so, or for all, or all of a folder.
+pub async fn sessions_asked(
+    client: &dyn Client,
+    prefix: Option<&str>,
+    workspace: Option<String>,
+) -> Result<SessionQuery, FindError> {
+    let id_prefix = match prefix {
+        Some(prefix) => Some(find_session(client, prefix).await?.session.to_string()),
+        None => None,
+    };
+    Ok(SessionQuery {
+        workspace,
+        id_prefix,
+        limit: 0,
+    })
+}
+
 /// Everything recorded of a session that is not open; where the journal is damaged, what comes
 /// before the damage.
 pub async fn journal(client: &dyn Client, session: &SessionId) -> Vec<Record> {

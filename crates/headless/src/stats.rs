@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 
 use crate::Style;
 use crate::context::compacted;
+use crate::report::Report;
 use crate::requests::{Request, RequestEnd, Requests};
 use crate::table::Side::{Left, Right};
 use crate::table::table;
@@ -157,15 +158,23 @@ impl Stats {
         }
     }
 
-    /// What to tell a person about journals that could not be read to their end.
-    #[must_use]
-    pub fn damage(&self) -> &[String] {
-        &self.damaged
+    fn tell_compactions(&self, text: &mut String) {
+        let done = counted(self.compactions.len() as u64, "compaction");
+        let failed: u64 = self.failed.values().sum();
+        let more = |count: u64, what: &str| match count {
+            0 => String::new(),
+            count => format!(", {} {what}", thousands(count)),
+        };
+        let (failed, undone) = (more(failed, "failed"), more(self.undone, "taken back"));
+        let _ = writeln!(text, "{done}{failed}{undone}");
+        for compaction in self.compactions.iter().rev().take(TOLD).rev() {
+            let _ = writeln!(text, "  {}", compaction.words);
+        }
     }
+}
 
-    /// For a person.
-    #[must_use]
-    pub fn text(&self, style: Style) -> String {
+impl Report for Stats {
+    fn text(&self, style: Style) -> String {
         let mut text = format!(
             "{}, {}, {}, worked for {}\n",
             counted(self.sessions, "session"),
@@ -195,23 +204,7 @@ impl Stats {
         text
     }
 
-    fn tell_compactions(&self, text: &mut String) {
-        let done = counted(self.compactions.len() as u64, "compaction");
-        let failed: u64 = self.failed.values().sum();
-        let more = |count: u64, what: &str| match count {
-            0 => String::new(),
-            count => format!(", {} {what}", thousands(count)),
-        };
-        let (failed, undone) = (more(failed, "failed"), more(self.undone, "taken back"));
-        let _ = writeln!(text, "{done}{failed}{undone}");
-        for compaction in self.compactions.iter().rev().take(TOLD).rev() {
-            let _ = writeln!(text, "  {}", compaction.words);
-        }
-    }
-
-    /// As one JSON object.
-    #[must_use]
-    pub fn json(&self) -> String {
+    fn json(&self) -> String {
         let compactions = self.compactions.iter().map(|done| {
             json!({
                 "kind": done.kind,
@@ -246,6 +239,10 @@ impl Stats {
             "efforts": efforts.collect::<Vec<_>>(),
             "tools": tools.collect::<Vec<_>>(),
         }))
+    }
+
+    fn damage(&self) -> &[String] {
+        &self.damaged
     }
 }
 

@@ -185,22 +185,24 @@ impl Catalogue {
         let name = plain_name(sent);
         let known = models::ROWS.iter().find(|row| row.name == name);
         let mut facts = known.map_or_else(|| guess(&name), facts_of);
-        self.put_over(&mut facts, provider, sent);
+        for given in self.given(provider, sent) {
+            given.put_over(&mut facts);
+        }
         if is_long {
             let needs_beta = facts.window < LONG_WINDOW && name.starts_with("claude");
             facts.window_beta = needs_beta.then_some(LONG_BETA);
             facts.window = facts.window.max(LONG_WINDOW);
-            self.put_over(&mut facts, provider, model);
+            for given in self.given(provider, model) {
+                given.put_over(&mut facts);
+            }
         }
         facts
     }
 
-    fn put_over(&self, facts: &mut ModelFacts, provider: &str, model: &str) {
-        for given in &self.overrides {
-            if given.covers(provider, model) {
-                given.put_over(facts);
-            }
-        }
+    /// What a person set about a provider's model, a later one over an earlier one.
+    pub(crate) fn given(&self, provider: &str, model: &str) -> impl Iterator<Item = &Override> {
+        let covers = move |given: &&Override| given.covers(provider, model);
+        self.overrides.iter().filter(covers)
     }
 }
 

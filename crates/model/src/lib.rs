@@ -4,6 +4,7 @@
 //! The wire formats are `quire-dialect`'s; this crate adds connections, patience and money.
 
 mod attempt;
+mod card;
 mod catalogue;
 mod day;
 mod effort;
@@ -24,6 +25,7 @@ mod scripted;
 mod secret;
 mod transport;
 
+pub use card::{CardLine, Origin, WriteDay};
 pub use catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
 pub use day::Day;
 pub use effort::{Asked, EffortLine};

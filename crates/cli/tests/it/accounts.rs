@@ -68,3 +68,33 @@ fn how_it_went_and_what_the_cache_did() {
     assert_eq!(explained["steps"][0]["cache"], "untold");
     quire(&place, &["cache", "explain", "nosuch"]).says(2, &["no session `nosuch`"]);
 }
+
+#[test]
+fn what_is_known_of_models_and_from_where() {
+    let place = Place::new();
+    place.config("[models.fast]\nprovider = \"chat\"\nname = \"tiny\"\nwindow = 4096\n");
+    let list = quire(&place, &["models"]);
+    list.says(
+        0,
+        &[
+            "anthropic/claude-opus-5-5",
+            "openai/gpt-5",
+            "fast = chat/tiny",
+        ],
+    );
+    let tiny = list.out.lines().find(|line| line.contains("tiny")).unwrap();
+    assert!(tiny.contains("4096") && tiny.contains('?'), "{tiny}");
+    let opus = quire(&place, &["models", "show", "claude-opus-4-6"]);
+    opus.says(
+        0,
+        &[
+            "from 2026-02-05 on",
+            "more than 200000 tokens",
+            "$37.5",
+            "built-in",
+        ],
+    );
+    opus.says(0, &["effort xhigh", "sent as `high`"]);
+    quire(&place, &["models", "show", "fast"]).says(0, &["4096 tokens", "config", "guess"]);
+    quire(&place, &["models", "show", "nosuch"]).says(2, &["no model `nosuch`"]);
+}
