@@ -26,6 +26,7 @@ pub struct Encoder {
     dialect: Dialect,
     text_tools: TextTools,
     takes_images: bool,
+    takes_compactions: bool,
     ids: WireIds,
     open: Vec<OpenCall>,
     /// Whether a result was written since the first of `open` was.
@@ -134,6 +135,7 @@ impl Encoder {
             dialect: head.dialect,
             text_tools: TextTools::of(head.prefix),
             takes_images: head.takes_images,
+            takes_compactions: head.takes_compactions,
             ids: WireIds::default(),
             open: Vec::new(),
             answering: false,
@@ -158,7 +160,8 @@ impl Encoder {
             }
             Item::User { .. } | Item::Notice { .. } | Item::Ledger { .. } => self.write_user(item),
             Item::Summary { text, opaque } => {
-                match opaque.as_ref().filter(|opaque| self.own(opaque).is_some()) {
+                let taken = |opaque: &&Opaque| self.takes_compactions && self.own(opaque).is_some();
+                match opaque.as_ref().filter(taken) {
                     Some(opaque) => self.write_echo(opaque),
                     None => self.write_marked("summary", text),
                 }

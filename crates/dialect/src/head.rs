@@ -77,6 +77,9 @@ pub struct Head<'a> {
     pub features: Features,
     /// Whether the model takes images; one that does not is told where they would be.
     pub takes_images: bool,
+    /// Whether what the provider compacted is sent back as its own block, or in words, where it has
+    /// any.
+    pub takes_compactions: bool,
 }
 
 impl<'a> Head<'a> {
@@ -92,6 +95,7 @@ impl<'a> Head<'a> {
             api_version: ApiVersion::V20261021,
             features: Features::default(),
             takes_images: true,
+            takes_compactions: true,
         }
     }
 }

@@ -23,6 +23,8 @@ const KEPT: usize = 32;
 pub(crate) struct Plan {
     pub(crate) opening: Opening,
     pub(crate) tail: Tail,
+    /// Whether something that the provider compacted is among the items.
+    pub(crate) compacted: bool,
 }
 
 /// What opens a body, owned: two equal openings make equal opening bytes.
@@ -37,6 +39,7 @@ pub(crate) struct Opening {
     pub(crate) api_version: ApiVersion,
     pub(crate) features: Features,
     pub(crate) takes_images: bool,
+    pub(crate) takes_compactions: bool,
 }
 
 /// What stands behind the items, and so may change from request to request at no cost.
@@ -77,6 +80,7 @@ impl Opening {
             api_version: self.api_version,
             features: self.features,
             takes_images: self.takes_images,
+            takes_compactions: self.takes_compactions,
             ..Head::new(self.dialect, &self.model, &self.prefix)
         }
     }
@@ -103,16 +107,12 @@ impl Tail {
 }
 
 impl Plan {
-    /// The headers of a request with these items, from those that all have.
-    pub(crate) fn headers(&self, plain: &HeaderMap, items: &[Arc<Item>]) -> HeaderMap {
+    /// The headers of a request, from those that all have.
+    pub(crate) fn headers(&self, plain: &HeaderMap) -> HeaderMap {
         let dialect = self.opening.dialect;
         let mut betas = self.tail.options().betas(dialect);
         // What the provider compacted stays in the context, and is taken back with these alone.
-        let is_compaction = |item: &Arc<Item>| {
-            matches!(item.as_ref(), Item::Summary { opaque: Some(opaque), .. }
-                if opaque.origin == dialect.name())
-        };
-        if dialect == Dialect::Messages && items.iter().any(is_compaction) {
+        if dialect == Dialect::Messages && self.compacted && self.opening.takes_compactions {
             betas.extend(COMPACTION_BETAS);
         }
         if dialect == Dialect::Messages {
@@ -131,6 +131,14 @@ impl Plan {
         }
         encoder.body(&self.tail.options())
     }
+}
+
+/// Whether something that a provider of this dialect compacted is among the items.
+pub(crate) fn holds_compaction(dialect: Dialect, items: &[Arc<Item>]) -> bool {
+    items.iter().any(|item| {
+        matches!(item.as_ref(), Item::Summary { opaque: Some(opaque), .. }
+            if opaque.origin == dialect.name())
+    })
 }
 
 /// The bodies, the least recently used first.
@@ -213,8 +221,10 @@ mod tests {
                 api_version: ApiVersion::default(),
                 features: Features::default(),
                 takes_images: true,
+                takes_compactions: true,
             },
             tail: Tail::default(),
+            compacted: false,
         }
     }
 

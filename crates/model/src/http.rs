@@ -15,7 +15,7 @@ use quire_protocol::{
 
 use crate::attempt::{Answer, Attempt, Broken, Used};
 use crate::catalogue::without_window;
-use crate::encoders::{Compacting, Encoders, Opening, Plan, Tail};
+use crate::encoders::{Compacting, Encoders, Opening, Plan, Tail, holds_compaction};
 use crate::failure::{failed, model_error};
 use crate::flow::{Outlet, flow};
 use crate::quirks::Quirks;
@@ -143,7 +143,7 @@ impl Inner {
             let mut plan = self.plan(&request, model, &facts);
             plan.tail.region = region;
             let body = self.body(&request, &plan);
-            let headers = plan.headers(&headers, request.transcript.items());
+            let headers = plan.headers(&headers);
             let broken = match attempt.run(headers, body, &trail, outlet).await {
                 Ok(answer) => return trail.finished(answer, &facts, model.to_owned()),
                 Err(broken) => broken,
@@ -276,6 +276,7 @@ impl Inner {
                 api_version: provider.api_version,
                 features: provider.features(),
                 takes_images: facts.images == Images::Taken,
+                takes_compactions: true,
             },
             tail: Tail {
                 max_output: most,
@@ -293,6 +294,7 @@ impl Inner {
                     Clearing::default()
                 },
             },
+            compacted: holds_compaction(provider.dialect, request.transcript.items()),
         };
         let all = self.quirks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(quirks) = all.get(model) {

@@ -103,6 +103,23 @@ static RULES: &[Rule] = &[
             }
         },
     },
+    // One whose signature or key does not hold any more must not keep the session from going on.
+    Rule {
+        dialects: NOT_CHAT,
+        names: &[
+            "compaction.*",
+            "*.compaction",
+            "encrypted",
+            "*.encrypted_content",
+        ],
+        unless: &[],
+        name: "what was compacted before",
+        present: |plan| {
+            let asks = matches!(plan.tail.compaction, Compacting::Now(_));
+            plan.compacted && plan.opening.takes_compactions && !asks
+        },
+        drop: |plan| plan.opening.takes_compactions = false,
+    },
     Rule {
         dialects: MESSAGES,
         names: &["context_management.*", "context-management-2025-06-27"],
@@ -344,6 +361,7 @@ mod tests {
                     output_limit: OutputLimit::MaxTokens,
                 },
                 takes_images: true,
+                takes_compactions: true,
             },
             tail: Tail {
                 max_output: Some(128_000),
@@ -360,6 +378,7 @@ mod tests {
                 words: "",
                 region: None,
             },
+            compacted: false,
         }
     }
 

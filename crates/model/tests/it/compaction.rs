@@ -1,7 +1,7 @@
 //! Compaction by the provider: what is asked for, what comes back, and what happens where there is none.
 
 use quire_dialect::{Clearing, Dialect};
-use quire_protocol::{Item, ModelErrorKind, ModelRequest, Purpose, TokenStop};
+use quire_protocol::{Item, ModelErrorKind, ModelRequest, Opaque, Purpose, TokenStop};
 use serde_json::{Value, json};
 
 use crate::server::{Scene, Server, failure, model, quick, reply, request, user, with_transcript};
@@ -160,6 +160,41 @@ async fn a_compaction_that_was_asked_for_and_refused_fails() {
     let failed = failure(&server.model(Dialect::Messages), compact("test/m", "")).await;
     assert_eq!(failed.error.kind, ModelErrorKind::BadRequest);
     assert_eq!(server.got().len(), 1, "it was asked again");
+}
+
+#[tokio::test]
+async fn a_compaction_that_is_not_taken_back_any_more_is_told_in_words_where_it_has_any() {
+    for (dialect, said) in [
+        (
+            Dialect::Messages,
+            "messages.0.content.0: compaction signature is invalid",
+        ),
+        (
+            Dialect::Responses,
+            "The encrypted content for item c could not be verified.",
+        ),
+    ] {
+        let answer = match dialect {
+            Dialect::Responses => wire::responses("ok"),
+            Dialect::Messages | Dialect::Chat => wire::messages("ok"),
+        };
+        let refusal = wire::error(400, "", "invalid_request_error", said);
+        let server = Server::start([refusal, answer].map(Scene::Send)).await;
+        let block = Item::Summary {
+            text: "In brief.".into(),
+            opaque: Some(Opaque {
+                origin: dialect.name().into(),
+                json: r#"{"type":"compaction","content":"x","encrypted_content":"e"}"#.into(),
+            }),
+        };
+        let asked = with_transcript("test/m", [block, user("more")].into_iter().collect());
+        reply(&server.model(dialect), asked).await;
+        let bodies: Vec<String> = server.got().into_iter().map(|got| got.body).collect();
+        let echoed = r#""type":"compaction""#;
+        assert!(bodies[0].contains(echoed) && !bodies[0].contains("In brief."));
+        assert!(!bodies[1].contains(echoed) && bodies[1].contains("In brief."));
+        assert_eq!(server.got()[1].header("anthropic-beta"), None);
+    }
 }
 
 #[tokio::test]
