@@ -29,7 +29,9 @@ impl Session {
             }
             Purpose::Work => {
                 let by_itself = settings.context.compaction == CompactionMode::ProviderThreshold;
-                request.provider_compaction = by_itself.then_some(settings.context.compact_at);
+                // Before it is due here, so that the provider comes first.
+                let due = settings.context.compact_at / 10 * 8;
+                request.provider_compaction = by_itself.then_some(due);
             }
             Purpose::Compact { .. } => request.output_schema = None,
             Purpose::Judge => return None,

@@ -1,6 +1,7 @@
 //! The recall tool: any older part of the session again, by its handle or by words. It reads the
 //! journal, which keeps everything, whatever the context was compacted to.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use quire_protocol::{
@@ -83,7 +84,9 @@ pub(crate) async fn run(
             .map_err(|error| error.to_string())?;
         let Some(last) = records.last() else { break };
         after = last.seq;
-        records.iter().for_each(|record| search.look(record));
+        for record in &records {
+            search.look(record);
+        }
     }
     search.look_into(blobs).await;
     search.tell(offset)
@@ -280,11 +283,11 @@ impl Search {
             } else {
                 String::new()
             };
-            text.push_str(&format!("{}{part}:\n  {}\n", found.place, found.around));
+            let _ = writeln!(text, "{}{part}:\n  {}", found.place, found.around);
         }
         let more = self.found.len().saturating_sub(HITS);
         if more > 0 {
-            text.push_str(&format!("and {more} more: say more words\n"));
+            let _ = writeln!(text, "and {more} more: say more words");
         }
         let mut outcome = ToolOutcome::text(ToolStatus::Done, text);
         outcome.lines = Some(self.found.len() as u64);
@@ -317,10 +320,11 @@ fn shown(whole: &str, offset: usize) -> ToolOutcome {
     let to = whole.floor_char_boundary(from.saturating_add(SHOWN));
     let mut text = whole[from..to].to_owned();
     if to < whole.len() {
-        text.push_str(&format!(
+        let _ = write!(
+            text,
             "\n[bytes {from} to {to} of {}: go on with offset {to}]",
             whole.len()
-        ));
+        );
     }
     ToolOutcome::text(ToolStatus::Done, text)
 }

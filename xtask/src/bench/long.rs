@@ -29,8 +29,8 @@ pub(crate) fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
         };
         let all = run(&first, long(STEPS), Memory::Ignored)?;
         steps.extend(all.gaps.iter().rev().take(20).copied().map(ms));
-        let resumed = run(&go_on, vec![done()], Memory::Ignored)?;
-        resumes.push(ms(resumed.start));
+        let opened = run(&go_on, vec![done()], Memory::Ignored)?;
+        resumes.push(ms(opened.start));
         peaks.push(of_1024(
             run(&go_on, vec![done()], Memory::Watched)?.peak_kib,
         ));
@@ -45,7 +45,7 @@ pub(crate) fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
         .ok();
         home.set_window(FULL)?;
         let cleared = run(&go_on, vec![done()], Memory::Ignored)?;
-        clears.push(ms(cleared.start.saturating_sub(resumed.start)));
+        clears.push(ms(cleared.start.saturating_sub(opened.start)));
     }
     Ok(vec![
         Row::new("step at 1,000,000 tokens (4 MB)", Unit::Ms, steps).with_target(10.0),
