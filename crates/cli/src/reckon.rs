@@ -4,7 +4,6 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use quire_headless::{CostQuery, Day, Report, find_session, sessions_asked};
-use quire_model::Billing;
 use quire_protocol::Usage;
 
 use crate::args::{CacheCommand, CostArgs, StatsArgs};
@@ -39,14 +38,8 @@ pub(crate) async fn cache(args: CacheCommand, around: &Surroundings) -> anyhow::
     let archive = assemble::archive(around, &resolved)?;
     let (_, catalogue) = assemble::models(around, &resolved);
     let head = find_session(&archive, &session).await.map_err(usage)?;
-    let price = |model: &str, day: Day, used: &Usage| {
-        let (provider, name) = model.split_once('/').unwrap_or_default();
-        let billing = Billing {
-            day: Some(quire_model::Day(day.0)),
-            ..Billing::default()
-        };
-        catalogue.facts(provider, name).cost(used, billing)
-    };
+    let price =
+        |model: &str, day: Day, used: &Usage| catalogue.price(model, quire_model::Day(day.0), used);
     let report = quire_headless::explain_cache(&archive, &head, &price).await;
     show(around, json, &report)
 }

@@ -133,6 +133,39 @@ impl CacheReport {
         }
         sum
     }
+
+    /// What was read and lost in all.
+    fn sums(&self) -> String {
+        let mut text = String::new();
+        if self.steps.iter().all(|step| step.cache == Cache::Untold) {
+            return "nobody can say what a cache did here\n".to_owned();
+        }
+        let read: u64 = self.steps.iter().map(|s| s.step.usage.cache_read).sum();
+        let prompts: u64 = self.steps.iter().map(|s| s.step.usage.prompt()).sum();
+        let (lost, bill) = self.lost();
+        let _ = writeln!(
+            text,
+            "{} of {} tokens of prompts were read from the cache ({} %)",
+            thousands(read),
+            thousands(prompts),
+            read * 100 / prompts.max(1),
+        );
+        let missed = self.steps.iter().filter(|step| step.lost > 0).count() as u64;
+        let _ = match missed {
+            0 => writeln!(text, "nothing was lost that the cache had held"),
+            _ => writeln!(
+                text,
+                "{} lost {} tokens that the cache had held: {} more than read from it, at list prices",
+                counted(missed, "request"),
+                thousands(lost),
+                match bill.exact() {
+                    Some(Money::ZERO) => "nothing".to_owned(),
+                    _ => exact(bill),
+                },
+            ),
+        };
+        text
+    }
 }
 
 impl Report for CacheReport {
@@ -170,30 +203,8 @@ impl Report for CacheReport {
         ];
         // A reason that is cut explains nothing.
         let mut text = table(names, rows, Style { width: 0, ..style });
-        let read: u64 = self.steps.iter().map(|s| s.step.usage.cache_read).sum();
-        let prompts: u64 = self.steps.iter().map(|s| s.step.usage.prompt()).sum();
-        let (lost, bill) = self.lost();
-        let _ = writeln!(
-            text,
-            "\n{} of {} tokens of prompts were read from the cache ({} %)",
-            thousands(read),
-            thousands(prompts),
-            read * 100 / prompts.max(1),
-        );
-        let missed = self.steps.iter().filter(|step| step.lost > 0).count() as u64;
-        let _ = match missed {
-            0 => writeln!(text, "nothing was lost that the cache had held"),
-            _ => writeln!(
-                text,
-                "{} lost {} tokens that the cache had held: {} more than read from it, at list prices",
-                counted(missed, "request"),
-                thousands(lost),
-                match bill.exact() {
-                    Some(Money::ZERO) => "nothing".to_owned(),
-                    _ => exact(bill),
-                },
-            ),
-        };
+        text.push('\n');
+        text.push_str(&self.sums());
         text
     }
 

@@ -3,7 +3,7 @@
 use crate::Style;
 use crate::table::Side::{Left, Right};
 use crate::table::table;
-use crate::text::clean;
+use crate::text::{clean, thousands};
 
 /// Models on a line each: name, window, largest answer, prices of input and output, efforts.
 #[must_use]
@@ -16,11 +16,12 @@ pub fn model_list(models: Vec<[String; 6]>, style: Style) -> String {
         ("$/M OUT", Right),
         ("EFFORTS", Left),
     ];
-    table(
-        names,
-        models.into_iter().map(|row| row.map(|cell| clean(&cell))),
-        style,
-    )
+    let shown = |cell: String| match cell.parse() {
+        Ok(number) => thousands(number),
+        Err(_) => clean(&cell),
+    };
+    let rows = models.into_iter().map(|row| row.map(shown));
+    table(names, rows, style)
 }
 
 /// What is known of a model: what a line is about, where it comes from, and what is known.

@@ -1,12 +1,12 @@
 //! What is known of a model, in lines for a person, each with where it comes from.
 
 use quire_dialect::Dialect;
-use quire_protocol::Money;
+use quire_protocol::{Money, Usage};
 
 use crate::catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
 use crate::day::Day;
 use crate::models;
-use crate::price::{Factor, PriceRow};
+use crate::price::{Billing, Factor, PriceRow};
 
 /// Where a line comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +63,17 @@ impl Catalogue {
     pub fn meant(&self, name: String) -> String {
         let is_it = |known: &String| known.split_once('/').is_some_and(|(_, bare)| bare == name);
         self.known().find(is_it).unwrap_or(name)
+    }
+
+    /// What the tokens of one request to a model (`provider/name`) cost on a day, at list prices.
+    #[must_use]
+    pub fn price(&self, model: &str, day: Day, usage: &Usage) -> Option<Money> {
+        let (provider, name) = model.split_once('/').unwrap_or(("", model));
+        let billing = Billing {
+            day: Some(day),
+            ..Billing::default()
+        };
+        self.facts(provider, name).cost(usage, billing)
     }
 
     /// A model on one line: how it is to be called here, window, largest answer, dollars for a million tokens of input and of output

@@ -83,7 +83,7 @@ fn what_is_known_of_models_and_from_where() {
         ],
     );
     let tiny = list.out.lines().find(|line| line.contains("tiny")).unwrap();
-    assert!(tiny.contains("4096") && tiny.contains('?'), "{tiny}");
+    assert!(tiny.contains("4,096") && tiny.contains('?'), "{tiny}");
     let opus = quire(&place, &["models", "show", "claude-opus-4-6"]);
     opus.says(
         0,
