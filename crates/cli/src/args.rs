@@ -30,7 +30,7 @@ pub(crate) enum Command {
     /// Show the main job without a key or a network: a recorded model, everything else real
     #[command(after_help = "Example:\n  quire demo")]
     Demo,
-    /// List, show, search, export and remove sessions
+    /// List, show, search, export, compact and remove sessions
     Sessions(SessionsArgs),
     /// Show what sessions cost: tokens by kind, exact money, and what it was spent on
     Cost(CostArgs),
@@ -225,6 +225,46 @@ pub(crate) enum SessionsCommand {
         /// As Markdown
         #[arg(long)]
         markdown: bool,
+    },
+    /// Compact a session's context now: the ledger is kept, the rest of the older part is summarised
+    #[command(
+        after_help = "Examples:\n  quire sessions compact 0199\n  quire sessions compact 0199 --focus \"the parser\""
+    )]
+    Compact {
+        /// The first characters of its id
+        id: String,
+        /// What the summary should dwell on
+        #[arg(long, value_name = "TEXT")]
+        focus: Option<String>,
+        /// Only what stands before this message (`quire sessions export` shows their ids)
+        #[arg(long, value_name = "MESSAGE", conflicts_with = "from")]
+        up_to: Option<String>,
+        /// Only this message and what comes after it
+        #[arg(long, value_name = "MESSAGE")]
+        from: Option<String>,
+    },
+    /// Take a session's last compaction back
+    #[command(after_help = "Example:\n  quire sessions undo 0199")]
+    Undo {
+        /// The first characters of its id
+        id: String,
+    },
+    /// Show a session's goal, set another one, or drop it
+    #[command(
+        after_help = "Examples:\n  quire sessions goal 0199\n  quire sessions goal 0199 \"all tests pass\" --check \"cargo test\"\n  quire sessions goal 0199 --drop"
+    )]
+    Goal {
+        /// The first characters of its id
+        id: String,
+        /// What is to be reached
+        #[arg(conflicts_with = "drop")]
+        text: Option<String>,
+        /// A command that must succeed where it is reached; may be repeated
+        #[arg(long, value_name = "COMMAND", requires = "text")]
+        check: Vec<String>,
+        /// Drop the goal
+        #[arg(long)]
+        drop: bool,
     },
     /// Remove a session for good, after asking
     #[command(after_help = "Example:\n  quire sessions rm 0199")]

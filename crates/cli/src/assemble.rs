@@ -10,7 +10,7 @@ use quire_model::{
     Catalogue, HttpModel, Images, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy,
     Router, Secret, ThinkingKind, ToolDialect,
 };
-use quire_protocol::{ContextLimits, EffortChoice, Model, Settings, Store};
+use quire_protocol::{Client, ContextLimits, EffortChoice, Model, Settings, Store};
 use quire_sandbox::{Options, Spawner};
 use quire_store::{Durability, SqliteStore};
 
@@ -235,6 +235,19 @@ pub(crate) fn engine(
             personal: resolved.reads_instructions().then_some(personal),
         }),
     })
+}
+
+/// An engine that can work with the models of the settings.
+pub(crate) fn working(
+    surroundings: &Surroundings,
+    resolved: &Resolved,
+    sandbox: Arc<Spawner>,
+) -> anyhow::Result<(Arc<dyn Client>, Arc<Catalogue>)> {
+    let store = store(surroundings, resolved)? as Arc<dyn Store>;
+    let (router, catalogue) = models(surroundings, resolved);
+    let (router, known) = (Arc::new(router), Arc::clone(&catalogue));
+    let engine = engine(surroundings, resolved, store, router, known, sandbox);
+    Ok((Arc::new(engine), catalogue))
 }
 
 /// An engine that can list, show and remove sessions, and run none.

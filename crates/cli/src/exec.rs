@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use quire_config::{Resolved, seconds};
 use quire_headless::{Approver, Outcome, Output, Start, Task, find_session};
 use quire_model::Catalogue;
-use quire_protocol::{Client, Content, Goal, SessionQuery, Settings, Store};
+use quire_protocol::{Client, Content, Goal, SessionQuery, Settings};
 use tokio::sync::watch;
 
 use crate::args::{ExecArgs, written};
@@ -42,16 +42,7 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
         flags.push(("sandbox", "your answer", "off".to_owned()));
         resolved = surroundings.settings(flags)?;
     }
-    let store = assemble::store(surroundings, &resolved)?;
-    let (router, catalogue) = assemble::models(surroundings, &resolved);
-    let engine: Arc<dyn Client> = Arc::new(assemble::engine(
-        surroundings,
-        &resolved,
-        Arc::clone(&store) as Arc<dyn Store>,
-        Arc::new(router),
-        Arc::clone(&catalogue),
-        sandbox,
-    ));
+    let (engine, catalogue) = assemble::working(surroundings, &resolved, sandbox)?;
     let start = start(
         &args,
         &content,

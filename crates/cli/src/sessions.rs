@@ -1,14 +1,14 @@
-//! `quire sessions`: list, show, search, export, remove.
+//! `quire sessions`: list, show, search, export, compact, remove.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use quire_headless::{counted, find_session};
+use quire_headless::{Outcome, Upkeep, counted, find_session};
 use quire_protocol::{Client, Record, SessionQuery};
 
 use crate::args::{SessionsArgs, SessionsCommand};
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, terminal, usage};
+use crate::{assemble, exec, terminal, usage};
 
 pub(crate) async fn sessions(
     args: SessionsArgs,
@@ -55,9 +55,37 @@ pub(crate) async fn sessions(
                 quire_headless::jsonl(&records)
             })?;
         }
+        SessionsCommand::Compact {
+            id,
+            focus,
+            up_to,
+            from,
+        } => return upkeep(&id, Upkeep::compact(focus, up_to, from), surroundings).await,
+        SessionsCommand::Undo { id } => return upkeep(&id, Upkeep::Undo, surroundings).await,
+        SessionsCommand::Goal { id, drop: true, .. } => {
+            return upkeep(&id, Upkeep::DropGoal, surroundings).await;
+        }
+        SessionsCommand::Goal {
+            id, text, check, ..
+        } => {
+            return upkeep(&id, Upkeep::goal(text, check), surroundings).await;
+        }
         SessionsCommand::Rm { id, yes } => return remove(&archive, &id, yes).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn upkeep(id: &str, what: Upkeep, surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
+    let resolved = surroundings.settings([])?;
+    let sandbox = assemble::sandbox(surroundings)?;
+    let (engine, ..) = assemble::working(surroundings, &resolved, sandbox)?;
+    let session = find_session(&*engine, id).await.map_err(usage)?.session;
+    let kept = quire_headless::keep_up(&*engine, &session, what, exec::interrupts()?).await?;
+    match kept.outcome {
+        Outcome::Done => terminal::print(&(kept.words + "\n"))?,
+        _ => terminal::complain(&kept.words),
+    }
+    Ok(ExitCode::from(kept.outcome.exit_code()))
 }
 
 async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Result<ExitCode> {

@@ -65,6 +65,7 @@ mod table;
 mod tally;
 mod task;
 mod text;
+mod upkeep;
 
 pub use bill::Bill;
 pub use cache::{CacheReport, Price, explain_cache};
@@ -86,3 +87,4 @@ pub use stats::{Stats, stats};
 pub use style::{Color, Style};
 pub use task::{Adapt, Approver, Output, Start, Task};
 pub use text::{clean, counted, size};
+pub use upkeep::{Kept, Upkeep, keep_up};

@@ -98,3 +98,34 @@ fn what_is_known_of_models_and_from_where() {
     quire(&place, &["models", "show", "fast"]).says(0, &["4096 tokens", "config", "guess"]);
     quire(&place, &["models", "show", "nosuch"]).says(2, &["no model `nosuch`"]);
 }
+
+#[test]
+fn a_context_is_compacted_and_taken_back_and_a_goal_set() {
+    let place = Place::new();
+    let said = "The parser was wrong at its third line; it is mended and the tests pass.";
+    let provider = Provider::start(move |_| Answer::Reply(said, Vec::new()));
+    finish(place.exec(&provider, &["hi"])).says(0, &["mended"]);
+    let sessions = json(&quire(&place, &["cost", "--json"]));
+    let id = sessions["rows"][0]["session"].as_str().unwrap();
+    let sessions = |arguments: &[&str]| {
+        let (command, rest) = arguments.split_first().unwrap();
+        let mut command = place.command(&[&["sessions", command, id], rest].concat());
+        command
+            .env("ANTHROPIC_BASE_URL", &provider.url)
+            .env("ANTHROPIC_API_KEY", "key");
+        finish(command)
+    };
+    sessions(&["undo"]).says(1, &["no compaction to take back"]);
+    sessions(&["compact", "--up-to", "m9"]).says(1, &["no message `m9`"]);
+    sessions(&["compact"]).says(0, &["nothing was old or large enough"]);
+    let compacted = sessions(&["compact", "--from", "exec-0", "--focus", "the parser"]);
+    compacted.says(0, &["summarised by the model", "tokens before"]);
+    sessions(&["show"]).says(0, &["compacted (as asked)", said]);
+    sessions(&["undo"]).says(0, &["taken back"]);
+    sessions(&["goal"]).says(0, &["there is no goal"]);
+    sessions(&["goal", "all green", "--check", "true"]).says(0, &["goal set: all green"]);
+    sessions(&["goal"]).says(0, &["goal: all green", "check: true"]);
+    sessions(&["goal", "--drop"]).says(0, &["the goal is dropped"]);
+    sessions(&["goal", "--drop"]).says(1, &["there is no goal"]);
+    quire(&place, &["cost"]).says(0, &["compaction: unknown, 2 requests"]);
+}

@@ -18,6 +18,7 @@ mod journals;
 mod last_words;
 mod prints;
 mod resumes;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
