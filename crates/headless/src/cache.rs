@@ -2,6 +2,8 @@
 //! the journal. What stands between two requests is all that is known; a provider may forget by
 //! itself.
 
+use std::collections::BTreeMap;
+
 use futures_util::StreamExt as _;
 use quire_protocol::{
     Client, CompactionStep, Effort, Event, Frame, Money, Purpose, Record, RequestId, Seq,
@@ -190,22 +192,22 @@ impl Fold {
 }
 
 fn explained(steps: Vec<Step>, price: &Price<'_>) -> Vec<Explained> {
-    let all: Vec<(String, Usage)> = steps
-        .iter()
-        .map(|step| (step.model.clone(), step.usage))
-        .collect();
-    let says = |model: &str, what: fn(&Usage) -> u64| {
-        let mut usages = all.iter().filter(|(asked, _)| asked == model);
-        usages.any(|(_, usage)| what(usage) > 0)
-    };
+    // By model: whether its provider tells of a cache at all, and whether of what was written to it.
+    let mut tells: BTreeMap<String, (bool, bool)> = BTreeMap::new();
+    for step in &steps {
+        let told = tells.entry(step.model.clone()).or_default();
+        told.0 |= step.usage.cache_read + written(&step.usage) > 0;
+        told.1 |= written(&step.usage) > 0;
+    }
     let mut explained: Vec<Explained> = Vec::with_capacity(steps.len());
     let mut last: Option<usize> = None;
     let mut lives_ms = SHORT_MS;
     for step in steps {
         let before = last.and_then(|place| explained.get(place)).map(|e| &e.step);
+        let (tells, counts_writes) = tells.get(&step.model).copied().unwrap_or_default();
         let manners = Manners {
-            tells: says(&step.model, |usage| usage.cache_read + written(usage)),
-            counts_writes: says(&step.model, written),
+            tells,
+            counts_writes,
             lives_ms,
         };
         if step.usage.cache_write_1h > 0 {

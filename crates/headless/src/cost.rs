@@ -156,13 +156,15 @@ pub async fn cost(client: &dyn Client, query: &CostQuery) -> Result<CostTable, C
         ..CostTable::default()
     };
     for head in client.sessions(query.sessions.clone()).await? {
-        // Nothing was recorded in it before or after these days.
+        // Nothing was recorded in it on these days. A clock may have been put right in between, so the
+        // days around them count as well.
+        let (first, last) = (Day::of(head.created_ms).0, Day::of(head.updated_ms).0);
         let late = query
             .until
-            .is_some_and(|day| Day::of(head.created_ms) > day);
+            .is_some_and(|day| first > day.0.saturating_add(1));
         let early = query
             .since
-            .is_some_and(|day| Day::of(head.updated_ms) < day);
+            .is_some_and(|day| last.saturating_add(1) < day.0);
         if !late && !early {
             table.read(client, query, &head).await;
         }
