@@ -206,8 +206,8 @@ impl Draft<'_> {
     pub(crate) fn judged(&mut self, reply: &Reply, checks: Vec<CheckRun>) {
         let aim = &self.state.goal;
         let Some(goal) = aim.goal.clone().filter(|_| aim.judging) else {
-            // It judged a goal that is no longer the session's.
-            return self.end_of_turn();
+            // It judged a goal that is no longer the session's: the turn goes on as if it had not.
+            return self.advance();
         };
         let evidence = self.state.goal.evidence(&self.state.ledger);
         let judgement = judgement(reply, checks, evidence);

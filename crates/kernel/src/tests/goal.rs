@@ -278,6 +278,34 @@ fn a_verdict_is_about_the_goal_that_was_judged() {
 }
 
 #[test]
+fn a_verdict_on_a_goal_that_was_dropped_does_not_end_a_turn_that_a_steer_waits_for() {
+    let told = last(
+        "
+        goal g
+        say a
+        reply
+        reply
+        no-goal
+        say b
+        verdict met yes
+        reply
+    ",
+        2,
+    );
+    expect![[r#"
+        verdict met yes
+            request 3 answered
+            delivered b
+            request 4 with 6 items
+            → call the model: 4
+        reply
+            request 4 answered
+            turn 1 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
 fn a_goal_that_is_set_during_the_last_step_is_told_before_the_turn_ends() {
     let told = last(
         "
