@@ -57,6 +57,8 @@ impl Compactions {
                 self.wanted &= *reason != StopReason::Cancelled;
                 (self.wishes, self.requests, self.done) = (0, 0, 0);
             }
+            // What a crash took is asked for once more.
+            Event::Recovered { .. } => self.requests = 0,
             Event::Compaction(step) => self.step(step, estimate)?,
             _ => {}
         }

@@ -2,8 +2,10 @@
 
 use quire_kernel::{Input, Session};
 use quire_protocol::{
-    CallId, CallPlan, Content, Delivery, Event, Item, Lane, MessageId, Op, Purpose, RequestId,
-    StopReason, TokenStop, ToolCall, ToolOutcome, ToolStatus, TurnId, Usage, Verdict,
+    CallId, CallPlan, Compaction, CompactionCause, CompactionKind, CompactionStep, Content,
+    Delivery, Event, GoalStep, GoalVerdict, Item, Judgement, Lane, MessageId, Op, Purpose,
+    RequestId, Span, StopReason, TokenStop, ToolCall, ToolOutcome, ToolStatus, TurnId, Usage,
+    Verdict,
 };
 
 use super::circles::Circles;
@@ -24,6 +26,13 @@ fn verdict(events: &[Event]) -> String {
 
 /// A turn with a first request.
 fn turn() -> Vec<Event> {
+    let mut events = said();
+    events.push(called(1, 1));
+    events
+}
+
+/// A turn with a message and no request.
+fn said() -> Vec<Event> {
     vec![
         Event::MessageAccepted {
             message: MessageId::new("a"),
@@ -33,8 +42,25 @@ fn turn() -> Vec<Event> {
         },
         Event::TurnStarted { turn: TurnId(1) },
         delivered(),
-        called(1, 1),
     ]
+}
+
+/// These items are gone, and nothing stands for them.
+fn compacted(from: u32, to: u32) -> Event {
+    let tokens = |events: &[Event]| Session::replay(events).estimate();
+    let kept = if from == to { said() } else { Vec::new() };
+    Event::Compaction(CompactionStep::Done {
+        compaction: Compaction {
+            kind: CompactionKind::Summary,
+            cause: CompactionCause::Threshold,
+            replaced: Span { from, to },
+            head: Vec::new(),
+            cleared: Vec::new(),
+            tail: Vec::new(),
+            tokens_before: tokens(&said()),
+            tokens_after: tokens(&kept),
+        },
+    })
 }
 
 /// A turn with two calls side by side.
@@ -77,7 +103,10 @@ fn called(request: u32, items: u32) -> Event {
         request: RequestId(request),
         items,
         purpose: Purpose::Work,
-        estimate: 0,
+        estimate: match items {
+            0 => 0,
+            _ => Session::replay(&said()).estimate(),
+        },
         chosen: None,
         worked_ms: 0,
     }
@@ -167,6 +196,46 @@ fn a_wrong_event_is_seen() {
                 ended(2, ToolStatus::Cancelled),
             ],
             "call 2 is not open",
+        ),
+        (
+            turn(),
+            vec![Event::TurnPaused {
+                turn: TurnId(1),
+                detail: String::new(),
+            }],
+            "a turn pauses within its limits",
+        ),
+        (
+            turn(),
+            vec![compacted(0, 1)],
+            "a compaction in the middle of something",
+        ),
+        (
+            Vec::new(),
+            vec![Event::TurnStarted { turn: TurnId(1) }, called(1, 0)],
+            "the model is asked for nothing",
+        ),
+        (
+            said(),
+            vec![compacted(0, 1)],
+            "a compaction without a ledger",
+        ),
+        (
+            said(),
+            vec![compacted(0, 0)],
+            "Summary of Span { from: 0, to: 0 }",
+        ),
+        (
+            said(),
+            vec![Event::Goal(GoalStep::Judged {
+                judgement: Judgement {
+                    verdict: GoalVerdict::Met,
+                    reasons: String::new(),
+                    evidence: Vec::new(),
+                    checks: Vec::new(),
+                },
+            })],
+            "a verdict on another goal",
         ),
     ];
     for (mut events, wrong, expected) in table {
