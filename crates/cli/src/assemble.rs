@@ -188,30 +188,26 @@ pub(crate) fn session_settings(
         policy: resolved.policy(),
         limits: resolved.limits(),
         output_schema: None,
-        context: ContextLimits::default(),
+        context: ContextLimits::for_window(0, 0),
         effort_choice: EffortChoice::Fixed,
         region: resolved.region().map(str::to_owned),
     };
-    // None yet, so that it is taken from the model.
-    settings.context.window = 0;
     fit(&mut settings, resolved, catalogue);
     settings
 }
 
-/// Fits settings to what is known of their model: how large the context may grow, and who decides how
-/// hard to think. What a session was recorded with stays while its model's window does.
+/// Fits settings to what is known of their model.
 pub(crate) fn fit(settings: &mut Settings, resolved: &Resolved, catalogue: &Catalogue) {
     let (provider, name) = settings.model.split_once('/').unwrap_or_default();
     let facts = catalogue.facts(provider, name);
     let context = resolved.context(facts.window, facts.max_output.into());
-    if settings.context.window != context.window || settings.context.answer != context.answer {
-        settings.context = context;
-    }
     let described = resolved.providers().get(provider);
-    settings.effort_choice = match described.map(|described| dialect(described.dialect)) {
-        Some(dialect) if !resolved.fixes_effort() => facts.effort_choice(dialect),
-        _ => EffortChoice::Fixed,
-    };
+    let described = described.filter(|_| !resolved.fixes_effort());
+    facts.fit(
+        settings,
+        context,
+        described.map(|described| dialect(described.dialect)),
+    );
 }
 
 /// An engine that can work.

@@ -2,7 +2,7 @@
 //! loop, the sandbox, the tools and the repository's bug are real.
 
 use std::io::IsTerminal as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,15 +136,7 @@ fn copy() -> anyhow::Result<PathBuf> {
         std::env::temp_dir().join(format!("quire-demo-{}-{}", std::process::id(), now_ms()));
     std::fs::create_dir(&folder)
         .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    for (name, text) in REPOSITORY {
-        write(&folder.join(name), text)?;
-    }
+    quire_headless::lay_out(&folder, &REPOSITORY)
+        .with_context(|| format!("cannot write below {}", folder.display()))?;
     Ok(folder.canonicalize()?)
-}
-
-fn write(path: &Path, text: &str) -> anyhow::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    std::fs::create_dir_all(folder)
-        .and_then(|()| std::fs::write(path, text))
-        .with_context(|| format!("cannot write {}", path.display()))
 }

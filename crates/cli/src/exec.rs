@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use quire_config::{Resolved, seconds};
+use quire_config::Resolved;
 use quire_headless::{Approver, Outcome, Output, Start, Task, find_session};
 use quire_model::Catalogue;
 use quire_protocol::{Client, Content, Goal, SessionQuery, Settings};
@@ -17,7 +17,7 @@ use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage, warnings};
 
 pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
-    let mut flags = flags(&args)?;
+    let mut flags = flags(&args);
     let mut resolved = surroundings.settings(flags.clone())?;
     for notice in resolved.notices() {
         terminal::complain(&format!("{}: {}", notice.source, notice.message));
@@ -83,20 +83,7 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
 }
 
 /// The settings that flags make, with how each was written.
-fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, String)>> {
-    let timeout = args
-        .timeout
-        .as_deref()
-        .map(seconds)
-        .transpose()
-        .map_err(|wrong| usage(format!("--timeout {wrong}")))?;
-    let budget_time = match args.budget_time.as_deref() {
-        None | Some("none") => args.budget_time.clone(),
-        Some(time) => {
-            let seconds = seconds(time).map_err(|wrong| usage(format!("--budget-time {wrong}")))?;
-            Some(seconds.to_string())
-        }
-    };
+fn flags(args: &ExecArgs) -> Vec<(&'static str, &'static str, String)> {
     let given = [
         ("model", "--model", args.model.clone()),
         ("effort", "--effort", args.effort.clone()),
@@ -108,16 +95,16 @@ fn flags(args: &ExecArgs) -> anyhow::Result<Vec<(&'static str, &'static str, Str
             args.budget_tokens.clone(),
         ),
         ("budget_turns", "--budget-turns", args.budget_turns.clone()),
-        ("budget_time_s", "--budget-time", budget_time),
+        ("budget_time_s", "--budget-time", args.budget_time.clone()),
         ("region", "--region", args.region.clone()),
-        ("timeout_s", "--timeout", timeout.map(|s| s.to_string())),
+        ("timeout_s", "--timeout", args.timeout.clone()),
         ("sandbox", "--sandbox", args.sandbox.as_ref().map(written)),
         ("approvals", "--approve", args.approve.as_ref().map(written)),
     ];
-    Ok(given
+    given
         .into_iter()
         .filter_map(|(key, flag, value)| Some((key, flag, value?)))
-        .collect())
+        .collect()
 }
 
 /// What is said: the prompt, what comes on standard input, the images. Nothing, to go on with an

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use quire_engine::Workbench;
 use quire_instructions::{Place, compose, date, instruction_files};
 use quire_model::Catalogue;
-use quire_protocol::{Policy, Sandbox, SandboxMode, SessionId, Settings, Store, ToolSet};
+use quire_protocol::{Sandbox, SessionId, Settings, Store, ToolSet};
 use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
 
 use crate::surroundings::now_ms;
@@ -58,27 +58,10 @@ impl Workbench for Bench {
             workspace: settings.workspace.clone(),
             system: std::env::consts::OS.to_owned(),
             date: date(now_ms()),
-            confinement: confinement(&settings.policy),
+            confinement: quire_tools::confinement(&settings.policy),
         };
         compose(&place, &files)
     }
-}
-
-/// What confines commands, in a sentence for the model.
-fn confinement(policy: &Policy) -> String {
-    let files = match policy.sandbox {
-        SandboxMode::Off => return "none; be careful".to_owned(),
-        SandboxMode::ReadOnly => "commands read the disk and write only /tmp",
-        SandboxMode::WorkspaceWrite => {
-            "commands read the disk and write this folder and /tmp, but not .git/hooks or .git/config"
-        }
-    };
-    let network = if policy.domains.is_empty() {
-        "no network".to_owned()
-    } else {
-        format!("network only to {}, by proxy", policy.domains.join(", "))
-    };
-    format!("{files}; {network}")
 }
 
 /// Makes nothing: for commands that only look at sessions.

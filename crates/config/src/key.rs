@@ -24,6 +24,8 @@ pub enum Kind {
     Count,
     /// A whole number of at least 1, or `none`.
     Limit,
+    /// A time: seconds, or `90s`, `15m`, `2h`; or `none`.
+    Time,
     /// An amount of dollars, at most 12 decimals, or `none`.
     Money,
     /// `true` or `false`.
@@ -45,6 +47,7 @@ impl Kind {
             Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
             Self::Count => "a whole number of at least 1".to_owned(),
             Self::Limit => "a whole number of at least 1, or none".to_owned(),
+            Self::Time => "a time of at least a second like 90, 90s, 15m or 2h, or none".to_owned(),
             Self::Money => "a positive amount in dollars like 2.50, or none".to_owned(),
             Self::Toggle => "true or false".to_owned(),
             Self::Domains => {
@@ -110,9 +113,9 @@ pub const KEYS: &[Key] = &[
     key("budget_turns", Kind::Limit, "", "turns of a whole session"),
     key(
         "budget_time_s",
-        Kind::Limit,
+        Kind::Time,
         "",
-        "seconds of work for a whole session",
+        "time of work for a whole session, in seconds",
     ),
     key(
         "region",
@@ -144,7 +147,12 @@ pub const KEYS: &[Key] = &[
         "500",
         "model requests in one turn",
     ),
-    key("timeout_s", Kind::Count, "", "seconds for a whole run"),
+    key(
+        "timeout_s",
+        Kind::Time,
+        "",
+        "time for a whole run, in seconds",
+    ),
     key(
         "network.domains",
         Kind::Domains,

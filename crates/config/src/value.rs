@@ -6,6 +6,7 @@ use quire_protocol::Money;
 use toml_edit::Value as Toml;
 
 use crate::key::Kind;
+use crate::over::seconds;
 
 /// What is written where an amount of money is not to be limited.
 const NO_LIMIT: &str = "none";
@@ -64,6 +65,7 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             .map(Value::Count)
             .ok_or_else(wrong),
         Kind::Limit => limit(text).ok_or_else(wrong),
+        Kind::Time => time(text).ok_or_else(wrong),
         Kind::Money => money(text).ok_or_else(wrong),
         Kind::Toggle => match text {
             "true" | "1" | "yes" => Ok(Value::Toggle(true)),
@@ -91,10 +93,13 @@ pub(crate) fn from_toml(kind: Kind, toml: &Toml, raw: &str) -> Result<Value, Str
     let value = match (kind, toml) {
         (Kind::Text | Kind::Choice(_), Toml::String(text)) => words(kind, text.value()),
         (Kind::Limit, Toml::String(text)) => limit(text.value()),
-        (Kind::Count | Kind::Limit, Toml::Integer(number)) => u32::try_from(*number.value())
-            .ok()
-            .filter(|count| *count >= 1)
-            .map(Value::Count),
+        (Kind::Time, Toml::String(text)) => time(text.value()),
+        (Kind::Count | Kind::Limit | Kind::Time, Toml::Integer(number)) => {
+            u32::try_from(*number.value())
+                .ok()
+                .filter(|count| *count >= 1)
+                .map(Value::Count)
+        }
         (Kind::Money, Toml::String(text)) => money(text.value()),
         (Kind::Money, Toml::Integer(_) | Toml::Float(_)) => money(&raw.replace('_', "")),
         (Kind::Toggle, Toml::Boolean(on)) => Some(Value::Toggle(*on.value())),
@@ -117,6 +122,14 @@ fn limit(text: &str) -> Option<Value> {
     }
     let count = text.replace('_', "").parse().ok();
     count.filter(|count| *count >= 1).map(Value::Count)
+}
+
+fn time(text: &str) -> Option<Value> {
+    if text == NO_LIMIT {
+        return Some(Value::Unset);
+    }
+    let seconds = u32::try_from(seconds(text).ok()?).ok();
+    seconds.filter(|seconds| *seconds >= 1).map(Value::Count)
 }
 
 fn words(kind: Kind, text: &str) -> Option<Value> {

@@ -26,10 +26,6 @@ impl Worked {
     }
 
     /// Takes notice of what the session became.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the engine measures time; the floors below it never read a clock"
-    )]
     pub(crate) fn follow(&mut self, session: &Session) {
         let works =
             session.turn().is_some() && !session.is_dormant() && !session.waits_for_person();

@@ -243,6 +243,8 @@ fn fraction(up: u32, down: u32) -> String {
 mod tests {
     use expect_test::{Expect, expect};
 
+    use quire_protocol::Effort;
+
     use super::*;
 
     fn check(catalogue: &Catalogue, name: &str, dialect: Dialect, expected: &Expect) {

@@ -2,7 +2,7 @@
 //! are in `models.rs`; what a person sets goes over it; an unknown model gets sane values.
 
 use quire_dialect::Dialect;
-use quire_protocol::{Content, Effort, EffortChoice, Money, Settings, Usage};
+use quire_protocol::{Content, ContextLimits, Effort, EffortChoice, Money, Settings, Usage};
 
 use crate::models::{self, Row};
 use crate::price::{Billing, Prices};
@@ -118,6 +118,17 @@ impl ModelFacts {
             ));
         }
         Ok(self.effort_note(settings.effort, dialect))
+    }
+
+    /// Fits settings to this model: how large the context may grow, and who decides how hard to think,
+    /// where somebody is to (`dialect`). What a session was recorded with stays while its model's window does.
+    pub fn fit(&self, settings: &mut Settings, context: ContextLimits, dialect: Option<Dialect>) {
+        let recorded = (settings.context.window, settings.context.answer);
+        if recorded != (context.window, context.answer) {
+            settings.context = context;
+        }
+        settings.effort_choice =
+            dialect.map_or(EffortChoice::Fixed, |dialect| self.effort_choice(dialect));
     }
 
     /// Who is to decide how hard to think at each step. A model that thinks adaptively does so itself;
@@ -338,7 +349,7 @@ fn without_date(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ApprovalMode, ContextLimits, Limits, Policy, SandboxMode};
+    use quire_protocol::{ApprovalMode, Limits, Policy, SandboxMode};
 
     use super::*;
 

@@ -7,6 +7,7 @@ mod arguments;
 mod bare;
 mod calls;
 mod clean;
+mod confinement;
 mod drive;
 mod edit;
 mod hunks;
@@ -33,5 +34,6 @@ mod verdict;
 mod walk;
 mod write;
 
+pub use confinement::confinement;
 pub use patch::{Chunk, ChunkLine, FilePatch, Patch, PatchError, parse_patch};
 pub use toolbox::{ToolDialect, Toolbox, ToolboxOptions, well_known_secrets};

@@ -109,6 +109,23 @@ impl Subject {
         })
     }
 
+    /// The id of the newest session in a home.
+    pub(crate) fn newest_session(&self, home: &Home) -> Result<String> {
+        let listed = self.plain(home, &["sessions", "list", "--limit", "1"])?;
+        let is_id = |word: &&str| word.len() >= 8 && word.starts_with("01");
+        let id = listed.split_whitespace().find(is_id);
+        id.map(str::to_owned).context("no session is listed")
+    }
+
+    /// Runs the binary without a model, and returns what it prints.
+    pub(crate) fn plain(&self, home: &Home, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(home.folder.path(), "http://127.0.0.1:9", Walls::Off);
+        let output = command.args(arguments).stdout(Stdio::piped()).output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        ensure!(output.status.success(), "{arguments:?} failed: {said}");
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
     fn command(&self, folder: &Path, url: &str, walls: Walls) -> Command {
         let [home, workspace] = ["home", "workspace"].map(|name| folder.join(name));
         let mut command = Command::new(&self.binary);

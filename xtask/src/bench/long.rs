@@ -34,15 +34,10 @@ pub(crate) fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
         peaks.push(of_1024(
             run(&go_on, vec![done()], Memory::Watched)?.peak_kib,
         ));
-        let compact = ["sessions", "compact", "--newest"];
-        let summed = run(&compact, vec![summary()], Memory::Ignored)?;
-        summaries.push(ms(summed.end));
-        run(
-            &["sessions", "undo", "--newest"],
-            Vec::new(),
-            Memory::Ignored,
-        )
-        .ok();
+        let session = subject.newest_session(&home)?;
+        let compact = ["sessions", "compact", &session];
+        summaries.push(ms(run(&compact, vec![summary()], Memory::Ignored)?.end));
+        subject.plain(&home, &["sessions", "undo", &session])?;
         home.set_window(FULL)?;
         let cleared = run(&go_on, vec![done()], Memory::Ignored)?;
         clears.push(ms(cleared.start.saturating_sub(opened.start)));
