@@ -56,9 +56,6 @@ impl Character {
     /// A whole answer to a prompt of so many bytes, with the plans for its calls.
     pub(crate) fn reply(&mut self, prompt: u64, dice: &mut Dice) -> (Reply, Vec<CallPlan>) {
         let mut items = Vec::new();
-        if self.provider.compacts_by_itself(dice) {
-            items.push(provider::block(dice));
-        }
         if dice.chance(30) {
             items.push(Item::Thinking {
                 text: "hm".to_owned(),
@@ -78,6 +75,12 @@ impl Character {
         let calls = self.calls(dice);
         let plans = self.plans(&calls, dice);
         items.extend(calls.into_iter().map(Item::ToolCall));
+        if self.provider.compacts_by_itself(dice) {
+            // First, unless the provider is out of its mind.
+            let most = u32::try_from(items.len()).unwrap_or(0);
+            let place = if dice.chance(90) { 0 } else { dice.roll(most) };
+            items.insert(usize::try_from(place).unwrap_or(0), provider::block(dice));
+        }
         if dice.chance(3) {
             items.push(Item::Notice {
                 text: "a model cannot say this".to_owned(),

@@ -95,8 +95,13 @@ impl World {
     }
 
     fn step(&mut self) -> Checked {
-        if self.session.turn().is_none() && self.dice.chance(60) {
-            return self.say();
+        if self.session.turn().is_none() {
+            match self.dice.roll(100) {
+                0..60 => return self.say(),
+                60..64 => return self.undo(),
+                64..68 => return self.compact(),
+                _ => {}
+            }
         }
         // Rare states get more than their share of trouble.
         let works = self.session.purpose().is_none_or(Purpose::is_work);

@@ -27,6 +27,41 @@ fn a_result_that_is_larger_than_the_window_is_cleared_before_the_next_request() 
 }
 
 #[test]
+fn old_results_are_cleared_and_the_newest_stay() {
+    let mut story = Story::default();
+    story.play(
+        "
+        window 2000 1100 400
+        say a
+        reply x
+        big 1 1200
+        reply y
+        big 2 1200
+        reply z
+        big 3 1200
+        reply end
+        done 4 ok
+    ",
+    );
+    expect![[r#"
+        user: words of a
+        assistant: so
+        call 1: x
+        result 1 Done: [1200 bytes were cleared to save room: recall call:1 shows them again]
+        assistant: so
+        call 2: y
+        result 2 Done: [1200 bytes were cleared to save room: recall call:2 shows them again]
+        assistant: so
+        call 3: z
+        result 3 Done: xxxxxxxx… (1200 bytes)
+        assistant: so
+        call 4: end
+        result 4 Done: ok
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
 fn where_clearing_is_not_enough_the_model_summarises_and_the_work_goes_on() {
     let told = last(
         "

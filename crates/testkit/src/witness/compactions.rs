@@ -88,7 +88,10 @@ impl Compactions {
                 self.wanted = true;
                 self.wishes += 1;
             }
-            CompactionStep::Failed { .. } => self.wanted = false,
+            // A wish ends with its last way.
+            CompactionStep::Failed { kind, .. } => {
+                self.wanted &= *kind == CompactionKind::Provider;
+            }
             CompactionStep::Undone => {}
             CompactionStep::Done { compaction } => {
                 self.wanted &= compaction.cause != CompactionCause::Asked;

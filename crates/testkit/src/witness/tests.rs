@@ -197,6 +197,13 @@ fn a_wrong_event_is_seen() {
             ],
             "call 2 is not open",
         ),
+    ];
+    all_are_seen(table);
+}
+
+#[test]
+fn a_wrong_pause_compaction_or_verdict_is_seen() {
+    all_are_seen([
         (
             turn(),
             vec![Event::TurnPaused {
@@ -237,7 +244,11 @@ fn a_wrong_event_is_seen() {
             })],
             "a verdict on another goal",
         ),
-    ];
+    ]);
+}
+
+/// Each row breaks a rule with the last event of its second list.
+fn all_are_seen<const ROWS: usize>(table: [(Vec<Event>, Vec<Event>, &str); ROWS]) {
     for (mut events, wrong, expected) in table {
         events.extend(wrong);
         assert_eq!(verdict(&events), expected, "{:?}", events.last());
