@@ -201,13 +201,10 @@ pub(crate) fn fit(settings: &mut Settings, resolved: &Resolved, catalogue: &Cata
     let (provider, name) = settings.model.split_once('/').unwrap_or_default();
     let facts = catalogue.facts(provider, name);
     let context = resolved.context(facts.window, facts.max_output.into());
-    let described = resolved.providers().get(provider);
-    let described = described.filter(|_| !resolved.fixes_effort());
-    facts.fit(
-        settings,
-        context,
-        described.map(|described| dialect(described.dialect)),
-    );
+    let provider = resolved.providers().get(provider);
+    let provider = provider.filter(|_| !resolved.fixes_effort());
+    let spoken = provider.map(|provider| dialect(provider.dialect));
+    facts.fit(settings, context, spoken);
 }
 
 /// An engine that can work.
