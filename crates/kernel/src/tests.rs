@@ -28,6 +28,7 @@ mod progress;
 mod recovery;
 mod steering;
 mod turn;
+mod wishes;
 mod words;
 
 use std::fmt::Write;

@@ -263,42 +263,42 @@ mod tests {
             &builtin,
             "claude-opus-4-6",
             Dialect::Messages,
-            &expect![[r"
-            window | 1000000 tokens | built-in
-            largest answer | 64000 tokens | built-in
-            prices | from day 20489 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
-             | from day 20489 on, where the prompt has more than 200000 tokens, per million: input $10, output $37.5, cache read $1, written for 5 min $12.5, for 1 h $20 | built-in
-             | from day 20525 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
-             | inference in one region only: all of it times 11/10 | built-in
-             | fast mode: all of it times 6 | built-in
-            thinking | adaptive: it decides by itself, guided by the effort | built-in
-            effort low | sent as `low` | built-in
-            effort medium | sent as `medium` | built-in
-            effort high | sent as `high` | built-in
-            effort xhigh | sent as `high`: effort `xhigh` becomes `high`: this model has no `xhigh` | built-in
-            effort max | sent as `max` | built-in
-            tools | those of Claude models: exact-replace edits and bash | built-in
-            images | taken | built-in
-        "]],
+            &expect![[r#"
+                window | 1000000 tokens | built-in
+                largest answer | 128000 tokens | built-in
+                prices | from day 20489 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
+                 | from day 20489 on, where the prompt has more than 200000 tokens, per million: input $10, output $37.5, cache read $1, written for 5 min $12.5, for 1 h $20 | built-in
+                 | from day 20525 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
+                 | inference in one region only: all of it times 11/10 | built-in
+                 | fast mode: all of it times 6 | built-in
+                thinking | adaptive: it decides by itself, guided by the effort | built-in
+                effort low | output_config.effort = low, thinking adaptive | built-in
+                effort medium | output_config.effort = medium, thinking adaptive | built-in
+                effort high | output_config.effort = high, thinking adaptive | built-in
+                effort xhigh | output_config.effort = high, thinking adaptive: this model has no `xhigh` | built-in
+                effort max | output_config.effort = max, thinking adaptive | built-in
+                tools | those of Claude models: exact-replace edits and bash | built-in
+                images | taken | built-in
+            "#]],
         );
         check(
             &builtin,
             "claude-haiku-4-5",
             Dialect::Messages,
-            &expect![[r"
-            window | 200000 tokens | built-in
-            largest answer | 64000 tokens | built-in
-            prices | per million: input $1, output $5, cache read $0.1, written for 5 min $1.25, for 1 h $2 | built-in
-             | inference in one region only: all of it times 11/10 | built-in
-            thinking | a number of tokens, by the effort | built-in
-            effort low | up to 2048 tokens of thinking | built-in
-            effort medium | up to 8192 tokens of thinking | built-in
-            effort high | up to 16384 tokens of thinking | built-in
-            effort xhigh | up to 32000 tokens of thinking | built-in
-            effort max | up to 32000 tokens of thinking | built-in
-            tools | those of Claude models: exact-replace edits and bash | built-in
-            images | taken | built-in
-        "]],
+            &expect![[r#"
+                window | 200000 tokens | built-in
+                largest answer | 64000 tokens | built-in
+                prices | per million: input $1, output $5, cache read $0.1, written for 5 min $1.25, for 1 h $2 | built-in
+                 | inference in one region only: all of it times 11/10 | built-in
+                thinking | a number of tokens, by the effort | built-in
+                effort low | thinking up to 2048 tokens | built-in
+                effort medium | thinking up to 8192 tokens | built-in
+                effort high | thinking up to 16384 tokens | built-in
+                effort xhigh | thinking up to 32000 tokens | built-in
+                effort max | thinking up to 32000 tokens | built-in
+                tools | those of Claude models: exact-replace edits and bash | built-in
+                images | taken | built-in
+            "#]],
         );
         let set = Override {
             model: "anthropic/double".into(),
@@ -311,19 +311,19 @@ mod tests {
             &set,
             "double",
             Dialect::Chat,
-            &expect![[r"
-            window | 9000 tokens | config
-            largest answer | 32000 tokens | guess
-            prices | not known: cost is shown as unknown, and no budget can be kept | guess
-            thinking | not asked for | guess
-            effort low | sent as `low` | config
-            effort medium | sent as `low`: effort `medium` becomes `low`: this model has no `medium` | config
-            effort high | sent as `high` | config
-            effort xhigh | sent as `high`: effort `xhigh` becomes `high`: this model has no `xhigh` | config
-            effort max | sent as `high`: effort `max` becomes `high`: this model has no `max` | config
-            tools | those of Claude models: exact-replace edits and bash | guess
-            images | taken | guess
-        "]],
+            &expect![[r#"
+                window | 9000 tokens | config
+                largest answer | 32000 tokens | guess
+                prices | not known: cost is shown as unknown, and no budget can be kept | guess
+                thinking | not asked for | guess
+                effort low | reasoning_effort = low | config
+                effort medium | reasoning_effort = low: this model has no `medium` | config
+                effort high | reasoning_effort = high | config
+                effort xhigh | reasoning_effort = high: this model has no `xhigh` | config
+                effort max | reasoning_effort = high: this model has no `max` | config
+                tools | those of Claude models: exact-replace edits and bash | guess
+                images | taken | guess
+            "#]],
         );
     }
 
@@ -333,7 +333,7 @@ mod tests {
         for (model, line) in [
             (
                 "claude-opus-4-6",
-                "x 1000000 64000 5 25 low medium high max",
+                "x 1000000 128000 5 25 low medium high max",
             ),
             ("claude-sonnet-4-5", "x 200000 64000 3 15 "),
             ("gpt-5.5", "x 400000 128000 ? ? low medium high xhigh"),

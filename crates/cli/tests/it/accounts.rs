@@ -94,7 +94,7 @@ fn what_is_known_of_models_and_from_where() {
             "built-in",
         ],
     );
-    opus.says(0, &["effort xhigh", "sent as `high`"]);
+    opus.says(0, &["effort xhigh", "this model has no `xhigh`"]);
     quire(&place, &["models", "show", "fast"]).says(0, &["4096 tokens", "config", "guess"]);
     quire(&place, &["models", "show", "nosuch"]).says(2, &["no model `nosuch`"]);
 }
@@ -117,7 +117,9 @@ fn a_context_is_compacted_and_taken_back_and_a_goal_set() {
     };
     sessions(&["undo"]).says(1, &["no compaction to take back"]);
     sessions(&["compact", "--up-to", "m9"]).says(1, &["no message `m9`"]);
-    sessions(&["compact"]).says(0, &["nothing was old or large enough"]);
+    sessions(&["compact"]).says(0, &["summarised by the model"]);
+    sessions(&["compact"]).says(1, &["nothing that a summary could replace"]);
+    sessions(&["undo"]).says(0, &["taken back"]);
     let compacted = sessions(&["compact", "--from", "exec-0", "--focus", "the parser"]);
     compacted.says(0, &["summarised by the model", "tokens before"]);
     sessions(&["show"]).says(0, &["compacted (as asked)", said]);
