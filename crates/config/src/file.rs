@@ -58,7 +58,7 @@ pub fn parse(layer: Layer, path: &Path, bytes: &[u8]) -> Result<ConfigFile, Erro
 }
 
 /// Tables whose keys are settings.
-const SECTIONS: &[&str] = &["network", "store"];
+const SECTIONS: &[&str] = &["network", "context", "store"];
 /// What a file may hold besides settings with one value.
 const SPECIAL: &[&str] = &["trusted", "rule", "providers", "models"];
 

@@ -248,6 +248,16 @@ mod tests {
     }
 
     #[test]
+    fn every_key_with_a_table_can_be_written_in_a_file() {
+        for (table, name) in KEYS.iter().filter_map(|key| key.name.split_once('.')) {
+            let text = format!("[{table}]\n{name} = 1\n");
+            let said = crate::parse(crate::Layer::User, "config.toml".as_ref(), text.as_bytes());
+            let said = format!("{said:?}");
+            assert!(!said.contains("there is no setting"), "{table}.{name}: {said}");
+        }
+    }
+
+    #[test]
     fn every_default_fits_its_kind() {
         for key in KEYS.iter().filter(|key| !key.default.is_empty()) {
             assert!(

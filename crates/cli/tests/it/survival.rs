@@ -32,6 +32,46 @@ enum Filling {
     Words,
 }
 
+/// Who compacts.
+#[derive(Clone, Copy, Debug)]
+enum Compactor {
+    Quire,
+    Provider,
+}
+
+impl Compactor {
+    fn setting(self) -> &'static str {
+        match self {
+            Self::Quire => "own",
+            Self::Provider => "provider",
+        }
+    }
+}
+
+/// A provider's compaction that says nothing, as it is streamed.
+fn empty_compaction() -> Answer {
+    let events = [
+        json!({"type": "message_start", "message": {"id": "msg_1", "model": "double", "content": [],
+            "stop_reason": null, "usage": {"input_tokens": 0, "output_tokens": 0}}}),
+        json!({"type": "content_block_start", "index": 0,
+            "content_block": {"type": "compaction", "content": null}}),
+        json!({"type": "content_block_delta", "index": 0,
+            "delta": {"type": "compaction_delta", "content": LAZY}}),
+        json!({"type": "content_block_delta", "index": 0,
+            "delta": {"type": "signature_delta", "signature": "s="}}),
+        json!({"type": "content_block_stop", "index": 0}),
+        json!({"type": "message_delta", "delta": {"stop_reason": "compaction"},
+            "usage": {"input_tokens": 0, "output_tokens": 0, "iterations": [
+                {"type": "compaction", "input_tokens": 1000, "output_tokens": 100}]}}),
+        json!({"type": "message_stop"}),
+    ];
+    let frame = |event: &Value| {
+        let kind = event["type"].as_str().unwrap();
+        format!("event: {kind}\ndata: {event}\n\n")
+    };
+    Answer::Raw(200, "text/event-stream", events.iter().map(frame).collect())
+}
+
 /// What the scripted model has done so far.
 #[derive(Default)]
 struct Past {
@@ -64,6 +104,10 @@ impl Survival {
     /// What the model does next.
     fn act(&self, past: &mut Past, request: &Value) -> Answer {
         let text = texts(request);
+        if request["compaction"].is_object() {
+            past.summaries += 1;
+            return empty_compaction();
+        }
         if last_text(request).contains("The context is about to be compacted") {
             past.summaries += 1;
             return Answer::Reply(LAZY, vec![]);
@@ -162,11 +206,12 @@ fn texts(request: &Value) -> String {
 }
 
 #[track_caller]
-fn survives(filling: Filling, compactions: usize, window: u32) {
+fn survives(by: Compactor, filling: Filling, compactions: usize, window: u32) {
     let place = Place::new();
     place.config(&format!(
         "[models.double]\nprovider = \"anthropic\"\nname = \"double\"\nwindow = {window}\n\
-         max_output = 8000\n"
+         max_output = 8000\n[context]\ncompaction = \"{}\"\n",
+        by.setting()
     ));
     let past = Arc::new(Mutex::new(Past::default()));
     let survival = Survival {
@@ -199,6 +244,21 @@ fn survives(filling: Filling, compactions: usize, window: u32) {
         "{} steps are too few to mean anything",
         past.steps
     );
+    let requests = provider.requests();
+    let asked = requests
+        .iter()
+        .filter(|request| request["compaction"].is_object());
+    match by {
+        Compactor::Quire => assert_eq!(asked.count(), 0),
+        Compactor::Provider => {
+            assert!(asked.count() >= compactions);
+            let last = requests.last().unwrap().to_string();
+            assert!(
+                last.contains(r#""signature":"s=""#),
+                "the block is not echoed"
+            );
+        }
+    }
     match filling {
         Filling::Results => assert!(past.summaries <= compactions, "{}", past.summaries),
         Filling::Words => assert!(past.summaries >= compactions, "{}", past.summaries),
@@ -240,30 +300,45 @@ fn check_ledger(requests: &[Value], compactions: usize) {
 
 #[test]
 fn one_clearing_of_old_results_loses_nothing() {
-    survives(Filling::Results, 1, 68_000);
+    survives(Compactor::Quire, Filling::Results, 1, 68_000);
 }
 
 #[test]
 fn three_clearings_lose_nothing() {
-    survives(Filling::Results, 3, 48_000);
+    survives(Compactor::Quire, Filling::Results, 3, 48_000);
 }
 
 #[test]
 fn ten_clearings_lose_nothing() {
-    survives(Filling::Results, 10, 22_000);
+    survives(Compactor::Quire, Filling::Results, 10, 22_000);
 }
 
 #[test]
 fn one_summary_loses_nothing() {
-    survives(Filling::Words, 1, 38_000);
+    survives(Compactor::Quire, Filling::Words, 1, 38_000);
 }
 
 #[test]
 fn three_summaries_lose_nothing() {
-    survives(Filling::Words, 3, 23_000);
+    survives(Compactor::Quire, Filling::Words, 3, 23_000);
 }
 
 #[test]
 fn ten_summaries_lose_nothing() {
-    survives(Filling::Words, 10, 12_000);
+    survives(Compactor::Quire, Filling::Words, 10, 12_000);
+}
+
+#[test]
+fn one_compaction_by_the_provider_loses_nothing() {
+    survives(Compactor::Provider, Filling::Words, 1, 38_000);
+}
+
+#[test]
+fn three_compactions_by_the_provider_lose_nothing() {
+    survives(Compactor::Provider, Filling::Words, 3, 23_000);
+}
+
+#[test]
+fn ten_compactions_by_the_provider_lose_nothing() {
+    survives(Compactor::Provider, Filling::Words, 10, 12_000);
 }
