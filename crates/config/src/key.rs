@@ -253,7 +253,10 @@ mod tests {
             let text = format!("[{table}]\n{name} = 1\n");
             let said = crate::parse(crate::Layer::User, "config.toml".as_ref(), text.as_bytes());
             let said = format!("{said:?}");
-            assert!(!said.contains("there is no setting"), "{table}.{name}: {said}");
+            assert!(
+                !said.contains("there is no setting"),
+                "{table}.{name}: {said}"
+            );
         }
     }
 

@@ -227,6 +227,7 @@ impl Engine {
             found,
             last,
             unfinished: kernel.turn().is_some(),
+            at_limit: kernel.is_at_limit(),
             repaired: lease.repaired.as_ref().map(|repair| {
                 format!(
                     "the journal's end was damaged ({}): {} events after number {} were set aside",

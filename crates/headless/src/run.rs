@@ -130,6 +130,10 @@ async fn drive<W: Write + Send, E: Write + Send>(
         drive.say(message, task.content).await?;
     }
     // After the message, so that the turn that goes on hears it with its next request.
+    if let Some(settings) = begun.raised {
+        let op = Op::Configure { settings };
+        client.submit(&begun.session, op).await?;
+    }
     if begun.unfinished {
         client.submit(&begun.session, Op::Resume).await?;
     }
@@ -143,6 +147,8 @@ async fn drive<W: Write + Send, E: Write + Send>(
 
 /// A session that is ready to be told something.
 struct Begun {
+    /// Settings with which a turn that waits at a limit may go on.
+    raised: Option<Settings>,
     session: SessionId,
     schema: Option<Schema>,
     /// The last place of before this run.
@@ -193,6 +199,7 @@ async fn start<W: Write, E: Write>(
     let session = client.start(settings).await?;
     screen.session = Some(session.clone());
     Ok(Begun {
+        raised: None,
         session,
         schema,
         found: Seq(0),
@@ -212,6 +219,7 @@ async fn open<W: Write, E: Write>(
         found,
         last,
         unfinished,
+        at_limit,
         repaired,
     } = client.open(&session).await?;
     screen.session = Some(session.clone());
@@ -221,10 +229,12 @@ async fn open<W: Write, E: Write>(
     let settings = adapt(recorded.clone()).map_err(ClientError::Settings)?;
     let schema = schema_of(&settings)?;
     screen.budget = settings.limits.budget;
-    if settings != recorded {
+    let mut raised = (settings != recorded).then_some(settings);
+    if !at_limit && let Some(settings) = raised.take() {
         client.submit(&session, Op::Configure { settings }).await?;
     }
     Ok(Begun {
+        raised,
         session,
         schema,
         found,

@@ -76,7 +76,12 @@ impl Draft<'_> {
             Limit::Ends(reason, detail) => self.end(reason, detail),
             Limit::Pauses(detail) => {
                 if let Some(turn) = self.state.turn.id() {
-                    self.record(Event::TurnPaused { turn, detail });
+                    let worked_ms = self.worked_ms;
+                    self.record(Event::TurnPaused {
+                        turn,
+                        detail,
+                        worked_ms,
+                    });
                 }
             }
         }

@@ -73,7 +73,10 @@ impl State {
                 self.spent.add(*usage, *cost);
             }
             Event::InterruptAccepted { cause } => self.turn.interrupted(cause),
-            Event::TurnPaused { .. } => self.turn.paused(),
+            Event::TurnPaused { worked_ms, .. } => {
+                self.spent.worked(*worked_ms);
+                self.turn.paused();
+            }
             Event::TurnEnded { reason, .. } => {
                 if *reason == StopReason::Error {
                     // A count that was nonsense must not keep a session from ever asking again.

@@ -110,9 +110,10 @@ impl Draft<'_> {
             content,
             effort,
         });
+        let waits = self.state.turn.is_at_limit() && self.limit_reached().is_some();
         if self.state.turn.id().is_none() {
             self.open_with_all();
-        } else if dormant {
+        } else if dormant && !waits {
             self.advance();
         }
     }

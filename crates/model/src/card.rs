@@ -263,7 +263,7 @@ mod tests {
             &builtin,
             "claude-opus-4-6",
             Dialect::Messages,
-            &expect![[r#"
+            &expect![[r"
                 window | 1000000 tokens | built-in
                 largest answer | 128000 tokens | built-in
                 prices | from day 20489 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
@@ -279,13 +279,13 @@ mod tests {
                 effort max | output_config.effort = max, thinking adaptive | built-in
                 tools | those of Claude models: exact-replace edits and bash | built-in
                 images | taken | built-in
-            "#]],
+            "]],
         );
         check(
             &builtin,
             "claude-haiku-4-5",
             Dialect::Messages,
-            &expect![[r#"
+            &expect![[r"
                 window | 200000 tokens | built-in
                 largest answer | 64000 tokens | built-in
                 prices | per million: input $1, output $5, cache read $0.1, written for 5 min $1.25, for 1 h $2 | built-in
@@ -298,7 +298,7 @@ mod tests {
                 effort max | thinking up to 32000 tokens | built-in
                 tools | those of Claude models: exact-replace edits and bash | built-in
                 images | taken | built-in
-            "#]],
+            "]],
         );
         let set = Override {
             model: "anthropic/double".into(),
@@ -311,7 +311,7 @@ mod tests {
             &set,
             "double",
             Dialect::Chat,
-            &expect![[r#"
+            &expect![[r"
                 window | 9000 tokens | config
                 largest answer | 32000 tokens | guess
                 prices | not known: cost is shown as unknown, and no budget can be kept | guess
@@ -323,7 +323,7 @@ mod tests {
                 effort max | reasoning_effort = high: this model has no `max` | config
                 tools | those of Claude models: exact-replace edits and bash | guess
                 images | taken | guess
-            "#]],
+            "]],
         );
     }
 

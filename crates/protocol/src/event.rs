@@ -161,6 +161,9 @@ pub enum Event {
         turn: TurnId,
         /// Which limit, and what to do, in words for a person.
         detail: String,
+        /// How long the session had worked by then, in milliseconds.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        worked_ms: u64,
     },
     /// The turn is over: every call has its result and nothing of it runs any more.
     TurnEnded {

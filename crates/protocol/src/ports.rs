@@ -107,6 +107,9 @@ pub struct Opened {
     pub last: Seq,
     /// Whether a turn is open that a crash cut short; [`Op::Resume`] goes on with it.
     pub unfinished: bool,
+    /// Whether that turn waits at a limit of the session. What is said to it then is heard once the
+    /// limit is raised.
+    pub at_limit: bool,
     /// What a damaged journal lost, in words for the person.
     pub repaired: Option<String>,
 }

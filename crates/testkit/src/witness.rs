@@ -172,7 +172,8 @@ impl Witness {
                 );
                 self.circles.reset();
             }
-            Event::TurnPaused { .. } => {
+            Event::TurnPaused { worked_ms, .. } => {
+                self.saw_work(*worked_ms)?;
                 ensure!(self.is_at_limit(), "a turn pauses within its limits");
                 ensure!(self.calls.all_settled(), "a turn pauses with an open call");
             }

@@ -123,6 +123,7 @@ impl Client for Script {
             }
             let inner = self.inner.lock().unwrap();
             Ok(Opened {
+                at_limit: false,
                 settings: crate::settings(),
                 found: Seq(inner.seq - inner.recovery),
                 last: Seq(inner.seq),

@@ -123,6 +123,7 @@ async fn a_paused_turn_says_once_why_and_how_it_goes_on() {
             Event::TurnPaused {
                 turn: TurnId(1),
                 detail: "the session has spent $1".into(),
+                worked_ms: 0,
             }
             .into(),
         );

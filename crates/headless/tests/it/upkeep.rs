@@ -80,6 +80,7 @@ async fn a_compaction_is_followed_to_its_end() {
                 Event::TurnPaused {
                     turn: TurnId(1),
                     detail: "the session has spent $1".into(),
+                    worked_ms: 0,
                 }
                 .into(),
             ],

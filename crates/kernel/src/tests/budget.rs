@@ -112,7 +112,6 @@ fn the_budget() {
                 turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
             say c
                 accepted c (Steer)
-                turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
             limit cents 5
                 configured
                 delivered b
@@ -188,7 +187,6 @@ fn a_budget_set_after_use_without_a_price_counts_from_there_on() {
                 turn 1 paused: the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
             say b
                 accepted b (Steer)
-                turn 1 paused: the budget of $0.05 cannot be kept, because the price or the tokens of 1 request made under it are not known: give the model prices under [models.NAME] in the config or take another model, and set another budget, which counts from there on, or none
             limit cents 2
                 configured
                 delivered b

@@ -125,7 +125,6 @@ fn what_is_said_at_a_limit_waits_with_the_turn_and_a_stop_ends_it() {
             turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
         queue b
             accepted b (Steer)
-            turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
         interrupt
             interrupted by person
             turn 1 ended: Cancelled stopped by person

@@ -56,7 +56,6 @@ fn a_message_in_a_turn_that_only_compacts_makes_it_a_turn_like_any_other() {
             turn 2 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
         say b
             accepted b (Steer)
-            turn 2 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
         limit cents 9
             configured
             delivered b

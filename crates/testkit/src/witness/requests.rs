@@ -6,6 +6,13 @@ use quire_protocol::{Event, GoalVerdict, ModelErrorKind, Purpose, StopReason};
 use super::{Checked, Witness, ensure};
 
 impl Witness {
+    /// The time of work is taken down, and never runs back.
+    pub(super) fn saw_work(&mut self, worked_ms: u64) -> Checked {
+        self.worked_ms = self.worked_ms.max(self.clock);
+        ensure!(worked_ms == self.worked_ms, "{worked_ms} ms were worked");
+        Ok(())
+    }
+
     pub(super) fn may_call_model(&mut self, event: &Event, session: &Session) -> Checked {
         let Event::ModelCalled {
             items,
@@ -36,8 +43,7 @@ impl Witness {
             !self.is_at_limit(),
             "a request beyond a limit of the session"
         );
-        self.worked_ms = self.worked_ms.max(self.clock);
-        ensure!(*worked_ms == self.worked_ms, "{worked_ms} ms were worked");
+        self.saw_work(*worked_ms)?;
         self.check_effort(purpose, chosen.as_ref())?;
         self.check_room(purpose, *estimate, session)?;
         if *purpose == Purpose::Judge {

@@ -209,6 +209,7 @@ fn a_wrong_pause_compaction_or_verdict_is_seen() {
             vec![Event::TurnPaused {
                 turn: TurnId(1),
                 detail: String::new(),
+                worked_ms: 0,
             }],
             "a turn pauses within its limits",
         ),
