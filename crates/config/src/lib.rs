@@ -27,6 +27,7 @@ mod provider;
 mod resolved;
 mod source;
 mod table;
+mod times;
 mod trust;
 mod value;
 
@@ -35,7 +36,6 @@ pub use error::Error;
 pub use file::{ConfigFile, parse};
 pub use key::{KEYS, Key, Kind};
 pub use layers::Layers;
-pub use over::seconds;
 pub use paths::{Paths, PathsError};
 pub use provider::{
     ApiVersion, Clear, Dialect, ModelEntry, Provider, Secret, Thinking, TokenPrices, ToolFamily,

@@ -6,7 +6,7 @@ use quire_protocol::Money;
 use toml_edit::Value as Toml;
 
 use crate::key::Kind;
-use crate::over::seconds;
+use crate::times::seconds;
 
 /// What is written where an amount of money is not to be limited.
 const NO_LIMIT: &str = "none";
