@@ -42,4 +42,5 @@ pub use provider::{
 };
 pub use resolved::{Notice, Resolved, Row};
 pub use source::{Layer, Source, Sourced};
+pub use times::seconds;
 pub use value::{Durability, Value};

@@ -17,16 +17,39 @@ const SHORTEST: usize = 40;
 const LONGEST: usize = 64 * 1_024;
 
 impl Draft<'_> {
-    /// Tokens of the newest steps that stay as they are. Where the provider says that the context does
-    /// not fit, nobody knows how much does.
+    /// Tokens of the newest steps that stay as they are. The last one does where there is room for it:
+    /// the model has not seen its results. Where the provider says that the context does not fit,
+    /// nobody knows how much does.
     pub(crate) fn kept(&self) -> u64 {
         let limits = self.limits_of_context();
         let most = limits.keep.min(limits.room() / 4);
         if self.state.compacting.overflown {
-            most.min(self.estimate() / 4)
+            return most.min(self.estimate() / 4);
+        }
+        let last = self.tokens_of_last_step();
+        if last <= limits.room() / 2 {
+            most.max(last)
         } else {
             most
         }
+    }
+
+    /// Tokens of the last step, rounded up, where its results are the newest that there is.
+    fn tokens_of_last_step(&self) -> u64 {
+        let items = self.context().items();
+        let newest = items.iter().last().map(AsRef::as_ref);
+        if !matches!(newest, Some(Item::ToolResult { .. })) {
+            return 0;
+        }
+        let mut weight = 0;
+        for (place, item) in items.iter().enumerate().rev() {
+            weight += weight::of(item);
+            let before = place.checked_sub(1).and_then(|place| items.get(place));
+            if starts_step(before.map(AsRef::as_ref), item) {
+                break;
+            }
+        }
+        self.state.scale.tokens(weight) + 1
     }
 
     /// Where the newest steps begin that have at most so many tokens: at the start of a step.

@@ -27,6 +27,31 @@ fn a_result_that_is_larger_than_the_window_is_cleared_before_the_next_request() 
 }
 
 #[test]
+fn a_result_that_the_model_has_not_seen_is_not_cleared_while_it_fits() {
+    let mut story = Story::default();
+    story.play(
+        "
+        window 2000 1100 100
+        say a
+        reply x
+        big 1 2000
+        reply y
+        big 2 3000
+    ",
+    );
+    expect![[r#"
+        user: words of a
+        assistant: so
+        call 1: x
+        result 1 Done: xxxxxxxx… (2000 bytes)
+        assistant: so
+        call 2: y
+        result 2 Done: xxxxxxxx… (3000 bytes)
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
 fn old_results_are_cleared_and_the_newest_stay() {
     let mut story = Story::default();
     story.play(
