@@ -14,6 +14,8 @@ pub(crate) enum Answer {
     Reply(&'static str, Vec<(&'static str, Value)>),
     /// The same, streamed as slowly as a model thinks: a few milliseconds in all.
     Slow(&'static str, Vec<(&'static str, Value)>),
+    /// The same, begun with a compaction by the provider that says this.
+    Compacting(&'static str, &'static str, Vec<(&'static str, Value)>),
     /// These bytes instead, with this status and content type.
     Raw(u16, &'static str, String),
 }
@@ -86,8 +88,13 @@ fn serve(stream: &TcpStream, script: &Script, log: &Mutex<Vec<Value>>) {
         log.lock().unwrap().push(request);
         let written = match answer {
             Answer::Raw(status, kind, body) => respond(stream, status, kind, body.as_bytes()),
-            Answer::Reply(text, calls) => stream_reply(stream, text, &calls, Duration::ZERO),
-            Answer::Slow(text, calls) => stream_reply(stream, text, &calls, PACE),
+            Answer::Reply(text, calls) => {
+                stream_events(stream, events(None, text, &calls), Duration::ZERO)
+            }
+            Answer::Slow(text, calls) => stream_events(stream, events(None, text, &calls), PACE),
+            Answer::Compacting(summary, text, calls) => {
+                stream_events(stream, events(Some(summary), text, &calls), Duration::ZERO)
+            }
         };
         if written.is_err() {
             return;
@@ -127,16 +134,15 @@ fn respond(mut stream: &TcpStream, status: u16, kind: &str, body: &[u8]) -> std:
 }
 
 /// Streams a reply event by event, each in a write of its own.
-fn stream_reply(
+fn stream_events(
     mut stream: &TcpStream,
-    text: &str,
-    calls: &[(&'static str, Value)],
+    events: Vec<Value>,
     pace: Duration,
 ) -> std::io::Result<()> {
     let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
                 transfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes())?;
-    for event in events(text, calls) {
+    for event in events {
         if !pace.is_zero() {
             std::thread::park_timeout(pace);
         }
@@ -147,7 +153,7 @@ fn stream_reply(
     stream.write_all(b"0\r\n\r\n")
 }
 
-fn events(text: &str, calls: &[(&'static str, Value)]) -> Vec<Value> {
+fn events(summary: Option<&str>, text: &str, calls: &[(&'static str, Value)]) -> Vec<Value> {
     let mut events = vec![json!({"type": "message_start", "message": {
             "id": "msg_1", "type": "message", "role": "assistant", "model": "double",
             "content": [], "stop_reason": null, "stop_sequence": null,
@@ -161,6 +167,12 @@ fn events(text: &str, calls: &[(&'static str, Value)]) -> Vec<Value> {
         events.push(json!({"type": "content_block_stop", "index": index}));
         index += 1;
     };
+    if let Some(summary) = summary {
+        block(
+            json!({"type": "compaction", "content": null}),
+            vec![json!({"type": "compaction_delta", "content": summary})],
+        );
+    }
     if !text.is_empty() {
         let words = text.split_inclusive(' ');
         block(

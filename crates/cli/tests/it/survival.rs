@@ -36,7 +36,10 @@ enum Filling {
 #[derive(Clone, Copy, Debug)]
 enum Compactor {
     Quire,
+    /// When it is asked to.
     Provider,
+    /// By itself, in the middle of a reply.
+    ProviderAtThreshold,
 }
 
 impl Compactor {
@@ -44,8 +47,17 @@ impl Compactor {
         match self {
             Self::Quire => "own",
             Self::Provider => "provider",
+            Self::ProviderAtThreshold => "provider-threshold",
         }
     }
+}
+
+/// Whether a provider that compacts by itself does so with this request: it has so many tokens, of
+/// about four bytes each, since the last time.
+fn due(request: &Value, text: &str) -> bool {
+    let edit = &request["context_management"]["edits"][0];
+    let trigger = edit["trigger"]["value"].as_u64();
+    trigger.is_some_and(|tokens| text.len() as u64 > tokens * 3)
 }
 
 /// A provider's compaction that says nothing, as it is streamed.
@@ -89,6 +101,8 @@ struct Past {
 
 struct Survival {
     filling: Filling,
+    /// How long the model talks at each step.
+    words: usize,
     /// How many compactions there must be before the model ends its turn.
     compactions: usize,
 }
@@ -137,11 +151,11 @@ impl Survival {
                     ),
                 ],
             ),
-            step => self.step(past, step),
+            step => self.step(past, step, due(request, &text)),
         }
     }
 
-    fn step(&self, past: &mut Past, step: usize) -> Answer {
+    fn step(&self, past: &mut Past, step: usize, compacts: bool) -> Answer {
         let identifier = identifier(step);
         let command = match self.filling {
             Filling::Results => {
@@ -155,11 +169,18 @@ impl Survival {
         let words: &'static str = match self.filling {
             Filling::Results => "",
             // Leaked, as the provider wants words that live for ever; some hundred of them.
-            Filling::Words => {
-                format!("At step {step} I think that {}", "so and so ".repeat(50)).leak()
-            }
+            Filling::Words => format!(
+                "At step {step} I think that {}",
+                "so and so ".repeat(self.words)
+            )
+            .leak(),
         };
-        Answer::Reply(words, vec![("bash", json!({"command": command}))])
+        let calls = vec![("bash", json!({"command": command}))];
+        if compacts {
+            past.summaries += 1;
+            return Answer::Compacting(LAZY, words, calls);
+        }
+        Answer::Reply(words, calls)
     }
 }
 
@@ -215,6 +236,10 @@ fn survives(by: Compactor, filling: Filling, compactions: usize, window: u32) {
     ));
     let past = Arc::new(Mutex::new(Past::default()));
     let survival = Survival {
+        words: match by {
+            Compactor::ProviderAtThreshold => 100,
+            Compactor::Quire | Compactor::Provider => 50,
+        },
         filling,
         compactions,
     };
@@ -250,6 +275,12 @@ fn survives(by: Compactor, filling: Filling, compactions: usize, window: u32) {
         .filter(|request| request["compaction"].is_object());
     match by {
         Compactor::Quire => assert_eq!(asked.count(), 0),
+        Compactor::ProviderAtThreshold => {
+            assert_eq!(asked.count(), 0);
+            let by_model = requests.iter().map(last_text);
+            let mut by_model = by_model.filter(|text| text.contains("about to be compacted"));
+            assert_eq!(by_model.next(), None, "the model had to summarise");
+        }
         Compactor::Provider => {
             assert!(asked.count() >= compactions);
             let last = requests.last().unwrap().to_string();
@@ -341,4 +372,14 @@ fn three_compactions_by_the_provider_lose_nothing() {
 #[test]
 fn ten_compactions_by_the_provider_lose_nothing() {
     survives(Compactor::Provider, Filling::Words, 10, 12_000);
+}
+
+#[test]
+fn one_compaction_that_the_provider_makes_by_itself_loses_nothing() {
+    survives(Compactor::ProviderAtThreshold, Filling::Words, 1, 100_000);
+}
+
+#[test]
+fn three_compactions_that_the_provider_makes_by_itself_lose_nothing() {
+    survives(Compactor::ProviderAtThreshold, Filling::Words, 3, 100_000);
 }
