@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// An open agent system: plans, codes, debugs and reviews with any model, confined and durable.
@@ -127,9 +128,9 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) goal: Option<String>,
     /// A command that must succeed where the goal is met; may be repeated
-    #[arg(long, value_name = "COMMAND", requires = "goal")]
+    #[arg(long, value_name = "COMMAND", requires = "goal", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) check: Vec<String>,
-    /// Where inference must happen, like us; a route that does not comply is refused
+    /// Where inference must happen, like us, or none; a route that does not comply is refused
     #[arg(long)]
     pub(crate) region: Option<String>,
     /// Most time: seconds, or 90s, 15m, 2h. Unless set, no limit

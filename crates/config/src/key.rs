@@ -18,6 +18,8 @@ pub struct Key {
 pub enum Kind {
     /// Any text but an empty one.
     Text,
+    /// A name, of which the case does not matter, or `none`.
+    Name,
     /// One of these words.
     Choice(&'static [&'static str]),
     /// A whole number of at least 1.
@@ -44,6 +46,7 @@ impl Kind {
     pub fn expected(self) -> String {
         match self {
             Self::Text => "a text in quotes".to_owned(),
+            Self::Name => "a name in quotes, or none".to_owned(),
             Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
             Self::Count => "a whole number of at least 1".to_owned(),
             Self::Limit => "a whole number of at least 1, or none".to_owned(),
@@ -119,7 +122,7 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "region",
-        Kind::Text,
+        Kind::Name,
         "",
         "where inference must happen, like us; anything else is refused",
     ),

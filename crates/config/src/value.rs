@@ -64,6 +64,7 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             .filter(|count| *count >= 1)
             .map(Value::Count)
             .ok_or_else(wrong),
+        Kind::Name => Ok(name(text)),
         Kind::Limit => limit(text).ok_or_else(wrong),
         Kind::Time => time(text).ok_or_else(wrong),
         Kind::Money => money(text).ok_or_else(wrong),
@@ -92,6 +93,7 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
 pub(crate) fn from_toml(kind: Kind, toml: &Toml, raw: &str) -> Result<Value, String> {
     let value = match (kind, toml) {
         (Kind::Text | Kind::Choice(_), Toml::String(text)) => words(kind, text.value()),
+        (Kind::Name, Toml::String(text)) => Some(name(text.value())),
         (Kind::Limit, Toml::String(text)) => limit(text.value()),
         (Kind::Time, Toml::String(text)) => time(text.value()),
         (Kind::Count | Kind::Limit | Kind::Time, Toml::Integer(number)) => {
@@ -114,6 +116,13 @@ pub(crate) fn from_toml(kind: Kind, toml: &Toml, raw: &str) -> Result<Value, Str
         _ => None,
     };
     value.ok_or_else(|| format!("expected {}", kind.expected()))
+}
+
+fn name(text: &str) -> Value {
+    match text.trim().to_lowercase() {
+        none if none.is_empty() || none == NO_LIMIT => Value::Unset,
+        name => Value::Text(name),
+    }
 }
 
 fn limit(text: &str) -> Option<Value> {

@@ -10,10 +10,21 @@ use tokio::sync::oneshot;
 const OUTPUT_KEPT: usize = 4_000;
 /// How much of the changes is shown, in bytes: their beginning.
 const CHANGES_SHOWN: usize = 24_000;
-/// Shows what changed since the last commit, new files too; nothing where there is no repository.
-const CHANGES: &str = "git --no-optional-locks diff --no-ext-diff --no-textconv --stat HEAD 2>/dev/null && \
-                       git --no-optional-locks diff --no-ext-diff --no-textconv HEAD 2>/dev/null; \
-                       git ls-files --others --exclude-standard 2>/dev/null | sed 's/^/new file: /'";
+/// Shows what changed since a time, committed or not, and new files with their beginnings; nothing where
+/// there is no repository. `@SINCE@` stands for the time.
+const CHANGES: &str = r#"
+git rev-parse --git-dir >/dev/null 2>&1 || exit 0
+export GIT_OPTIONAL_LOCKS=0
+base=$(git rev-parse -q --verify "HEAD@{@SINCE@}" 2>/dev/null ||
+       git rev-parse -q --verify HEAD 2>/dev/null || git hash-object -t tree /dev/null)
+git diff --no-ext-diff --no-textconv --stat "$base"
+git diff --no-ext-diff --no-textconv "$base"
+git ls-files --others --exclude-standard | head -n 50 | while IFS= read -r file; do
+    printf 'new file: %s\n' "$file"
+    head -c 2000 -- "$file" | tr -d '\000'
+    echo
+done
+exit 0"#;
 /// The number under which checks run; no call of a model has it.
 const CHECK: CallId = CallId(0);
 
@@ -22,6 +33,8 @@ pub(crate) struct Checking {
     pub(crate) tools: Arc<dyn ToolSet>,
     pub(crate) context: ToolContext,
     pub(crate) commands: Vec<String>,
+    /// Since when changes count, in seconds since the Unix epoch.
+    pub(crate) since_s: u64,
 }
 
 /// What came of them.
@@ -44,7 +57,8 @@ impl Checking {
                 output: output[from..].to_owned(),
             });
         }
-        let looked = self.one(CHANGES, cancelled).await?;
+        let command = CHANGES.replace("@SINCE@", &format!("{} +0000", self.since_s));
+        let looked = self.one(&command, cancelled).await?;
         let mut changes = match looked.lines {
             Some(0) => String::new(),
             _ => words(&looked),

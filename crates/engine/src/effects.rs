@@ -21,6 +21,8 @@ use crate::journal::OwnJournal;
 
 /// What a session has in flight. Every effect is answered by one input in the inbox.
 pub(crate) struct Running {
+    /// When the goal was set, in milliseconds since the Unix epoch.
+    pub(crate) goal_since_ms: u64,
     store: Arc<dyn Store>,
     inbox: mpsc::Sender<Message>,
     frames: broadcast::Sender<Frame>,
@@ -37,6 +39,7 @@ impl Running {
         frames: broadcast::Sender<Frame>,
     ) -> Self {
         Self {
+            goal_since_ms: 0,
             store,
             inbox,
             frames,
@@ -141,6 +144,7 @@ impl Running {
             tools: Arc::clone(tools),
             context: self.tool_context(session, settings),
             commands: kernel.checks().to_vec(),
+            since_s: self.goal_since_ms / 1_000,
         };
         let mut cancelled = self.cancellable(request);
         // A snapshot: nothing else happens to the session before this is answered.
@@ -159,6 +163,7 @@ impl Running {
                         request,
                         reply,
                         checks,
+                        changes,
                     },
                     other => other,
                 }

@@ -12,7 +12,7 @@ use quire_protocol::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::actor::{Actor, Message, now_ms};
+use crate::actor::{Actor, Message, is_new_goal, now_ms};
 use crate::journal::decode_entry;
 use crate::watch::watch;
 
@@ -108,7 +108,14 @@ impl Engine {
     }
 
     /// Starts the task of a leased session whose journal `kernel` is the fold of.
-    fn launch(&self, lease: Lease, last: Seq, kernel: Session, tools: Arc<dyn ToolSet>) {
+    fn launch(
+        &self,
+        lease: Lease,
+        last: Seq,
+        kernel: Session,
+        tools: Arc<dyn ToolSet>,
+        goal_since_ms: u64,
+    ) {
         let (inbox, messages) = mpsc::channel(INBOX);
         let (frames, _) = broadcast::channel(FRAMES);
         let session = lease.session.clone();
@@ -128,6 +135,7 @@ impl Engine {
             inbox,
             frames,
         );
+        let actor = actor.with_goal_since(goal_since_ms);
         tokio::spawn(actor.live(messages, died));
     }
 
@@ -165,7 +173,7 @@ impl Engine {
             .collect();
         self.parts.store.append(&lease, Seq(0), entries).await?;
         let kernel = Session::replay(&events);
-        self.launch(lease, Seq(events.len() as u64), kernel, tools);
+        self.launch(lease, Seq(events.len() as u64), kernel, tools, at_ms);
         Ok(session)
     }
 
@@ -184,6 +192,7 @@ impl Engine {
     async fn open_leased(&self, lease: &Lease) -> Result<Opened, ClientError> {
         let session = &lease.session;
         let (mut kernel, mut last) = (Session::default(), Seq(0));
+        let mut goal_since_ms = 0;
         // Up to the place that the lease names: less than that would be another session.
         while last < lease.last {
             let entries = self.parts.store.read(session, last, PAGE).await?;
@@ -195,7 +204,10 @@ impl Engine {
                 return Err(StoreError::Damaged(told).into());
             }
             for entry in &entries {
-                let Record { seq, event, .. } = decode_entry(entry)?;
+                let Record { seq, at_ms, event } = decode_entry(entry)?;
+                if is_new_goal(&event) {
+                    goal_since_ms = at_ms;
+                }
                 kernel.apply(&event);
                 last = seq;
             }
@@ -228,6 +240,7 @@ impl Engine {
             last,
             unfinished: kernel.turn().is_some(),
             at_limit: kernel.is_at_limit(),
+            has_goal: kernel.goal().is_some(),
             repaired: lease.repaired.as_ref().map(|repair| {
                 format!(
                     "the journal's end was damaged ({}): {} events after number {} were set aside",
@@ -235,7 +248,7 @@ impl Engine {
                 )
             }),
         };
-        self.launch(lease.clone(), last, kernel, tools);
+        self.launch(lease.clone(), last, kernel, tools, goal_since_ms);
         Ok(opened)
     }
 }

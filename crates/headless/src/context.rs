@@ -21,7 +21,7 @@ pub(crate) fn compacted(compaction: &Compaction) -> String {
         }
         CompactionKind::Summary => items(compaction, "summarised by the model"),
         CompactionKind::Provider => items(compaction, "compacted by the provider"),
-        CompactionKind::Cut => items(compaction, "left out, as no summary could be had"),
+        CompactionKind::Cut => items(compaction, "left out without a summary"),
     };
     format!(
         "compacted ({why}): {what}; about {} tokens before, {} after",
@@ -63,10 +63,13 @@ impl Progress {
         match step {
             GoalStep::Set { goal } => self.note(&format!("goal: {}", goal.text)),
             GoalStep::Judged { judgement } => {
+                // What the model is told of it says the same once more.
+                self.judged = true;
                 let failed: Vec<String> = judgement
                     .checks
                     .iter()
                     .filter(|check| !check.succeeded())
+                    .filter(|check| !judgement.reasons.contains(&check.command))
                     .map(|check| format!("; check `{}` fails", check.command))
                     .collect();
                 self.note(&format!("{}{}", judged(judgement), failed.concat()))

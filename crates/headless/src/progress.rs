@@ -31,8 +31,8 @@ pub(crate) struct Progress {
     header: Option<CallId>,
     /// What a reply without calls said: the answer, unless the turn goes on.
     held: Option<Words>,
-    /// Whether the open request is not for the session's own work.
-    aside: bool,
+    /// What the last request was for.
+    asked: Purpose,
     /// Retries of the open request that were shown live.
     retried: usize,
     /// A note about a crash before this run.
@@ -51,6 +51,8 @@ pub(crate) struct Progress {
     refused: HashSet<CallId>,
     /// Ends of jobs that were shown, in the words in which the model is told of them.
     ends: HashSet<String>,
+    /// Whether a verdict was shown that the model is going to be told of.
+    pub(crate) judged: bool,
 }
 
 /// What is being waited for.
@@ -72,7 +74,7 @@ impl Progress {
             running: BTreeSet::new(),
             header: None,
             held: None,
-            aside: false,
+            asked: Purpose::Work,
             retried: 0,
             crash: None,
             printed: 0,
@@ -83,6 +85,7 @@ impl Progress {
             begun: HashMap::new(),
             refused: HashSet::new(),
             ends: HashSet::new(),
+            judged: false,
         }
     }
 
@@ -128,7 +131,7 @@ impl Progress {
             | Event::JobStarted { .. } => String::new(),
             Event::TurnEnded { reason, .. } => self.turn_ended(*reason),
             Event::ModelCalled { purpose, .. } => self.model_called(purpose),
-            Event::ModelReplied { retries, .. } if self.aside => {
+            Event::ModelReplied { retries, .. } if !self.asked.is_work() => {
                 self.waiting = Waiting::Tools;
                 self.missed(retries)
             }
@@ -153,6 +156,7 @@ impl Progress {
             Event::PlanSet { steps } => self.plan(steps),
             Event::JobEnded { end } => self.job_ended(end),
             Event::Noticed { text } if self.ends.remove(text) => String::new(),
+            Event::Noticed { .. } if std::mem::take(&mut self.judged) => String::new(),
             Event::Noticed { text } => self.note(text),
             Event::Compaction(step) => self.compaction(step),
             Event::Goal(step) => self.goal(step),
@@ -277,8 +281,8 @@ impl Progress {
     fn model_called(&mut self, purpose: &Purpose) -> String {
         self.waiting = Waiting::Model;
         self.retried = 0;
-        self.aside = !purpose.is_work();
-        let waits = self.aside || self.held.as_ref().is_some_and(Words::is_cut);
+        self.asked = purpose.clone();
+        let waits = !self.asked.is_work() || self.held.as_ref().is_some_and(Words::is_cut);
         if waits { String::new() } else { self.release() }
     }
 
@@ -321,6 +325,8 @@ impl Progress {
             // Told with the recovery that it is part of.
             ModelErrorKind::Lost => String::new(),
             ModelErrorKind::Cancelled => self.note(&words),
+            // What became of a compaction is told with the next event.
+            _ if matches!(self.asked, Purpose::Summary | Purpose::Compact { .. }) => String::new(),
             _ => self.error(&words),
         };
         format!("{missed}{said}")

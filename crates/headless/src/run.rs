@@ -120,6 +120,7 @@ async fn drive<W: Write + Send, E: Write + Send>(
     drive.schema = begun.schema;
     drive.found = begun.found;
     drive.known = begun.known;
+    drive.has_goal = begun.has_goal;
     if let Some(goal) = task.goal {
         drive.has_goal = true;
         let op = Op::SetGoal { goal: Some(goal) };
@@ -155,7 +156,9 @@ struct Begun {
     found: Seq,
     /// The last place when it was ready: opening it records how what a crash cut short ended.
     known: Seq,
+    /// Whether there is something to go on with.
     unfinished: bool,
+    has_goal: bool,
 }
 
 impl Begun {
@@ -205,6 +208,7 @@ async fn start<W: Write, E: Write>(
         found: Seq(0),
         known: Seq(0),
         unfinished: false,
+        has_goal: false,
     })
 }
 
@@ -220,6 +224,7 @@ async fn open<W: Write, E: Write>(
         last,
         unfinished,
         at_limit,
+        has_goal,
         repaired,
     } = client.open(&session).await?;
     screen.session = Some(session.clone());
@@ -239,7 +244,8 @@ async fn open<W: Write, E: Write>(
         schema,
         found,
         known: last,
-        unfinished,
+        unfinished: unfinished || has_goal,
+        has_goal,
     })
 }
 

@@ -275,7 +275,9 @@ impl<W: Write, E: Write> Screen<W, E> {
         let resume = format!("quire exec --resume {session}");
         match outcome {
             Outcome::Budget if self.has_budget => format!("{resume} --budget-usd N"),
-            Outcome::Budget => format!("raise the limit, then {resume}"),
+            Outcome::Budget => {
+                format!("{resume}, with a raised --budget-tokens, --budget-turns or --budget-time")
+            }
             _ => format!("{resume} \"…\""),
         }
     }

@@ -191,7 +191,7 @@ async fn compaction(
 ) -> Result<Kept, Error> {
     let mut frames = client.watch(session, after);
     let (mut tally, mut done, mut failures) = (Tally::default(), None, Vec::new());
-    let mut stopped = false;
+    let (mut stopped, mut in_turn) = (false, false);
     let (outcome, detail) = loop {
         let frame = tokio::select! {
             biased;
@@ -211,7 +211,11 @@ async fn compaction(
         tally.add(&record);
         match record.event {
             Event::Compaction(CompactionStep::Done { compaction }) => done = Some(compaction),
+            Event::Compaction(CompactionStep::Failed { reason, .. }) if !in_turn => {
+                break (Outcome::Error, reason);
+            }
             Event::Compaction(CompactionStep::Failed { reason, .. }) => failures.push(reason),
+            Event::TurnStarted { .. } => in_turn = true,
             Event::TurnPaused { detail, .. } => break (Outcome::Budget, detail),
             Event::TurnEnded { reason, detail, .. } => break (Outcome::from(reason), detail),
             _ => {}
@@ -226,7 +230,10 @@ async fn compaction(
         outcome => outcome,
     };
     words.push(done.as_ref().map_or_else(
-        || format!("nothing was compacted: {}", clean(&detail)),
+        || match clean(&detail) {
+            none if none.is_empty() => "nothing was compacted".to_owned(),
+            detail => format!("nothing was compacted: {detail}"),
+        },
         |compaction| told(compaction, &tally),
     ));
     Ok(Kept {

@@ -115,7 +115,8 @@ impl Draft<'_> {
         let limit = self.state.limits().turns?;
         let used = self.state.spent.turns;
         (used > limit).then(|| {
-            format!("the session has made all of its {limit} turns: raise the limit to go on")
+            let turns = if limit == 1 { "turn" } else { "turns" };
+            format!("the session has made all of its {limit} {turns}: raise the limit to go on")
         })
     }
 
@@ -170,7 +171,7 @@ impl Draft<'_> {
                 "the budget of ${} cannot be kept, because the price or the tokens of {} made under it \
                  are not known: give the model prices under [models.NAME] in the config or take \
                  another model, and set another budget, which counts from there on, or none",
-                budget.rounded(2),
+                budget.rounded(4),
                 requests(uncounted),
             );
             return Some(detail);
@@ -183,7 +184,7 @@ impl Draft<'_> {
             format!(
                 "the session has spent ${} of its budget of ${}{besides}: raise the budget to go on",
                 spent.cost.rounded(4),
-                budget.rounded(2),
+                budget.rounded(4),
             )
         })
     }

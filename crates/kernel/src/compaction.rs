@@ -11,6 +11,7 @@ use quire_protocol::{
     ContextLimits, ContextPart, Event, Item, ModelErrorKind, Purpose, Span, StopReason,
 };
 
+use crate::budget::Limit;
 use crate::context::Context;
 use crate::draft::Draft;
 use crate::ledger::Besides;
@@ -33,7 +34,7 @@ pub(crate) struct Compacting {
     /// The provider said that the context does not fit, and nothing was done about it yet.
     pub(crate) overflown: bool,
     /// Compactions since the model last answered: more than a few mean that nothing helps.
-    in_a_row: u32,
+    pub(crate) in_a_row: u32,
     /// What the last compaction left, as a weight: it pays only once there is much more than that.
     left: u64,
     /// A reply held the provider's own compaction, and the ledger may still stand before it.
@@ -182,12 +183,15 @@ impl Compacting {
 }
 
 impl Draft<'_> {
-    /// Takes a person's wish. With no turn open it gets one of its own.
+    /// Takes a person's wish. With no turn open it gets one of its own, unless a limit forbids it.
     pub(crate) fn ask_to_compact(&mut self, focus: String, part: ContextPart) {
         if self.items() == 0 {
             return;
         }
         self.record(Event::Compaction(CompactionStep::Asked { focus, part }));
+        if let (None, Some(Limit::Pauses(reason))) = (self.state.turn.id(), self.limit_reached()) {
+            return self.give_wish_up(reason);
+        }
         if self.state.turn.id().is_none() {
             self.open_for_compaction();
         } else if self.state.turn.is_dormant() {
@@ -267,7 +271,10 @@ impl Draft<'_> {
             return true;
         }
         match self.way(&due) {
-            Some(CompactionKind::Summary) => self.ask_model(Purpose::Summary),
+            Some(CompactionKind::Summary) => {
+                let items = self.sent_for_summary(&due.part, due.cause);
+                self.ask_model_with(Purpose::Summary, items.unwrap_or(self.items()));
+            }
             Some(_) => self.ask_model(Purpose::Compact { focus: due.focus }),
             None => return self.do_without_summary(due.cause),
         }
@@ -278,13 +285,14 @@ impl Draft<'_> {
     fn way(&self, due: &Due) -> Option<CompactionKind> {
         use CompactionKind::{Provider, Summary};
         let limits = self.limits_of_context();
-        // A summary needs the whole context sent once more, and another one right behind it helps nobody.
+        // Another one right behind it helps nobody.
         let again = due.cause == CompactionCause::Threshold && self.state.compacting.in_a_row > 0;
         let overflown = due.cause == CompactionCause::Overflow;
-        if overflown || again || self.estimate() > limits.room() {
+        if overflown || again || self.sent_for_summary(&due.part, due.cause).is_none() {
             return None;
         }
-        let whole = due.part == ContextPart::Older;
+        // A provider needs the whole context sent once more.
+        let whole = due.part == ContextPart::Older && self.estimate() <= limits.room();
         let ways: &[CompactionKind] = match limits.compaction {
             CompactionMode::Provider | CompactionMode::ProviderThreshold if whole => {
                 &[Provider, Summary]
@@ -425,7 +433,7 @@ impl Draft<'_> {
         false
     }
 
-    fn weight_of(&self, span: Span) -> u64 {
+    pub(crate) fn weight_of(&self, span: Span) -> u64 {
         let place = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
         let items = self.context().items().into_iter();
         weight::of_all(items.take(place(span.to)).skip(place(span.from)))
@@ -438,8 +446,8 @@ impl Draft<'_> {
         let detail = format!(
             "the context does not fit the model: about {} tokens, of which the instructions and \
              tools take {} and the ledger (what may not be lost) {}; the model's window has {}, \
-             {} of them kept for the answer. Take a model with a larger window, or set \
-             `context.window` right",
+             {} of them kept for the answer. Take a model with a larger window, or set `window` under \
+             [models.NAME] right",
             self.estimate(),
             scale.prefix(),
             ledger,

@@ -3,6 +3,7 @@
 use quire_protocol::{Event, Op};
 
 use crate::context::{Context, Growing, Window};
+use crate::goal::Looked;
 use crate::state::State;
 use crate::{Decision, Effect, Input};
 
@@ -36,14 +37,15 @@ impl<'a> Draft<'a> {
                 reply,
                 plans,
             } if self.state.turn.request() == Some(request) => {
-                self.replied(request, reply, plans, Vec::new());
+                self.replied(request, reply, plans, Looked::default());
             }
             Input::Judged {
                 request,
                 reply,
                 checks,
+                changes,
             } if self.state.turn.request() == Some(request) => {
-                self.replied(request, reply, Vec::new(), checks);
+                self.replied(request, reply, Vec::new(), Looked { checks, changes });
             }
             Input::Failed { request, failure } if self.state.turn.request() == Some(request) => {
                 self.failed(request, failure);

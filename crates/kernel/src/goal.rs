@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use quire_protocol::{
     CallId, CheckRun, Content, Event, Goal, GoalStep, GoalVerdict, Item, Judgement, Note, NoteKind,
-    Purpose, Reply, StopReason,
+    Purpose, Reply, StopReason, TokenStop,
 };
 
 use crate::context::Window;
 use crate::draft::Draft;
 use crate::ledger::Ledger;
+use crate::progress::text_signature;
 use crate::state::State;
 
 /// How much of one result the evaluator sees, in bytes.
@@ -43,6 +44,14 @@ pub(crate) struct Aim {
 struct Seen {
     extent: (u64, usize),
     checks: Vec<bool>,
+    changes: u64,
+}
+
+/// What was looked at for a judgement.
+#[derive(Debug, Default)]
+pub(crate) struct Looked {
+    pub(crate) checks: Vec<CheckRun>,
+    pub(crate) changes: String,
 }
 
 impl Aim {
@@ -71,6 +80,7 @@ impl Aim {
         let seen = Seen {
             extent: ledger.extent(),
             checks: judgement.checks.iter().map(CheckRun::succeeded).collect(),
+            changes: judgement.changes,
         };
         self.judgements += 1;
         self.stale = if self.seen.as_ref() == Some(&seen) {
@@ -191,7 +201,7 @@ impl Draft<'_> {
             "{UNPROVEN}. If it is, call `note` with kind `done` and the numbers of the calls that \
              show it; if not, go on."
         );
-        let mut commands = self.state.ledger.commands().peekable();
+        let mut commands = self.state.ledger.last_commands().peekable();
         if commands.peek().is_some() {
             text.push_str(" The last calls that can be shown:");
             for ran in commands {
@@ -203,14 +213,14 @@ impl Draft<'_> {
     }
 
     /// The evaluator answered.
-    pub(crate) fn judged(&mut self, reply: &Reply, checks: Vec<CheckRun>) {
+    pub(crate) fn judged(&mut self, reply: &Reply, looked: Looked) {
         let aim = &self.state.goal;
         let Some(goal) = aim.goal.clone().filter(|_| aim.judging) else {
             // It judged a goal that is no longer the session's: the turn goes on as if it had not.
             return self.advance();
         };
         let evidence = self.state.goal.evidence(&self.state.ledger);
-        let judgement = judgement(reply, checks, evidence);
+        let judgement = judgement(reply, looked, evidence);
         let (verdict, reasons) = (judgement.verdict, judgement.reasons.clone());
         self.record(Event::Goal(GoalStep::Judged { judgement }));
         match verdict {
@@ -224,6 +234,15 @@ impl Draft<'_> {
             }
             GoalVerdict::NotYet => self.go_on_to(&goal, &reasons),
         }
+    }
+
+    /// Goes on with a goal that an error or a stop had left, as a person wants.
+    pub(crate) fn go_on_for_goal(&mut self) {
+        self.start_turn();
+        let text = format!("{NOT_MET}: go on with it.");
+        self.record(Event::Noticed { text });
+        self.deliver_all();
+        self.check_budget_and_call();
     }
 
     fn drop_goal(&mut self, cause: &str) {
@@ -256,7 +275,8 @@ impl Draft<'_> {
 
 /// What the evaluator's answer comes to. It cannot call met what a check or missing evidence
 /// contradicts.
-fn judgement(reply: &Reply, checks: Vec<CheckRun>, evidence: Vec<CallId>) -> Judgement {
+fn judgement(reply: &Reply, looked: Looked, evidence: Vec<CallId>) -> Judgement {
+    let Looked { checks, changes } = looked;
     let answer: Vec<&str> = reply
         .items
         .iter()
@@ -266,7 +286,10 @@ fn judgement(reply: &Reply, checks: Vec<CheckRun>, evidence: Vec<CallId>) -> Jud
         })
         .collect();
     let unreadable = || {
-        let reasons = "the evaluator's answer could not be read";
+        let reasons = match reply.stop {
+            TokenStop::Refusal => "the evaluator refused to judge",
+            _ => "the evaluator's answer could not be read",
+        };
         (GoalVerdict::NotYet, reasons.to_owned())
     };
     let (mut verdict, mut reasons) = GoalVerdict::read(&answer.concat()).unwrap_or_else(unreadable);
@@ -290,6 +313,7 @@ fn judgement(reply: &Reply, checks: Vec<CheckRun>, evidence: Vec<CallId>) -> Jud
         reasons,
         evidence,
         checks,
+        changes: text_signature(&changes),
     }
 }
 
@@ -322,17 +346,22 @@ pub(crate) fn brief(state: &State, window: &Window, checks: &[CheckRun], changes
         let named = aim.claim.as_ref().map_or(0, |claim| claim.evidence.len());
         text.push_str(match named {
             0 => "\n# Evidence\nThe agent named none.\n",
-            _ => "\n# Evidence\nThe agent named calls that ran nothing and changed nothing.\n",
+            _ => "\n# Evidence\nThe agent named calls that are not on record as commands or changes.\n",
         });
     }
     for call in evidence {
         if let Some(ran) = state.ledger.command(call) {
             let result = result_of(window, call);
+            let result = if result.is_empty() {
+                &ran.tail
+            } else {
+                &result
+            };
             let _ = write!(
                 text,
                 "\n# Evidence: {}\n{}\n",
                 ran.line(),
-                tail(&result, RESULT_SHOWN)
+                tail(result, RESULT_SHOWN)
             );
         }
     }

@@ -35,6 +35,8 @@ pub enum Input {
         reply: Reply,
         /// The goal's checks, as they were run for it.
         checks: Vec<CheckRun>,
+        /// What had changed in the workspace, as the evaluator was shown it.
+        changes: String,
     },
     /// The model did not answer, or its request was cancelled.
     Failed {

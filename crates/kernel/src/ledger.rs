@@ -15,7 +15,11 @@ use quire_protocol::{
 /// How much of one message is kept here, in bytes; the journal has all of it.
 const MESSAGE_KEPT: usize = 16 * 1_024;
 /// How many commands are remembered as possible evidence.
-const COMMANDS: usize = 24;
+const COMMANDS: usize = 200;
+/// How many of them the ledger shows.
+const COMMANDS_SHOWN: usize = 24;
+/// How much of the end of each one's output is kept, in bytes.
+const TAIL_KEPT: usize = 1_000;
 /// How many files are named; of more only the number is told.
 const FILES: usize = 300;
 
@@ -52,6 +56,8 @@ pub(crate) struct Ran {
     pub(crate) call: CallId,
     label: Arc<str>,
     how: String,
+    /// The end of what it printed.
+    pub(crate) tail: String,
 }
 
 impl Ledger {
@@ -108,6 +114,7 @@ impl Ledger {
             call,
             label: Arc::clone(label),
             how,
+            tail: end_of(&outcome.content),
         }));
     }
 
@@ -126,8 +133,10 @@ impl Ledger {
         (changes.sum(), notes.count())
     }
 
-    pub(crate) fn commands(&self) -> impl Iterator<Item = &Ran> {
-        self.commands.iter().map(AsRef::as_ref)
+    /// The last calls that may serve as evidence.
+    pub(crate) fn last_commands(&self) -> impl Iterator<Item = &Ran> {
+        let older = self.commands.len().saturating_sub(COMMANDS_SHOWN);
+        self.commands.iter().skip(older).map(AsRef::as_ref)
     }
 
     pub(crate) fn files(&self) -> impl Iterator<Item = String> {
@@ -165,7 +174,7 @@ impl Ledger {
             "Running in the background",
             besides.jobs.iter().cloned(),
         );
-        let commands = self.commands().map(Ran::line);
+        let commands = self.last_commands().map(Ran::line);
         section(&mut text, "The last commands and how they ended", commands);
         text
     }
@@ -219,6 +228,12 @@ fn section(text: &mut String, title: &str, lines: impl IntoIterator<Item = Strin
         text.push_str(&line);
         text.push('\n');
     }
+}
+
+fn end_of(content: &[Content]) -> String {
+    let text = content.iter().rev().find_map(Content::as_text);
+    let text = text.unwrap_or_default();
+    text[text.ceil_char_boundary(text.len().saturating_sub(TAIL_KEPT))..].to_owned()
 }
 
 fn note_line(note: &Note) -> String {

@@ -196,6 +196,13 @@ pub(crate) fn call_signature(call: &ToolCall) -> u64 {
     signature.0
 }
 
+/// A hash of a text.
+pub(crate) fn text_signature(text: &str) -> u64 {
+    let mut signature = Signature::default();
+    signature.text(text);
+    signature.0
+}
+
 /// FNV-1a in 64 bits; texts are preceded by their length, so that no two lists of texts run
 /// together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

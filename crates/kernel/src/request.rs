@@ -24,6 +24,9 @@ impl Session {
             Purpose::Summary => {
                 let state = &self.state.compacting;
                 let text = request_for_summary(state.focus(), &state.part());
+                let items = usize::try_from(self.state.turn.items()).unwrap_or(usize::MAX);
+                let sent = request.transcript.items().iter().take(items).cloned();
+                request.transcript = sent.collect();
                 request.transcript.push(Item::Notice { text });
                 request.output_schema = None;
             }

@@ -119,6 +119,7 @@ impl State {
     fn model_called(&mut self, event: &Event, weight: u64) {
         let Event::ModelCalled {
             request,
+            items,
             purpose,
             chosen,
             worked_ms,
@@ -128,7 +129,7 @@ impl State {
             return;
         };
         let effort = chosen.as_ref().map(|chosen| chosen.effort);
-        self.turn.called(*request, purpose, effort);
+        self.turn.called(*request, *items, purpose, effort);
         self.scale.asked(weight);
         self.spent.worked(*worked_ms);
         match purpose {

@@ -17,35 +17,38 @@ const SHORTEST: usize = 40;
 const LONGEST: usize = 64 * 1_024;
 
 impl Draft<'_> {
-    /// Tokens of the newest steps that stay as they are. The last one does where there is room for it:
-    /// the model has not seen its results. Where the provider says that the context does not fit,
-    /// nobody knows how much does.
+    /// Tokens of the newest steps that stay as they are. What the model has not seen stays where there
+    /// is room for it. Where the provider says that the context does not fit, nobody knows how much
+    /// does: then the unseen stays only at the first try.
     pub(crate) fn kept(&self) -> u64 {
         let limits = self.limits_of_context();
-        let most = limits.keep.min(limits.room() / 4);
-        if self.state.compacting.overflown {
-            return most.min(self.estimate() / 4);
-        }
-        let last = self.tokens_of_last_step();
-        if last <= limits.room() / 2 {
-            most.max(last)
+        let (usual, unseen) = (limits.keep.min(limits.room() / 4), self.tokens_of_unseen());
+        let state = &self.state.compacting;
+        let (usual, most) = match (state.overflown, state.in_a_row) {
+            (false, _) => (usual, limits.room() / 10 * 6),
+            (true, 0) => (usual.min(self.estimate() / 4), self.estimate() / 2),
+            (true, _) => (usual.min(self.estimate() / 4), 0),
+        };
+        if unseen <= most {
+            usual.max(unseen)
         } else {
-            most
+            usual
         }
     }
 
-    /// Tokens of the last step, rounded up, where its results are the newest that there is.
-    fn tokens_of_last_step(&self) -> u64 {
+    /// Tokens of what came since the model last spoke, rounded up; with its calls, where their results
+    /// are among it.
+    fn tokens_of_unseen(&self) -> u64 {
         let items = self.context().items();
-        let newest = items.iter().last().map(AsRef::as_ref);
-        if !matches!(newest, Some(Item::ToolResult { .. })) {
-            return 0;
-        }
-        let mut weight = 0;
+        let (mut weight, mut has_results) = (0, false);
         for (place, item) in items.iter().enumerate().rev() {
+            if is_by_model(item) && !has_results {
+                break;
+            }
             weight += weight::of(item);
+            has_results |= matches!(item.as_ref(), Item::ToolResult { .. });
             let before = place.checked_sub(1).and_then(|place| items.get(place));
-            if starts_step(before.map(AsRef::as_ref), item) {
+            if is_by_model(item) && starts_step(before.map(AsRef::as_ref), item) {
                 break;
             }
         }
@@ -123,6 +126,30 @@ impl Draft<'_> {
         let is_it = |item: &&Arc<Item>| matches!(item.as_ref(), Item::User { message, .. } if message == wanted);
         let place = self.context().items().iter().position(is_it)?;
         u32::try_from(place).ok()
+    }
+
+    /// How many items are sent for a summary of a part: all of them, or where they do not fit those that
+    /// it replaces and what is before them. None where these do not fit either.
+    pub(crate) fn sent_for_summary(
+        &self,
+        part: &ContextPart,
+        cause: CompactionCause,
+    ) -> Option<u32> {
+        let room = self.limits_of_context().room();
+        if self.estimate() <= room {
+            return Some(self.items());
+        }
+        let span = self.summarised(part, cause).ok()?;
+        (self.estimate_of_first(span.to) <= room).then_some(span.to)
+    }
+
+    /// Tokens of a request with so many items of the context, as estimated.
+    pub(crate) fn estimate_of_first(&self, items: u32) -> u64 {
+        if items == self.items() {
+            return self.estimate();
+        }
+        let span = Span { from: 0, to: items };
+        self.state.scale.request_afresh(self.weight_of(span))
     }
 
     /// A summary was asked for and came.

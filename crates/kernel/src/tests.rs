@@ -453,6 +453,7 @@ fn judged(request: RequestId, checks: Vec<CheckRun>, verdict: &str, reasons: &st
         request,
         reply,
         checks,
+        changes: String::new(),
     }
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallPlan, CheckRun, Effort, Event, Item, ModelFailure, Purpose, Reply, RequestId, StopReason,
-    TokenStop, TurnId,
+    CallPlan, Effort, Event, Item, ModelFailure, Purpose, Reply, RequestId, StopReason, TokenStop,
+    TurnId,
 };
 
 use crate::Effect;
 use crate::draft::Draft;
+use crate::goal::Looked;
 use crate::goal::NOT_MET;
 use crate::steering::is_ordinary;
 use crate::summary::failed_way;
@@ -27,6 +28,8 @@ struct Open {
     requests: u32,
     /// The request that has no answer yet, and what it is for. Invariant: then no call is open.
     request: Option<(RequestId, Arc<Purpose>)>,
+    /// How many items of the context the open request has.
+    items: u32,
     /// Whether there is something in it for the model to do, besides a compaction.
     has_task: bool,
     /// How hard to think in this turn, where a message said so.
@@ -109,6 +112,7 @@ impl Turn {
         self.open = Some(Open {
             requests: 0,
             request: None,
+            items: 0,
             has_task: false,
             effort: None,
             chosen: None,
@@ -119,9 +123,21 @@ impl Turn {
         });
     }
 
-    pub(crate) fn called(&mut self, request: RequestId, purpose: &Purpose, chosen: Option<Effort>) {
+    /// How many items of the context the open request has.
+    pub(crate) fn items(&self) -> u32 {
+        self.open.as_ref().map_or(0, |open| open.items)
+    }
+
+    pub(crate) fn called(
+        &mut self,
+        request: RequestId,
+        items: u32,
+        purpose: &Purpose,
+        chosen: Option<Effort>,
+    ) {
         self.last_request = request;
         if let Some(open) = &mut self.open {
+            open.items = items;
             open.request = Some((request, Arc::new(purpose.clone())));
             open.chosen = chosen;
             if purpose.is_work() {
@@ -342,8 +358,14 @@ impl Draft<'_> {
         }
     }
 
-    /// Sends a request.
+    /// Sends a request with the whole context.
     pub(crate) fn ask_model(&mut self, purpose: Purpose) {
+        let items = self.items();
+        self.ask_model_with(purpose, items);
+    }
+
+    /// Sends a request with so many items of the context.
+    pub(crate) fn ask_model_with(&mut self, purpose: Purpose, items: u32) {
         assert!(
             self.state.step.is_empty() && self.state.turn.request().is_none(),
             "every call needs its result, and every request its answer, before the next request"
@@ -352,11 +374,11 @@ impl Draft<'_> {
         let chosen = purpose.is_work().then(|| self.chosen_effort()).flatten();
         let estimate = match purpose {
             Purpose::Judge => 0,
-            _ => self.estimate(),
+            _ => self.estimate_of_first(items),
         };
         self.record(Event::ModelCalled {
             request,
-            items: self.items(),
+            items,
             purpose,
             estimate,
             chosen,
@@ -371,7 +393,7 @@ impl Draft<'_> {
         request: RequestId,
         reply: Reply,
         plans: Vec<CallPlan>,
-        checks: Vec<CheckRun>,
+        looked: Looked,
     ) {
         let purpose = self.state.turn.purpose().cloned().unwrap_or_default();
         if purpose.is_work() {
@@ -394,7 +416,7 @@ impl Draft<'_> {
             Purpose::Work => {}
             Purpose::Summary => self.summarised_by_model(&reply),
             Purpose::Compact { .. } => self.compacted_by_provider(&reply),
-            Purpose::Judge => self.judged(&reply, checks),
+            Purpose::Judge => self.judged(&reply, looked),
         }
     }
 
@@ -457,6 +479,7 @@ impl Draft<'_> {
     pub(crate) fn failed(&mut self, request: RequestId, failure: ModelFailure) {
         let purpose = self.state.turn.purpose().cloned().unwrap_or_default();
         let kind = failure.error.kind;
+        let reason = failure.error.message.clone();
         let detail = match failure.error.hint.as_str() {
             "" => failure.error.message.clone(),
             hint => format!("{}: {hint}", failure.error.message),
@@ -471,7 +494,7 @@ impl Draft<'_> {
         if self.state.turn.is_stopping() {
             self.finish_stopping();
         } else if let Some(way) = failed_way(&purpose) {
-            self.compaction_failed(way, detail);
+            self.compaction_failed(way, reason);
         } else if purpose.is_work() && self.can_make_room(kind) {
             self.cross_boundary();
         } else {
@@ -551,6 +574,8 @@ impl Draft<'_> {
     pub(crate) fn resume(&mut self) {
         if self.state.turn.is_dormant() {
             self.advance();
+        } else if self.state.turn.id().is_none() && self.state.goal.goal().is_some() {
+            self.go_on_for_goal();
         }
     }
 }

@@ -65,6 +65,9 @@ pub struct Judgement {
     /// The goal's checks, as they were just run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checks: Vec<CheckRun>,
+    /// A hash of the changes in the workspace: the same number means that nothing changed.
+    #[serde(default)]
+    pub changes: u64,
 }
 
 /// Whether a goal is met.

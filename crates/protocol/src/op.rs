@@ -21,7 +21,8 @@ pub enum Op {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effort: Option<Effort>,
     },
-    /// Goes on with a turn that a crash or a limit left open; without one, does nothing.
+    /// Goes on with a turn that a crash or a limit left open; without one, with the goal, if there is
+    /// one.
     Resume,
     /// Ends the turn now.
     Interrupt {

@@ -110,6 +110,8 @@ pub struct Opened {
     /// Whether that turn waits at a limit of the session. What is said to it then is heard once the
     /// limit is raised.
     pub at_limit: bool,
+    /// Whether the session works for a goal; [`Op::Resume`] goes on with that too.
+    pub has_goal: bool,
     /// What a damaged journal lost, in words for the person.
     pub repaired: Option<String>,
 }

@@ -219,6 +219,7 @@ impl Provider {
             request,
             reply,
             checks,
+            changes: String::new(),
         }
     }
 }

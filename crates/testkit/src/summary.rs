@@ -89,6 +89,7 @@ pub const EXPECTED: &[&str] = &[
     "pause:turns",
     "pause:unpriced",
     "resume",
+    "resume:for-goal",
     "resume:of-nothing",
     "say:dormant",
     "say:paused",

@@ -160,11 +160,17 @@ impl Witness {
     fn saw_turn(&mut self, event: &Event, cause: &Cause<'_>) -> Checked {
         match event {
             Event::TurnStarted { .. } => {
+                let resumed = matches!(cause, Cause::Input(Input::Op(Op::Resume)));
+                if resumed {
+                    // For the goal: a person wants it to go on, with all that waits.
+                    self.turns.hushed = false;
+                    self.mail.held = false;
+                }
                 ensure!(!self.turns.must_not_start(), "a turn opens after a stop");
                 let spoken = matches!(
                     cause,
                     Cause::Input(Input::Op(Op::Say { .. } | Op::Compact { .. }))
-                );
+                ) || resumed;
                 ensure!(
                     spoken || !self.may_hold_messages(),
                     "a turn opens by itself after {:?}",

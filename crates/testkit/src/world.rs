@@ -208,6 +208,10 @@ impl World {
             self.summary.see("resume");
             return self.feed(&Input::Op(Op::Resume));
         }
+        if self.session.turn().is_none() && self.session.goal().is_some() {
+            self.summary.see("resume:for-goal");
+            return self.feed(&Input::Op(Op::Resume));
+        }
         self.summary.see("resume:of-nothing");
         self.feed_for_nothing(Input::Op(Op::Resume))
     }

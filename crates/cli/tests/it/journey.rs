@@ -198,7 +198,7 @@ fn a_loop_without_progress_is_stopped() {
     let provider =
         Provider::start(|_| Answer::Reply("", vec![("bash", json!({"command": "true"}))]));
     let ran = finish(place.exec(&provider, &["go"]));
-    ran.says(6, &["circles"]);
+    ran.says(6, &["no progress"]);
     assert!(provider.requests().len() <= 10);
 }
 

@@ -124,6 +124,7 @@ impl Client for Script {
             let inner = self.inner.lock().unwrap();
             Ok(Opened {
                 at_limit: false,
+                has_goal: false,
                 settings: crate::settings(),
                 found: Seq(inner.seq - inner.recovery),
                 last: Seq(inner.seq),

@@ -137,7 +137,7 @@ async fn a_paused_turn_says_once_why_and_how_it_goes_on() {
         ),
         (
             None,
-            format!("go on: raise the limit, then quire exec --resume {id}"),
+            format!("go on: quire exec --resume {id}, with a raised --budget-tokens"),
         ),
     ] {
         let mut settings = settings();

@@ -172,6 +172,7 @@ async fn a_goal_is_told_without_opening_the_session() {
             reasons: "one fails".into(),
             evidence: Vec::new(),
             checks: Vec::new(),
+            changes: 0,
         },
     });
     let script = Script::with_past(vec![set, judged], vec![vec![delivered("x"), Step::End]]);

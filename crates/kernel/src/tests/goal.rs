@@ -378,12 +378,12 @@ fn a_stop_ends_a_judgement_and_the_goal_waits_for_a_person() {
             request 3 answered
             turn 1 ended: Cancelled stopped by person
         resume
-        say b
-            accepted b (Steer)
             turn 2 started
-            delivered b
+            noticed: The goal is not met yet: go on with it.
             request 4 with 6 items
             → call the model: 4
+        say b
+            accepted b (Steer)
     "#]]
     .assert_eq(&told);
 }

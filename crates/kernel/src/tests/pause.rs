@@ -56,7 +56,7 @@ fn a_limit_of_turns_lets_a_turn_that_began_within_it_end() {
             accepted b (Steer)
             turn 2 started
             delivered b
-            turn 2 paused: the session has made all of its 1 turns: raise the limit to go on
+            turn 2 paused: the session has made all of its 1 turn: raise the limit to go on
         limit turns 2
             configured
             request 3 with 6 items

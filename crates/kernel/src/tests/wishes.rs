@@ -41,32 +41,28 @@ fn a_message_in_a_turn_that_only_compacts_makes_it_a_turn_like_any_other() {
         "
         say a
         reply
-        limit cents 1
         compact
         say b
-        limit cents 9
         SUMMARY
     ",
-        4,
+        3,
     );
     expect![[r#"
         compact
             compaction asked: Older
             turn 2 started
-            turn 2 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
+            request 2 with 2 items for Summary
+            → call the model: 2
         say b
             accepted b (Steer)
-        limit cents 9
-            configured
-            delivered b
-            request 2 with 3 items for Summary
-            → call the model: 2
         words the parser is in src/parse.rs and two of its tests still fail
             request 2 answered
-            compacted: Summary for Asked, 0..3 become 2 items, 0 cleared
-            request 3 with 2 items
+            compacted: Summary for Asked, 0..2 become 2 items, 0 cleared
+            delivered b
+            request 3 with 3 items
             → call the model: 3
-    "#]].assert_eq(&told);
+    "#]]
+    .assert_eq(&told);
 }
 
 #[test]

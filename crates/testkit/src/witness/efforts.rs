@@ -61,20 +61,20 @@ impl Witness {
             request.effort == effort.unwrap_or(settings.effort),
             "the effort is another"
         );
-        let more = match self.turns.purpose {
-            Purpose::Work | Purpose::Compact { .. } => 0,
-            Purpose::Summary => 1,
+        let items = session.transcript().items();
+        let sent = request.transcript.items();
+        let same = match self.turns.purpose {
+            Purpose::Work | Purpose::Compact { .. } => sent == items,
+            // What is summarised, and the words that ask for it.
+            Purpose::Summary => sent
+                .split_last()
+                .is_some_and(|(_, sent)| !sent.is_empty() && items.starts_with(sent)),
             Purpose::Judge => {
                 ensure!(request.transcript.len() == 1, "a judgement sees the work");
                 return Ok(());
             }
         };
-        let items = session.transcript().items();
-        ensure!(
-            request.transcript.items().starts_with(items)
-                && request.transcript.len() == items.len() + more,
-            "the request carries another context"
-        );
+        ensure!(same, "the request carries another context");
         Ok(())
     }
 }

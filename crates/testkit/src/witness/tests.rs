@@ -241,6 +241,7 @@ fn a_wrong_pause_compaction_or_verdict_is_seen() {
                     reasons: String::new(),
                     evidence: Vec::new(),
                     checks: Vec::new(),
+                    changes: 0,
                 },
             })],
             "a verdict on another goal",
