@@ -77,9 +77,10 @@ impl Signals {
             () => (0, "ordinary work"),
         };
         let effort = moved(base, steps);
-        let effort = match choice {
-            EffortChoice::ByTurn => self.raised.map_or(effort, |raised| raised.max(effort)),
-            EffortChoice::ByStep | EffortChoice::Fixed => effort,
+        let raised = self.raised.filter(|raised| *raised > effort);
+        let (effort, reason) = match (choice, raised) {
+            (EffortChoice::ByTurn, Some(raised)) => (raised, "raised earlier in this turn"),
+            _ => (effort, reason),
         };
         Some(ChosenEffort {
             effort,
@@ -182,7 +183,8 @@ mod tests {
         let next = signals
             .choose(Effort::Medium, EffortChoice::ByTurn)
             .unwrap();
-        assert_eq!(next.effort, Effort::High);
+        let told = (next.effort, next.reason.as_str());
+        assert_eq!(told, (Effort::High, "raised earlier in this turn"));
         signals.turn_started();
         let next = signals
             .choose(Effort::Medium, EffortChoice::ByTurn)

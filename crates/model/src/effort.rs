@@ -93,7 +93,7 @@ impl ModelFacts {
         };
         if level.is_none() && !self.has_budget(dialect) {
             asked.words = rung.words;
-            asked.max_output = rung.max_output;
+            asked.max_output = rung.max_output.map(|most| most.min(self.max_output));
         }
         asked
     }

@@ -122,7 +122,7 @@ fn within_a_turn_it_only_rises_where_a_change_is_dear() {
             → run 2
         done 2 ok
             call 2 Done: ok
-            request 3 with 7 items, effort Xhigh (it only looked things up)
+            request 3 with 7 items, effort Xhigh (raised earlier in this turn)
             → call the model: 3
         reply
             request 3 answered
