@@ -10,16 +10,31 @@ use tokio::sync::oneshot;
 const OUTPUT_KEPT: usize = 4_000;
 /// How much of the changes is shown, in bytes: their beginning.
 const CHANGES_SHOWN: usize = 24_000;
-/// Shows what changed since a time, committed or not, and new files with their beginnings; nothing where
-/// there is no repository. `@SINCE@` stands for the time.
+/// Shows what changed since a time, committed or not, and new files with their beginnings; first a sum over
+/// all of it, for only a part is shown. Without a repository the files that are newer are named.
+/// `@SINCE@` stands for the time as git reads it, `@SECONDS@` for its seconds.
 const CHANGES: &str = r#"
-git rev-parse --git-dir >/dev/null 2>&1 || exit 0
+if ! git rev-parse --git-dir >/dev/null 2>&1; then
+    find . -type f -newermt "@@SECONDS@" 2>/dev/null | sort | head -n 200 |
+        while IFS= read -r file; do printf 'changed file: %s %s\n' "$file" "$(cksum <"$file")"; done
+    exit 0
+fi
 export GIT_OPTIONAL_LOCKS=0
+nothing=$(git hash-object -t tree /dev/null)
 base=$(git rev-parse -q --verify "HEAD@{@SINCE@}" 2>/dev/null ||
-       git rev-parse -q --verify HEAD 2>/dev/null || git hash-object -t tree /dev/null)
-git diff --no-ext-diff --no-textconv --stat "$base"
-git diff --no-ext-diff --no-textconv "$base"
-git ls-files --others --exclude-standard | head -n 50 | while IFS= read -r file; do
+       git rev-parse -q --verify HEAD 2>/dev/null || echo "$nothing")
+# Git's log of the branch may begin later, with a commit that is part of the work.
+if [ "$(git log -1 --format=%ct "$base" 2>/dev/null || echo 0)" -ge @SECONDS@ ]; then
+    base=$(git rev-parse -q --verify "$base^" 2>/dev/null || echo "$nothing")
+fi
+new() { git -c core.quotePath=false ls-files --others --exclude-standard; }
+changed() { git diff --no-ext-diff --no-textconv "$@" "$base"; }
+changed --quiet && [ -z "$(new)" ] && exit 0
+{ changed; new | head -n 2000 | while IFS= read -r file; do
+    printf '%s ' "$file"; cksum <"$file"; done; } 2>/dev/null | cksum | sed 's/^/sum of all changes: /'
+changed --stat
+changed
+new | head -n 50 | while IFS= read -r file; do
     printf 'new file: %s\n' "$file"
     head -c 2000 -- "$file" | tr -d '\000'
     echo
@@ -41,11 +56,14 @@ pub(crate) struct Checking {
 pub(crate) struct Checked {
     pub(crate) checks: Vec<CheckRun>,
     pub(crate) changes: String,
+    /// The same, after the checks ran.
+    pub(crate) left: String,
 }
 
 impl Checking {
     /// Runs them, one after the other; none when it is cancelled, once nothing runs any more.
     pub(crate) async fn run(self, cancelled: &mut oneshot::Receiver<()>) -> Option<Checked> {
+        let changes = self.changes(cancelled).await?;
         let mut checks = Vec::with_capacity(self.commands.len());
         for command in &self.commands {
             let outcome = self.one(command, cancelled).await?;
@@ -57,14 +75,29 @@ impl Checking {
                 output: output[from..].to_owned(),
             });
         }
-        let command = CHANGES.replace("@SINCE@", &format!("{} +0000", self.since_s));
+        let left = match checks.as_slice() {
+            [] => changes.clone(),
+            _ => self.changes(cancelled).await?,
+        };
+        Some(Checked {
+            checks,
+            changes,
+            left,
+        })
+    }
+
+    /// What changed, as the evaluator is shown it.
+    async fn changes(&self, cancelled: &mut oneshot::Receiver<()>) -> Option<String> {
+        let command = CHANGES
+            .replace("@SINCE@", &format!("{} +0000", self.since_s))
+            .replace("@SECONDS@", &self.since_s.to_string());
         let looked = self.one(&command, cancelled).await?;
         let mut changes = match looked.lines {
             Some(0) => String::new(),
             _ => words(&looked),
         };
         changes.truncate(changes.floor_char_boundary(CHANGES_SHOWN));
-        Some(Checked { checks, changes })
+        Some(changes)
     }
 
     async fn one(

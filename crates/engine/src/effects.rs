@@ -152,7 +152,12 @@ impl Running {
         let (model, inbox, frames) = (Arc::clone(model), self.inbox.clone(), self.frames.clone());
         tokio::spawn(async move {
             let judged = AssertUnwindSafe(async {
-                let Some(Checked { checks, changes }) = checking.run(&mut cancelled).await else {
+                let Some(Checked {
+                    checks,
+                    changes,
+                    left,
+                }) = checking.run(&mut cancelled).await
+                else {
                     return failed(request, &STOPPED);
                 };
                 let Some(asked) = kernel.judge_request(&session, &checks, &changes) else {
@@ -164,6 +169,7 @@ impl Running {
                         reply,
                         checks,
                         changes,
+                        left,
                     },
                     other => other,
                 }

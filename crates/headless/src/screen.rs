@@ -29,8 +29,6 @@ pub(crate) struct Screen<W, E> {
     pub(crate) strict: bool,
     /// The budget, until the person was told that it cannot be kept.
     pub(crate) budget: Option<Money>,
-    /// Whether the session has a budget.
-    has_budget: bool,
     /// Whether the model is a recording, with which nobody can go on.
     recorded: bool,
     /// What is to be said once the question on the screen is answered; none while there is none.
@@ -71,7 +69,6 @@ impl<W: Write, E: Write> Screen<W, E> {
             session: None,
             strict: false,
             budget: None,
-            has_budget: false,
             recorded: false,
             kept: None,
         }
@@ -87,7 +84,6 @@ impl<W: Write, E: Write> Screen<W, E> {
     fn follow_settings(&mut self, record: &Record) {
         if let Event::Configured { settings } = &record.event {
             self.recorded = settings.model.starts_with("recorded/");
-            self.has_budget = settings.limits.budget.is_some();
         }
     }
 
@@ -227,7 +223,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             };
             self.say(&text);
         }
-        let summary = self.summary(ending.outcome);
+        let summary = self.summary(ending);
         self.say(&summary);
         if answer.is_some() {
             self.say("\n");
@@ -239,7 +235,8 @@ impl<W: Write, E: Write> Screen<W, E> {
         }
     }
 
-    fn summary(&self, outcome: Outcome) -> String {
+    fn summary(&self, ending: &Ending) -> String {
+        let outcome = ending.outcome;
         let tally = &self.tally;
         let (mark, paint) = match outcome {
             Outcome::Done => ("✓", Paint::Green),
@@ -263,7 +260,7 @@ impl<W: Write, E: Write> Screen<W, E> {
         );
         let mut text = format!("{words}{}\n", self.style.paint(Paint::Dim, &numbers));
         if let Some(session) = self.session.as_ref().filter(|_| !self.recorded) {
-            let resume = format!("  go on: {}", self.way_on(outcome, session));
+            let resume = format!("  go on: {}", Self::way_on(ending, session));
             text.push_str(&self.style.paint(Paint::Dim, &resume));
             text.push('\n');
         }
@@ -271,15 +268,19 @@ impl<W: Write, E: Write> Screen<W, E> {
     }
 
     /// How to go on. A paused turn goes on by itself once its limit is raised.
-    fn way_on(&self, outcome: Outcome, session: &SessionId) -> String {
+    fn way_on(ending: &Ending, session: &SessionId) -> String {
         let resume = format!("quire exec --resume {session}");
-        match outcome {
-            Outcome::Budget if self.has_budget => format!("{resume} --budget-usd N"),
-            Outcome::Budget => {
-                format!("{resume}, with a raised --budget-tokens, --budget-turns or --budget-time")
-            }
-            _ => format!("{resume} \"…\""),
+        if ending.outcome != Outcome::Budget {
+            return format!("{resume} \"…\"");
         }
+        let detail = ending.detail.as_deref().unwrap_or_default();
+        let flag = match () {
+            () if detail.contains('$') => "--budget-usd N",
+            () if detail.contains("tokens") => "--budget-tokens N",
+            () if detail.contains("turn") => "--budget-turns N",
+            () => "--budget-time TIME",
+        };
+        format!("{resume} {flag}")
     }
 
     fn finish_json(&mut self, ending: &Ending) -> io::Result<()> {

@@ -99,6 +99,19 @@ impl Draft<'_> {
             .or_else(|| self.stuck().map(ends))
     }
 
+    /// The limit that would pause a turn at its very beginning.
+    pub(crate) fn forbids_a_turn(&self) -> Option<String> {
+        let turns = self.state.limits().turns;
+        let no_more = turns.is_some_and(|limit| self.state.spent.turns >= limit);
+        match self.limit_reached() {
+            Some(Limit::Pauses(reason)) => Some(reason),
+            _ if no_more => {
+                Some("the session has made all of its turns: raise the limit to go on".to_owned())
+            }
+            _ => None,
+        }
+    }
+
     fn tokens_used(&self) -> Option<String> {
         let limit = self.state.limits().tokens?;
         let usage = self.state.spent.usage;

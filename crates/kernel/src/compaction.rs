@@ -11,7 +11,6 @@ use quire_protocol::{
     ContextLimits, ContextPart, Event, Item, ModelErrorKind, Purpose, Span, StopReason,
 };
 
-use crate::budget::Limit;
 use crate::context::Context;
 use crate::draft::Draft;
 use crate::ledger::Besides;
@@ -189,7 +188,7 @@ impl Draft<'_> {
             return;
         }
         self.record(Event::Compaction(CompactionStep::Asked { focus, part }));
-        if let (None, Some(Limit::Pauses(reason))) = (self.state.turn.id(), self.limit_reached()) {
+        if let (None, Some(reason)) = (self.state.turn.id(), self.forbids_a_turn()) {
             return self.give_wish_up(reason);
         }
         if self.state.turn.id().is_none() {
@@ -229,7 +228,8 @@ impl Draft<'_> {
         } else if state.is_wanted() {
             CompactionCause::Asked
         } else {
-            (self.estimate() >= self.threshold()).then_some(CompactionCause::Threshold)?
+            let due = self.estimate() >= self.threshold() && !self.is_mostly_unseen();
+            due.then_some(CompactionCause::Threshold)?
         };
         let wanted = state.wanted.as_ref();
         Some(Due {
@@ -253,6 +253,17 @@ impl Draft<'_> {
             left => self.state.scale.request_afresh(left) + limits.compact_at / 4,
         };
         limits.compact_at.max(left).min(limits.room())
+    }
+
+    /// Whether all fits, and nearly all of it is what the model has not seen: it is compacted, if need be,
+    /// once the model has.
+    fn is_mostly_unseen(&self) -> bool {
+        let (estimate, room) = (self.estimate(), self.limits_of_context().room());
+        let older = Span {
+            from: 0,
+            to: self.newest_from(self.tokens_of_unseen()),
+        };
+        estimate < room && self.state.scale.tokens(self.weight_of(older)) < estimate / 5
     }
 
     /// Makes room if it is needed. Returns whether the next request may be sent now: otherwise a
@@ -325,7 +336,12 @@ impl Draft<'_> {
     /// room enough to be worth losing the provider's cache for.
     fn clear(&mut self, cause: CompactionCause) -> bool {
         let limits = self.limits_of_context();
-        let most = limits.compact_at.min(limits.room()) / 10 * 7;
+        // What the model has not seen only has to fit: it is compacted once it has.
+        let most = if self.tokens_of_unseen() > self.kept() {
+            limits.room() / 10 * 9
+        } else {
+            limits.compact_at.min(limits.room()) / 10 * 7
+        };
         let (cleared, freed) = self.clearable();
         let before = self.estimate();
         let enough = match cause {
@@ -354,13 +370,26 @@ impl Draft<'_> {
         clears
     }
 
-    /// The calls whose results are old and large, and the tokens gained by clearing them.
+    /// The calls whose results are old and large, and the tokens gained by clearing them. Of those that
+    /// the model has not seen, where they cannot all stay, the oldest: only as many as must go.
     fn clearable(&self) -> (Vec<CallId>, u64) {
         let items = self.context().items();
-        let newest = usize::try_from(self.newest_from(self.kept())).unwrap_or(usize::MAX);
+        let place = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
+        let newest = place(self.newest_from(self.kept()));
+        let unseen = place(self.newest_from(self.tokens_of_unseen()));
+        let before = self.estimate();
+        let most = if self.state.compacting.overflown {
+            before / 2
+        } else {
+            self.limits_of_context().room() / 10 * 9
+        };
+        let must_go = self.state.scale.weight(before.saturating_sub(most));
         let mut calls = Vec::new();
         let mut freed = 0;
-        for item in items.iter().take(newest) {
+        for (at, item) in items.iter().enumerate().take(newest) {
+            if at >= unseen && freed >= must_go {
+                break;
+            }
             let weight = weight::of(item);
             if let Item::ToolResult { call, .. } = item.as_ref()
                 && weight > LARGE

@@ -44,8 +44,18 @@ impl<'a> Draft<'a> {
                 reply,
                 checks,
                 changes,
+                left,
             } if self.state.turn.request() == Some(request) => {
-                self.replied(request, reply, Vec::new(), Looked { checks, changes });
+                self.replied(
+                    request,
+                    reply,
+                    Vec::new(),
+                    Looked {
+                        checks,
+                        changes,
+                        left,
+                    },
+                );
             }
             Input::Failed { request, failure } if self.state.turn.request() == Some(request) => {
                 self.failed(request, failure);

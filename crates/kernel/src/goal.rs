@@ -1,6 +1,7 @@
 //! Goals: turn after turn until a separate evaluator says that it is met, a person stops it, a limit
 //! is reached, or nothing new comes.
 
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -30,8 +31,8 @@ pub(crate) struct Aim {
     asked: bool,
     /// The last judgement of this goal.
     last: Option<Arc<Judgement>>,
-    /// How much was there at the last judgement.
-    seen: Option<Seen>,
+    /// What was there at the last judgements, the newest last.
+    seen: VecDeque<Seen>,
     /// Judgements in a row that found nothing new.
     stale: u32,
     judgements: u32,
@@ -42,16 +43,21 @@ pub(crate) struct Aim {
 /// What progress is measured by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Seen {
-    extent: (u64, usize),
+    notes: usize,
     checks: Vec<bool>,
     changes: u64,
 }
+
+/// With how many judgements a new one is compared, so that going back and forth is no progress.
+const COMPARED: usize = 16;
 
 /// What was looked at for a judgement.
 #[derive(Debug, Default)]
 pub(crate) struct Looked {
     pub(crate) checks: Vec<CheckRun>,
     pub(crate) changes: String,
+    /// The same, after the checks ran.
+    pub(crate) left: String,
 }
 
 impl Aim {
@@ -77,18 +83,19 @@ impl Aim {
     }
 
     fn judged(&mut self, judgement: &Judgement, ledger: &Ledger) {
-        let seen = Seen {
-            extent: ledger.extent(),
+        let seen = |changes| Seen {
+            notes: ledger.notes(),
             checks: judgement.checks.iter().map(CheckRun::succeeded).collect(),
-            changes: judgement.changes,
+            changes,
         };
         self.judgements += 1;
-        self.stale = if self.seen.as_ref() == Some(&seen) {
-            self.stale + 1
-        } else {
-            0
-        };
-        self.seen = Some(seen);
+        let known = self.seen.contains(&seen(judgement.changes));
+        self.stale = if known { self.stale + 1 } else { 0 };
+        if self.seen.len() == COMPARED {
+            self.seen.pop_front();
+        }
+        // What the checks themselves wrote is nobody's work.
+        self.seen.push_back(seen(judgement.left));
         self.last = Some(Arc::new(judgement.clone()));
         self.claim = None;
         self.asked = false;
@@ -254,10 +261,15 @@ impl Draft<'_> {
         let aim = &self.state.goal;
         let enough = aim.stale >= goal.patience.max(1) || aim.judgements >= goal.verdicts.max(1);
         if enough && !self.state.mail.has_steers() {
+            let nearer = match aim.stale {
+                0 => format!("the goal is not met after {} verdicts", aim.judgements),
+                stale => format!(
+                    "the goal came no nearer in {stale} verdicts (of {})",
+                    aim.judgements
+                ),
+            };
             let detail = format!(
-                "the goal came no nearer in {} verdicts (of {}); the last one said: {reasons}. Say \
-                 what it should do instead, or drop the goal",
-                aim.stale, aim.judgements
+                "{nearer}; the last one said: {reasons}. Say what it should do instead, or drop the goal"
             );
             return self.end(StopReason::NoProgress, detail);
         }
@@ -276,7 +288,11 @@ impl Draft<'_> {
 /// What the evaluator's answer comes to. It cannot call met what a check or missing evidence
 /// contradicts.
 fn judgement(reply: &Reply, looked: Looked, evidence: Vec<CallId>) -> Judgement {
-    let Looked { checks, changes } = looked;
+    let Looked {
+        checks,
+        changes,
+        left,
+    } = looked;
     let answer: Vec<&str> = reply
         .items
         .iter()
@@ -314,6 +330,7 @@ fn judgement(reply: &Reply, looked: Looked, evidence: Vec<CallId>) -> Judgement 
         evidence,
         checks,
         changes: text_signature(&changes),
+        left: text_signature(&left),
     }
 }
 
@@ -352,7 +369,8 @@ pub(crate) fn brief(state: &State, window: &Window, checks: &[CheckRun], changes
     for call in evidence {
         if let Some(ran) = state.ledger.command(call) {
             let result = result_of(window, call);
-            let result = if result.is_empty() {
+            // One that was cleared says less than the end that was kept of it.
+            let result = if result.len() < ran.tail.len() {
                 &ran.tail
             } else {
                 &result

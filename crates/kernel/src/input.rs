@@ -37,6 +37,8 @@ pub enum Input {
         checks: Vec<CheckRun>,
         /// What had changed in the workspace, as the evaluator was shown it.
         changes: String,
+        /// The same, after the checks had run.
+        left: String,
     },
     /// The model did not answer, or its request was cancelled.
     Failed {

@@ -25,7 +25,7 @@ impl Draft<'_> {
         let (usual, unseen) = (limits.keep.min(limits.room() / 4), self.tokens_of_unseen());
         let state = &self.state.compacting;
         let (usual, most) = match (state.overflown, state.in_a_row) {
-            (false, _) => (usual, limits.room() / 10 * 6),
+            (false, _) => (usual, limits.room() / 4 * 3),
             (true, 0) => (usual.min(self.estimate() / 4), self.estimate() / 2),
             (true, _) => (usual.min(self.estimate() / 4), 0),
         };
@@ -38,7 +38,7 @@ impl Draft<'_> {
 
     /// Tokens of what came since the model last spoke, rounded up; with its calls, where their results
     /// are among it.
-    fn tokens_of_unseen(&self) -> u64 {
+    pub(crate) fn tokens_of_unseen(&self) -> u64 {
         let items = self.context().items();
         let (mut weight, mut has_results) = (0, false);
         for (place, item) in items.iter().enumerate().rev() {
@@ -168,10 +168,11 @@ impl Draft<'_> {
             Ok(span) => span,
             Err(reason) => return self.compaction_failed(CompactionKind::Summary, reason),
         };
-        let most = self.state.scale.weight(self.limits_of_context().room() / 4);
-        let most = usize::try_from(most).unwrap_or(usize::MAX).min(LONGEST);
+        let ledger = self.ledger_item();
+        let most = usize::try_from(self.room_for_summary(span, &ledger)).unwrap_or(usize::MAX);
+        let most = most.min(LONGEST);
         let head = vec![
-            self.ledger_item(),
+            ledger,
             Item::Summary {
                 text: cut(text, most),
                 opaque: None,
@@ -180,6 +181,14 @@ impl Draft<'_> {
         let cause = self.cause();
         self.done(CompactionKind::Summary, cause, span, head, Vec::new());
         self.after_compaction();
+    }
+
+    /// What a summary may weigh: at most a quarter of what fits, and less where what stays needs it.
+    fn room_for_summary(&self, replaced: Span, ledger: &Item) -> u64 {
+        let (room, scale) = (self.limits_of_context().room(), &self.state.scale);
+        let stays = self.weight() - self.weight_of(replaced) + weight::of(ledger);
+        let left = room.saturating_sub(scale.prefix() + scale.tokens(stays));
+        scale.weight((left / 10 * 9).clamp(room / 16, room / 4))
     }
 
     /// The provider was asked to compact and answered.

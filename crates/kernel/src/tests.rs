@@ -454,6 +454,7 @@ fn judged(request: RequestId, checks: Vec<CheckRun>, verdict: &str, reasons: &st
         reply,
         checks,
         changes: String::new(),
+        left: String::new(),
     }
 }
 

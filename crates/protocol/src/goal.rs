@@ -68,6 +68,9 @@ pub struct Judgement {
     /// A hash of the changes in the workspace: the same number means that nothing changed.
     #[serde(default)]
     pub changes: u64,
+    /// The same, after the checks had run.
+    #[serde(default)]
+    pub left: u64,
 }
 
 /// Whether a goal is met.

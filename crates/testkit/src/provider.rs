@@ -220,6 +220,7 @@ impl Provider {
             reply,
             checks,
             changes: String::new(),
+            left: String::new(),
         }
     }
 }

@@ -5,6 +5,7 @@
 mod accounts;
 mod bad_input;
 mod crash;
+mod goals;
 mod golden;
 mod journey;
 mod library;

@@ -116,13 +116,14 @@ async fn what_the_evaluator_says_is_not_the_answer() {
 
 #[tokio::test]
 async fn a_paused_turn_says_once_why_and_how_it_goes_on() {
-    let paused = |settings: Settings| {
+    let paused = |detail: &str| {
+        let settings = settings();
         let mut steps = vec![Event::Configured { settings }.into()];
         steps.extend(open_turn());
         steps.push(
             Event::TurnPaused {
                 turn: TurnId(1),
-                detail: "the session has spent $1".into(),
+                detail: detail.into(),
                 worked_ms: 0,
             }
             .into(),
@@ -130,21 +131,25 @@ async fn a_paused_turn_says_once_why_and_how_it_goes_on() {
         Script::new(vec![steps])
     };
     let id = crate::double::session();
-    for (budget, way_on) in [
+    for (detail, flag) in [
+        ("the session has spent $1 of its budget", "--budget-usd N"),
         (
-            Some("1"),
-            format!("go on: quire exec --resume {id} --budget-usd N"),
+            "the session has used 9 tokens of its limit",
+            "--budget-tokens N",
         ),
         (
-            None,
-            format!("go on: quire exec --resume {id}, with a raised --budget-tokens"),
+            "the session has made all of its 2 turns",
+            "--budget-turns N",
+        ),
+        (
+            "the session has worked for 9 s of its limit",
+            "--budget-time TIME",
         ),
     ] {
-        let mut settings = settings();
-        settings.limits.budget = budget.map(|budget| budget.parse().unwrap());
-        let ran = ran(&paused(settings), task(Output::Progress)).await;
+        let ran = ran(&paused(detail), task(Output::Progress)).await;
         assert_eq!(ran.outcome(), Outcome::Budget);
+        let way_on = format!("go on: quire exec --resume {id} {flag}");
         assert!(ran.err.contains(&way_on), "{}", ran.err);
-        assert_eq!(ran.err.matches("has spent").count(), 1, "{}", ran.err);
+        assert_eq!(ran.err.matches(detail).count(), 1, "{}", ran.err);
     }
 }

@@ -173,6 +173,7 @@ async fn a_goal_is_told_without_opening_the_session() {
             evidence: Vec::new(),
             checks: Vec::new(),
             changes: 0,
+            left: 0,
         },
     });
     let script = Script::with_past(vec![set, judged], vec![vec![delivered("x"), Step::End]]);

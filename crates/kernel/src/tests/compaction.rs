@@ -52,6 +52,52 @@ fn a_result_that_the_model_has_not_seen_is_not_cleared_while_it_fits() {
 }
 
 #[test]
+fn what_is_mostly_unseen_and_fits_is_sent_before_anything_is_compacted() {
+    let told = last(
+        "
+        window 2000 1100 100
+        say a
+        reply x
+        big 1 5000
+    ",
+        1,
+    );
+    expect![[r#"
+        big 1 5000
+            call 1 Done: xxxxxxxx… (5000 bytes)
+            request 2 with 4 items
+            → call the model: 2
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn of_unseen_results_that_do_not_fit_together_the_oldest_are_cleared() {
+    let mut story = Story::default();
+    story.play(
+        "
+        window 2000 1100 100
+        say a
+        reply x y z
+        big 1 3000
+        big 2 3000
+        big 3 3000
+    ",
+    );
+    expect![[r#"
+        user: words of a
+        assistant: so
+        call 1: x
+        call 2: y
+        call 3: z
+        result 1 Done: [3000 bytes were cleared to save room: recall call:1 shows them again]
+        result 2 Done: [3000 bytes were cleared to save room: recall call:2 shows them again]
+        result 3 Done: xxxxxxxx… (3000 bytes)
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
 fn old_results_are_cleared_and_the_newest_stay() {
     let mut story = Story::default();
     story.play(

@@ -17,9 +17,8 @@ pub(super) struct Goals {
     verdicts: u32,
     /// Verdicts in a row that found nothing new.
     stale: u32,
-    /// Whether anything new came since the last verdict; none before the first.
-    fresh: Option<bool>,
-    checks: Vec<bool>,
+    /// What was there at each verdict: notes, checks that succeeded, and a hash of the changes.
+    past: Vec<(usize, Vec<bool>, u64)>,
     notes: BTreeSet<(NoteKind, String)>,
     /// Calls that ended a command or changed a file.
     shown: BTreeSet<CallId>,
@@ -53,9 +52,6 @@ impl Goals {
                 if outcome.end.is_some() || !outcome.changes.is_empty() {
                     self.shown.insert(*call);
                 }
-                if !outcome.changes.is_empty() {
-                    self.novelty();
-                }
                 if let Some(note) = &outcome.note {
                     self.noted(note);
                 }
@@ -84,14 +80,9 @@ impl Goals {
         Ok(())
     }
 
-    fn novelty(&mut self) {
-        self.fresh = self.fresh.map(|_| true);
-    }
-
     fn noted(&mut self, note: &Note) {
-        let new = note.kind != NoteKind::Done && self.notes.insert((note.kind, note.text.clone()));
-        if new {
-            self.novelty();
+        if note.kind != NoteKind::Done {
+            self.notes.insert((note.kind, note.text.clone()));
         }
     }
 
@@ -133,10 +124,12 @@ impl Goals {
             ensure!(shown, "met without evidence");
         }
         self.verdicts += 1;
-        let new = self.fresh != Some(false) || self.checks != checks;
-        self.stale = if new { 0 } else { self.stale + 1 };
-        self.fresh = Some(false);
-        self.checks = checks;
+        let there = |changes| (self.notes.len(), checks.clone(), changes);
+        let late = self.past.iter().rev().take(16);
+        let known = late.clone().any(|past| *past == there(judgement.changes));
+        self.stale = if known { self.stale + 1 } else { 0 };
+        let left = there(judgement.left);
+        self.past.push(left);
         self.verdict = Some(judgement.verdict);
         self.judged = true;
         Ok(())

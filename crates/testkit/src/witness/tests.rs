@@ -242,6 +242,7 @@ fn a_wrong_pause_compaction_or_verdict_is_seen() {
                     evidence: Vec::new(),
                     checks: Vec::new(),
                     changes: 0,
+                    left: 0,
                 },
             })],
             "a verdict on another goal",
