@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{CallId, CheckRun, Content, ToolContext, ToolOutcome, ToolSet};
+use quire_protocol::{CallId, CheckRun, ToolContext, ToolOutcome, ToolSet, joined_text};
 use tokio::sync::oneshot;
 
 /// How much of a check's output is kept, in bytes: its end.
@@ -67,7 +67,7 @@ impl Checking {
         let mut checks = Vec::with_capacity(self.commands.len());
         for command in &self.commands {
             let outcome = self.one(command, cancelled).await?;
-            let output = words(&outcome);
+            let output = joined_text(&outcome.content);
             let from = output.ceil_char_boundary(output.len().saturating_sub(OUTPUT_KEPT));
             checks.push(CheckRun {
                 command: command.clone(),
@@ -94,7 +94,7 @@ impl Checking {
         let looked = self.one(&command, cancelled).await?;
         let mut changes = match looked.lines {
             Some(0) => String::new(),
-            _ => words(&looked),
+            _ => joined_text(&looked.content),
         };
         changes.truncate(changes.floor_char_boundary(CHANGES_SHOWN));
         Some(changes)
@@ -116,9 +116,4 @@ impl Checking {
             outcome = &mut running => Some(outcome),
         }
     }
-}
-
-fn words(outcome: &ToolOutcome) -> String {
-    let texts = outcome.content.iter().filter_map(Content::as_text);
-    texts.collect::<Vec<_>>().join("\n")
 }

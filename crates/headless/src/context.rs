@@ -63,8 +63,7 @@ impl Progress {
         match step {
             GoalStep::Set { goal } => self.note(&format!("goal: {}", goal.text)),
             GoalStep::Judged { judgement } => {
-                // What the model is told of it says the same once more.
-                self.judged = true;
+                self.judged = Some(judgement.reasons.clone());
                 let failed: Vec<String> = judgement
                     .checks
                     .iter()

@@ -51,8 +51,8 @@ pub(crate) struct Progress {
     refused: HashSet<CallId>,
     /// Ends of jobs that were shown, in the words in which the model is told of them.
     ends: HashSet<String>,
-    /// Whether a verdict was shown that the model is going to be told of.
-    pub(crate) judged: bool,
+    /// The reasons of a verdict that was shown; what the model is told of it says the same once more.
+    pub(crate) judged: Option<String>,
 }
 
 /// What is being waited for.
@@ -85,7 +85,7 @@ impl Progress {
             begun: HashMap::new(),
             refused: HashSet::new(),
             ends: HashSet::new(),
-            judged: false,
+            judged: None,
         }
     }
 
@@ -156,7 +156,7 @@ impl Progress {
             Event::PlanSet { steps } => self.plan(steps),
             Event::JobEnded { end } => self.job_ended(end),
             Event::Noticed { text } if self.ends.remove(text) => String::new(),
-            Event::Noticed { .. } if std::mem::take(&mut self.judged) => String::new(),
+            Event::Noticed { text } if self.is_verdict(text) => String::new(),
             Event::Noticed { text } => self.note(text),
             Event::Compaction(step) => self.compaction(step),
             Event::Goal(step) => self.goal(step),
@@ -315,6 +315,12 @@ impl Progress {
             self.held.get_or_insert_default().followed_by(answer);
         }
         text
+    }
+
+    /// Whether a notice tells the model of the verdict that was just shown.
+    fn is_verdict(&mut self, notice: &str) -> bool {
+        let judged = self.judged.take();
+        judged.is_some_and(|reasons| notice.ends_with(&reasons))
     }
 
     fn model_failed(&mut self, error: &ModelError, retries: &[Retry]) -> String {

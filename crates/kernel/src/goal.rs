@@ -6,8 +6,8 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallId, CheckRun, Content, Event, Goal, GoalStep, GoalVerdict, Item, Judgement, Note, NoteKind,
-    Purpose, Reply, StopReason, TokenStop,
+    CallId, CheckRun, Event, Goal, GoalStep, GoalVerdict, Item, Judgement, Note, NoteKind, Purpose,
+    Reply, StopReason, TokenStop, joined_text,
 };
 
 use crate::context::Window;
@@ -431,8 +431,7 @@ fn result_of(window: &Window, wanted: CallId) -> String {
             Item::ToolResult { call, content, .. } if *call == wanted => Some(content),
             _ => None,
         });
-    let texts = result.into_iter().flatten().filter_map(Content::as_text);
-    texts.collect::<Vec<_>>().join("\n")
+    result.map_or_else(String::new, |content| joined_text(content))
 }
 
 fn head(text: &str, most: usize) -> &str {

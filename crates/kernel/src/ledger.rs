@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallId, ChangeKind, Content, FileChange, MessageId, Note, NoteKind, ToolOutcome,
+    CallId, ChangeKind, Content, FileChange, MessageId, Note, NoteKind, ToolOutcome, joined_text,
 };
 
 /// How much of one message is kept here, in bytes; the journal has all of it.
@@ -62,11 +62,7 @@ pub(crate) struct Ran {
 
 impl Ledger {
     pub(crate) fn said(&mut self, message: &MessageId, content: &[Content]) {
-        let text = content
-            .iter()
-            .filter_map(Content::as_text)
-            .collect::<Vec<_>>()
-            .join("\n");
+        let text = joined_text(content);
         let bytes = text.len();
         let images = content.len() - content.iter().filter_map(Content::as_text).count();
         let mut text = text;

@@ -5,6 +5,7 @@ use quire_protocol::{Money, Usage};
 
 use crate::catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
 use crate::day::Day;
+use crate::effort::EffortLine;
 use crate::models;
 use crate::price::{Billing, Factor, PriceRow};
 
@@ -152,31 +153,29 @@ impl Catalogue {
         let efforts = origin(|given| given.efforts.is_some() || given.thinking.is_some());
         for line in facts.efforts_described(dialect) {
             let about = format!("effort {}", line.level.name());
-            let sent = match line.mapped_to {
-                Some(_) => format!("{}: this model has no `{}`", line.sent, line.level.name()),
-                None => line.sent,
-            };
-            tell(&about, sent, efforts);
+            tell(&about, effort_told(line), efforts);
         }
         let tools = match facts.family {
             ToolDialect::ClaudeLike => "those of Claude models: exact-replace edits and bash",
             ToolDialect::GptLike => "those of GPT models: apply_patch and shell",
         };
-        tell(
-            "tools",
-            tools.to_owned(),
-            origin(|given| given.family.is_some()),
-        );
-        let images = match facts.images {
+        let family = origin(|given| given.family.is_some());
+        tell("tools", tools.to_owned(), family);
+        let images = origin(|given| given.images.is_some());
+        let taken = match facts.images {
             Images::Taken => "taken",
             Images::Refused => "refused",
         };
-        tell(
-            "images",
-            images.to_owned(),
-            origin(|given| given.images.is_some()),
-        );
+        tell("images", taken.to_owned(), images);
         lines
+    }
+}
+
+/// What is sent for an effort, and whether it is another level's.
+fn effort_told(line: EffortLine) -> String {
+    match line.mapped_to {
+        Some(_) => format!("{}: this model has no `{}`", line.sent, line.level.name()),
+        None => line.sent,
     }
 }
 

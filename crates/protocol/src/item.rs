@@ -117,6 +117,13 @@ impl Content {
     }
 }
 
+/// The texts of a content, one a line.
+#[must_use]
+pub fn joined_text(content: &[Content]) -> String {
+    let texts: Vec<&str> = content.iter().filter_map(Content::as_text).collect();
+    texts.join("\n")
+}
+
 /// The media type of an image that models take (png, jpeg, gif, webp), by its first bytes.
 #[must_use]
 pub fn image_media_type(bytes: &[u8]) -> Option<&'static str> {

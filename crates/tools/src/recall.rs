@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use quire_protocol::{
     CallId, Content, Event, Item, Journal, MessageId, Record, Seq, ToolInput, ToolOutcome,
-    ToolSpec, ToolStatus,
+    ToolSpec, ToolStatus, joined_text,
 };
 use serde_json::json;
 
@@ -141,14 +141,18 @@ impl Search {
         match &record.event {
             Event::MessageAccepted {
                 message, content, ..
-            } => self.text(record.seq, &format!("message:{message}"), &texts(content)),
+            } => self.text(
+                record.seq,
+                &format!("message:{message}"),
+                &joined_text(content),
+            ),
             Event::ModelReplied { items, .. } => {
                 for item in items {
                     self.item(record.seq, item);
                 }
             }
             Event::ToolEnded { call, outcome } => {
-                let text = texts(&outcome.content);
+                let text = joined_text(&outcome.content);
                 if self.what == What::Call(*call) {
                     self.result(&text, &outcome.content);
                 }
@@ -327,9 +331,4 @@ fn shown(whole: &str, offset: usize) -> ToolOutcome {
         );
     }
     ToolOutcome::text(ToolStatus::Done, text)
-}
-
-fn texts(content: &[Content]) -> String {
-    let texts = content.iter().filter_map(Content::as_text);
-    texts.collect::<Vec<_>>().join("\n")
 }

@@ -135,7 +135,7 @@ impl Survival {
             return recall_next(past, request);
         }
         if !is_second_run && past.compactions == self.compactions {
-            return Answer::Reply("That is all for now.", vec![]);
+            return Answer::Reply("That is all.", vec![]);
         }
         past.steps += 1;
         match past.steps {

@@ -25,11 +25,13 @@ fn place(seq: u64) -> String {
     format!("id = (2 << 32) + {seq}")
 }
 
-#[test]
-fn damage_is_read_as_such_then_cut_told_and_kept_aside() {
+/// A statement that does damage, what is kept and cut of five entries then, and why.
+type Case = (String, u64, u64, String);
+
+fn cases() -> [Case; 6] {
     let set = |what: &str, seq| format!("UPDATE events SET {what} WHERE {}", place(seq));
     let changed = "does not match its checksum";
-    let cases = [
+    [
         (
             set("payload = x'00'", 5),
             4,
@@ -59,8 +61,12 @@ fn damage_is_read_as_such_then_cut_told_and_kept_aside() {
             5,
             format!("entry 1 {changed}"),
         ),
-    ];
-    for (sql, kept, cut, reason) in cases {
+    ]
+}
+
+#[test]
+fn damage_is_read_as_such_then_cut_told_and_kept_aside() {
+    for (sql, kept, cut, reason) in cases() {
         let folder = tempfile::tempdir().unwrap();
         let store = damaged(folder.path(), &sql);
         let read = wait(store.read(&id("a"), Seq(0), 10));
