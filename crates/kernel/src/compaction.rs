@@ -279,7 +279,7 @@ impl Draft<'_> {
                 return self.goes_on() && self.make_room();
             }
         } else if self.clear(due.cause) {
-            return true;
+            return !self.is_full() || self.make_room();
         }
         match self.way(&due) {
             Some(CompactionKind::Summary) => {

@@ -294,6 +294,26 @@ fn a_provider_that_says_it_does_not_fit_is_asked_again_with_less_while_there_is_
 }
 
 #[test]
+fn results_cleared_are_not_enough_where_the_rest_does_not_fit_a_window_that_shrank() {
+    let told = last(
+        "
+        say a 2500
+        reply x
+        big 1 4000
+        window 700 600 50
+        overflow
+    ",
+        1,
+    );
+    expect![[r#"
+        overflow
+            request 2 failed: cannot connect
+            compacted: Clear for Overflow, 0..0 become 0 items, 1 cleared
+            turn 1 ended: Error the context does not fit the model: about 774 tokens, of which the instructions and tools take 0 and the ledger (what may not be lost) 803; the model's window has 700, 0 of them kept for the answer. Take a model with a larger window, or set `window` under [models.NAME] right
+    "#]].assert_eq(&told);
+}
+
+#[test]
 fn a_summary_that_leaves_exactly_what_fits_is_not_summarised_again() {
     // The summary is cut to a quarter of the room, so that in one of them (233) it fills the rest.
     for room in 180..300 {
