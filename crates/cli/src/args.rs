@@ -295,10 +295,10 @@ pub(crate) struct CostArgs {
     pub(crate) by: quire_headless::CostBy,
     /// Only from this day on, such as 2026-11-25
     #[arg(long, value_name = "DATE")]
-    pub(crate) since: Option<quire_headless::Day>,
+    pub(crate) since: Option<quire_protocol::Day>,
     /// Only up to this day
     #[arg(long, value_name = "DATE")]
-    pub(crate) until: Option<quire_headless::Day>,
+    pub(crate) until: Option<quire_protocol::Day>,
     /// Only sessions of the current folder
     #[arg(long)]
     pub(crate) here: bool,

@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use quire_headless::{Day, model_card, model_list};
+use quire_headless::{model_card, model_list};
 
 use crate::args::ModelsCommand;
 use crate::surroundings::Surroundings;
@@ -38,8 +38,7 @@ pub(crate) fn models(
                 .get(provider)
                 .map(|known| known.dialect);
             let dialect = assemble::dialect(described.unwrap_or(quire_config::Dialect::Chat));
-            let day = |day: quire_model::Day| Day(day.0).to_string();
-            let lines = catalogue.card(provider, name, dialect, &day).into_iter();
+            let lines = catalogue.card(provider, name, dialect).into_iter();
             let lines = lines.map(|line| [line.about, line.origin.name().to_owned(), line.value]);
             model_card(&model, lines.collect(), style)
         }

@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use quire_headless::{CostQuery, Day, Report, find_session, sessions_asked};
-use quire_protocol::Usage;
+use quire_headless::{CostQuery, Report, find_session, sessions_asked};
+use quire_protocol::{Day, Usage};
 
 use crate::args::{CacheCommand, CostArgs, StatsArgs};
 use crate::surroundings::Surroundings;
@@ -38,8 +38,7 @@ pub(crate) async fn cache(args: CacheCommand, around: &Surroundings) -> anyhow::
     let archive = assemble::archive(around, &resolved)?;
     let (_, catalogue) = assemble::models(around, &resolved);
     let head = find_session(&archive, &session).await.map_err(usage)?;
-    let price =
-        |model: &str, day: Day, used: &Usage| catalogue.price(model, quire_model::Day(day.0), used);
+    let price = |model: &str, day: Day, used: &Usage| catalogue.price(model, day, used);
     let report = quire_headless::explain_cache(&archive, &head, &price).await;
     show(around, json, &report)
 }

@@ -4,9 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quire_engine::Workbench;
-use quire_instructions::{Place, compose, date, instruction_files};
+use quire_instructions::{Place, compose, instruction_files};
 use quire_model::Catalogue;
-use quire_protocol::{Sandbox, SessionId, Settings, Store, ToolSet};
+use quire_protocol::{Day, Sandbox, SessionId, Settings, Store, ToolSet};
 use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
 
 use crate::surroundings::now_ms;
@@ -57,7 +57,7 @@ impl Workbench for Bench {
         let place = Place {
             workspace: settings.workspace.clone(),
             system: std::env::consts::OS.to_owned(),
-            date: date(now_ms()),
+            date: Day::of(now_ms()).to_string(),
             confinement: quire_tools::confinement(&settings.policy),
         };
         compose(&place, &files)

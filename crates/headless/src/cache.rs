@@ -6,12 +6,11 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Client, CompactionStep, Effort, Event, Frame, Money, Purpose, Record, RequestId, Seq,
+    Client, CompactionStep, Day, Effort, Event, Frame, Money, Purpose, Record, RequestId, Seq,
     SessionHead, Usage,
 };
 use serde_json::Value;
 
-use crate::Day;
 use crate::context::compacted;
 use crate::requests::{Request, RequestEnd, Requests};
 

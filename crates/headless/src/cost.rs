@@ -7,9 +7,12 @@ use std::ops::AddAssign;
 use std::str::FromStr;
 
 use futures_util::StreamExt as _;
-use quire_protocol::{Client, ClientError, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage};
+use quire_protocol::{
+    Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage,
+};
 use serde_json::{Value, json};
 
+use crate::Style;
 use crate::bill::Bill;
 use crate::report::Report;
 use crate::requests::{Request, RequestEnd, Requests};
@@ -17,7 +20,6 @@ use crate::sessions::{WORKSPACE, tail, unique_length};
 use crate::table::Side::{Left, Right};
 use crate::table::table;
 use crate::text::{counted, first_line, thousands};
-use crate::{Day, Style};
 
 /// What the rows of a table of costs are about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -1,10 +1,8 @@
 //! What a session is told first: how to work, where it is, and what the project's own instruction
 //! files say. Reads files; knows no other crate of the house.
 
-mod date;
 mod files;
 mod prompt;
 
-pub use date::date;
 pub use files::{Extent, InstructionFile, instruction_files};
 pub use prompt::{Place, compose};

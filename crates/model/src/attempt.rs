@@ -11,16 +11,16 @@ use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, Response};
 use quire_dialect::{DecodeError, Decoded, Decoder, Extra, Retryable, decode_error, decode_whole};
-use quire_protocol::{Delta, ModelError, ModelErrorKind, Money, Prefix, Usage};
+use quire_protocol::{Day, Delta, ModelError, ModelErrorKind, Money, Prefix, Usage};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
-use crate::day::{day_of, http_date};
 use crate::failure::model_error;
 use crate::flow::Outlet;
 use crate::http::Trail;
+use crate::http_date::http_date;
 use crate::retry::Advice;
 use crate::transport::{Transport, broken_stream, may_pass};
-use crate::{Billing, Day, ModelFacts, Provider, region};
+use crate::{Billing, ModelFacts, Provider, region};
 
 /// The most bytes read of an answer that comes as one JSON text.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -146,7 +146,8 @@ impl Attempt<'_> {
             .headers()
             .get("date")
             .and_then(|value| value.to_str().ok());
-        let day = date.and_then(http_date).map(day_of);
+        let day = date.and_then(http_date);
+        let day = day.map(|seconds| Day::of(seconds.saturating_mul(1_000)));
         let answer = if response.status().is_success() {
             let tell = |used: Used| {
                 let mut all = trail.clone();

@@ -1,10 +1,9 @@
 //! What is known of a model, in lines for a person, each with where it comes from.
 
 use quire_dialect::Dialect;
-use quire_protocol::{Money, Usage};
+use quire_protocol::{Day, Money, Usage};
 
 use crate::catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
-use crate::day::Day;
 use crate::effort::EffortLine;
 use crate::models;
 use crate::price::{Billing, Factor, PriceRow};
@@ -42,9 +41,6 @@ pub struct CardLine {
     /// Where it comes from.
     pub origin: Origin,
 }
-
-/// Writes a day.
-pub type WriteDay<'a> = &'a dyn Fn(Day) -> String;
 
 impl Catalogue {
     /// The models that are known by name, each as `provider/name` of its vendor.
@@ -103,13 +99,7 @@ impl Catalogue {
 
     /// All that is known of a provider's model that speaks a dialect.
     #[must_use]
-    pub fn card(
-        &self,
-        provider: &str,
-        model: &str,
-        dialect: Dialect,
-        day: WriteDay<'_>,
-    ) -> Vec<CardLine> {
+    pub fn card(&self, provider: &str, model: &str, dialect: Dialect) -> Vec<CardLine> {
         let facts = self.facts(provider, model);
         let base = if Self::builtin().facts(provider, model).known {
             Origin::Builtin
@@ -141,7 +131,7 @@ impl Catalogue {
             answer,
         );
         let prices = origin(|given| given.prices.is_some());
-        for (index, price) in priced(&facts, day).into_iter().enumerate() {
+        for (index, price) in priced(&facts).into_iter().enumerate() {
             tell(if index == 0 { "prices" } else { "" }, price, prices);
         }
         let thinking = origin(|given| given.thinking.is_some());
@@ -188,14 +178,14 @@ fn thinking_words(thinking: ThinkingKind) -> &'static str {
 }
 
 /// The price rows, oldest first, and what they are multiplied by.
-fn priced(facts: &ModelFacts, day: WriteDay<'_>) -> Vec<String> {
+fn priced(facts: &ModelFacts) -> Vec<String> {
     let prices = &facts.prices;
     if !prices.is_known() {
         return vec!["not known: cost is shown as unknown, and no budget can be kept".to_owned()];
     }
     let mut rows: Vec<&PriceRow> = prices.rows.iter().collect();
     rows.sort_by_key(|row| (row.from, row.above));
-    let mut lines: Vec<String> = rows.iter().map(|row| price_row(row, day)).collect();
+    let mut lines: Vec<String> = rows.into_iter().map(price_row).collect();
     let factor = |name: &str, factor: Option<Factor>| {
         factor.map(|(up, down)| format!("{name}: all of it times {}", fraction(up, down)))
     };
@@ -204,14 +194,14 @@ fn priced(facts: &ModelFacts, day: WriteDay<'_>) -> Vec<String> {
     lines
 }
 
-fn price_row(row: &PriceRow, day: WriteDay<'_>) -> String {
+fn price_row(row: &PriceRow) -> String {
     let million = |share: Factor| {
         let price = row.input.scaled(share.0, share.1).times(1_000_000);
         dollars(price)
     };
     let since = match row.from {
         Day(0) => String::new(),
-        from => format!("from {} on, ", day(from)),
+        from => format!("from {from} on, "),
     };
     let above = match row.above {
         0 => String::new(),
@@ -247,8 +237,7 @@ mod tests {
     use super::*;
 
     fn check(catalogue: &Catalogue, name: &str, dialect: Dialect, expected: &Expect) {
-        let day = |day: Day| format!("day {}", day.0);
-        let lines = catalogue.card("anthropic", name, dialect, &day);
+        let lines = catalogue.card("anthropic", name, dialect);
         let lines = lines
             .iter()
             .map(|line| format!("{} | {} | {}\n", line.about, line.value, line.origin.name()));
@@ -265,9 +254,9 @@ mod tests {
             &expect![[r"
                 window | 1000000 tokens | built-in
                 largest answer | 128000 tokens | built-in
-                prices | from day 20489 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
-                 | from day 20489 on, where the prompt has more than 200000 tokens, per million: input $10, output $37.5, cache read $1, written for 5 min $12.5, for 1 h $20 | built-in
-                 | from day 20525 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
+                prices | from 2026-02-05 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
+                 | from 2026-02-05 on, where the prompt has more than 200000 tokens, per million: input $10, output $37.5, cache read $1, written for 5 min $12.5, for 1 h $20 | built-in
+                 | from 2026-03-13 on, per million: input $5, output $25, cache read $0.5, written for 5 min $6.25, for 1 h $10 | built-in
                  | inference in one region only: all of it times 11/10 | built-in
                  | fast mode: all of it times 6 | built-in
                 thinking | adaptive: it decides by itself, guided by the effort | built-in

@@ -6,12 +6,12 @@
 mod attempt;
 mod card;
 mod catalogue;
-mod day;
 mod effort;
 mod encoders;
 mod failure;
 mod flow;
 mod http;
+mod http_date;
 mod models;
 mod price;
 mod probe;
@@ -25,9 +25,8 @@ mod scripted;
 mod secret;
 mod transport;
 
-pub use card::{CardLine, Origin, WriteDay};
+pub use card::{CardLine, Origin};
 pub use catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
-pub use day::Day;
 pub use effort::{Asked, EffortLine};
 pub use http::HttpModel;
 pub use price::{Billing, Factor, PriceRow, Prices};

@@ -1,9 +1,8 @@
 //! The catalogue's data: one row per model that is known by name. No logic.
 
-use quire_protocol::{Effort, Money};
+use quire_protocol::{Day, Effort, Money};
 
 use crate::catalogue::ThinkingKind;
-use crate::day::Day;
 use crate::price::{Factor, PriceRow};
 
 /// A known model.

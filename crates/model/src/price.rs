@@ -1,8 +1,6 @@
 //! Prices as data: dated rows with thresholds and multipliers, and the sum they make.
 
-use quire_protocol::{Money, Usage};
-
-use crate::Day;
+use quire_protocol::{Day, Money, Usage};
 
 /// A factor as a fraction, so that money stays exact.
 pub type Factor = (u32, u32);

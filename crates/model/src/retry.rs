@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::HeaderMap;
 use quire_protocol::{ModelError, ModelErrorKind};
 
-use crate::day::http_date;
+use crate::http_date::http_date;
 
 /// How patient to be with a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

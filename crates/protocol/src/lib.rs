@@ -1,8 +1,9 @@
-//! The words every other crate speaks: ids, items, events, ops, tools, usage, money, policy, and
+//! The words every other crate speaks: ids, items, events, ops, tools, usage, money, days, policy, and
 //! the port traits. Data and traits only: no files, no clock, no runtime.
 
 mod approval;
 mod compaction;
+mod day;
 mod event;
 mod goal;
 mod id;
@@ -21,6 +22,7 @@ mod usage;
 
 pub use approval::*;
 pub use compaction::*;
+pub use day::*;
 pub use event::*;
 pub use goal::*;
 pub use id::*;

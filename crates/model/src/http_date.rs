@@ -1,25 +1,6 @@
-//! Days and the HTTP date format. There is no clock here: what day it is comes from a server's
-//! `date` header or from the caller.
+//! The HTTP date format. There is no clock here: what time it is comes from a server's `date` header.
 
-/// A calendar day, counted from 1 January 1970.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Day(pub u32);
-
-impl Day {
-    /// The day of a Gregorian date from 1970 on; month and day count from 1.
-    #[must_use]
-    pub const fn new(year: u32, month: u32, day: u32) -> Self {
-        // Days since the epoch, with years that start in March so that the leap day comes last.
-        let (year, month) = if month <= 2 {
-            (year - 1, month + 9)
-        } else {
-            (year, month - 3)
-        };
-        let in_year = (153 * month + 2) / 5 + day - 1;
-        let days = year * 365 + year / 4 - year / 100 + year / 400 + in_year;
-        Self(days - 719_468)
-    }
-}
+use quire_protocol::Day;
 
 /// Seconds since the epoch of an HTTP date such as `Sun, 06 Nov 1994 08:49:37 GMT`.
 pub(crate) fn http_date(text: &str) -> Option<u64> {
@@ -37,11 +18,6 @@ pub(crate) fn http_date(text: &str) -> Option<u64> {
     Some(days * 86_400 + hours * 3_600 + minutes * 60 + seconds)
 }
 
-/// The day within a count of seconds since the epoch.
-pub(crate) fn day_of(seconds: u64) -> Day {
-    Day(u32::try_from(seconds / 86_400).unwrap_or(u32::MAX))
-}
-
 fn month(name: &str) -> Option<u32> {
     const NAMES: &str = "JanFebMarAprMayJunJulAugSepOctNovDec";
     let at = NAMES
@@ -53,19 +29,6 @@ fn month(name: &str) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn days() {
-        for (day, number) in [
-            (Day::new(1970, 1, 1), 0),
-            (Day::new(1972, 2, 29), 789),
-            (Day::new(1972, 3, 1), 790),
-            (Day::new(2000, 3, 1), 11_017),
-            (Day::new(2026, 3, 13), 20_525),
-        ] {
-            assert_eq!(day.0, number);
-        }
-    }
 
     #[test]
     fn http_dates() {

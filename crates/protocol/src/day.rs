@@ -6,21 +6,37 @@ use std::str::FromStr;
 /// Milliseconds of a day.
 const DAY_MS: u64 = 86_400_000;
 
+/// From 1 March of the year 0 to 1 January 1970, in days. Years begin in March here, so that the leap
+/// day comes last.
+const BEFORE: u32 = 719_468;
+
 /// A calendar day in UTC, counted from 1 January 1970; written `2026-11-25`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub u32);
 
 impl Day {
+    /// The day of a Gregorian date from 1970 on; month and day count from 1.
+    #[must_use]
+    pub const fn new(year: u32, month: u32, day: u32) -> Self {
+        let (year, month) = if month <= 2 {
+            (year - 1, month + 9)
+        } else {
+            (year, month - 3)
+        };
+        let in_year = (153 * month + 2) / 5 + day - 1;
+        let days = year * 365 + year / 4 - year / 100 + year / 400 + in_year;
+        Self(days - BEFORE)
+    }
+
     /// The day of a time in milliseconds since the Unix epoch.
     #[must_use]
     pub fn of(at_ms: u64) -> Self {
         Self(u32::try_from(at_ms / DAY_MS).unwrap_or(u32::MAX))
     }
 
-    /// Year, month and day of the Gregorian calendar. Years begin in March here, so that the leap day
-    /// comes last.
+    /// Year, month and day of the Gregorian calendar.
     fn date(self) -> (u64, u64, u64) {
-        let days = u64::from(self.0) + 719_468;
+        let days = u64::from(self.0) + u64::from(BEFORE);
         let era = days / 146_097;
         let in_era = days % 146_097;
         let year = (in_era - in_era / 1_460 + in_era / 36_524 - in_era / 146_096) / 365;
@@ -60,12 +76,10 @@ impl FromStr for Day {
         {
             return Err(error());
         }
-        // One of the first of the months around it, and then the day itself.
-        let about = (year - 1970) * 365 + (year - 1969) / 4 + (month - 1) * 30;
-        let found = (about.saturating_sub(20)..about + 60)
-            .map(Self)
-            .find(|found| found.date() == (u64::from(year), u64::from(month), u64::from(day)));
-        found.ok_or_else(error)
+        let found = Self::new(year, month, day);
+        // 30 February would be a day of March.
+        let is_it = found.date() == (u64::from(year), u64::from(month), u64::from(day));
+        is_it.then_some(found).ok_or_else(error)
     }
 }
 
@@ -75,15 +89,20 @@ mod tests {
 
     #[test]
     fn days_are_written_and_read() {
-        for (number, written) in [
-            (0, "1970-01-01"),
-            (789, "1972-02-29"),
-            (11_017, "2000-03-01"),
-            (20_525, "2026-03-13"),
-            (20_782, "2026-11-25"),
+        for (day, number, written) in [
+            (Day::new(1970, 1, 1), 0, "1970-01-01"),
+            (Day::new(1972, 2, 29), 789, "1972-02-29"),
+            (Day::new(1972, 3, 1), 790, "1972-03-01"),
+            (Day::new(2000, 2, 29), 11_016, "2000-02-29"),
+            (Day::new(2000, 3, 1), 11_017, "2000-03-01"),
+            (Day::new(2026, 3, 13), 20_525, "2026-03-13"),
+            (Day::new(2026, 11, 25), 20_782, "2026-11-25"),
+            (Day::new(2100, 2, 28), 47_540, "2100-02-28"),
+            (Day::new(2100, 3, 1), 47_541, "2100-03-01"),
         ] {
-            assert_eq!(Day(number).to_string(), written);
-            assert_eq!(written.parse(), Ok(Day(number)));
+            assert_eq!(day, Day(number));
+            assert_eq!(day.to_string(), written);
+            assert_eq!(written.parse(), Ok(day));
         }
         for number in (0..60_000).step_by(7) {
             assert_eq!(Day(number).to_string().parse(), Ok(Day(number)));
