@@ -49,6 +49,17 @@ impl Dialect {
             Self::Chat => None,
         }
     }
+
+    /// The smallest prompt, in tokens, at which a provider can be had to compact by itself; nothing
+    /// where none can.
+    #[must_use]
+    pub const fn compacts_from(self) -> Option<u64> {
+        match self {
+            Self::Messages => Some(50_000),
+            Self::Responses => Some(0),
+            Self::Chat => None,
+        }
+    }
 }
 
 impl fmt::Display for Dialect {

@@ -157,16 +157,45 @@ impl Catalogue {
             Images::Refused => "refused",
         };
         tell("images", taken.to_owned(), images);
+        for (index, way) in compacted_by(dialect).into_iter().enumerate() {
+            let about = if index == 0 { "compaction" } else { "" };
+            tell(about, way, Origin::Builtin);
+        }
         lines
     }
 }
 
-/// What is sent for an effort, and whether it is another level's.
+/// What is sent for an effort, and whether another level is sent so too.
 fn effort_told(line: EffortLine) -> String {
     match line.mapped_to {
         Some(_) => format!("{}: this model has no `{}`", line.sent, line.level.name()),
-        None => line.sent,
+        None => match line.same_as {
+            Some(lower) => format!("{}: the same as `{}`", line.sent, lower.name()),
+            None => line.sent,
+        },
     }
+}
+
+/// Who compacts the context, and how a provider that speaks this can be had to.
+fn compacted_by(dialect: Dialect) -> Vec<String> {
+    let asked = dialect.compaction_path().map(|_| {
+        "context.compaction = provider: by the provider when asked, if its server can".to_owned()
+    });
+    let by_itself = dialect.compacts_from().map(|least| {
+        let from = match least {
+            0 => String::new(),
+            least => format!(" from {least} tokens on"),
+        };
+        format!(
+            "context.compaction = provider-threshold: by the provider by itself{from}, if its server can"
+        )
+    });
+    let whose = match asked.as_ref().or(by_itself.as_ref()) {
+        Some(_) => "by Quire, unless set otherwise:",
+        None => "by Quire: what this provider speaks has no way to leave it to the provider",
+    };
+    let ways = asked.into_iter().chain(by_itself);
+    [whose.to_owned()].into_iter().chain(ways).collect()
 }
 
 fn thinking_words(thinking: ThinkingKind) -> &'static str {
@@ -267,6 +296,9 @@ mod tests {
                 effort max | output_config.effort = max, thinking adaptive | built-in
                 tools | those of Claude models: exact-replace edits and bash | built-in
                 images | taken | built-in
+                compaction | by Quire, unless set otherwise: | built-in
+                 | context.compaction = provider: by the provider when asked, if its server can | built-in
+                 | context.compaction = provider-threshold: by the provider by itself from 50000 tokens on, if its server can | built-in
             "]],
         );
         check(
@@ -283,11 +315,18 @@ mod tests {
                 effort medium | thinking up to 8192 tokens | built-in
                 effort high | thinking up to 16384 tokens | built-in
                 effort xhigh | thinking up to 32000 tokens | built-in
-                effort max | thinking up to 32000 tokens | built-in
+                effort max | thinking up to 32000 tokens: the same as `xhigh` | built-in
                 tools | those of Claude models: exact-replace edits and bash | built-in
                 images | taken | built-in
+                compaction | by Quire, unless set otherwise: | built-in
+                 | context.compaction = provider: by the provider when asked, if its server can | built-in
+                 | context.compaction = provider-threshold: by the provider by itself from 50000 tokens on, if its server can | built-in
             "]],
         );
+    }
+
+    #[test]
+    fn what_a_person_set_comes_from_the_config() {
         let set = Override {
             model: "anthropic/double".into(),
             window: Some(9_000),
@@ -311,6 +350,7 @@ mod tests {
                 effort max | reasoning_effort = high: this model has no `max` | config
                 tools | those of Claude models: exact-replace edits and bash | guess
                 images | taken | guess
+                compaction | by Quire: what this provider speaks has no way to leave it to the provider | built-in
             "]],
         );
     }

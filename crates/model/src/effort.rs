@@ -27,6 +27,8 @@ pub struct EffortLine {
     pub level: Effort,
     /// The model's own level that it is mapped to, where that is another one.
     pub mapped_to: Option<Effort>,
+    /// The lower level that sends the same, where the model has no level of its own for either.
+    pub same_as: Option<Effort>,
     /// What is sent, in words.
     pub sent: String,
 }
@@ -103,10 +105,14 @@ impl ModelFacts {
     pub fn efforts_described(&self, dialect: Dialect) -> Vec<EffortLine> {
         let line = |level: Effort| {
             let asked = self.asked(level, dialect);
+            let sent = asked.described(dialect);
+            let mut lower = Effort::ALL.into_iter().filter(|lower| *lower < level);
+            let same = |lower: &Effort| self.asked(*lower, dialect).described(dialect) == sent;
             EffortLine {
                 level,
                 mapped_to: asked.level.filter(|taken| *taken != level),
-                sent: asked.described(dialect),
+                same_as: lower.find(same).filter(|_| asked.level.is_none()),
+                sent,
             }
         };
         Effort::ALL.into_iter().map(line).collect()

@@ -95,6 +95,7 @@ fn what_is_known_of_models_and_from_where() {
         ],
     );
     opus.says(0, &["effort xhigh", "this model has no `xhigh`"]);
+    opus.says(0, &["from 50000 tokens on", "provider-threshold"]);
     quire(&place, &["models", "show", "fast"]).says(0, &["4096 tokens", "config", "guess"]);
     quire(&place, &["models", "show", "nosuch"]).says(2, &["no model `nosuch`"]);
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::encoder::{Answer, Writer};
 use crate::json::{self, Object};
-use crate::{ApiVersion, Caching, Compaction, Head, Options, Thinking, arguments, tools};
+use crate::{ApiVersion, Caching, Compaction, Dialect, Head, Options, Thinking, arguments, tools};
 
 /// Messages requires a limit; every model of the last years takes this one.
 const FALLBACK_MAX_TOKENS: u32 = 8_192;
@@ -14,8 +14,6 @@ const FALLBACK_MAX_TOKENS: u32 = 8_192;
 const MIN_BUDGET: u32 = 1_024;
 /// What a thinking budget must leave for the answer, which shares the output limit.
 const MIN_ANSWER: u32 = 1_024;
-/// The smallest prompt at which the provider compacts by itself.
-const MIN_TRIGGER: u64 = 50_000;
 const EPHEMERAL: &str = r#"{"type":"ephemeral"}"#;
 
 /// Writes everything up to the first message.
@@ -86,7 +84,8 @@ fn write_compaction(body: &mut Object<'_>, options: &Options<'_>) {
     match options.compaction {
         Compaction::Never => {}
         Compaction::From(tokens) => {
-            let trigger = json!({"type": "input_tokens", "value": tokens.max(MIN_TRIGGER)});
+            let least = Dialect::Messages.compacts_from().unwrap_or_default();
+            let trigger = json!({"type": "input_tokens", "value": tokens.max(least)});
             edits.push(json!({"type": "compact_20260112", "trigger": trigger}));
         }
         Compaction::Now { focus } => {
