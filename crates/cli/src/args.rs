@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// An open agent system: plans, codes, debugs and reviews with any model, confined and durable.
@@ -128,7 +127,7 @@ pub(crate) struct ExecArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) goal: Option<String>,
     /// A command that must succeed where the goal is met; may be repeated
-    #[arg(long, value_name = "COMMAND", requires = "goal", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(long, value_name = "COMMAND", requires = "goal", value_parser = quire_headless::check)]
     pub(crate) check: Vec<String>,
     /// Where inference must happen, like us, or none; a route that does not comply is refused
     #[arg(long)]
@@ -261,7 +260,7 @@ pub(crate) enum SessionsCommand {
         #[arg(conflicts_with = "drop")]
         text: Option<String>,
         /// A command that must succeed where it is reached; may be repeated
-        #[arg(long, value_name = "COMMAND", requires = "text")]
+        #[arg(long, value_name = "COMMAND", requires = "text", value_parser = quire_headless::check)]
         check: Vec<String>,
         /// Drop the goal
         #[arg(long)]

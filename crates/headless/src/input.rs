@@ -128,9 +128,31 @@ fn image(path: &Path) -> Result<Content, String> {
     })
 }
 
+/// A command that must succeed where a goal is met, as it is written. A blank one would succeed whatever
+/// was done.
+pub fn check(command: &str) -> Result<String, String> {
+    if command.trim().is_empty() {
+        return Err(
+            "it is blank and would always succeed: write a command, such as `cargo test`, or leave \
+             --check out"
+                .to_owned(),
+        );
+    }
+    Ok(command.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_blank_check_is_refused_and_any_other_stays_as_it_is() {
+        assert_eq!(check(" cargo test\n"), Ok(" cargo test\n".to_owned()));
+        for blank in ["", "  ", "\t\n"] {
+            let told = check(blank).unwrap_err();
+            assert!(told.contains("leave --check out"), "{told}");
+        }
+    }
 
     #[test]
     fn what_is_said() {

@@ -72,7 +72,7 @@ pub use cache::{CacheReport, Price, explain_cache};
 pub use checkup::{Checkup, weaker_wall};
 pub use cost::{CostBy, CostQuery, CostTable, cost};
 pub use find::{FindError, damage, find_session, journal, sessions_asked};
-pub use input::{said, schema_file};
+pub use input::{check, said, schema_file};
 pub use json::jsonl;
 pub use lay_out::lay_out;
 pub use markdown::markdown;

@@ -211,9 +211,10 @@ impl<W: Write, E: Write> Screen<W, E> {
         }
         let said = self.progress.release();
         self.say(&said);
-        // A stop was shown when it was accepted, a failure when it was recorded.
+        // A stop was shown when it was accepted, a verdict when it was given, a failure when it was
+        // recorded.
         let shown = match ending.outcome {
-            Outcome::Cancelled | Outcome::TimedOut => true,
+            Outcome::Cancelled | Outcome::TimedOut | Outcome::Impossible => true,
             _ => self.tally.failure.is_some() && ending.detail == self.tally.failure,
         };
         if let Some(detail) = ending.detail.as_deref().filter(|_| !shown) {

@@ -12,6 +12,17 @@ fn is_judge(request: &Value) -> bool {
 }
 
 #[test]
+fn a_blank_check_is_refused_with_words() {
+    let place = Place::new();
+    for command in [
+        ["exec", "--goal", "all green", "--check", "  "],
+        ["sessions", "goal", "0199", "all green", "--check=\t"],
+    ] {
+        finish(place.command(&command)).says(2, &["--check", "it is blank", "cargo test"]);
+    }
+}
+
+#[test]
 fn the_evaluator_sees_what_was_committed_and_what_new_files_say() {
     let place = Place::new();
     let git = with_program(&place.command(&[]), "git", &["init", "-q", "."]);

@@ -29,6 +29,38 @@ fn called_for(purpose: Purpose) -> Step {
 }
 
 #[tokio::test]
+async fn why_a_goal_is_impossible_is_said_once() {
+    let mut steps = open_turn();
+    let judgement = Judgement {
+        verdict: GoalVerdict::Impossible,
+        reasons: "there is no key".into(),
+        evidence: Vec::new(),
+        checks: Vec::new(),
+        changes: 0,
+        left: 0,
+    };
+    steps.extend([
+        called(1),
+        replied(vec![says("I cannot.")]),
+        Event::Goal(GoalStep::Judged { judgement }).into(),
+        ended_with(StopReason::Impossible, "there is no key"),
+    ]);
+    let script = Script::new(vec![steps]);
+    let person = ran(&script, task(Output::Progress)).await;
+    assert_eq!(
+        person.err.matches("there is no key").count(),
+        1,
+        "{}",
+        person.err
+    );
+    assert!(
+        person
+            .err
+            .contains("the goal is impossible: there is no key")
+    );
+}
+
+#[tokio::test]
 async fn an_answer_that_was_cut_and_continued_is_given_out_as_one() {
     let steps = || {
         let mut steps = open_turn();
