@@ -62,7 +62,7 @@ pub(crate) enum Cache {
 pub(crate) enum Reason {
     First,
     Untold,
-    Purpose,
+    Purpose(&'static str),
     Model { from: String, to: String },
     Prefix(String),
     Context(String),
@@ -277,9 +277,7 @@ fn reasons(step: &Step, before: Option<&Step>, lives_ms: u64) -> Vec<Reason> {
         return vec![Reason::First];
     };
     let mut reasons = Vec::new();
-    if !step.purpose.is_work() {
-        reasons.push(Reason::Purpose);
-    }
+    reasons.extend(other_than_work(&step.purpose).map(Reason::Purpose));
     if step.model != before.model {
         reasons.push(Reason::Model {
             from: before.model.clone(),
@@ -313,6 +311,18 @@ fn reasons(step: &Step, before: Option<&Step>, lives_ms: u64) -> Vec<Reason> {
         });
     }
     reasons
+}
+
+/// What a request is for, where that is not the session's own work.
+const fn other_than_work(purpose: &Purpose) -> Option<&'static str> {
+    match purpose {
+        Purpose::Work => None,
+        Purpose::Summary => Some("a summary for a compaction, asked for at the end of the prompt"),
+        Purpose::Compact { .. } => {
+            Some("a compaction by the provider, which is asked for in a way of its own")
+        }
+        Purpose::Judge => Some("a judgement of the goal, with a prompt of its own"),
+    }
 }
 
 /// What tokens cost more than they would have cost read from the cache.

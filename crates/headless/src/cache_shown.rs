@@ -20,7 +20,7 @@ impl Reason {
         match self {
             Self::First => "first_request",
             Self::Untold => "not_reported",
-            Self::Purpose => "another_purpose",
+            Self::Purpose(_) => "another_purpose",
             Self::Model { .. } => "model_changed",
             Self::Prefix(_) => "prefix_set",
             Self::Context(_) => "context_changed",
@@ -37,7 +37,7 @@ impl Reason {
         match self {
             Self::First => "the first request".to_owned(),
             Self::Untold => "the provider reports no use of a cache".to_owned(),
-            Self::Purpose => "not the session's own work, so another prompt".to_owned(),
+            Self::Purpose(what) => (*what).to_owned(),
             Self::Model { from, to } => format!("the model changed from {from} to {to}"),
             Self::Prefix(reason) => format!("the instructions or tools changed: {reason}"),
             Self::Context(words) => words.clone(),

@@ -241,6 +241,28 @@ async fn the_cache_in_a_table() {
     "#]].assert_eq(&report.text(Style::default()));
 }
 
+#[tokio::test]
+async fn a_request_that_is_no_work_says_what_it_was() {
+    for (purpose, words) in [
+        (Purpose::Summary, "a summary for a compaction"),
+        (Purpose::Judge, "a judgement of the goal"),
+        (
+            Purpose::Compact {
+                focus: String::new(),
+            },
+            "a compaction by the provider",
+        ),
+    ] {
+        let mut journal = Journal::new();
+        journal.request(Purpose::Work, 0, 20_000, 100);
+        journal.request(purpose, 0, 0, 20_000);
+        let (report, steps) = journal.explained().await;
+        assert_eq!(steps[1].2, ["another_purpose"]);
+        let told = report.text(Style::default());
+        assert!(told.contains(words), "{told}");
+    }
+}
+
 fn ended(call: u32, status: ToolStatus, code: Option<i32>) -> Event {
     Event::ToolEnded {
         call: CallId(call),
