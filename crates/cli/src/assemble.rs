@@ -100,6 +100,7 @@ pub(crate) fn provider(
     };
     let mut provider = Provider::new(name, dialect);
     provider.base_url.clone_from(&described.base_url.value);
+    provider.url_variable = described.base_url.source.variable().map(str::to_owned);
     provider.key = described
         .key
         .as_ref()

@@ -49,6 +49,15 @@ impl Source {
             Self::Flag(_) => Layer::Flag,
         }
     }
+
+    /// The environment variable that it came from, if it did.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Environment(variable) => Some(variable),
+            Self::Default | Self::File { .. } | Self::Flag(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for Source {

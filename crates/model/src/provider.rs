@@ -20,6 +20,8 @@ pub struct Provider {
     pub dialect: Dialect,
     /// Where it is. Anthropic-style base URLs have no `/v1`, OpenAI-style ones end in it.
     pub base_url: String,
+    /// The environment variable that the address comes from, if it does; named in hints.
+    pub url_variable: Option<String>,
     /// The key. It may be missing unless the server is the vendor's own.
     pub key: Option<Secret>,
     /// The environment variable that a person puts the key into; named in hints.
@@ -86,6 +88,7 @@ impl Provider {
             name: name.into(),
             dialect,
             base_url: base_url.to_owned(),
+            url_variable: None,
             key: None,
             key_variable: key_variable.to_owned(),
             key_header: KeyHeader::default(),

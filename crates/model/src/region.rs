@@ -36,10 +36,24 @@ pub(crate) fn told(
         format!("{name}/{model} cannot be held to the region `{region}`; nothing was sent"),
         format!(
             "Take a Claude model from 4.6 on at Anthropic itself, which can be told `us`; or, if \
-             you know that {name} computes there and nowhere else, set regions = [\"{region}\"] \
-             under [providers.{name}]; or take the region off."
+             you know that {name} computes there and nowhere else, {}; or take the region off.",
+            how_to_vouch(provider, region)
         ),
     ))
+}
+
+/// How a person says that a provider computes in a region: of the address in the file. What is said there
+/// does not hold for one from the environment, and that one comes first.
+fn how_to_vouch(provider: &Provider, region: &str) -> String {
+    let name = &provider.name;
+    match &provider.url_variable {
+        None => format!("set regions = [\"{region}\"] under [providers.{name}]"),
+        Some(variable) => format!(
+            "unset {variable}, which says where it is now, and write that address as base_url, with \
+             regions = [\"{region}\"], under [providers.{name}]: regions hold only for an address in \
+             the config"
+        ),
+    }
 }
 
 /// Fails where an answer reports that it was computed elsewhere than it must be. No report is no

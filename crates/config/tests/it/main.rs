@@ -339,7 +339,10 @@ regions = [\" us \", \"eu\"]
         .environment(pairs(&[("ANTHROPIC_BASE_URL", "http://127.0.0.1:9")]))
         .resolve()
         .unwrap();
-    assert!(elsewhere.providers()["anthropic"].regions.is_empty());
+    let anthropic = &elsewhere.providers()["anthropic"];
+    assert!(anthropic.regions.is_empty());
+    let variable = anthropic.base_url.source.variable();
+    assert_eq!(variable, Some("ANTHROPIC_BASE_URL"));
 }
 
 #[test]

@@ -77,6 +77,22 @@ async fn a_route_that_nobody_vouches_for_is_refused_before_anything_is_sent() {
 }
 
 #[tokio::test]
+async fn where_the_address_comes_from_the_environment_the_hint_says_what_works() {
+    let server = Server::start([]).await;
+    let mut provider = server.provider(Dialect::Messages);
+    provider.url_variable = Some("ANTHROPIC_BASE_URL".into());
+    let failed = failure(&model(provider, quick()), in_the_us("test/claude-opus-5")).await;
+    let hint = &failed.error.hint;
+    for part in [
+        "unset ANTHROPIC_BASE_URL",
+        "base_url",
+        r#"regions = ["us"]"#,
+    ] {
+        assert!(hint.contains(part), "{part}: {hint}");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_a_person_vouches_for_is_sent_nothing_of_it() {
     let server = Server::start([Scene::Send(wire::messages("hello"))]).await;
     let mut provider = server.provider(Dialect::Messages);
