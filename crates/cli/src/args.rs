@@ -292,10 +292,10 @@ pub(crate) struct CostArgs {
     /// What each row is about: session, day, model or project
     #[arg(long, value_name = "WHAT", default_value = "session")]
     pub(crate) by: quire_headless::CostBy,
-    /// Only from this day on, such as 2026-11-25
+    /// Only from this day on (UTC), such as 2026-11-25
     #[arg(long, value_name = "DATE")]
     pub(crate) since: Option<quire_protocol::Day>,
-    /// Only up to this day
+    /// Only up to this day (UTC)
     #[arg(long, value_name = "DATE")]
     pub(crate) until: Option<quire_protocol::Day>,
     /// Only sessions of the current folder

@@ -49,6 +49,16 @@ impl CostBy {
             Self::Project => "project",
         }
     }
+
+    /// What its column is called for a person.
+    const fn heading(self) -> &'static str {
+        match self {
+            Self::Session => "SESSION",
+            Self::Day => "DAY (UTC)",
+            Self::Model => "MODEL",
+            Self::Project => "PROJECT",
+        }
+    }
 }
 
 impl FromStr for CostBy {
@@ -276,9 +286,8 @@ impl Report for CostTable {
         if rows.len() > 1 {
             rows.push(cells("total".to_owned(), &self.total.all, None));
         }
-        let name = self.by.name().to_uppercase();
         let columns = [
-            (name.as_str(), Left),
+            (self.by.heading(), Left),
             ("REQUESTS", Right),
             ("INPUT", Right),
             ("CACHE READ", Right),

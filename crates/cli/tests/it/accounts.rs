@@ -33,7 +33,7 @@ fn costs_by_what_one_asks_for() {
     let words = ["$0.00044", "unknown", "at least $0.00044", "total"];
     for by in ["session", "day", "model"] {
         let by = quire(&place, &["cost", "--by", by]);
-        let words = if by.out.starts_with("DAY") {
+        let words = if by.out.starts_with("DAY (UTC)") {
             &words[2..3]
         } else {
             &words

@@ -206,8 +206,10 @@ async fn only_the_days_that_are_asked_for() {
             until,
             ..CostQuery::default()
         };
-        let (_, json) = table(&two_sessions(), &query).await;
+        let (table, json) = table(&two_sessions(), &query).await;
         assert_eq!(json["rows"].as_array().unwrap().len(), days, "{query:?}");
+        let told = table.text(Style::default());
+        assert_eq!(told.starts_with("DAY (UTC)"), days > 0, "{told}");
     }
 }
 
