@@ -178,8 +178,29 @@ impl Draft<'_> {
                 opaque: None,
             },
         ];
+        self.put_in_place(CompactionKind::Summary, span, head);
+    }
+
+    /// Puts what was made in place of what it stands for, unless that would make nothing smaller.
+    fn put_in_place(&mut self, kind: CompactionKind, replaced: Span, head: Vec<Item>) {
+        // Nobody knows what a provider's own block weighs: of it only the words count.
+        let known = |item: &Item| match item {
+            Item::Summary { text, .. } => weight::with_text(text),
+            item => weight::of(item),
+        };
+        let (after, before) = (head.iter().map(known).sum(), self.weight_of(replaced));
+        if before <= after {
+            let scale = &self.state.scale;
+            let reason = format!(
+                "with the ledger (what may not be lost) it would be no smaller than what it replaces: \
+                 about {} tokens for {}",
+                scale.tokens(after),
+                scale.tokens(before)
+            );
+            return self.compaction_failed(kind, reason);
+        }
         let cause = self.cause();
-        self.done(CompactionKind::Summary, cause, span, head, Vec::new());
+        self.done(kind, cause, replaced, head, Vec::new());
         self.after_compaction();
     }
 
@@ -204,10 +225,7 @@ impl Draft<'_> {
             return self.compaction_failed(CompactionKind::Provider, reason);
         }
         head.push(self.ledger_item());
-        let span = self.whole();
-        let cause = self.cause();
-        self.done(CompactionKind::Provider, cause, span, head, Vec::new());
-        self.after_compaction();
+        self.put_in_place(CompactionKind::Provider, self.whole(), head);
     }
 
     /// A provider that compacts by itself drops all that stands before its block. The ledger moves

@@ -191,6 +191,7 @@ impl Story {
             "uncounted" => uncounted(reply(request, &words[1..])),
             "counted" => counted(reply(request, &words[2..]), words[1].parse().unwrap()),
             "words" => spoken(request, &words[1..].join(" ")),
+            "talk" => spoken(request, &"t".repeat(words[1].parse().unwrap())),
             "verdict" => judged(request, Vec::new(), words[1], &words[2..].join(" ")),
             "verdict-with" => {
                 let check = CheckRun {

@@ -104,7 +104,11 @@ fn what_is_known_of_models_and_from_where() {
 fn a_context_is_compacted_and_taken_back_and_a_goal_set() {
     let place = Place::new();
     let said = "The parser was wrong at its third line; it is mended and the tests pass.";
-    let provider = Provider::start(move |_| Answer::Reply(said, Vec::new()));
+    let long: &str = said.repeat(20).leak();
+    let provider = Provider::start(move |request| {
+        let summarises = request.to_string().contains("about to be compacted");
+        Answer::Reply(if summarises { said } else { long }, Vec::new())
+    });
     finish(place.exec(&provider, &["hi"])).says(0, &["mended"]);
     let sessions = json(&quire(&place, &["cost", "--json"]));
     let id = sessions["rows"][0]["session"].as_str().unwrap();

@@ -229,6 +229,8 @@ fn a_steer_the_turn_has_no_request_left_for_opens_the_next() {
 fn a_compaction_after_a_stop_does_not_let_out_what_waits_for_a_person() {
     let told = last(
         "
+        say z
+        talk 900
         say a
         queue b
         interrupt
@@ -242,20 +244,20 @@ fn a_compaction_after_a_stop_does_not_let_out_what_waits_for_a_person() {
     expect![[r#"
         compact
             compaction asked: Older
-            turn 2 started
-            request 2 with 1 items for Summary
-            → call the model: 2
+            turn 3 started
+            request 3 with 3 items for Summary
+            → call the model: 3
         words the parser is in src/parse.rs and two of its tests still fail
-            request 2 answered
-            compacted: Summary for Asked, 0..1 become 2 items, 0 cleared
-            turn 2 ended: EndTurn
+            request 3 answered
+            compacted: Summary for Asked, 0..3 become 2 items, 0 cleared
+            turn 3 ended: EndTurn
         say c
             accepted c (Steer)
-            turn 3 started
+            turn 4 started
             delivered b
             delivered c
-            request 3 with 4 items
-            → call the model: 3
+            request 4 with 4 items
+            → call the model: 4
     "#]]
     .assert_eq(&told);
 }
