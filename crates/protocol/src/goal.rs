@@ -16,6 +16,10 @@ pub struct Goal {
     pub patience: u32,
     /// How many verdicts there may be at all.
     pub verdicts: u32,
+    /// The commit that was checked out when it was set, with which the changes are compared. The engine
+    /// fills it in; none where the workspace was in no repository.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<String>,
 }
 
 impl Goal {
@@ -27,6 +31,7 @@ impl Goal {
             checks,
             patience: 3,
             verdicts: 100,
+            start: None,
         }
     }
 }
