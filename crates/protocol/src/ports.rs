@@ -31,7 +31,7 @@ pub trait ToolSet: Send + Sync {
 
     /// Runs a command for the harness rather than for the model, in the sandbox and to its end: a
     /// check of the goal. It goes by the number 0, which no call of a model has: [`ToolSet::cancel`]
-    /// with it stops the check.
+    /// with it stops all that run so. One whose future is dropped is stopped as well, without a wait.
     fn check(&self, command: &str, context: ToolContext) -> BoxFuture<'static, ToolOutcome>;
 
     /// Stops a running call and returns once nothing of it runs. Its `run` future then ends with

@@ -43,10 +43,10 @@ struct Running {
     over: watch::Sender<bool>,
 }
 
-/// All running calls.
+/// All running calls. Those of the harness have one number between them.
 #[derive(Clone, Default)]
 pub(crate) struct Calls {
-    running: Arc<Mutex<HashMap<CallId, Arc<Running>>>>,
+    running: Arc<Mutex<HashMap<CallId, Vec<Arc<Running>>>>>,
 }
 
 impl Calls {
@@ -56,7 +56,8 @@ impl Calls {
             stop: Arc::new(Stop::new()),
             over: watch::Sender::new(false),
         });
-        lock(&self.running).insert(call, Arc::clone(&running));
+        let alike = Arc::clone(&running);
+        lock(&self.running).entry(call).or_default().push(alike);
         Guard {
             calls: self.clone(),
             call,
@@ -67,12 +68,12 @@ impl Calls {
     /// Stops a call now; the future waits until nothing of it runs. A call that does not run is no
     /// matter.
     pub(crate) fn cancel(&self, call: CallId) -> impl Future<Output = ()> + Send + use<> {
-        let running = lock(&self.running).get(&call).cloned();
-        if let Some(running) = &running {
+        let running = lock(&self.running).get(&call).cloned().unwrap_or_default();
+        for running in &running {
             running.stop.stop();
         }
         async move {
-            if let Some(running) = running {
+            for running in running {
                 let mut over = running.over.subscribe();
                 over.wait_for(|over| *over)
                     .await
@@ -83,7 +84,7 @@ impl Calls {
 
     /// Stops all without waiting.
     pub(crate) fn stop_all(&self) {
-        for running in lock(&self.running).values() {
+        for running in lock(&self.running).values().flatten() {
             running.stop.stop();
         }
     }
@@ -105,11 +106,11 @@ impl Guard {
 impl Drop for Guard {
     fn drop(&mut self) {
         let mut running = lock(&self.calls.running);
-        if running
-            .get(&self.call)
-            .is_some_and(|current| Arc::ptr_eq(current, &self.running))
-        {
-            running.remove(&self.call);
+        if let Some(alike) = running.get_mut(&self.call) {
+            alike.retain(|other| !Arc::ptr_eq(other, &self.running));
+            if alike.is_empty() {
+                running.remove(&self.call);
+            }
         }
         drop(running);
         self.running.over.send_replace(true);
@@ -119,4 +120,21 @@ impl Drop for Guard {
 /// Locks; what a panicking holder left behind is still usable here.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_call_is_stopped_though_one_of_the_same_number_came_and_went() {
+        let calls = Calls::default();
+        let first = calls.begin(CallId(0));
+        drop(calls.begin(CallId(0)));
+        let stopped = calls.cancel(CallId(0));
+        assert!(first.stop().is_stopped());
+        drop(first);
+        stopped.await;
+        assert!(lock(&calls.running).is_empty());
+    }
 }
