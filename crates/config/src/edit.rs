@@ -144,7 +144,8 @@ fn put(table: &mut dyn toml_edit::TableLike, name: &str, mut value: Toml) {
 
 fn toml(value: &Value) -> Toml {
     match value {
-        Value::Unset => Toml::from(""),
+        // Only what may be `none` is read as unset.
+        Value::Unset => Toml::from(value::NONE),
         Value::Text(text) => Toml::from(text.as_str()),
         Value::Count(count) => Toml::from(i64::from(*count)),
         Value::Money(money) => dollars(*money),
@@ -261,6 +262,47 @@ domains = [\"example.org\"]
             &expect!["trusted: /home/me/project is not trusted: there is nothing to take back"],
         );
         assert!(trust(path, "", Path::new("relative"), b"").is_err());
+    }
+
+    #[test]
+    fn what_is_set_is_read_back() {
+        use crate::key::Kind;
+        let path = Path::new("config.toml");
+        for key in KEYS {
+            let samples: &[&str] = match key.kind {
+                Kind::Choice(words) => words,
+                Kind::Text => &[
+                    "none",
+                    "a/b",
+                    "two words",
+                    r#""quoted" \ back"#,
+                    "# x",
+                    "ü\u{1}",
+                ],
+                Kind::Name => &["none", "", "US", "us"],
+                Kind::Count => &["1", "4294967295"],
+                Kind::Limit => &["none", "1", "4294967295", "1_000"],
+                Kind::Time => &["none", "1", "90s", "15m", "2h"],
+                Kind::Money => &["none", "0", "2.5", "0.000000000001", "1000000"],
+                Kind::Toggle => &["true", "false", "yes", "no", "1", "0"],
+                Kind::Domains => &["", "[]", "*", "a.org,*.b.org", "['a.org']"],
+                Kind::Folders => &["", "~", "/a b,~/c"],
+                Kind::Names => &["", "A_1,b"],
+            };
+            for sample in samples.iter().chain([&key.default]) {
+                let Ok(meant) = value::from_text(key.kind, sample) else {
+                    // Only the empty default of what is then unset.
+                    assert_eq!(*sample, "", "{}", key.name);
+                    continue;
+                };
+                let text = set(path, FILE, key.name, sample).unwrap();
+                let file = parse(Layer::User, path, text.as_bytes());
+                let file = file.unwrap_or_else(|error| panic!("{} {sample}: {error}", key.name));
+                let read = file.values.iter().find(|(found, _)| found.name == key.name);
+                let read = read.map(|(_, sourced)| &sourced.value);
+                assert_eq!(read, Some(&meant), "{} {sample}", key.name);
+            }
+        }
     }
 
     #[test]

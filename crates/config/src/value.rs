@@ -8,8 +8,8 @@ use toml_edit::Value as Toml;
 use crate::key::Kind;
 use crate::times::seconds;
 
-/// What is written where an amount of money is not to be limited.
-const NO_LIMIT: &str = "none";
+/// What is written where something is not to be limited, or has no name.
+pub(crate) const NONE: &str = "none";
 
 /// The value of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,13 +120,13 @@ pub(crate) fn from_toml(kind: Kind, toml: &Toml, raw: &str) -> Result<Value, Str
 
 fn name(text: &str) -> Value {
     match text.trim().to_lowercase() {
-        none if none.is_empty() || none == NO_LIMIT => Value::Unset,
+        none if none.is_empty() || none == NONE => Value::Unset,
         name => Value::Text(name),
     }
 }
 
 fn limit(text: &str) -> Option<Value> {
-    if text == NO_LIMIT {
+    if text == NONE {
         return Some(Value::Unset);
     }
     let count = text.replace('_', "").parse().ok();
@@ -134,7 +134,7 @@ fn limit(text: &str) -> Option<Value> {
 }
 
 fn time(text: &str) -> Option<Value> {
-    if text == NO_LIMIT {
+    if text == NONE {
         return Some(Value::Unset);
     }
     let seconds = u32::try_from(seconds(text).ok()?).ok();
@@ -157,7 +157,7 @@ pub(crate) fn dollars(text: &str) -> Option<Money> {
 
 /// An amount, or `none` for no limit: that takes off what a lower layer sets.
 fn money(text: &str) -> Option<Value> {
-    if text == NO_LIMIT {
+    if text == NONE {
         return Some(Value::Text(text.to_owned()));
     }
     dollars(text).map(Value::Money)
