@@ -20,6 +20,8 @@ use crate::text::{clean, counted, cut, duration, first_line, first_sentence, vis
 
 /// The longest line about a refusal, in characters.
 const REFUSAL: usize = 160;
+/// How many characters of a call that a crash cost are shown.
+const LOST_SHOWN: usize = 160;
 
 /// What has to be remembered to show the next record.
 #[derive(Debug)]
@@ -490,7 +492,9 @@ impl Progress {
         if calls.is_empty() {
             return self.warning("going on after a crash");
         }
-        let about: Vec<String> = calls.iter().map(|call| self.about(*call)).collect();
+        // Not even a log without a width needs all of what a call was given.
+        let about = |call: &CallId| cut(&self.style.fit(&self.about(*call), 4), LOST_SHOWN);
+        let about: Vec<String> = calls.iter().map(about).collect();
         self.warning(&format!(
             "going on after a crash; lost in it, and not run again: {}",
             about.join("; ")

@@ -163,3 +163,19 @@ async fn a_question_that_a_crash_left_open_does_not_hang_the_resumed_turn() {
         "{ops:?}"
     );
 }
+
+#[tokio::test]
+async fn what_a_crash_cost_is_told_in_short() {
+    let mut past = crashed();
+    let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(5_000));
+    past[1] = reply(vec![calls(1, "other", &long)]);
+    let script = Script::with_past(past, goes_on()).recovered(3, true);
+    let ran = ran(&script, resume(Vec::new())).await;
+    let notice = ran.err.lines().next().unwrap();
+    assert!(
+        notice.contains("not run again: other {\"text\""),
+        "{notice}"
+    );
+    assert!(notice.ends_with('…'), "{notice}");
+    assert!(notice.chars().count() < 300, "{notice}");
+}
