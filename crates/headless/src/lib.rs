@@ -46,6 +46,7 @@ mod find;
 mod input;
 mod json;
 mod lay_out;
+mod limits;
 mod markdown;
 mod models;
 mod outcome;

@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::approvals::Approvals;
 use crate::drive::{Drive, output_ending};
+use crate::limits;
 use crate::schema::Schema;
 use crate::screen::{Ending, Screen};
 use crate::{Adapt, Error, Outcome, Output, Start, Task};
@@ -111,8 +112,7 @@ async fn drive<W: Write + Send, E: Write + Send>(
         Start::Open { session, adapt } => open(client, session, adapt, screen).await?,
     };
     if task.content.is_empty() && !begun.unfinished {
-        show_recovery(client, &begun, screen).await?;
-        return Err(Error::NothingToDo(begun.session));
+        return without_work(client, begun, screen).await;
     }
     let approvals = Approvals::new(task.approvals);
     let mut drive = Drive::new(client, screen, begun.session.clone(), approvals);
@@ -159,6 +159,8 @@ struct Begun {
     /// Whether there is something to go on with.
     unfinished: bool,
     has_goal: bool,
+    /// The limits in words, if this run changed them.
+    limits: Option<String>,
 }
 
 impl Begun {
@@ -168,16 +170,39 @@ impl Begun {
     }
 }
 
-/// Shows what opening the session recorded, when nothing follows it.
-async fn show_recovery<W: Write, E: Write>(
+/// Nothing was said, and there is nothing to go on with. New limits are reason enough to have come.
+async fn without_work<W: Write, E: Write>(
     client: &dyn Client,
-    begun: &Begun,
+    begun: Begun,
+    screen: &mut Screen<W, E>,
+) -> Result<Ending, Error> {
+    let Some(limits) = begun.limits else {
+        show(client, &begun.session, begun.found, begun.known, screen).await?;
+        return Err(Error::NothingToDo(begun.session));
+    };
+    // What sets them was recorded after everything else.
+    let last = begun.known.next();
+    show(client, &begun.session, begun.found, last, screen).await?;
+    Ok(Ending {
+        detail: Some(format!(
+            "{limits}; nothing was left to go on with: give it a prompt"
+        )),
+        ..Ending::plain(Outcome::Done)
+    })
+}
+
+/// Shows what was recorded between two places, when nothing follows it.
+async fn show<W: Write, E: Write>(
+    client: &dyn Client,
+    session: &SessionId,
+    after: Seq,
+    last: Seq,
     screen: &mut Screen<W, E>,
 ) -> Result<(), Error> {
-    if !begun.recovered() {
+    if after >= last {
         return Ok(());
     }
-    let mut frames = client.watch(&begun.session, begun.found);
+    let mut frames = client.watch(session, after);
     while let Some(frame) = frames.next().await {
         let Frame::Record(record) = frame else {
             continue;
@@ -185,7 +210,7 @@ async fn show_recovery<W: Write, E: Write>(
         if let Err(error) = screen.record(&record) {
             return output_ending(error).map(|_| ());
         }
-        if record.seq >= begun.known {
+        if record.seq >= last {
             break;
         }
     }
@@ -209,6 +234,7 @@ async fn start<W: Write, E: Write>(
         known: Seq(0),
         unfinished: false,
         has_goal: false,
+        limits: None,
     })
 }
 
@@ -234,6 +260,7 @@ async fn open<W: Write, E: Write>(
     let settings = adapt(recorded.clone()).map_err(ClientError::Settings)?;
     let schema = schema_of(&settings)?;
     screen.budget = settings.limits.budget;
+    let limits = limits::changed(&recorded, &settings);
     let mut raised = (settings != recorded).then_some(settings);
     if !at_limit && let Some(settings) = raised.take() {
         client.submit(&session, Op::Configure { settings }).await?;
@@ -246,6 +273,7 @@ async fn open<W: Write, E: Write>(
         known: last,
         unfinished: unfinished || has_goal,
         has_goal,
+        limits,
     })
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use quire_protocol::{Approval, CallId, Delta, Event, Money, Record, SessionId};
 
 use crate::json::{self, ResultLine};
+use crate::limits;
 use crate::progress::Progress;
 use crate::schema::Fitting;
 use crate::style::Paint;
@@ -275,13 +276,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             return format!("{resume} \"…\"");
         }
         let detail = ending.detail.as_deref().unwrap_or_default();
-        let flag = match () {
-            () if detail.contains('$') => "--budget-usd N",
-            () if detail.contains("tokens") => "--budget-tokens N",
-            () if detail.contains("turn") => "--budget-turns N",
-            () => "--budget-time TIME",
-        };
-        format!("{resume} {flag}")
+        format!("{resume} {}", limits::flag(detail))
     }
 
     fn finish_json(&mut self, ending: &Ending) -> io::Result<()> {

@@ -8,6 +8,7 @@ use quire_protocol::{
 use tokio::sync::watch;
 
 use crate::context::{compacted, judged};
+use crate::limits;
 use crate::run::pressed;
 use crate::tally::Tally;
 use crate::text::{clean, thousands};
@@ -95,6 +96,8 @@ struct Past {
     goal: Option<Goal>,
     /// What was said of the goal last, or why it is gone.
     said: String,
+    /// Why a turn was paused last.
+    paused: Option<String>,
 }
 
 /// Does it and says what came of it. `interrupts` counts the presses of Ctrl-C: the first one stops a
@@ -127,8 +130,11 @@ async fn keep(
     let past = Past::read(client, session, &upkeep, Some(opened.last)).await;
     let resume = format!("`quire exec --resume {session}`");
     if opened.unfinished && matches!(upkeep, Upkeep::Compact { .. } | Upkeep::Undo) {
-        let words = format!("a turn is open: {resume} goes on with it, then try again");
-        return Ok(Kept::not(words));
+        let words = match past.paused.filter(|_| opened.at_limit) {
+            Some(detail) => format!("a turn is paused: {}", raise(session, &detail)),
+            None => format!("a turn is open: {resume} goes on with it"),
+        };
+        return Ok(Kept::not(format!("{words}, then try again")));
     }
     let (op, nothing) = match &upkeep {
         Upkeep::Compact { focus, part } => {
@@ -166,6 +172,12 @@ async fn keep(
         )),
         Upkeep::DropGoal | Upkeep::TellGoal => Kept::done("the goal is dropped"),
     })
+}
+
+/// What was told of a limit, with the command that raises it.
+fn raise(session: &SessionId, detail: &str) -> String {
+    let flag = limits::flag(detail);
+    format!("{}: `quire exec --resume {session} {flag}`", clean(detail))
 }
 
 /// Whether something was recorded after a place.
@@ -232,6 +244,10 @@ async fn compaction(
     words.push(done.as_ref().map_or_else(
         || match clean(&detail) {
             none if none.is_empty() => "nothing was compacted".to_owned(),
+            limit if limits::are_told_of(&limit) => format!(
+                "nothing was compacted: {}, then try again",
+                raise(session, &limit)
+            ),
             detail => format!("nothing was compacted: {detail}"),
         },
         |compaction| told(compaction, &tally),
@@ -296,6 +312,7 @@ impl Past {
             Event::Compaction(CompactionStep::Undone) => {
                 self.compactions.pop();
             }
+            Event::TurnPaused { detail, .. } => self.paused = Some(detail.clone()),
             Event::Goal(GoalStep::Set { goal }) => {
                 self.goal = Some(goal.clone());
                 self.said.clear();

@@ -136,3 +136,25 @@ fn a_context_is_compacted_and_taken_back_and_a_goal_set() {
     sessions(&["goal", "--drop"]).says(1, &["there is no goal"]);
     quire(&place, &["cost"]).says(0, &["compaction: unknown, 2 requests"]);
 }
+
+#[test]
+fn a_limit_that_forbids_a_compaction_is_raised_without_words() {
+    let place = Place::new();
+    let said = "The parser was wrong at its third line; it is mended and the tests pass.";
+    let provider = Provider::start(move |_| Answer::Reply(said, Vec::new()));
+    finish(place.exec(&provider, &["hi", "--budget-turns", "1"])).says(0, &["mended"]);
+    let sessions = json(&quire(&place, &["cost", "--json"]));
+    let id = sessions["rows"][0]["session"].as_str().unwrap();
+    let compact = || {
+        let mut command = place.command(&["sessions", "compact", id]);
+        command
+            .env("ANTHROPIC_BASE_URL", &provider.url)
+            .env("ANTHROPIC_API_KEY", "key");
+        finish(command)
+    };
+    let advice = format!("raise the limit to go on: `quire exec --resume {id} --budget-turns N`");
+    compact().says(1, &[&advice]);
+    finish(place.exec(&provider, &["--resume", id, "--budget-turns", "5"]))
+        .says(0, &["limits are now 5 turns", "give it a prompt"]);
+    compact().says(0, &["summarised by the model"]);
+}

@@ -179,3 +179,41 @@ async fn what_a_crash_cost_is_told_in_short() {
     assert!(notice.ends_with('…'), "{notice}");
     assert!(notice.chars().count() < 300, "{notice}");
 }
+
+#[tokio::test]
+async fn new_limits_without_words_are_recorded_and_told() {
+    let raised = || Task {
+        start: Start::Open {
+            session: crate::double::session(),
+            adapt: Box::new(|mut settings: Settings| {
+                settings.limits.budget = "2".parse().ok();
+                settings.limits.turns = Some(1);
+                Ok(settings)
+            }),
+        },
+        ..resume(Vec::new())
+    };
+    let past = || vec![Event::TurnStarted { turn: TurnId(1) }];
+    let mut settings = crate::settings();
+    settings.limits.budget = "2".parse().ok();
+    settings.limits.turns = Some(1);
+    let configured = || {
+        let settings = settings.clone();
+        vec![vec![Event::Configured { settings }.into()]]
+    };
+    let script = Script::with_past(past(), configured()).recovered(0, false);
+    let ran = crate::ran(&script, raised()).await;
+    assert_eq!(ran.outcome(), Outcome::Done);
+    let words = "the session's limits are now $2.00, 1 turn; nothing was left to go on with";
+    assert!(ran.err.contains(words), "{}", ran.err);
+    assert!(matches!(script.ops()[..], [Op::Configure { .. }]));
+
+    let script = Script::with_past(past(), configured()).recovered(0, false);
+    let json = Task {
+        output: Output::Json,
+        ..raised()
+    };
+    let ran = crate::ran(&script, json).await;
+    assert!(ran.out.contains(r#""type":"configured""#), "{}", ran.out);
+    assert!(ran.out.contains(words), "{}", ran.out);
+}

@@ -131,6 +131,56 @@ async fn what_cannot_be_done_says_why_and_asks_nothing() {
 }
 
 #[tokio::test]
+async fn at_a_limit_the_flag_that_raises_it_is_named() {
+    for (detail, flag) in [
+        (
+            "the session has spent $1 of its budget of $1: raise the budget to go on",
+            "--budget-usd N",
+        ),
+        (
+            "the session has used 9 tokens of its limit of 5: raise the limit to go on",
+            "--budget-tokens N",
+        ),
+        (
+            "the session has made all of its turns: raise the limit to go on",
+            "--budget-turns N",
+        ),
+        (
+            "the session has worked for 9 s of its limit of 5 s: raise the limit to go on",
+            "--budget-time TIME",
+        ),
+    ] {
+        let advice = format!(
+            "{detail}: `quire exec --resume {} {flag}`, then try again",
+            session()
+        );
+        let paused = Event::TurnPaused {
+            turn: TurnId(1),
+            detail: detail.into(),
+            worked_ms: 0,
+        };
+        let refused = Event::Compaction(CompactionStep::Failed {
+            kind: CompactionKind::Summary,
+            reason: detail.into(),
+        });
+        for upkeep in [compact(), Upkeep::Undo] {
+            let mut past = past();
+            past.push(paused.clone());
+            let script = Script::with_past(past, Vec::new()).at_limit();
+            let kept = kept(&script, upkeep, 0).await;
+            assert_eq!(kept.words, format!("a turn is paused: {advice}"));
+            assert_eq!(script.ops(), []);
+        }
+        // Refused before a turn was opened for it, and paused in that turn.
+        for step in [refused, paused] {
+            let script = Script::with_past(past(), vec![vec![step.into()]]).recovered(0, false);
+            let kept = kept(&script, compact(), 0).await;
+            assert_eq!(kept.words, format!("nothing was compacted: {advice}"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn what_leads_to_nothing_is_no_success() {
     for (upkeep, words) in [
         (Upkeep::compact(None, None, None), "nothing to compact"),
