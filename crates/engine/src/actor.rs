@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    Answer, ClientError, Event, Frame, GoalStep, Item, JobEnd, Lease, Op, Prefix, Record, Seq,
-    Settings, StoreError, ToolSet, Verdict,
+    Answer, ClientError, Event, Frame, Item, JobEnd, Lease, Op, Prefix, Record, Seq, Settings,
+    StoreError, ToolSet, Verdict,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use crate::changes::Since;
 use crate::effects::Running;
 use crate::engine::Parts;
 use crate::journal::encode_entry;
@@ -71,8 +72,8 @@ impl Actor {
     }
 
     /// The same, with a goal that was set then.
-    pub(crate) fn with_goal_since(mut self, at_ms: u64) -> Self {
-        self.running.goal_since_ms = at_ms;
+    pub(crate) fn with_goal_since(mut self, since: Since) -> Self {
+        self.running.since = since;
         self
     }
 
@@ -257,9 +258,7 @@ impl Actor {
         for record in records {
             self.kernel.apply(&record.event);
             self.worked.follow(&self.kernel);
-            if is_new_goal(&record.event) {
-                self.running.goal_since_ms = record.at_ms;
-            }
+            self.running.since.follow(&record.event, record.at_ms);
             // No watcher is fine.
             let _ = self.frames.send(Frame::Record(record));
         }
@@ -307,11 +306,6 @@ impl Actor {
         self.parts.store.release(self.lease.clone()).await?;
         synced
     }
-}
-
-/// Whether an event sets a goal.
-pub(crate) fn is_new_goal(event: &Event) -> bool {
-    matches!(event, Event::Goal(GoalStep::Set { .. }))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

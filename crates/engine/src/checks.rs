@@ -2,44 +2,22 @@
 //! changes in the workspace.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use quire_protocol::{CallId, CheckRun, ToolContext, ToolOutcome, ToolSet, joined_text};
+use quire_protocol::{
+    CallId, CheckRun, CommandEnd, RequestId, ToolContext, ToolOutcome, ToolSet, joined_text,
+};
 use tokio::sync::oneshot;
+
+use crate::changes::Since;
 
 /// How much of a check's output is kept, in bytes: its end.
 const OUTPUT_KEPT: usize = 4_000;
-/// How much of the changes is shown, in bytes: their beginning.
+/// How much of the changes is shown, in bytes: their beginning. What looks for them shows less.
 const CHANGES_SHOWN: usize = 24_000;
-/// Shows what changed since a time, committed or not, and new files with their beginnings; first a sum over
-/// all of it, for only a part is shown. Without a repository the files that are newer are named.
-/// `@SINCE@` stands for the time as git reads it, `@SECONDS@` for its seconds.
-const CHANGES: &str = r#"
-if ! git rev-parse --git-dir >/dev/null 2>&1; then
-    find . -type f -newermt "@@SECONDS@" 2>/dev/null | sort | head -n 200 |
-        while IFS= read -r file; do printf 'changed file: %s %s\n' "$file" "$(cksum <"$file")"; done
-    exit 0
-fi
-export GIT_OPTIONAL_LOCKS=0
-nothing=$(git hash-object -t tree /dev/null)
-base=$(git rev-parse -q --verify "HEAD@{@SINCE@}" 2>/dev/null ||
-       git rev-parse -q --verify HEAD 2>/dev/null || echo "$nothing")
-# Git's log of the branch may begin later, with a commit that is part of the work.
-if [ "$(git log -1 --format=%ct "$base" 2>/dev/null || echo 0)" -ge @SECONDS@ ]; then
-    base=$(git rev-parse -q --verify "$base^" 2>/dev/null || echo "$nothing")
-fi
-new() { git -c core.quotePath=false ls-files --others --exclude-standard; }
-changed() { git diff --no-ext-diff --no-textconv "$@" "$base"; }
-changed --quiet && [ -z "$(new)" ] && exit 0
-{ changed; new | head -n 2000 | while IFS= read -r file; do
-    printf '%s ' "$file"; cksum <"$file"; done; } 2>/dev/null | cksum | sed 's/^/sum of all changes: /'
-changed --stat
-changed
-new | head -n 50 | while IFS= read -r file; do
-    printf 'new file: %s\n' "$file"
-    head -c 2000 -- "$file" | tr -d '\000'
-    echo
-done
-exit 0"#;
+/// How long a look at the changes may take. It takes long where there are very many files, or where one of
+/// them answers nobody.
+const LOOK: Duration = Duration::from_mins(1);
 /// The number under which checks run; no call of a model has it.
 const CHECK: CallId = CallId(0);
 
@@ -48,8 +26,10 @@ pub(crate) struct Checking {
     pub(crate) tools: Arc<dyn ToolSet>,
     pub(crate) context: ToolContext,
     pub(crate) commands: Vec<String>,
-    /// Since when changes count, in seconds since the Unix epoch.
-    pub(crate) since_s: u64,
+    /// The request for the judgement.
+    pub(crate) request: RequestId,
+    /// Since when changes count.
+    pub(crate) since: Since,
 }
 
 /// What came of them.
@@ -86,25 +66,44 @@ impl Checking {
         })
     }
 
-    /// What changed, as the evaluator is shown it.
+    /// What changed, as the evaluator is shown it. A look that did not come to its end says so, and for
+    /// which request: another one that did not is not the same, for nothing shows that nothing changed.
     async fn changes(&self, cancelled: &mut oneshot::Receiver<()>) -> Option<String> {
-        let command = CHANGES
-            .replace("@SINCE@", &format!("{} +0000", self.since_s))
-            .replace("@SECONDS@", &self.since_s.to_string());
-        let looked = self.one(&command, cancelled).await?;
-        let mut changes = match looked.lines {
-            Some(0) => String::new(),
-            _ => joined_text(&looked.content),
+        let command = self.since.command();
+        let (ran, why) = match self.within(LOOK, &command, cancelled).await? {
+            Ran::ToItsEnd(ran) => (ran, "it failed".to_owned()),
+            Ran::TooLong(ran) => (ran, format!("it took longer than {} s", LOOK.as_secs())),
         };
+        let mut changes = joined_text(&ran.content);
         changes.truncate(changes.floor_char_boundary(CHANGES_SHOWN));
+        if ran.end != Some(CommandEnd::Exited { code: 0 }) {
+            let request = self.request.0;
+            changes = format!(
+                "The look at the changes did not come to its end ({why}; request {request}). There may be \
+                 others than these:\n{changes}"
+            );
+        }
         Some(changes)
     }
 
+    /// Runs a command to its end.
     async fn one(
         &self,
         command: &str,
         cancelled: &mut oneshot::Receiver<()>,
     ) -> Option<ToolOutcome> {
+        match self.within(Duration::MAX, command, cancelled).await? {
+            Ran::ToItsEnd(outcome) | Ran::TooLong(outcome) => Some(outcome),
+        }
+    }
+
+    /// Runs a command for so long at most; none when it was cancelled.
+    async fn within(
+        &self,
+        most: Duration,
+        command: &str,
+        cancelled: &mut oneshot::Receiver<()>,
+    ) -> Option<Ran> {
         let mut running = self.tools.check(command, self.context.clone());
         tokio::select! {
             biased;
@@ -113,7 +112,18 @@ impl Checking {
                 running.await;
                 None
             }
-            outcome = &mut running => Some(outcome),
+            outcome = &mut running => Some(Ran::ToItsEnd(outcome)),
+            () = tokio::time::sleep(most) => {
+                self.tools.cancel(CHECK).await;
+                Some(Ran::TooLong(running.await))
+            }
         }
     }
+}
+
+/// How a command ran.
+enum Ran {
+    ToItsEnd(ToolOutcome),
+    /// It was stopped after its time.
+    TooLong(ToolOutcome),
 }

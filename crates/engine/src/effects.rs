@@ -16,13 +16,14 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::actor::Message;
+use crate::changes::Since;
 use crate::checks::{Checked, Checking};
 use crate::journal::OwnJournal;
 
 /// What a session has in flight. Every effect is answered by one input in the inbox.
 pub(crate) struct Running {
-    /// When the goal was set, in milliseconds since the Unix epoch.
-    pub(crate) goal_since_ms: u64,
+    /// Since when changes count for the goal.
+    pub(crate) since: Since,
     store: Arc<dyn Store>,
     inbox: mpsc::Sender<Message>,
     frames: broadcast::Sender<Frame>,
@@ -39,7 +40,7 @@ impl Running {
         frames: broadcast::Sender<Frame>,
     ) -> Self {
         Self {
-            goal_since_ms: 0,
+            since: Since::default(),
             store,
             inbox,
             frames,
@@ -144,7 +145,8 @@ impl Running {
             tools: Arc::clone(tools),
             context: self.tool_context(session, settings),
             commands: kernel.checks().to_vec(),
-            since_s: self.goal_since_ms / 1_000,
+            request,
+            since: self.since.clone(),
         };
         let mut cancelled = self.cancellable(request);
         // A snapshot: nothing else happens to the session before this is answered.
@@ -183,7 +185,7 @@ impl Running {
         });
     }
 
-    fn tool_context(&self, session: &SessionId, settings: &Settings) -> ToolContext {
+    pub(crate) fn tool_context(&self, session: &SessionId, settings: &Settings) -> ToolContext {
         let frames = self.frames.clone();
         ToolContext {
             session: session.clone(),

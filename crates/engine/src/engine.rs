@@ -12,7 +12,8 @@ use quire_protocol::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::actor::{Actor, Message, is_new_goal, now_ms};
+use crate::actor::{Actor, Message, now_ms};
+use crate::changes::Since;
 use crate::journal::decode_entry;
 use crate::watch::watch;
 
@@ -114,7 +115,7 @@ impl Engine {
         last: Seq,
         kernel: Session,
         tools: Arc<dyn ToolSet>,
-        goal_since_ms: u64,
+        since: Since,
     ) {
         let (inbox, messages) = mpsc::channel(INBOX);
         let (frames, _) = broadcast::channel(FRAMES);
@@ -135,7 +136,7 @@ impl Engine {
             inbox,
             frames,
         );
-        let actor = actor.with_goal_since(goal_since_ms);
+        let actor = actor.with_goal_since(since);
         tokio::spawn(actor.live(messages, died));
     }
 
@@ -173,7 +174,13 @@ impl Engine {
             .collect();
         self.parts.store.append(&lease, Seq(0), entries).await?;
         let kernel = Session::replay(&events);
-        self.launch(lease, Seq(events.len() as u64), kernel, tools, at_ms);
+        self.launch(
+            lease,
+            Seq(events.len() as u64),
+            kernel,
+            tools,
+            Since::default(),
+        );
         Ok(session)
     }
 
@@ -192,7 +199,7 @@ impl Engine {
     async fn open_leased(&self, lease: &Lease) -> Result<Opened, ClientError> {
         let session = &lease.session;
         let (mut kernel, mut last) = (Session::default(), Seq(0));
-        let mut goal_since_ms = 0;
+        let mut since = Since::default();
         // Up to the place that the lease names: less than that would be another session.
         while last < lease.last {
             let entries = self.parts.store.read(session, last, PAGE).await?;
@@ -205,9 +212,7 @@ impl Engine {
             }
             for entry in &entries {
                 let Record { seq, at_ms, event } = decode_entry(entry)?;
-                if is_new_goal(&event) {
-                    goal_since_ms = at_ms;
-                }
+                since.follow(&event, at_ms);
                 kernel.apply(&event);
                 last = seq;
             }
@@ -248,7 +253,7 @@ impl Engine {
                 )
             }),
         };
-        self.launch(lease.clone(), last, kernel, tools, goal_since_ms);
+        self.launch(lease.clone(), last, kernel, tools, since);
         Ok(opened)
     }
 }

@@ -1,9 +1,9 @@
 //! Doubles at the ports: a store in memory, a model and tools that do what a test says.
 
 use std::collections::{HashMap, VecDeque};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
@@ -179,7 +179,7 @@ impl Model for QueueModel {
     }
 }
 
-/// Tools named `quick` (answers at once), `pass` (a command that succeeds), `hang` (until cancelled), `crash` (panics). Those named
+/// With a folder, tools whose names are commands, which are run in it. Without one, tools named `quick` (answers at once), `pass` (a command that succeeds), `hang` (until cancelled), `crash` (panics). Those named
 /// `ask…` ask first, unless a rule allows the name.
 #[derive(Clone, Default)]
 pub(crate) struct FakeTools(Arc<FakeState>);
@@ -189,6 +189,10 @@ pub(crate) struct FakeState {
     pub(crate) started: Mutex<Vec<CallId>>,
     pub(crate) begun: Notify,
     pub(crate) alive: AtomicUsize,
+    /// Where commands are run.
+    pub(crate) folder: OnceLock<PathBuf>,
+    /// Commands with these words hang.
+    pub(crate) hangs: OnceLock<&'static str>,
     cancelled: Notify,
 }
 
@@ -235,12 +239,17 @@ impl ToolSet for FakeTools {
 
     fn run(&self, call: ToolCall, _: ToolContext) -> BoxFuture<'static, ToolOutcome> {
         let state = Arc::clone(&self.0);
+        if let Some(folder) = state.folder.get().filter(|_| call.name != "hang") {
+            let ran = bash(folder, &call.name);
+            return Box::pin(async { ran });
+        }
         Box::pin(async move {
             state.started.lock().unwrap().push(call.call);
             state.begun.notify_one();
+            let stuck = state.hangs.get();
             match call.name.as_str() {
                 "crash" => panic!("planted"),
-                "hang" => {
+                name if name == "hang" || stuck.is_some_and(|words| name.contains(words)) => {
                     state.alive.fetch_add(1, Ordering::SeqCst);
                     state.cancelled.notified().await;
                     state.alive.fetch_sub(1, Ordering::SeqCst);
@@ -266,6 +275,25 @@ impl ToolSet for FakeTools {
 
     fn job_ended(&self) -> BoxFuture<'static, JobEnd> {
         Box::pin(std::future::pending())
+    }
+}
+
+/// Runs a command in a folder, with output and errors together, as the shell tool does.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this double stands in for the sandbox"
+)]
+pub(crate) fn bash(folder: &Path, command: &str) -> ToolOutcome {
+    let ran = std::process::Command::new("/bin/bash")
+        .args(["-c", "exec 2>&1; eval \"$0\"", command])
+        .current_dir(folder)
+        .stdin(std::process::Stdio::null())
+        .output()
+        .unwrap();
+    let code = ran.status.code().unwrap();
+    ToolOutcome {
+        end: Some(CommandEnd::Exited { code }),
+        ..ToolOutcome::text(ToolStatus::Done, String::from_utf8_lossy(&ran.stdout))
     }
 }
 
