@@ -11,7 +11,7 @@ use quire_protocol::{
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::changes::Since;
+use crate::changes::{Since, started};
 use crate::effects::Running;
 use crate::engine::Parts;
 use crate::journal::encode_entry;
@@ -143,6 +143,7 @@ impl Actor {
             },
             _ => None,
         };
+        let op = self.with_start(op).await;
         let worked_ms = self.worked.milliseconds();
         let mut decision = self.kernel.decide_at(self.judged(op), worked_ms);
         if let Some(tools) = tools {
@@ -224,6 +225,19 @@ impl Actor {
             reply,
             plans,
         }
+    }
+
+    /// Adds to a new goal what is checked out in the workspace.
+    async fn with_start(&self, op: Op) -> Op {
+        let (Op::SetGoal { goal: Some(goal) }, Some(settings)) = (&op, self.kernel.settings())
+        else {
+            return op;
+        };
+        let mut context = self.running.tool_context(&self.lease.session, settings);
+        // What is asked here is for no screen.
+        context.progress = Arc::new(drop);
+        let goal = started(goal.clone(), &*self.tools, context).await;
+        Op::SetGoal { goal: Some(goal) }
     }
 
     /// Records events, then makes them true here, then shows them.

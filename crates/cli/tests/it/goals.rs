@@ -63,3 +63,53 @@ fn the_evaluator_sees_what_was_committed_and_what_new_files_say() {
         assert!(shown.contains(part), "{part}: {shown}");
     }
 }
+
+#[test]
+fn the_evaluator_sees_commits_that_claim_to_be_old_and_waits_for_no_pipe() {
+    let place = Place::new();
+    place.write("a.txt", "one\n");
+    for arguments in [
+        &["init", "-q", "."][..],
+        &["add", "a.txt"],
+        &[
+            "-c",
+            "user.name=x",
+            "-c",
+            "user.email=x@x",
+            "commit",
+            "-qm",
+            "one",
+        ],
+    ] {
+        assert_eq!(
+            finish(with_program(&place.command(&[]), "git", arguments)).code,
+            0
+        );
+    }
+    let work = "echo two >> a.txt && mkfifo p && ln -s p q && ln -s /dev/zero z && \
+                GIT_COMMITTER_DATE=2021-01-01T00:00:00 git -c user.name=x -c user.email=x@x commit -qam two && \
+                git reflog expire --expire=now --all";
+    let provider = Provider::start(move |request| {
+        if is_judge(request) {
+            let verdict = r#"{"verdict":"impossible","reasons":"enough"}"#;
+            return Answer::Reply(verdict, Vec::new());
+        }
+        match results(request) {
+            0 => Answer::Reply("", vec![("bash", json!({"command": work}))]),
+            _ => Answer::Reply("It is done.", Vec::new()),
+        }
+    });
+    let ran = finish(place.exec(&provider, &["--goal", "a.txt says two"]));
+    assert_eq!(ran.code, 8, "{}", ran.err);
+    let requests = provider.requests();
+    let judged = requests.iter().find(|request| is_judge(request)).unwrap();
+    let shown = judged["messages"].to_string();
+    for part in [
+        "+two",
+        "new link: q -> p",
+        "new link: z -> /dev/zero",
+        "sum over all files",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+}

@@ -108,6 +108,41 @@ fn shows(look: &Look, parts: &[&str]) {
 }
 
 #[tokio::test]
+async fn commits_that_claim_to_be_old_and_a_log_that_is_gone_hide_nothing() {
+    let folder = prepared(REPOSITORY);
+    let old = "GIT_COMMITTER_DATE=2021-01-01T00:00:00 git commit -qam";
+    let looks = worked(
+        folder.path(),
+        &[
+            &format!("echo two >>a; {old} two"),
+            &format!("echo three >>a; {old} three; git reflog expire --expire=now --all"),
+            "git commit -q --amend -m all; git reflog expire --expire=now --all",
+        ],
+    )
+    .await;
+    shows(&looks[0], &["+two"]);
+    shows(&looks[1], &["+two", "+three"]);
+    shows(&looks[2], &["+two", "+three"]);
+    assert_ne!(looks[0].changes, looks[1].changes);
+}
+
+#[tokio::test]
+async fn the_commit_at_the_goal_outlives_the_process() {
+    let folder = prepared(REPOSITORY);
+    let world = World::new(Vec::new());
+    let _ = world.tools.state().folder.set(folder.path().to_owned());
+    let session = with_goal(&world).await;
+    world.store.forget_leases();
+    let work = "echo two >>a; GIT_COMMITTER_DATE=2021-01-01T00:00:00 git commit -qam two";
+    let next = World::over(world.store.clone(), answers(&[work]));
+    let _ = next.tools.state().folder.set(folder.path().to_owned());
+    next.engine.open(&session).await.unwrap();
+    let go = say("go", Delivery::Steer);
+    next.engine.submit(&session, go).await.unwrap();
+    shows(&judged(&next, &session, 1).await[0], &["+two"]);
+}
+
+#[tokio::test]
 async fn marks_in_the_index_hide_nothing() {
     let folder = prepared(&format!(
         "{REPOSITORY}; echo b >b; git add b; git commit -qm b"
@@ -313,4 +348,14 @@ async fn a_look_that_takes_too_long_says_so_and_does_not_show_that_nothing_chang
             .load(std::sync::atomic::Ordering::SeqCst),
         0
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn git_that_does_not_answer_keeps_no_goal_from_being_set() {
+    let world = World::new(answers(&["true"]));
+    let _ = world.tools.state().hangs.set("--verify 'HEAD^{commit}'");
+    let session = with_goal(&world).await;
+    let go = say("go", Delivery::Steer);
+    world.engine.submit(&session, go).await.unwrap();
+    assert_eq!(judged(&world, &session, 1).await.len(), 1);
 }

@@ -96,6 +96,8 @@ async fn a_stop_reaches_a_check_that_runs() {
     ]);
     let session = world.engine.start(settings()).await.unwrap();
     world.engine.submit(&session, goal("hang")).await.unwrap();
+    // Setting it asked git for the commit.
+    world.tools.state().begun.notified().await;
     world
         .engine
         .submit(&session, say("go", Delivery::Steer))
