@@ -88,7 +88,7 @@ fn read_tree(root: &Path) -> Result<Vec<SourceFile>> {
             let kind = entry.file_type()?;
             if kind.is_dir() && !is_output(&entry.file_name().to_string_lossy()) {
                 folders.push(entry.path());
-            } else if kind.is_file() {
+            } else if kind.is_file() && entry.file_name() != ".git" {
                 files.extend(read_text(root, &entry.path())?);
             }
         }
