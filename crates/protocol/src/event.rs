@@ -254,7 +254,8 @@ pub enum Delta {
 }
 
 /// What a watcher of a session gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "frames are few and short-lived")]
 pub enum Frame {
     /// A committed event.

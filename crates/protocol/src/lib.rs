@@ -1,6 +1,7 @@
 //! The words every other crate speaks: ids, items, events, ops, tools, usage, money, days, policy, and
 //! the port traits. Data and traits only: no files, no clock, no runtime.
 
+mod activity;
 mod approval;
 mod compaction;
 mod day;
@@ -20,6 +21,7 @@ mod tool;
 mod transcript;
 mod usage;
 
+pub use activity::*;
 pub use approval::*;
 pub use compaction::*;
 pub use day::*;

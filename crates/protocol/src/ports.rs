@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
+use serde::{Deserialize, Serialize};
 
 use crate::{
-    CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, Record, Seq,
+    Agent, CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, Record, Seq,
     SessionHead, SessionId, SessionQuery, Settings, StoreError, ToolCall, ToolOutcome, ToolSpec,
 };
 
@@ -71,8 +72,8 @@ pub trait Client: Send + Sync {
     /// Starts a session.
     fn start(&self, settings: Settings) -> BoxFuture<'_, Result<SessionId, ClientError>>;
 
-    /// Opens an existing session, leasing it to this process and recovering it if need be.
-    /// What a crash left unfinished goes on with [`Op::Resume`].
+    /// Opens an existing session, leasing it to this process and recovering it if need be; one that is
+    /// open already is told as it is. What a crash left unfinished goes on with [`Op::Resume`].
     fn open(&self, session: &SessionId) -> BoxFuture<'_, Result<Opened, ClientError>>;
 
     /// Asks something of an open session. When it returns, the op is recorded.
@@ -88,6 +89,10 @@ pub trait Client: Send + Sync {
     fn sessions(&self, query: SessionQuery)
     -> BoxFuture<'_, Result<Vec<SessionHead>, ClientError>>;
 
+    /// What sessions need: those that are open, and those in which something happened last. Newest
+    /// activity first.
+    fn agents(&self) -> BoxFuture<'_, Result<Vec<Agent>, ClientError>>;
+
     /// Searches all sessions.
     fn search(&self, text: &str, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>>;
 
@@ -96,7 +101,7 @@ pub trait Client: Send + Sync {
 }
 
 /// A session that was opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Opened {
     /// Its settings.
     pub settings: Settings,
@@ -117,7 +122,8 @@ pub struct Opened {
 }
 
 /// What can go wrong for a face.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum ClientError {
     /// The store refused.
     #[error(transparent)]
@@ -136,4 +142,7 @@ pub enum ClientError {
     /// The settings cannot work.
     #[error("{0}")]
     Settings(String),
+    /// The process that hosts the session cannot be reached.
+    #[error("{0}")]
+    Unreachable(String),
 }

@@ -113,7 +113,7 @@ pub struct SessionHead {
 }
 
 /// Which sessions to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionQuery {
     /// Only those that work in this folder.
     pub workspace: Option<String>,
@@ -135,7 +135,8 @@ pub struct Hit {
 }
 
 /// What can go wrong with the store.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum StoreError {
     /// There is no such session.
     #[error("there is no session {0}")]

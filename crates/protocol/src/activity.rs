@@ -1,0 +1,246 @@
+//! What a session is doing, as a list of sessions shows it: a fold of its newest events, which needs
+//! none of the older ones.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CallId, Event, Item, Purpose, SessionHead, StopReason};
+
+/// What a session needs.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A person: a question is open, a limit is reached, or a crash cut its turn short.
+    NeedsYou,
+    /// Nothing: it works.
+    Working,
+    /// Nothing: its last turn ended.
+    #[default]
+    Done,
+    /// A look: its last turn ended badly.
+    Failed,
+}
+
+/// What a session is doing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Activity {
+    standing: Standing,
+    /// In words; of a working session what it does, of another one why it is so.
+    detail: String,
+    /// Open questions, oldest first.
+    asked: Vec<(CallId, String)>,
+    /// The first line of what the model said last.
+    said: String,
+}
+
+/// A session in a list of what agents need.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Agent {
+    /// What a list of sessions shows of it.
+    pub head: SessionHead,
+    /// What it needs.
+    pub standing: Standing,
+    /// What it does, or why it is so. They may be a model's words: clean them before they are shown.
+    pub detail: String,
+    /// Its model.
+    pub model: String,
+    /// The call that a person is asked about, if one is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<CallId>,
+    /// How many faces show it.
+    pub faces: usize,
+}
+
+impl Activity {
+    /// What it needs.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        if self.asked.is_empty() {
+            self.standing
+        } else {
+            Standing::NeedsYou
+        }
+    }
+
+    /// Whether a turn is under way that nothing but its own work, or the answer to a question, is needed
+    /// for.
+    #[must_use]
+    pub fn is_at_work(&self) -> bool {
+        self.standing == Standing::Working
+    }
+
+    /// The call of the oldest open question.
+    #[must_use]
+    pub fn asked(&self) -> Option<CallId> {
+        self.asked.first().map(|(call, _)| *call)
+    }
+
+    /// What it does or why it is so, in words. They may be a model's: clean them before they are shown.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        self.asked
+            .first()
+            .map_or(&self.detail, |(_, question)| question)
+    }
+
+    /// Takes the next event.
+    pub fn follow(&mut self, event: &Event) {
+        match event {
+            Event::TurnStarted { .. } => self.works("starting"),
+            Event::ModelCalled { purpose, .. } => self.works(match purpose {
+                Purpose::Work => "thinking",
+                Purpose::Summary | Purpose::Compact { .. } => "compacting its context",
+                Purpose::Judge => "judging its goal",
+            }),
+            Event::ModelReplied { items, .. } => self.replied(items),
+            Event::InterruptAccepted { .. } => self.works("stopping"),
+            Event::ApprovalAsked { call, approval } => {
+                let question = format!("asks whether it may run: {}", approval.action);
+                self.asked.push((*call, question));
+            }
+            Event::ApprovalAnswered { call, .. } | Event::ToolEnded { call, .. } => {
+                self.asked.retain(|(open, _)| open != call);
+            }
+            Event::TurnPaused { detail, .. } => self.stands(Standing::NeedsYou, detail.clone()),
+            Event::Recovered { .. } => self.stands(
+                Standing::NeedsYou,
+                "its process died in the middle of a turn".to_owned(),
+            ),
+            Event::TurnEnded { reason, detail, .. } => self.ended(*reason, detail),
+            _ => {}
+        }
+    }
+
+    fn works(&mut self, detail: &str) {
+        self.stands(Standing::Working, detail.to_owned());
+    }
+
+    fn stands(&mut self, standing: Standing, detail: String) {
+        self.standing = standing;
+        self.detail = detail;
+    }
+
+    fn replied(&mut self, items: &[Item]) {
+        for item in items {
+            match item {
+                Item::Assistant { text, .. } => {
+                    let first = text.trim().lines().next().unwrap_or_default();
+                    first.clone_into(&mut self.said);
+                }
+                Item::ToolCall(call) => self.works(&call.name),
+                _ => {}
+            }
+        }
+    }
+
+    fn ended(&mut self, reason: StopReason, detail: &str) {
+        self.asked.clear();
+        let standing = match reason {
+            StopReason::EndTurn | StopReason::Cancelled => Standing::Done,
+            StopReason::Budget => Standing::NeedsYou,
+            StopReason::MaxTokens
+            | StopReason::MaxTurnRequests
+            | StopReason::Refusal
+            | StopReason::NoProgress
+            | StopReason::Impossible
+            | StopReason::Error => Standing::Failed,
+        };
+        let detail = match (reason, detail) {
+            (StopReason::EndTurn, "") => self.said.clone(),
+            (_, "") => ended_words(reason).to_owned(),
+            (_, detail) => detail.to_owned(),
+        };
+        self.stands(standing, detail);
+    }
+}
+
+fn ended_words(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::EndTurn => "done",
+        StopReason::MaxTokens => "the answer was cut at the output limit",
+        StopReason::MaxTurnRequests => "the turn used all the requests it may make",
+        StopReason::Refusal => "the model refused",
+        StopReason::Cancelled => "stopped",
+        StopReason::Budget => "the budget is spent",
+        StopReason::NoProgress => "no progress",
+        StopReason::Impossible => "the goal cannot be met",
+        StopReason::Error => "the model could not be reached",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Answer, Approval, TurnId};
+
+    fn ended(reason: StopReason, detail: &str) -> Event {
+        Event::TurnEnded {
+            turn: TurnId(1),
+            reason,
+            detail: detail.to_owned(),
+        }
+    }
+
+    fn asked(call: u32) -> Event {
+        Event::ApprovalAsked {
+            call: CallId(call),
+            approval: Approval {
+                action: format!("make {call}"),
+                reason: String::new(),
+                prefix: Vec::new(),
+            },
+        }
+    }
+
+    fn check(events: &[Event], standing: Standing, detail: &str) {
+        let mut activity = Activity::default();
+        for event in events {
+            activity.follow(event);
+        }
+        assert_eq!((activity.standing(), activity.detail()), (standing, detail));
+    }
+
+    #[test]
+    fn a_session_stands_where_its_newest_events_leave_it() {
+        let turn = TurnId(1);
+        let started = Event::TurnStarted { turn };
+        let answered = Event::ApprovalAnswered {
+            call: CallId(1),
+            answer: Answer::AllowOnce,
+        };
+        let paused = Event::TurnPaused {
+            turn,
+            detail: "the budget is spent".to_owned(),
+            worked_ms: 0,
+        };
+        check(&[], Standing::Done, "");
+        check(
+            std::slice::from_ref(&started),
+            Standing::Working,
+            "starting",
+        );
+        let open = [started.clone(), asked(1), asked(2)];
+        check(&open, Standing::NeedsYou, "asks whether it may run: make 1");
+        let one_open = [started.clone(), asked(1), asked(2), answered.clone()];
+        let second = "asks whether it may run: make 2";
+        check(&one_open, Standing::NeedsYou, second);
+        let none_open = [started.clone(), asked(1), answered];
+        check(&none_open, Standing::Working, "starting");
+        check(&[paused], Standing::NeedsYou, "the budget is spent");
+        for (reason, told, standing, detail) in [
+            (StopReason::EndTurn, "", Standing::Done, ""),
+            (StopReason::Cancelled, "", Standing::Done, "stopped"),
+            (StopReason::Error, "no key", Standing::Failed, "no key"),
+            (
+                StopReason::Refusal,
+                "",
+                Standing::Failed,
+                "the model refused",
+            ),
+        ] {
+            let events = [started.clone(), asked(1), ended(reason, told)];
+            check(&events, standing, detail);
+        }
+    }
+}
