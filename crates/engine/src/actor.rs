@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    Answer, ClientError, Event, Frame, Item, JobEnd, Lease, Op, Prefix, Record, Seq, Settings,
-    StoreError, ToolSet, Verdict,
+    Answer, ClientError, Event, Frame, Item, JobEnd, Lease, Op, Opened, Prefix, Record, Seq,
+    Settings, StoreError, ToolSet, Verdict,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -21,6 +21,8 @@ use crate::worked::Worked;
 pub(crate) enum Message {
     /// A client asks something.
     Op(Op, oneshot::Sender<Result<(), ClientError>>),
+    /// Another client opens the session.
+    Describe(oneshot::Sender<Opened>),
     /// An effect was answered.
     Input(Input),
     /// Nothing more is wanted of the session in this process.
@@ -125,6 +127,13 @@ impl Actor {
                     // A client that went away has still been heard.
                     let _ = answer.send(told);
                     result
+                }
+                Message::Describe(answer) => {
+                    if let Some(opened) = opened(&self.kernel, self.last) {
+                        // A client that went away needs no answer.
+                        let _ = answer.send(opened);
+                    }
+                    Ok(())
                 }
                 Message::Close(answer) => return End::Closed(answer),
             };
@@ -320,6 +329,19 @@ impl Actor {
         self.parts.store.release(self.lease.clone()).await?;
         synced
     }
+}
+
+/// What is told of a session to whoever opens it; nothing of one that never began.
+pub(crate) fn opened(kernel: &Session, last: Seq) -> Option<Opened> {
+    Some(Opened {
+        settings: kernel.settings()?.clone(),
+        found: last,
+        last,
+        unfinished: kernel.turn().is_some() && kernel.is_dormant(),
+        at_limit: kernel.is_at_limit(),
+        has_goal: kernel.goal().is_some(),
+        repaired: None,
+    })
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> &str {

@@ -7,12 +7,12 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use quire_kernel::Session;
 use quire_protocol::{
-    Client, ClientError, Event, Frame, Hit, Lease, Model, Op, Opened, Prefix, Record, Seq,
+    Agent, Client, ClientError, Event, Frame, Hit, Lease, Model, Op, Opened, Prefix, Record, Seq,
     SessionHead, SessionId, SessionQuery, Settings, Store, StoreError, ToolSet,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::actor::{Actor, Message, now_ms};
+use crate::actor::{Actor, Message, now_ms, opened};
 use crate::changes::Since;
 use crate::journal::decode_entry;
 use crate::watch::watch;
@@ -50,6 +50,8 @@ pub trait Workbench: Send + Sync {
 pub struct Engine {
     parts: Parts,
     open: Mutex<HashMap<SessionId, Handle>>,
+    /// Held while a session is opened: two clients that come at once get the same one.
+    opening: tokio::sync::Mutex<()>,
 }
 
 /// The way to an open session's task.
@@ -74,6 +76,13 @@ impl Handle {
         }
     }
 
+    /// What there is to tell of the session; nothing once its task is over.
+    async fn describe(&self) -> Option<Opened> {
+        let (sender, answer) = oneshot::channel();
+        self.inbox.send(Message::Describe(sender)).await.ok()?;
+        answer.await.ok()
+    }
+
     async fn ask(
         &self,
         session: &SessionId,
@@ -94,6 +103,7 @@ impl Engine {
         Self {
             parts,
             open: Mutex::default(),
+            opening: tokio::sync::Mutex::default(),
         }
     }
 
@@ -102,6 +112,14 @@ impl Engine {
             .get(session)
             .cloned()
             .ok_or_else(|| ClientError::NotOpen(session.clone()))
+    }
+
+    pub(crate) fn is_open(&self, session: &SessionId) -> bool {
+        self.sessions_open().contains_key(session)
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.parts.store
     }
 
     fn sessions_open(&self) -> std::sync::MutexGuard<'_, HashMap<SessionId, Handle>> {
@@ -185,6 +203,12 @@ impl Engine {
     }
 
     async fn open_session(&self, session: &SessionId) -> Result<Opened, ClientError> {
+        let _one_at_a_time = self.opening.lock().await;
+        if let Ok(handle) = self.handle(session)
+            && let Some(opened) = handle.describe().await
+        {
+            return Ok(opened);
+        }
         let lease = self.parts.store.lease(session).await?;
         match self.open_leased(&lease).await {
             Ok(opened) => Ok(opened),
@@ -217,11 +241,6 @@ impl Engine {
                 last = seq;
             }
         }
-        let Some(settings) = kernel.settings().cloned() else {
-            return Err(ClientError::Settings(format!(
-                "session {session} died before it began: start a new one"
-            )));
-        };
         let recovery = kernel.recover().events;
         let at_ms = now_ms();
         let mut entries = Vec::with_capacity(recovery.len());
@@ -234,24 +253,26 @@ impl Engine {
         if !entries.is_empty() {
             self.parts.store.append(lease, found, entries).await?;
         }
+        let Some(told) = opened(&kernel, last) else {
+            return Err(ClientError::Settings(format!(
+                "session {session} died before it began: start a new one"
+            )));
+        };
         let tools = self
             .parts
             .workbench
-            .tools(session, &settings)
+            .tools(session, &told.settings)
             .map_err(ClientError::Settings)?;
         let opened = Opened {
-            settings,
             found,
-            last,
             unfinished: kernel.turn().is_some(),
-            at_limit: kernel.is_at_limit(),
-            has_goal: kernel.goal().is_some(),
             repaired: lease.repaired.as_ref().map(|repair| {
                 format!(
                     "the journal's end was damaged ({}): {} events after number {} were set aside",
                     repair.reason, repair.cut, repair.kept
                 )
             }),
+            ..told
         };
         self.launch(lease.clone(), last, kernel, tools, since);
         Ok(opened)
@@ -300,6 +321,10 @@ impl Client for Engine {
         query: SessionQuery,
     ) -> BoxFuture<'_, Result<Vec<SessionHead>, ClientError>> {
         Box::pin(async move { Ok(self.parts.store.sessions(query).await?) })
+    }
+
+    fn agents(&self) -> BoxFuture<'_, Result<Vec<Agent>, ClientError>> {
+        Box::pin(self.list_agents())
     }
 
     fn search(&self, text: &str, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {

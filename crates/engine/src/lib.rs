@@ -5,6 +5,7 @@
 //! only then are the effects performed. Knows no concrete hand and no face.
 
 mod actor;
+mod agents;
 mod changes;
 mod checks;
 mod effects;

@@ -208,6 +208,10 @@ impl Client for Script {
         Box::pin(async { Ok(vec![head]) })
     }
 
+    fn agents(&self) -> BoxFuture<'_, Result<Vec<Agent>, ClientError>> {
+        unreachable!("nobody asks for agents")
+    }
+
     fn search(&self, _: &str, _: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {
         Box::pin(async { Ok(Vec::new()) })
     }

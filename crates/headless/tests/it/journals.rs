@@ -74,6 +74,10 @@ impl Client for Journals {
         Box::pin(async move { Ok(heads) })
     }
 
+    fn agents(&self) -> BoxFuture<'_, Result<Vec<Agent>, ClientError>> {
+        unreachable!("nobody asks for agents")
+    }
+
     fn search(&self, _: &str, _: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {
         unreachable!("nothing is searched here")
     }
