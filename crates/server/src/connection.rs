@@ -1,0 +1,259 @@
+//! One face at the socket: what it asks, in order, and what it watches, side by side.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt as _;
+use quire_protocol::Frame;
+use serde_json::value::RawValue;
+use tokio::io::{
+    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
+};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
+
+use crate::hub::{Face, Hub, Origin};
+use crate::wire::{self, Failure, Hello, Incoming, code, method};
+
+/// Lines that wait to be written; whoever writes more waits too, and a watcher falls behind.
+const QUEUE: usize = 256;
+/// What one face may watch at a time.
+const WATCHES: usize = 64;
+
+/// What a connection needs to know of its host.
+#[derive(Clone)]
+pub(crate) struct Host {
+    pub(crate) hub: Arc<Hub>,
+    /// Its name and version.
+    pub(crate) name: String,
+    /// Told when a face asks the host to stop; with how long its tools may still run.
+    pub(crate) stop: mpsc::Sender<Duration>,
+}
+
+struct Connection {
+    host: Host,
+    id: u64,
+    face: Option<Face>,
+    lines: mpsc::Sender<Vec<u8>>,
+    watches: HashMap<u64, AbortHandle>,
+    watched: u64,
+    /// A watch that begins once its number was told.
+    beginning: Option<(u64, BoxStream<'static, Frame>)>,
+}
+
+/// Serves a face until it goes.
+pub(crate) async fn serve(stream: UnixStream, host: Host, id: u64) {
+    let (reader, writer) = stream.into_split();
+    let (lines, queue) = mpsc::channel(QUEUE);
+    let writer = tokio::spawn(write(writer, queue));
+    let hub = Arc::clone(&host.hub);
+    let mut connection = Connection {
+        host,
+        id,
+        face: None,
+        lines,
+        watches: HashMap::new(),
+        watched: 0,
+        beginning: None,
+    };
+    let mut reader = BufReader::new(reader);
+    let mut line = Vec::new();
+    while let Ok(true) = next_line(&mut reader, &mut line).await {
+        let answer = connection.hear(&line).await;
+        if connection.lines.send(answer).await.is_err() {
+            break;
+        }
+        connection.begin_watch();
+    }
+    for watch in connection.watches.values() {
+        watch.abort();
+    }
+    drop(connection);
+    hub.gone(id);
+    // What was answered is still written, as far as somebody reads it.
+    let _ = writer.await;
+}
+
+/// Reads a line; false at the end. One that is longer than any message may be is an error.
+pub(crate) async fn next_line(
+    reader: &mut (impl AsyncBufRead + Unpin),
+    line: &mut Vec<u8>,
+) -> io::Result<bool> {
+    line.clear();
+    let most = wire::LONGEST as u64;
+    let read = reader.take(most).read_until(b'\n', line).await?;
+    match line.last() {
+        Some(b'\n') => Ok(true),
+        _ if read as u64 == most => Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "a message is longer than 64 MiB",
+        )),
+        _ => Ok(false),
+    }
+}
+
+async fn write(mut writer: OwnedWriteHalf, mut waiting: mpsc::Receiver<Vec<u8>>) {
+    let mut lines = Vec::new();
+    while waiting.recv_many(&mut lines, 64).await > 0 {
+        let together = lines.concat();
+        lines.clear();
+        if writer.write_all(&together).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Connection {
+    /// What is answered to a line.
+    async fn hear(&mut self, line: &[u8]) -> Vec<u8> {
+        let incoming: Incoming<'_> = match serde_json::from_slice(line) {
+            Ok(incoming) => incoming,
+            Err(error) => {
+                let failure = Failure::new(code::NOT_JSON, format!("not a message: {error}"));
+                return wire::answer(RawValue::NULL, Err(failure));
+            }
+        };
+        let (Some(id), Some(method)) = (incoming.id, incoming.method.as_deref()) else {
+            let failure = Failure::new(code::NO_REQUEST, "a request has an id and a method");
+            return wire::answer(incoming.id.unwrap_or(RawValue::NULL), Err(failure));
+        };
+        let answer = self.take(method, incoming.params).await;
+        wire::answer(id, answer)
+    }
+
+    async fn take(
+        &mut self,
+        method: &str,
+        params: Option<&RawValue>,
+    ) -> Result<Box<RawValue>, Failure> {
+        if self.host.hub.is_leaving() {
+            let words = "this host makes room for another one: connect again";
+            return Err(Failure::new(code::LEAVING, words));
+        }
+        if method == method::HELLO {
+            return self.hello(wire::params(params)?);
+        }
+        let Some(face) = &self.face else {
+            return Err(Failure::new(code::NO_HELLO, "say `hello` first"));
+        };
+        let hub = &self.host.hub;
+        match method {
+            method::START => {
+                let wire::Start { settings } = wire::params(params)?;
+                let session = hub.start(face, settings).await?;
+                wire::raw(&wire::Named { session })
+            }
+            method::OPEN => {
+                let wire::Named { session } = wire::params(params)?;
+                wire::raw(&hub.open(face, &session).await?)
+            }
+            method::SUBMIT => {
+                let wire::Submit { session, op } = wire::params(params)?;
+                wire::raw(&hub.submit(face, &session, op).await?)
+            }
+            method::CLOSE => {
+                let wire::Named { session } = wire::params(params)?;
+                hub.leave(face, &session).await;
+                wire::raw(&())
+            }
+            method::REMOVE => {
+                let wire::Named { session } = wire::params(params)?;
+                wire::raw(&hub.remove(face, &session).await?)
+            }
+            method::SESSIONS => {
+                let wire::List { query } = wire::params(params)?;
+                wire::raw(&hub.sessions(face, query).await?)
+            }
+            method::SEARCH => {
+                let wire::Search { text, limit } = wire::params(params)?;
+                wire::raw(&hub.search(face, &text, limit).await?)
+            }
+            method::AGENTS => wire::raw(&hub.agents(face).await?),
+            method::WATCH => self.watch(wire::params(params)?).await,
+            method::UNWATCH => {
+                let wire::Watched { watch } = wire::params(params)?;
+                if let Some(watching) = self.watches.remove(&watch) {
+                    watching.abort();
+                }
+                wire::raw(&())
+            }
+            method::STOP => {
+                let wire::Stop { patience_ms } = wire::params(params)?;
+                // A second one finds the first at work.
+                let _ = self.host.stop.try_send(Duration::from_millis(patience_ms));
+                wire::raw(&())
+            }
+            _ => Err(Failure::new(
+                code::NO_METHOD,
+                format!("there is no method `{method}`"),
+            )),
+        }
+    }
+
+    fn hello(&mut self, hello: Hello) -> Result<Box<RawValue>, Failure> {
+        let protocol = wire::agreed(hello.protocol)?;
+        self.face = Some(Face {
+            id: self.id,
+            origin: Origin {
+                folder: hello.folder,
+                environment: hello.environment,
+            },
+        });
+        wire::raw(&wire::Welcome {
+            protocol,
+            server: self.host.name.clone(),
+            process: std::process::id(),
+        })
+    }
+
+    async fn watch(&mut self, asked: wire::Watch) -> Result<Box<RawValue>, Failure> {
+        self.watches.retain(|_, watching| !watching.is_finished());
+        if self.watches.len() >= WATCHES {
+            let words = format!("{WATCHES} sessions are watched already: end one with unwatch");
+            return Err(Failure::new(code::BAD_PARAMS, words));
+        }
+        let Some(face) = &self.face else {
+            return Err(Failure::new(code::NO_HELLO, "say `hello` first"));
+        };
+        let hub = &self.host.hub;
+        let frames = hub.watch(face, &asked.session, asked.after).await?;
+        self.watched += 1;
+        let watch = self.watched;
+        self.beginning = Some((watch, frames));
+        wire::raw(&wire::Watched { watch })
+    }
+
+    fn begin_watch(&mut self) {
+        if let Some((watch, frames)) = self.beginning.take() {
+            let hub = Arc::clone(&self.host.hub);
+            let showing = tokio::spawn(show(watch, frames, self.lines.clone(), hub));
+            self.watches.insert(watch, showing.abort_handle());
+        }
+    }
+}
+
+/// Sends what is watched. Its lines wait for the one before them to be taken, so that a face that
+/// reads slowly costs no memory.
+async fn show(
+    watch: u64,
+    mut frames: BoxStream<'static, Frame>,
+    lines: mpsc::Sender<Vec<u8>>,
+    hub: Arc<Hub>,
+) {
+    while let Some(frame) = frames.next().await {
+        let more = wire::notice(method::FRAME, &wire::More { watch, frame });
+        if lines.send(more).await.is_err() {
+            return;
+        }
+    }
+    // Where another host goes on with it, its watcher goes there.
+    if !hub.is_leaving() {
+        let end = wire::notice(method::END, &wire::Watched { watch });
+        let _ = lines.send(end).await;
+    }
+}

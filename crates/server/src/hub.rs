@@ -1,0 +1,559 @@
+//! The sessions that are hosted, over whatever runs them: who looks at them, what they are doing, which
+//! of them can be left to the disk until somebody comes back.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt as _;
+use quire_protocol::{
+    Activity, Agent, CallId, Client, ClientError, Event, Frame, Hit, JobId, Op, Opened, Record,
+    Seq, SessionHead, SessionId, SessionQuery, Settings,
+};
+use tokio::sync::{Notify, watch};
+
+use crate::care::Care;
+
+/// Events from which a session's activity is told, where it was opened with more.
+const TAIL: u64 = 200;
+
+/// Where a face comes from: what it starts gets its surroundings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The folder that is worked in.
+    pub folder: PathBuf,
+    /// The environment variables.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// Variables that only tell which terminal a process is in.
+const OF_TERMINAL: [&str; 11] = [
+    "_",
+    "COLUMNS",
+    "GPG_TTY",
+    "LINES",
+    "OLDPWD",
+    "PWD",
+    "SHLVL",
+    "STY",
+    "TMUX",
+    "WINDOWID",
+    "XDG_SESSION_ID",
+];
+/// How such variables begin.
+const BEGIN_OF_TERMINAL: [&str; 7] = [
+    "ITERM_", "KITTY_", "SSH_C", "SSH_TTY", "TERM_", "TMUX_", "WEZTERM_",
+];
+
+impl Origin {
+    /// A face's surroundings. What only tells which terminal it is in is left out, so that sessions
+    /// from two terminals share what they can.
+    #[must_use]
+    pub fn new(folder: PathBuf, variables: impl IntoIterator<Item = (String, String)>) -> Self {
+        let kept = |(name, _): &(String, String)| {
+            let begins = BEGIN_OF_TERMINAL
+                .iter()
+                .any(|begin| name.starts_with(begin));
+            !begins && !OF_TERMINAL.contains(&name.as_str())
+        };
+        Self {
+            folder,
+            environment: variables.into_iter().filter(kept).collect(),
+        }
+    }
+}
+
+/// Makes what runs sessions.
+pub trait Hosts: Send + Sync {
+    /// What runs sessions in such surroundings. The error is for a person.
+    fn host(&self, origin: &Origin) -> Result<Arc<dyn Client>, String>;
+}
+
+/// A face that is connected.
+#[derive(Clone, Debug)]
+pub(crate) struct Face {
+    pub(crate) id: u64,
+    pub(crate) origin: Origin,
+}
+
+/// Hosts sessions for faces.
+pub(crate) struct Hub {
+    hosts: Arc<dyn Hosts>,
+    care: Mutex<Care>,
+    hosted: Mutex<HashMap<SessionId, Hosted>>,
+    /// Held while sessions are opened and left.
+    gate: tokio::sync::Mutex<()>,
+    /// How long a session is kept at hand that nobody looks at and that does nothing.
+    idle: Duration,
+    leaving: AtomicBool,
+    /// Whether what the last process left was taken up.
+    settled: watch::Sender<bool>,
+}
+
+struct Hosted {
+    client: Arc<dyn Client>,
+    activity: Activity,
+    model: String,
+    running: BTreeSet<CallId>,
+    jobs: BTreeSet<JobId>,
+    faces: HashSet<u64>,
+    /// The last place in its journal that this is known from.
+    seen: watch::Sender<Seq>,
+    /// Told when faces come and go.
+    changed: Arc<Notify>,
+}
+
+impl Hosted {
+    fn is_resting(&self) -> bool {
+        !self.activity.is_at_work() && self.jobs.is_empty() && self.running.is_empty()
+    }
+
+    fn follow(&mut self, event: &Event) {
+        self.activity.follow(event);
+        match event {
+            Event::Configured { settings } => self.model.clone_from(&settings.model),
+            Event::ToolStarted { call } => {
+                self.running.insert(*call);
+            }
+            Event::ToolEnded { call, .. } => {
+                self.running.remove(call);
+            }
+            Event::JobStarted { job, .. } => {
+                self.jobs.insert(*job);
+            }
+            Event::JobEnded { end } => {
+                self.jobs.remove(&end.job);
+            }
+            Event::Recovered { .. } => {
+                self.running.clear();
+                self.jobs.clear();
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Hub {
+    /// A hub that keeps the list of what it works on in this file.
+    pub(crate) fn new(hosts: Arc<dyn Hosts>, list: &Path, idle: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            hosts,
+            care: Mutex::new(Care::load(list)),
+            hosted: Mutex::default(),
+            gate: tokio::sync::Mutex::default(),
+            idle,
+            leaving: AtomicBool::new(false),
+            settled: watch::Sender::new(false),
+        })
+    }
+
+    /// Goes on with what the last process was working on when it ended.
+    pub(crate) async fn take_up(self: &Arc<Self>, environment: BTreeMap<String, String>) {
+        let face = Face {
+            id: 0,
+            origin: Origin {
+                folder: PathBuf::from("/"),
+                environment,
+            },
+        };
+        // A list that cannot be written is still worth working through.
+        let left = self.care().take_up().unwrap_or_default();
+        for session in left {
+            let Ok(opened) = self.open(&face, &session).await else {
+                continue;
+            };
+            if opened.unfinished && !opened.at_limit {
+                // One that cannot go on says so in its journal.
+                let _ = self.submit(&face, &session, Op::Resume).await;
+            }
+            self.leave(&face, &session).await;
+        }
+        self.settled.send_replace(true);
+    }
+
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn start(
+        self: &Arc<Self>,
+        face: &Face,
+        settings: Settings,
+    ) -> Result<SessionId, ClientError> {
+        let client = self.host(face, settings.workspace.clone())?;
+        let model = settings.model.clone();
+        let session = client.start(settings).await?;
+        self.keep(face, &session, client, model, Seq(0));
+        Ok(session)
+    }
+
+    pub(crate) async fn open(
+        self: &Arc<Self>,
+        face: &Face,
+        session: &SessionId,
+    ) -> Result<Opened, ClientError> {
+        let _gate = self.gate.lock().await;
+        if let Some(client) = self.client(session) {
+            let opened = client.open(session).await?;
+            self.attach(face, session);
+            return Ok(opened);
+        }
+        let client = self.host(face, self.folder_of(face, session).await?)?;
+        let opened = client.open(session).await?;
+        let model = opened.settings.model.clone();
+        let after = Seq(opened.last.0.saturating_sub(TAIL));
+        self.keep(face, session, client, model, after);
+        Ok(opened)
+    }
+
+    /// Asks something of a session, which is opened if it is not.
+    pub(crate) async fn submit(
+        self: &Arc<Self>,
+        face: &Face,
+        session: &SessionId,
+        op: Op,
+    ) -> Result<(), ClientError> {
+        let client = self.at_hand(face, session).await?;
+        match client.submit(session, op.clone()).await {
+            // It was put away just now.
+            Err(ClientError::NotOpen(_) | ClientError::Died { .. })
+                if self.client(session).is_none() =>
+            {
+                let client = self.at_hand(face, session).await?;
+                client.submit(session, op).await
+            }
+            asked => asked,
+        }
+    }
+
+    /// Watches a session, which is opened if it is not.
+    pub(crate) async fn watch(
+        self: &Arc<Self>,
+        face: &Face,
+        session: &SessionId,
+        after: Seq,
+    ) -> Result<BoxStream<'static, Frame>, ClientError> {
+        loop {
+            let client = self.at_hand(face, session).await?;
+            // Between the two it may be put away.
+            if self.attach(face, session) {
+                return Ok(client.watch(session, after));
+            }
+        }
+    }
+
+    /// A face looks at a session no more.
+    pub(crate) async fn leave(&self, face: &Face, session: &SessionId) {
+        self.detach(face.id, session);
+        self.put_away(session).await;
+    }
+
+    /// A face is gone.
+    pub(crate) fn gone(&self, face: u64) {
+        let sessions: Vec<SessionId> = self.hosted().keys().cloned().collect();
+        for session in sessions {
+            self.detach(face, &session);
+        }
+    }
+
+    pub(crate) async fn remove(&self, face: &Face, session: &SessionId) -> Result<(), ClientError> {
+        let _gate = self.gate.lock().await;
+        let client = match self.client(session) {
+            Some(client) => client,
+            None => self.host(face, face.origin.folder.clone())?,
+        };
+        client.remove(session).await
+    }
+
+    pub(crate) async fn sessions(
+        &self,
+        face: &Face,
+        query: SessionQuery,
+    ) -> Result<Vec<SessionHead>, ClientError> {
+        let host = self.host(face, face.origin.folder.clone())?;
+        host.sessions(query).await
+    }
+
+    pub(crate) async fn search(
+        &self,
+        face: &Face,
+        text: &str,
+        limit: usize,
+    ) -> Result<Vec<Hit>, ClientError> {
+        let host = self.host(face, face.origin.folder.clone())?;
+        host.search(text, limit).await
+    }
+
+    /// What is hosted and what rested last, newest activity first.
+    pub(crate) async fn agents(&self, face: &Face) -> Result<Vec<Agent>, ClientError> {
+        // The sender is in the same hub.
+        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
+        let host = self.host(face, face.origin.folder.clone())?;
+        let mut agents = host.agents().await?;
+        let listed: HashSet<SessionId> = agents
+            .iter()
+            .map(|agent| agent.head.session.clone())
+            .collect();
+        for agent in &mut agents {
+            self.catch_up(&agent.head.session).await;
+            if let Some(hosted) = self.agent(&agent.head) {
+                *agent = hosted;
+            }
+        }
+        // Those that rested for long before they were hosted.
+        for head in host.sessions(SessionQuery::default()).await? {
+            if !listed.contains(&head.session) {
+                agents.extend(self.agent(&head));
+            }
+        }
+        Ok(agents)
+    }
+
+    /// Puts every session away, each as soon as none of its tools runs, and all once `patience` is
+    /// over. Their turns stay open: the next process goes on with them.
+    pub(crate) async fn drain(&self, patience: Duration) {
+        self.leaving.store(true, Ordering::Relaxed);
+        let deadline = tokio::time::Instant::now() + patience;
+        loop {
+            while let Some(session) = self.calm_session() {
+                self.close(&session).await;
+            }
+            let left: Vec<SessionId> = self.hosted().keys().cloned().collect();
+            if left.is_empty() {
+                break;
+            }
+            if tokio::time::Instant::now() >= deadline {
+                for session in left {
+                    self.close(&session).await;
+                }
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    fn calm_session(&self) -> Option<SessionId> {
+        let hosted = self.hosted();
+        let mut calm = hosted
+            .iter()
+            .filter(|(_, hosted)| hosted.running.is_empty());
+        calm.next().map(|(session, _)| session.clone())
+    }
+
+    async fn close(&self, session: &SessionId) {
+        let _gate = self.gate.lock().await;
+        let taken = self.hosted().remove(session);
+        if let Some(hosted) = taken {
+            // One that died says so in its journal.
+            let _ = hosted.client.close(session).await;
+        }
+    }
+
+    /// Leaves a session to the disk if nobody looks at it and it does nothing. Returns whether it is
+    /// gone.
+    async fn put_away(&self, session: &SessionId) -> bool {
+        let _gate = self.gate.lock().await;
+        let Some((client, seen)) = self.unused(session) else {
+            return false;
+        };
+        // What was asked of it a moment ago may not have been seen yet.
+        let last = client.open(session).await.map(|opened| opened.last);
+        if last.is_ok_and(|last| last != seen) || self.unused(session).is_none() {
+            return false;
+        }
+        let Some(hosted) = self.hosted().remove(session) else {
+            return false;
+        };
+        // One that died says so in its journal.
+        let _ = hosted.client.close(session).await;
+        true
+    }
+
+    async fn at_hand(
+        self: &Arc<Self>,
+        face: &Face,
+        session: &SessionId,
+    ) -> Result<Arc<dyn Client>, ClientError> {
+        if let Some(client) = self.client(session) {
+            return Ok(client);
+        }
+        self.open(face, session).await?;
+        self.client(session)
+            .ok_or_else(|| ClientError::NotOpen(session.clone()))
+    }
+
+    async fn folder_of(&self, face: &Face, session: &SessionId) -> Result<PathBuf, ClientError> {
+        let query = SessionQuery {
+            id_prefix: Some(session.as_str().to_owned()),
+            limit: 1,
+            ..SessionQuery::default()
+        };
+        let heads = self.sessions(face, query).await?;
+        let head = heads.first().filter(|head| head.session == *session);
+        Ok(head.map_or_else(
+            || face.origin.folder.clone(),
+            |head| PathBuf::from(&head.workspace),
+        ))
+    }
+
+    fn host(&self, face: &Face, folder: PathBuf) -> Result<Arc<dyn Client>, ClientError> {
+        let origin = Origin {
+            folder,
+            environment: face.origin.environment.clone(),
+        };
+        self.hosts.host(&origin).map_err(ClientError::Settings)
+    }
+
+    fn client(&self, session: &SessionId) -> Option<Arc<dyn Client>> {
+        let hosted = self.hosted();
+        hosted.get(session).map(|hosted| Arc::clone(&hosted.client))
+    }
+
+    fn keep(
+        self: &Arc<Self>,
+        face: &Face,
+        session: &SessionId,
+        client: Arc<dyn Client>,
+        model: String,
+        after: Seq,
+    ) {
+        let changed = Arc::new(Notify::new());
+        let frames = client.watch(session, after);
+        let hosted = Hosted {
+            client,
+            activity: Activity::default(),
+            model,
+            running: BTreeSet::new(),
+            jobs: BTreeSet::new(),
+            faces: HashSet::from([face.id]),
+            seen: watch::Sender::new(after),
+            changed: Arc::clone(&changed),
+        };
+        self.hosted().insert(session.clone(), hosted);
+        tokio::spawn(Arc::clone(self).follow(session.clone(), frames, changed));
+    }
+
+    /// Follows a session until it is closed or dies, and puts it away once it has rested for long
+    /// enough.
+    async fn follow(
+        self: Arc<Self>,
+        session: SessionId,
+        mut frames: BoxStream<'static, Frame>,
+        changed: Arc<Notify>,
+    ) {
+        loop {
+            tokio::select! {
+                frame = frames.next() => match frame {
+                    Some(Frame::Record(record)) => self.took(&session, &record),
+                    Some(Frame::Delta(_)) => {}
+                    None => break,
+                },
+                () = changed.notified() => {}
+                () = tokio::time::sleep(self.idle), if self.unused(&session).is_some() => {
+                    if self.put_away(&session).await {
+                        return;
+                    }
+                }
+            }
+        }
+        // It was closed, which took it from the list, or it died: then nobody goes on with it unasked.
+        let mut hosted = self.hosted();
+        let same = hosted
+            .get(&session)
+            .is_some_and(|hosted| Arc::ptr_eq(&hosted.changed, &changed));
+        if same && !self.is_leaving() {
+            hosted.remove(&session);
+            drop(hosted);
+            let _ = self.care().rests(&session);
+        }
+    }
+
+    fn took(&self, session: &SessionId, record: &Record) {
+        let event = &record.event;
+        let works = {
+            let mut all = self.hosted();
+            let Some(hosted) = all.get_mut(session) else {
+                return;
+            };
+            hosted.seen.send_replace(record.seq);
+            hosted.follow(event);
+            hosted.activity.is_at_work()
+        };
+        let mut care = self.care();
+        // A list that cannot be written costs what it is for; the journals are intact.
+        let _ = match event {
+            Event::ModelReplied { .. } => care.came_further(session),
+            _ if works => care.works(session),
+            // What a crash cut short is at work until somebody decides otherwise.
+            Event::TurnEnded { .. } | Event::TurnPaused { .. } => care.rests(session),
+            _ => Ok(()),
+        };
+    }
+
+    /// A session that nobody looks at and that does nothing, and from where that is known.
+    fn unused(&self, session: &SessionId) -> Option<(Arc<dyn Client>, Seq)> {
+        let hosted = self.hosted();
+        let hosted = hosted.get(session)?;
+        let unused = hosted.faces.is_empty() && hosted.is_resting();
+        unused.then(|| (Arc::clone(&hosted.client), *hosted.seen.borrow()))
+    }
+
+    /// Waits until what is known of a session is all that is recorded of it.
+    async fn catch_up(&self, session: &SessionId) {
+        let found = {
+            let hosted = self.hosted();
+            let found = hosted.get(session);
+            found.map(|hosted| (Arc::clone(&hosted.client), hosted.seen.subscribe()))
+        };
+        let Some((client, mut seen)) = found else {
+            return;
+        };
+        if let Ok(Opened { last, .. }) = client.open(session).await {
+            // One that is put away meanwhile is told by its journal.
+            let _ = seen.wait_for(|seen| *seen >= last).await;
+        }
+    }
+
+    fn agent(&self, head: &SessionHead) -> Option<Agent> {
+        let all = self.hosted();
+        let hosted = all.get(&head.session)?;
+        Some(Agent {
+            head: head.clone(),
+            standing: hosted.activity.standing(),
+            detail: hosted.activity.detail().to_owned(),
+            asked: hosted.activity.asked(),
+            model: hosted.model.clone(),
+            faces: hosted.faces.len(),
+        })
+    }
+
+    /// Whether the session is at hand, and the face now with it.
+    fn attach(&self, face: &Face, session: &SessionId) -> bool {
+        let mut all = self.hosted();
+        let Some(hosted) = all.get_mut(session) else {
+            return false;
+        };
+        hosted.faces.insert(face.id);
+        hosted.changed.notify_one();
+        true
+    }
+
+    fn detach(&self, face: u64, session: &SessionId) {
+        if let Some(hosted) = self.hosted().get_mut(session)
+            && hosted.faces.remove(&face)
+        {
+            hosted.changed.notify_one();
+        }
+    }
+
+    fn hosted(&self) -> MutexGuard<'_, HashMap<SessionId, Hosted>> {
+        self.hosted.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn care(&self) -> MutexGuard<'_, Care> {
+        self.care.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,18 @@
+//! One process that hosts the sessions of all of a person's faces: they go on when a terminal is
+//! closed. Both ends of its wire are here, JSON-RPC 2.0 in lines over a Unix socket that only its
+//! owner may use; what hosts the sessions themselves is handed in.
+
+mod background;
+mod care;
+mod connection;
+mod hub;
+mod link;
+mod remote;
+mod serve;
+mod socket;
+mod wire;
+
+pub use background::{background, leave_terminal};
+pub use hub::{Hosts, Origin};
+pub use remote::{Remote, Summon};
+pub use serve::{Daemon, ServeError};

@@ -1,0 +1,270 @@
+//! Sessions in the host, for a face in another process. A host that is not there is started; one that
+//! dies or makes room for another is found again, and what was asked of it asked again.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use futures_core::stream::BoxStream;
+use futures_util::stream;
+use quire_protocol::{
+    Agent, Client, ClientError, Frame, Hit, Op, Opened, Seq, SessionHead, SessionId, SessionQuery,
+    Settings,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::time::Instant;
+
+use crate::hub::Origin;
+use crate::link::{Link, Seen, Unanswered, Watching};
+use crate::wire::{self, Hello, NEWEST, OLDEST, Versions, Watch, method};
+
+/// Starts a host, unless another one is being started.
+pub type Summon = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+
+/// How long a host may take to come.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How often one is started in that time.
+const SUMMON_EVERY: Duration = Duration::from_secs(1);
+/// How often it is looked for.
+const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// Sessions in the host.
+#[derive(Clone)]
+pub struct Remote {
+    way: Arc<Way>,
+}
+
+/// The way to the host.
+struct Way {
+    place: PathBuf,
+    hello: Hello,
+    summon: Option<Summon>,
+    link: tokio::sync::Mutex<Option<Arc<Link>>>,
+}
+
+impl Remote {
+    /// The host that listens in `place`, for a face of that name from there. Nothing is opened before
+    /// something is asked. Without `summon` no host is started: only one that is there answers.
+    pub fn new(place: PathBuf, name: &str, origin: Origin, summon: Option<Summon>) -> Self {
+        let hello = Hello {
+            protocol: Versions {
+                oldest: OLDEST,
+                newest: NEWEST,
+            },
+            client: name.to_owned(),
+            folder: origin.folder,
+            environment: origin.environment,
+        };
+        Self {
+            way: Arc::new(Way {
+                place,
+                hello,
+                summon,
+                link: tokio::sync::Mutex::default(),
+            }),
+        }
+    }
+
+    /// Asks the host to end, with so much time for running tools to end by themselves. Returns whether
+    /// there was one.
+    pub async fn stop(&self, patience: Duration) -> Result<bool, ClientError> {
+        let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        let link = match Link::open(&self.way.place, &self.way.hello).await {
+            Ok(link) => link,
+            Err(Unanswered::Broken(_)) => return Ok(false),
+            Err(Unanswered::Refused(failure)) => return Err(failure.into()),
+        };
+        match link.ask(method::STOP, &wire::Stop { patience_ms }).await {
+            Ok(()) | Err(Unanswered::Broken(_)) => Ok(true),
+            Err(Unanswered::Refused(failure)) => Err(failure.into()),
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        params: &impl Serialize,
+    ) -> Result<T, ClientError> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let link = self.way.link(deadline).await?;
+            match link.ask(method, params).await {
+                Ok(answer) => return Ok(answer),
+                Err(Unanswered::Refused(failure)) => return Err(failure.into()),
+                Err(Unanswered::Broken(error)) => {
+                    self.way.forget(&link).await;
+                    if Instant::now() >= deadline || method == method::START {
+                        return Err(unreachable(&error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct Nothing {}
+
+fn unreachable(error: &io::Error) -> ClientError {
+    ClientError::Unreachable(format!(
+        "the process that hosts the sessions cannot be reached ({error}); its journals are intact. \
+         Try again, or see what `quire serve` says"
+    ))
+}
+
+impl Way {
+    /// The open connection, or a new one.
+    async fn link(&self, deadline: Instant) -> Result<Arc<Link>, ClientError> {
+        let mut held = self.link.lock().await;
+        if let Some(link) = &*held {
+            return Ok(Arc::clone(link));
+        }
+        let link = self
+            .reach(deadline, || Link::open(&self.place, &self.hello))
+            .await?;
+        let link = Arc::new(link);
+        *held = Some(Arc::clone(&link));
+        Ok(link)
+    }
+
+    async fn forget(&self, broken: &Arc<Link>) {
+        let mut held = self.link.lock().await;
+        if held.as_ref().is_some_and(|link| Arc::ptr_eq(link, broken)) {
+            *held = None;
+        }
+    }
+
+    /// Tries until a host answers; starts one where none does.
+    async fn reach<T, F: Future<Output = Result<T, Unanswered>>>(
+        &self,
+        deadline: Instant,
+        open: impl Fn() -> F,
+    ) -> Result<T, ClientError> {
+        let mut summoned: Option<Instant> = None;
+        loop {
+            let error = match open().await {
+                Ok(opened) => return Ok(opened),
+                Err(Unanswered::Refused(failure)) => return Err(failure.into()),
+                Err(Unanswered::Broken(error)) => error,
+            };
+            let Some(summon) = &self.summon else {
+                return Err(unreachable(&error));
+            };
+            if Instant::now() >= deadline {
+                return Err(unreachable(&error));
+            }
+            if summoned.is_none_or(|at| at.elapsed() >= SUMMON_EVERY) {
+                summon().map_err(|error| unreachable(&error))?;
+                summoned = Some(Instant::now());
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// A watch that survives its host.
+struct Watcher {
+    way: Arc<Way>,
+    session: SessionId,
+    seen: Seq,
+    open: Option<Watching>,
+}
+
+impl Watcher {
+    async fn next(&mut self) -> Option<Frame> {
+        loop {
+            if self.open.is_none() {
+                self.open = Some(self.reach().await?);
+            }
+            match self.open.as_mut()?.next().await {
+                Seen::Frame(frame) => {
+                    if let Frame::Record(record) = &*frame {
+                        self.seen = record.seq;
+                    }
+                    return Some(*frame);
+                }
+                Seen::End => return None,
+                Seen::Broken => self.open = None,
+            }
+        }
+    }
+
+    /// None where no host comes, or it will not show the session.
+    async fn reach(&self) -> Option<Watching> {
+        let watch = Watch {
+            session: self.session.clone(),
+            after: self.seen,
+        };
+        let Way { place, hello, .. } = &*self.way;
+        let open = || Watching::open(place, hello, &watch);
+        self.way.reach(Instant::now() + PATIENCE, open).await.ok()
+    }
+}
+
+impl Client for Remote {
+    fn start(&self, settings: Settings) -> BoxFuture<'_, Result<SessionId, ClientError>> {
+        Box::pin(async move {
+            let named: wire::Named = self.ask(method::START, &wire::Start { settings }).await?;
+            Ok(named.session)
+        })
+    }
+
+    fn open(&self, session: &SessionId) -> BoxFuture<'_, Result<Opened, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move { self.ask(method::OPEN, &wire::Named { session }).await })
+    }
+
+    fn submit(&self, session: &SessionId, op: Op) -> BoxFuture<'_, Result<(), ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            self.ask(method::SUBMIT, &wire::Submit { session, op })
+                .await
+        })
+    }
+
+    fn watch(&self, session: &SessionId, after: Seq) -> BoxStream<'static, Frame> {
+        let watcher = Watcher {
+            way: Arc::clone(&self.way),
+            session: session.clone(),
+            seen: after,
+            open: None,
+        };
+        Box::pin(stream::unfold(watcher, |mut watcher| async {
+            let frame = watcher.next().await?;
+            Some((frame, watcher))
+        }))
+    }
+
+    /// This face leaves the session; what it does goes on.
+    fn close(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
+        let session = session.clone();
+        Box::pin(async move { self.ask(method::CLOSE, &wire::Named { session }).await })
+    }
+
+    fn sessions(
+        &self,
+        query: SessionQuery,
+    ) -> BoxFuture<'_, Result<Vec<SessionHead>, ClientError>> {
+        Box::pin(async move { self.ask(method::SESSIONS, &wire::List { query }).await })
+    }
+
+    fn agents(&self) -> BoxFuture<'_, Result<Vec<Agent>, ClientError>> {
+        Box::pin(self.ask(method::AGENTS, &Nothing {}))
+    }
+
+    fn search(&self, text: &str, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {
+        let text = text.to_owned();
+        Box::pin(async move {
+            self.ask(method::SEARCH, &wire::Search { text, limit })
+                .await
+        })
+    }
+
+    fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
+        let session = session.clone();
+        Box::pin(async move { self.ask(method::REMOVE, &wire::Named { session }).await })
+    }
+}

@@ -1,0 +1,270 @@
+//! What is said over the socket: JSON-RPC 2.0, one message a line. The words inside are those of
+//! `protocol`, as its journal has them.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use quire_protocol::{ClientError, Frame, Op, Seq, SessionId, SessionQuery, Settings};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serde_json::value::RawValue;
+
+/// The oldest version of these words that is understood.
+pub(crate) const OLDEST: u32 = 1;
+/// The newest one.
+pub(crate) const NEWEST: u32 = 1;
+
+/// Bytes of one message at most: a prompt with its images fits.
+pub(crate) const LONGEST: usize = 64 << 20;
+
+/// The names of what can be asked.
+pub(crate) mod method {
+    pub(crate) const HELLO: &str = "hello";
+    pub(crate) const START: &str = "session/start";
+    pub(crate) const OPEN: &str = "session/open";
+    pub(crate) const SUBMIT: &str = "session/submit";
+    pub(crate) const CLOSE: &str = "session/close";
+    pub(crate) const REMOVE: &str = "session/remove";
+    pub(crate) const WATCH: &str = "session/watch";
+    pub(crate) const UNWATCH: &str = "session/unwatch";
+    pub(crate) const SESSIONS: &str = "sessions/list";
+    pub(crate) const SEARCH: &str = "sessions/search";
+    pub(crate) const AGENTS: &str = "agents/list";
+    pub(crate) const STOP: &str = "host/stop";
+    /// Told, not asked: more of what is watched.
+    pub(crate) const FRAME: &str = "watch/frame";
+    /// Told, not asked: what was watched is over.
+    pub(crate) const END: &str = "watch/end";
+}
+
+/// JSON-RPC's own numbers, and those of this wire.
+pub(crate) mod code {
+    pub(crate) const NOT_JSON: i64 = -32_700;
+    pub(crate) const NO_REQUEST: i64 = -32_600;
+    pub(crate) const NO_METHOD: i64 = -32_601;
+    pub(crate) const BAD_PARAMS: i64 = -32_602;
+    /// The data is a [`quire_protocol::ClientError`].
+    pub(crate) const CLIENT: i64 = -32_000;
+    /// The two sides share no version.
+    pub(crate) const VERSION: i64 = -32_001;
+    /// Something else was asked before `hello`.
+    pub(crate) const NO_HELLO: i64 = -32_002;
+    /// The host makes room for another one: connect again.
+    pub(crate) const LEAVING: i64 = -32_003;
+}
+
+/// A message as it comes in, on either side.
+#[derive(Deserialize)]
+pub(crate) struct Incoming<'a> {
+    #[serde(default, borrow)]
+    pub(crate) id: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) method: Option<String>,
+    #[serde(default, borrow)]
+    pub(crate) params: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    pub(crate) result: Option<&'a RawValue>,
+    #[serde(default)]
+    pub(crate) error: Option<Failure>,
+}
+
+/// Why something asked was not done.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Failure {
+    pub(crate) code: i64,
+    pub(crate) message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) data: Option<Value>,
+}
+
+impl Failure {
+    pub(crate) fn new(code: i64, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            data: None,
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self {
+            code: code::CLIENT,
+            message: error.to_string(),
+            data: serde_json::to_value(&error).ok(),
+        }
+    }
+}
+
+impl From<Failure> for ClientError {
+    fn from(failure: Failure) -> Self {
+        let told = failure.data.map(serde_json::from_value::<Self>);
+        match told {
+            Some(Ok(error)) if failure.code == code::CLIENT => error,
+            _ => Self::Unreachable(failure.message),
+        }
+    }
+}
+
+/// The first thing that is said.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Hello {
+    /// The versions that the face understands.
+    pub(crate) protocol: Versions,
+    /// Its name and version, for people.
+    pub(crate) client: String,
+    /// The folder it was started in.
+    pub(crate) folder: PathBuf,
+    /// Its environment: a session's commands and providers get theirs from here.
+    #[serde(default)]
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct Versions {
+    pub(crate) oldest: u32,
+    pub(crate) newest: u32,
+}
+
+/// The answer to it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Welcome {
+    /// The version that is spoken from here on.
+    pub(crate) protocol: u32,
+    /// The host's name and version, for people.
+    pub(crate) server: String,
+    /// Its process.
+    pub(crate) process: u32,
+}
+
+/// The newest version that both sides understand.
+pub(crate) fn agreed(theirs: Versions) -> Result<u32, Failure> {
+    let newest = theirs.newest.min(NEWEST);
+    if newest >= theirs.oldest.max(OLDEST) {
+        return Ok(newest);
+    }
+    let message = if theirs.oldest > NEWEST {
+        format!(
+            "this host is older than its client: it speaks version {NEWEST} of the protocol, the \
+             client {} at least. Stop it (`quire serve --stop`); the next start brings the new one",
+            theirs.oldest
+        )
+    } else {
+        format!(
+            "this client is older than the host: it speaks version {} of the protocol at most, the \
+             host {OLDEST} at least. Update the client",
+            theirs.newest
+        )
+    };
+    Err(Failure::new(code::VERSION, message))
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Start {
+    pub(crate) settings: Settings,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Named {
+    pub(crate) session: SessionId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Submit {
+    pub(crate) session: SessionId,
+    pub(crate) op: Op,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Watch {
+    pub(crate) session: SessionId,
+    /// What is recorded up to here is known already.
+    #[serde(default)]
+    pub(crate) after: Seq,
+}
+
+/// A watch by the number that its answer gave.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Watched {
+    pub(crate) watch: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Search {
+    pub(crate) text: String,
+    pub(crate) limit: usize,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct List {
+    #[serde(default)]
+    pub(crate) query: SessionQuery,
+}
+
+/// Asks the host to end.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Stop {
+    /// How long running tools may take to end by themselves.
+    #[serde(default)]
+    pub(crate) patience_ms: u64,
+}
+
+/// More of what is watched.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct More {
+    pub(crate) watch: u64,
+    pub(crate) frame: Frame,
+}
+
+/// A line that asks.
+pub(crate) fn request(id: u64, method: &str, params: &impl Serialize) -> Vec<u8> {
+    line(
+        &serde_json::json!({ "jsonrpc": "2.0", "id": id, "method": method }),
+        "params",
+        params,
+    )
+}
+
+/// A line that tells.
+pub(crate) fn notice(method: &str, params: &impl Serialize) -> Vec<u8> {
+    line(
+        &serde_json::json!({ "jsonrpc": "2.0", "method": method }),
+        "params",
+        params,
+    )
+}
+
+/// A line that answers; `id` as it was asked.
+pub(crate) fn answer(id: &RawValue, answer: Result<Box<RawValue>, Failure>) -> Vec<u8> {
+    let head = serde_json::json!({ "jsonrpc": "2.0", "id": id });
+    match answer {
+        Ok(result) => line(&head, "result", &result),
+        Err(failure) => line(&head, "error", &failure),
+    }
+}
+
+/// An object with one more member at its end, and a line's end.
+fn line(head: &Value, name: &str, last: &impl Serialize) -> Vec<u8> {
+    let mut line = head.to_string().into_bytes();
+    line.pop();
+    line.extend_from_slice(format!(",\"{name}\":").as_bytes());
+    let written = serde_json::to_writer(&mut line, last);
+    debug_assert!(written.is_ok(), "these types are all JSON: {written:?}");
+    line.extend_from_slice(b"}\n");
+    line
+}
+
+/// What an answer holds.
+pub(crate) fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Failure> {
+    serde_json::value::to_raw_value(value)
+        .map_err(|error| Failure::new(code::BAD_PARAMS, error.to_string()))
+}
+
+/// Reads what was asked with a method.
+pub(crate) fn params<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T, Failure> {
+    let text = params.map_or("{}", RawValue::get);
+    serde_json::from_str(text)
+        .map_err(|error| Failure::new(code::BAD_PARAMS, format!("bad params: {error}")))
+}
