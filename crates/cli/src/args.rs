@@ -30,6 +30,20 @@ pub(crate) enum Command {
     /// Show the main job without a key or a network: a recorded model, everything else real
     #[command(after_help = "Example:\n  quire demo")]
     Demo,
+    /// Host sessions, so that they go on without a terminal; started by itself where it is needed
+    Serve(ServeArgs),
+    /// List what agents need, and start, steer or stop them; they go on without a terminal
+    #[command(after_help = "\
+Examples:
+  quire agents
+  quire agents start \"make the tests pass\"
+  quire agents say 0199 \"use the new parser\"
+  quire agents allow 0199
+  quire agents stop 0199")]
+    Agents {
+        #[command(subcommand)]
+        command: Option<AgentsCommand>,
+    },
     /// List, show, search, export, compact and remove sessions
     Sessions(SessionsArgs),
     /// Show what sessions cost: tokens by kind, exact money, and what it was spent on
@@ -72,6 +86,77 @@ pub(crate) enum Command {
         /// The folder for all pages
         #[arg(long)]
         folder: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  quire serve                  in this terminal, until Ctrl-C
+  quire serve --stop           end the host; the next one goes on with what it was working on")]
+pub(crate) struct ServeArgs {
+    /// End the host that runs
+    #[arg(long)]
+    pub(crate) stop: bool,
+    /// Seconds for which a session stays in memory that nobody looks at and that does nothing
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub(crate) idle: u64,
+    /// Leave the terminal
+    #[arg(long, hide = true)]
+    pub(crate) background: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentsCommand {
+    /// List sessions by what they need
+    List {
+        /// Print them as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Start one in this folder, print its id, and leave it working
+    Start {
+        /// The task
+        prompt: String,
+        /// PROVIDER/NAME, or a name from the config
+        #[arg(long, short)]
+        model: Option<String>,
+    },
+    /// Say something to one: with its next step, or as a turn of its own where none is open
+    Say {
+        /// Its id, or the start of it
+        id: String,
+        /// What to say
+        text: String,
+        /// After its turn instead
+        #[arg(long)]
+        queue: bool,
+    },
+    /// Let the call run that it asks about
+    Allow {
+        /// Its id, or the start of it
+        id: String,
+        /// And whatever begins alike, for this session
+        #[arg(long)]
+        always: bool,
+    },
+    /// Do not let the call run that it asks about
+    Deny {
+        /// Its id, or the start of it
+        id: String,
+        /// Why; the model is told
+        #[arg(default_value = "the person said no")]
+        reason: String,
+    },
+    /// Stop its turn now
+    Stop {
+        /// Its id, or the start of it
+        id: String,
+    },
+    /// Go on with a turn that a crash or a limit left open
+    Resume {
+        /// Its id, or the start of it
+        id: String,
     },
 }
 

@@ -6,6 +6,7 @@ mod demo;
 mod doctor;
 mod exec;
 mod generate;
+mod host;
 mod models;
 mod reckon;
 mod sessions;
@@ -72,6 +73,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         match cli.command {
             Command::Exec(args) => exec::exec(*args, &surroundings).await,
             Command::Demo => demo::demo(&surroundings).await,
+            Command::Serve(args) => host::serve(args, &surroundings).await,
+            Command::Agents { command } => host::agents(command, &surroundings).await,
             Command::Sessions(args) => sessions::sessions(args, &surroundings).await,
             Command::Cost(args) => reckon::cost(args, &surroundings).await,
             Command::Stats(args) => reckon::stats(args, &surroundings).await,

@@ -6,6 +6,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use quire_config::{Layers, Paths, Resolved};
+use quire_server::Origin;
 
 use crate::usage;
 
@@ -53,6 +54,30 @@ impl Surroundings {
     /// The current folder, as sessions record it.
     pub(crate) fn folder(&self) -> String {
         self.workspace.to_string_lossy().into_owned()
+    }
+
+    /// What a host needs to know of a face from here.
+    pub(crate) fn origin(&self) -> Origin {
+        Origin::new(self.workspace.clone(), self.variables.iter().cloned())
+    }
+
+    /// The same process, as if it had been started there.
+    pub(crate) fn of(&self, origin: &Origin) -> Self {
+        Self {
+            variables: origin.environment.clone().into_iter().collect(),
+            workspace: origin.folder.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// When the files were written that the settings come from.
+    pub(crate) fn settings_written(&self) -> Vec<Option<SystemTime>> {
+        let files = [
+            self.paths.config_file(),
+            Paths::project_file(&self.workspace),
+        ];
+        let written = |file: PathBuf| std::fs::metadata(file).and_then(|found| found.modified());
+        files.into_iter().map(|file| written(file).ok()).collect()
     }
 
     /// The folder's own settings file, and what it holds if it is there.

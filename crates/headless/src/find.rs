@@ -14,6 +14,9 @@ pub enum FindError {
     /// More than one starts so.
     #[error("several sessions start with `{0}`: write more of the id")]
     Several(String),
+    /// It asks nothing that could be answered.
+    #[error("session `{0}` asks nothing: `quire agents` shows what each one needs")]
+    AsksNothing(String),
     /// The sessions cannot be listed.
     #[error(transparent)]
     Client(#[from] ClientError),

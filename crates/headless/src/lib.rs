@@ -31,6 +31,7 @@
     )
 )]
 
+mod agents;
 mod answer;
 mod approvals;
 mod bill;
@@ -62,12 +63,14 @@ mod sessions;
 mod signals;
 mod stats;
 mod style;
+mod supervise;
 mod table;
 mod tally;
 mod task;
 mod text;
 mod upkeep;
 
+pub use agents::agents;
 pub use bill::Bill;
 pub use cache::{CacheReport, Price, explain_cache};
 pub use checkup::{Checkup, weaker_wall};
@@ -86,6 +89,7 @@ pub use sessions::{hits, list};
 pub use signals::interrupts;
 pub use stats::{Stats, stats};
 pub use style::{Color, Style};
+pub use supervise::{Supervise, supervise};
 pub use task::{Adapt, Approver, Output, Start, Task};
 pub use text::{clean, counted, size};
 pub use upkeep::{Kept, Upkeep, keep_up};

@@ -93,7 +93,7 @@ pub(crate) fn tail(path: &str, width: usize) -> String {
     format!("…{}", cut(&kept, width))
 }
 
-fn age(ms: u64) -> String {
+pub(crate) fn age(ms: u64) -> String {
     let minutes = ms / 60_000;
     match minutes {
         0 => "now".to_owned(),

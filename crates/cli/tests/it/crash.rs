@@ -37,15 +37,20 @@ fn provider() -> Provider {
 }
 
 /// A small generator, so that a failure can be repeated with its seed.
-struct Dice(u64);
+pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
         self.0 = self
             .0
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % sides
+    }
+
+    /// A place in something of that length.
+    pub(crate) fn pick(&mut self, length: usize) -> usize {
+        usize::try_from(self.roll(length as u64)).unwrap()
     }
 }
 

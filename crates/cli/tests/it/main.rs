@@ -7,6 +7,7 @@ mod bad_input;
 mod crash;
 mod goals;
 mod golden;
+mod host;
 mod journey;
 mod library;
 mod provider;

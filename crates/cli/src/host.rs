@@ -1,0 +1,185 @@
+//! `quire serve`, the process that hosts sessions, and `quire agents`, which looks at what it hosts.
+
+use std::io::IsTerminal as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use quire_headless::{FindError, Supervise};
+use quire_protocol::{Answer, Client, Delivery, Store};
+use quire_sandbox::Spawner;
+use quire_server::{Daemon, Hosts, Origin, Remote, Summon, background};
+
+use crate::args::{AgentsCommand, ServeArgs};
+use crate::surroundings::{Surroundings, now_ms};
+use crate::{assemble, exec, terminal, usage};
+
+const NAME: &str = concat!("quire ", env!("CARGO_PKG_VERSION"));
+/// How long tools may still run when the host is told to end.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Engines for different surroundings that are kept at hand.
+const ENGINES: usize = 16;
+
+fn place(surroundings: &Surroundings) -> PathBuf {
+    surroundings.paths.data.join("host")
+}
+
+/// The host's sessions, for a face in this process. A host that is not there is started.
+pub(crate) fn remote(surroundings: &Surroundings) -> Remote {
+    let (program, variables) = (&surroundings.program, &surroundings.variables);
+    let summon = background(program, &["serve", "--background"], variables);
+    reach(surroundings, Some(summon))
+}
+
+fn reach(surroundings: &Surroundings, summon: Option<Summon>) -> Remote {
+    Remote::new(place(surroundings), NAME, surroundings.origin(), summon)
+}
+
+pub(crate) async fn serve(
+    args: ServeArgs,
+    surroundings: &Surroundings,
+) -> anyhow::Result<ExitCode> {
+    if args.stop {
+        let stopped = reach(surroundings, None).stop(PATIENCE).await?;
+        terminal::complain(if stopped {
+            "the host ends; what it was working on goes on with the next one"
+        } else {
+            "there is no host"
+        });
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.background {
+        quire_server::leave_terminal();
+    }
+    let hosting = Arc::new(Hosting {
+        store: assemble::store(surroundings, &surroundings.settings([])?)?,
+        surroundings: surroundings.clone(),
+        made: Mutex::default(),
+    });
+    let idle = Duration::from_secs(args.idle);
+    let daemon = Daemon::listen(&place(surroundings), hosting, NAME.to_owned(), idle)?;
+    if !args.background {
+        terminal::complain("hosting sessions; Ctrl-C ends, and the next host goes on with them");
+    }
+    let mut interrupts = exec::interrupts()?;
+    let mut second = interrupts.clone();
+    let stop = async move {
+        // The sender lives as long as the process.
+        let _ = interrupts.wait_for(|count| *count >= 1).await;
+        PATIENCE
+    };
+    tokio::select! {
+        () = daemon.serve(surroundings.origin().environment, stop) => {}
+        _ = second.wait_for(|count| *count >= 2) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+pub(crate) async fn agents(
+    command: Option<AgentsCommand>,
+    surroundings: &Surroundings,
+) -> anyhow::Result<ExitCode> {
+    let remote = remote(surroundings);
+    let what = match command.unwrap_or(AgentsCommand::List { json: false }) {
+        AgentsCommand::List { json } => {
+            let agents = remote.agents().await?;
+            let style = terminal::style(surroundings, std::io::stdout().is_terminal());
+            terminal::print(&if json {
+                serde_json::to_string(&agents)? + "\n"
+            } else {
+                quire_headless::agents(&agents, now_ms(), style)
+            })?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        AgentsCommand::Start { prompt, model } => {
+            let flag = model.map(|model| ("model", "--model", model));
+            let resolved = surroundings.settings(flag)?;
+            let (_, catalogue) = assemble::models(surroundings, &resolved);
+            let model = resolved.model_name().map_err(usage)?;
+            let settings = assemble::session_settings(surroundings, &resolved, &catalogue, model);
+            Supervise::Start(Box::new(settings), prompt)
+        }
+        AgentsCommand::Say { id, text, queue } => Supervise::Say(
+            id,
+            text,
+            if queue {
+                Delivery::Queue
+            } else {
+                Delivery::Steer
+            },
+        ),
+        AgentsCommand::Allow { id, always: true } => Supervise::Answer(id, Answer::AllowAlways),
+        AgentsCommand::Allow { id, .. } => Supervise::Answer(id, Answer::AllowOnce),
+        AgentsCommand::Deny { id, reason } => Supervise::Answer(id, Answer::Deny { reason }),
+        AgentsCommand::Stop { id } => Supervise::Stop(id),
+        AgentsCommand::Resume { id } => Supervise::Resume(id),
+    };
+    match quire_headless::supervise(&remote, what).await {
+        Ok(told) => terminal::print(&told)?,
+        Err(FindError::Client(error)) => return Err(error.into()),
+        Err(error) => return Err(usage(error)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Makes an engine for each of the surroundings that faces come from.
+struct Hosting {
+    surroundings: Surroundings,
+    store: Arc<dyn Store>,
+    /// The newest last.
+    made: Mutex<Vec<Made>>,
+}
+
+struct Made {
+    origin: Origin,
+    /// When the settings it was made from were written.
+    written: Vec<Option<SystemTime>>,
+    sandbox: Arc<Spawner>,
+    client: Arc<dyn Client>,
+}
+
+impl Hosting {
+    /// An engine for faces from there; its processes get their environment.
+    fn make(&self, here: &Surroundings, made: &[Made]) -> anyhow::Result<Made> {
+        let (origin, written) = (here.origin(), here.settings_written());
+        let alike = made
+            .iter()
+            .find(|made| made.origin.environment == origin.environment);
+        let sandbox = match alike {
+            Some(made) => Arc::clone(&made.sandbox),
+            None => assemble::sandbox(here)?,
+        };
+        let resolved = here.settings([])?;
+        let (router, catalogue) = assemble::models(here, &resolved);
+        let (store, tools) = (Arc::clone(&self.store), Arc::clone(&sandbox));
+        let engine = assemble::engine(here, &resolved, store, Arc::new(router), catalogue, tools);
+        Ok(Made {
+            origin,
+            written,
+            sandbox,
+            client: Arc::new(engine),
+        })
+    }
+}
+
+impl Hosts for Hosting {
+    fn host(&self, origin: &Origin) -> Result<Arc<dyn Client>, String> {
+        let here = self.surroundings.of(origin);
+        let written = here.settings_written();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |made: &&Made| made.origin == *origin && made.written == written;
+        if let Some(made) = made.iter().find(same) {
+            return Ok(Arc::clone(&made.client));
+        }
+        let new = self
+            .make(&here, &made)
+            .map_err(|error| format!("{error:#}"))?;
+        let client = Arc::clone(&new.client);
+        if made.len() >= ENGINES {
+            made.remove(0);
+        }
+        made.push(new);
+        Ok(client)
+    }
+}

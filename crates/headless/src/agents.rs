@@ -1,0 +1,140 @@
+//! What agents need, for a person. Pure: the caller brings the time.
+
+use quire_protocol::{Agent, Standing};
+
+use crate::Style;
+use crate::sessions::{WORKSPACE, age, tail, unique_length};
+use crate::style::Paint;
+use crate::table::Side::{Left, Right};
+use crate::table::table;
+use crate::text::first_line;
+
+/// Agents by what they need, those that need a person first. `now_ms` is in milliseconds since the Unix
+/// epoch.
+pub fn agents(list: &[Agent], now_ms: u64, style: Style) -> String {
+    let ids: Vec<&str> = list
+        .iter()
+        .map(|agent| agent.head.session.as_str())
+        .collect();
+    let short = unique_length(&ids);
+    let mut text = String::new();
+    for standing in [
+        Standing::NeedsYou,
+        Standing::Working,
+        Standing::Failed,
+        Standing::Done,
+    ] {
+        let rows: Vec<_> = list
+            .iter()
+            .filter(|agent| agent.standing == standing)
+            .map(|agent| row(agent, short, now_ms))
+            .collect();
+        if rows.is_empty() {
+            continue;
+        }
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text += &style.paint(Paint::Bold, heading(standing));
+        text.push('\n');
+        let names = [
+            ("ID", Left),
+            ("AGE", Right),
+            ("WORKSPACE", Left),
+            ("TASK", Left),
+            ("NOW", Left),
+        ];
+        text += &table(names, rows, style);
+    }
+    text
+}
+
+fn row(agent: &Agent, short: usize, now_ms: u64) -> [String; 5] {
+    let head = &agent.head;
+    [
+        head.session.as_str().chars().take(short).collect(),
+        age(now_ms.saturating_sub(head.updated_ms)),
+        tail(&first_line(&head.workspace).0, WORKSPACE),
+        cut(&first_line(&head.title).0),
+        first_line(&agent.detail).0,
+    ]
+}
+
+/// A title that leaves room for what comes after it.
+fn cut(title: &str) -> String {
+    crate::text::cut(title, 32)
+}
+
+fn heading(standing: Standing) -> &'static str {
+    match standing {
+        Standing::NeedsYou => "Needs you",
+        Standing::Working => "Working",
+        Standing::Failed => "Failed",
+        Standing::Done => "Done",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use quire_protocol::{SessionHead, SessionId};
+
+    use super::*;
+    use crate::Color;
+
+    fn agent(id: &str, standing: Standing, title: &str, detail: &str) -> Agent {
+        Agent {
+            head: SessionHead {
+                session: SessionId::new(id),
+                created_ms: 0,
+                updated_ms: 60_000,
+                workspace: "/home/me/parser".to_owned(),
+                title: title.to_owned(),
+                events: 9,
+            },
+            standing,
+            detail: detail.to_owned(),
+            model: "m".to_owned(),
+            asked: None,
+            faces: 1,
+        }
+    }
+
+    #[test]
+    fn agents_that_need_a_person_come_first() {
+        let list = [
+            agent("0199-a", Standing::Done, "add a test", "It is added."),
+            agent(
+                "0199-b",
+                Standing::NeedsYou,
+                "deploy",
+                "asks whether it may run: make\u{1b}[2J push",
+            ),
+            agent(
+                "0199-c",
+                Standing::Working,
+                "a title that goes on for much longer than a column",
+                "bash",
+            ),
+        ];
+        let style = Style {
+            color: Color::Never,
+            width: 0,
+        };
+        expect![[r#"
+            Needs you
+            ID        AGE  WORKSPACE        TASK    NOW
+            0199-b  2 min  /home/me/parser  deploy  asks whether it may run: make push
+
+            Working
+            ID        AGE  WORKSPACE        TASK                              NOW
+            0199-c  2 min  /home/me/parser  a title that goes on for much l…  bash
+
+            Done
+            ID        AGE  WORKSPACE        TASK        NOW
+            0199-a  2 min  /home/me/parser  add a test  It is added.
+        "#]]
+        .assert_eq(&agents(&list, 180_000, style));
+        assert_eq!(agents(&[], 0, style), "");
+    }
+}
