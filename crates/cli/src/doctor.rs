@@ -3,8 +3,10 @@
 use std::process::ExitCode;
 
 use quire_config::Resolved;
-use quire_headless::{Checkup, counted, program, size, writable};
-use quire_protocol::{Command, CommandEnd, ProcessEnd, ProcessLimits, Sandbox, SandboxMode};
+use quire_headless::{Checkup, program, size, writable};
+use quire_protocol::{
+    Command, CommandEnd, ProcessEnd, ProcessLimits, Sandbox, SandboxMode, counted,
+};
 use quire_store::SqliteStore;
 
 use crate::surroundings::Surroundings;

@@ -3,8 +3,8 @@
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
-use quire_headless::{Outcome, Upkeep, counted, find_session};
-use quire_protocol::{Client, Record, SessionQuery};
+use quire_headless::{Outcome, Upkeep, find_session};
+use quire_protocol::{Client, Record, SessionQuery, clean, counted};
 
 use crate::args::{SessionsArgs, SessionsCommand};
 use crate::surroundings::{Surroundings, now_ms};
@@ -96,7 +96,7 @@ async fn remove(archive: &dyn Client, id: &str, confirmed: bool) -> anyhow::Resu
                 "removing needs a yes: add --yes, nobody can be asked here",
             ));
         }
-        let title = quire_headless::clean(&head.title);
+        let title = clean(&head.title);
         let question = format!(
             "Remove session {} (“{title}”, {}) for good?",
             head.session,

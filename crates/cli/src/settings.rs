@@ -48,7 +48,7 @@ fn trust_folder(surroundings: &Surroundings) -> anyhow::Result<()> {
         .map_err(usage)?
         .listing();
     edit(surroundings, |path, text| trust(path, text, folder, &bytes))?;
-    let sets = match quire_headless::clean(&listing) {
+    let sets = match quire_protocol::clean(&listing) {
         none if none.is_empty() => "It sets nothing.\n".to_owned(),
         sets => format!("It sets (what lets commands do more is marked with `!`):\n{sets}"),
     };

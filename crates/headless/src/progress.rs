@@ -5,14 +5,13 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use quire_protocol::{
-    Answer, Approval, CallId, CommandEnd, Content, Delta, Event, Item, JobEnd, ModelError,
-    ModelErrorKind, PlanStatus, PlanStep, Purpose, Record, Retry, Settings, StopReason, TokenStop,
-    ToolOutcome, ToolStatus,
+    Answer, Approval, CallId, CallKind, CommandEnd, Content, Delta, Event, Item, JobEnd,
+    ModelError, ModelErrorKind, PlanStatus, PlanStep, Purpose, Record, Retry, Settings, Shown,
+    StopReason, TokenStop, ToolOutcome, ToolStatus,
 };
 
 use crate::Style;
 use crate::answer::Words;
-use crate::call::{CallKind, Shown, describe};
 use crate::result::summary;
 use crate::style::Paint;
 use crate::tally::with_hint;
@@ -511,7 +510,7 @@ impl Progress {
 
     fn learn_item(&mut self, item: &Item) {
         if let Item::ToolCall(call) = item {
-            self.calls.insert(call.call, describe(call));
+            self.calls.insert(call.call, call.shown());
         }
     }
 }

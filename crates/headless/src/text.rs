@@ -1,90 +1,9 @@
-//! Small pure functions on text: what is safe on a terminal, what fits, how numbers read.
+//! Small pure functions on text, besides those of all faces: what fits, what is said first, how
+//! sizes read.
 
-use std::iter::Peekable;
-use std::str::Chars;
-
-/// Makes foreign text harmless on a terminal: escape sequences, other control characters (but
-/// newline and tab) and bidirectional overrides are left out.
-pub fn clean(text: &str) -> String {
-    if !text.chars().any(is_harmful) {
-        return text.to_owned();
-    }
-    let mut kept = String::with_capacity(text.len());
-    let mut chars = text.chars().peekable();
-    while let Some(char) = chars.next() {
-        match char {
-            '\x1b' => skip_escape(&mut chars),
-            '\u{9b}' => skip_control_sequence(&mut chars),
-            '\u{90}' | '\u{98}' | '\u{9d}'..='\u{9f}' => skip_string(&mut chars),
-            harmful if is_harmful(harmful) => {}
-            char => kept.push(char),
-        }
-    }
-    kept
-}
-
-/// Shows everything in foreign text, harmful characters as escapes: for text that a person is to
-/// approve, where nothing may hide.
-pub(crate) fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for char in text.chars() {
-        if is_harmful(char) {
-            shown.extend(char.escape_unicode());
-        } else {
-            shown.push(char);
-        }
-    }
-    shown
-}
-
-fn is_harmful(char: char) -> bool {
-    let bidirectional = matches!(
-        char,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
-    );
-    bidirectional || (char.is_control() && !matches!(char, '\n' | '\t'))
-}
-
-/// After an ESC: a control sequence, a string, or a short escape.
-fn skip_escape(chars: &mut Peekable<Chars<'_>>) {
-    match chars.peek() {
-        Some('[') => {
-            chars.next();
-            skip_control_sequence(chars);
-        }
-        Some(']' | 'P' | 'X' | '^' | '_') => {
-            chars.next();
-            skip_string(chars);
-        }
-        Some(' '..='/') => {
-            while chars.next_if(|c| matches!(c, ' '..='/')).is_some() {}
-            chars.next_if(|c| matches!(c, '0'..='~'));
-        }
-        Some('0'..='~') => {
-            chars.next();
-        }
-        _ => {}
-    }
-}
-
-fn skip_control_sequence(chars: &mut Peekable<Chars<'_>>) {
-    while chars.next_if(|c| matches!(c, ' '..='?')).is_some() {}
-    chars.next_if(|c| matches!(c, '@'..='~'));
-}
-
-/// Up to the string's terminator, but never past the line: an open string hides no more than that.
-fn skip_string(chars: &mut Peekable<Chars<'_>>) {
-    while let Some(char) = chars.next_if(|c| *c != '\n') {
-        match char {
-            '\x07' | '\u{9c}' => return,
-            '\x1b' => {
-                chars.next_if(|c| *c == '\\');
-                return;
-            }
-            _ => {}
-        }
-    }
-}
+pub(crate) use quire_protocol::{
+    clean, counted, duration, first_line, line_count, thousands, visible,
+};
 
 /// Cuts to at most `width` characters, the last of which is then `…`.
 pub(crate) fn cut(line: &str, width: usize) -> String {
@@ -93,13 +12,6 @@ pub(crate) fn cut(line: &str, width: usize) -> String {
     }
     let kept: String = line.chars().take(width.saturating_sub(1)).collect();
     format!("{}…", kept.trim_end())
-}
-
-/// The first line that says something, cleaned, and whether more follows.
-pub(crate) fn first_line(text: &str) -> (String, bool) {
-    let text = text.trim();
-    let line = text.lines().next().unwrap_or_default();
-    (clean(line).replace('\t', " "), line.len() < text.len())
 }
 
 /// The first sentence of a text, on one line.
@@ -113,31 +25,6 @@ pub(crate) fn first_sentence(text: &str) -> String {
     }
 }
 
-/// How many lines a text has.
-pub(crate) fn line_count(text: &str) -> u64 {
-    text.trim_end_matches('\n').lines().count() as u64
-}
-
-/// A number of things: `1 line`, `2,000 lines`.
-#[must_use]
-pub fn counted(count: u64, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{} {noun}{plural}", thousands(count))
-}
-
-/// `12,345`.
-pub(crate) fn thousands(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::new();
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
 /// A number of bytes: `512 KiB`, `49 MiB`, `73.9 GiB`.
 #[must_use]
 pub fn size(bytes: u64) -> String {
@@ -145,17 +32,6 @@ pub fn size(bytes: u64) -> String {
         0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
         0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
         _ => format!("{}.{} GiB", bytes >> 30, (bytes >> 20) % 1024 * 10 / 1024),
-    }
-}
-
-/// `0.8 s`, `12 s`, `3 min 20 s`, `2 h 5 min`.
-pub(crate) fn duration(ms: u64) -> String {
-    let seconds = ms / 1000;
-    match seconds {
-        0..=9 if ms % 1000 >= 100 => format!("{seconds}.{} s", ms % 1000 / 100),
-        0..=59 => format!("{seconds} s"),
-        60..=3599 => format!("{} min {} s", seconds / 60, seconds % 60),
-        _ => format!("{} h {} min", seconds / 3600, seconds % 3600 / 60),
     }
 }
 
@@ -174,57 +50,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn foreign_text_cannot_drive_the_terminal() {
-        for (foreign, harmless) in [
-            ("plain\ttext\n", "plain\ttext\n"),
-            ("\x1b[31mred\x1b[0m", "red"),
-            ("\x1b[2J\x1b[1;1Hgone", "gone"),
-            ("\u{9b}31mred", "red"),
-            ("\x1b]0;title\x07after", "after"),
-            ("\x1b]52;c;aGk=\x1b\\after", "after"),
-            ("\x1b]8;;http://x\x1b\\link\x1b]8;;\x1b\\", "link"),
-            ("\x1b]0;open\nnext line", "\nnext line"),
-            ("\x1b(0lqk", "lqk"),
-            ("a\rb\x08c\x00d\x7fe\u{85}f", "abcdef"),
-            ("safe\u{202e}txt.exe", "safetxt.exe"),
-            ("\x1b", ""),
-            ("\x1b[", ""),
-            ("é→ü 漢字", "é→ü 漢字"),
-        ] {
-            assert_eq!(clean(foreign), harmless, "{foreign:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_approved_hides_nothing() {
-        assert_eq!(
-            visible("rm x\r\x1b[2Kls\u{202e}\n\ty"),
-            "rm x\\u{d}\\u{1b}[2Kls\\u{202e}\n\ty"
-        );
-    }
-
-    #[test]
     fn cuts_and_counts() {
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("ab  ééé", 6), "ab  é…");
-        assert_eq!(thousands(0), "0");
-        assert_eq!(thousands(999), "999");
-        assert_eq!(thousands(1_234_567), "1,234,567");
-        assert_eq!(counted(1, "line"), "1 line");
-        assert_eq!(counted(2000, "line"), "2,000 lines");
-        assert_eq!(line_count(""), 0);
-        assert_eq!(line_count("a\nb\n"), 2);
         assert_eq!(size(0), "0 KiB");
         assert_eq!(size(1025), "2 KiB");
         assert_eq!(size((50 << 20) - 1), "49 MiB");
         assert_eq!(size(1 << 30), "1.0 GiB");
         assert_eq!(size((7 << 30) + (1023 << 20)), "7.9 GiB");
-        assert_eq!(duration(850), "0.8 s");
-        assert_eq!(duration(2000), "2 s");
-        assert_eq!(duration(12_999), "12 s");
-        assert_eq!(duration(200_000), "3 min 20 s");
-        assert_eq!(duration(7_500_000), "2 h 5 min");
         assert_eq!(
             first_sentence("**Look first.** Then more.\nAnd"),
             "Look first."

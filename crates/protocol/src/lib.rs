@@ -1,5 +1,6 @@
 //! The words every other crate speaks: ids, items, events, ops, tools, usage, money, days, policy, and
-//! the port traits. Data and traits only: no files, no clock, no runtime.
+//! the port traits, and how foreign text, calls and numbers are shown by every face. Data and traits
+//! only: no files, no clock, no runtime.
 
 mod activity;
 mod approval;
@@ -16,7 +17,9 @@ mod policy;
 mod ports;
 mod sandbox;
 mod settings;
+mod shown;
 mod store;
+mod text;
 mod tool;
 mod transcript;
 mod usage;
@@ -36,7 +39,9 @@ pub use policy::*;
 pub use ports::*;
 pub use sandbox::*;
 pub use settings::*;
+pub use shown::*;
 pub use store::*;
+pub use text::*;
 pub use tool::*;
 pub use transcript::*;
 pub use usage::*;

@@ -1,51 +1,53 @@
 //! One line for a tool call: what it is called and what it is about. Knows argument names by
 //! custom, not the tools: an unknown tool shows its arguments.
 
-use quire_protocol::ToolCall;
 use serde_json::Value;
 
-use crate::text::{counted, first_line, line_count};
+use crate::{ToolCall, counted, first_line, line_count};
 
 /// How a call is shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Shown {
+pub struct Shown {
     /// The tool's name.
-    pub(crate) name: String,
+    pub name: String,
     /// What it is about: the command, the file, the pattern.
-    pub(crate) detail: String,
+    pub detail: String,
     /// Whether it may take a while and prints of its own.
-    pub(crate) kind: CallKind,
+    pub kind: CallKind,
 }
 
 /// Whether a call is a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum CallKind {
+pub enum CallKind {
     /// It runs a command: shown when it starts, its exit code when it ends.
     Command,
     /// Anything else: shown when it ends.
     Other,
 }
 
-/// Describes a call. The result is clean.
-pub(crate) fn describe(call: &ToolCall) -> Shown {
-    let arguments: Option<Value> = serde_json::from_str(&call.arguments).ok();
-    let command = arguments.as_ref().and_then(command);
-    let kind = if command.is_some() {
-        CallKind::Command
-    } else {
-        CallKind::Other
-    };
-    let detail = command
-        .or_else(|| arguments.as_ref().and_then(target))
-        .or_else(|| patched_files(&call.arguments))
-        .unwrap_or_else(|| match &arguments {
-            Some(Value::Object(map)) if map.is_empty() => String::new(),
-            _ => call.arguments.clone(),
-        });
-    Shown {
-        name: first_line(&call.name).0,
-        detail: one_line(&detail),
-        kind,
+impl ToolCall {
+    /// How it is shown in a line. The result is clean.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        let arguments: Option<Value> = serde_json::from_str(&self.arguments).ok();
+        let command = arguments.as_ref().and_then(command);
+        let kind = if command.is_some() {
+            CallKind::Command
+        } else {
+            CallKind::Other
+        };
+        let detail = command
+            .or_else(|| arguments.as_ref().and_then(target))
+            .or_else(|| patched_files(&self.arguments))
+            .unwrap_or_else(|| match &arguments {
+                Some(Value::Object(map)) if map.is_empty() => String::new(),
+                _ => self.arguments.clone(),
+            });
+        Shown {
+            name: first_line(&self.name).0,
+            detail: one_line(&detail),
+            kind,
+        }
     }
 }
 
@@ -114,18 +116,18 @@ fn patched_files(patch: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use expect_test::{Expect, expect};
-    use quire_protocol::CallId;
-
     use super::*;
+    use crate::CallId;
+    use expect_test::{Expect, expect};
 
     fn check(name: &str, arguments: &str, expected: &Expect) {
-        let shown = describe(&ToolCall {
+        let call = ToolCall {
             call: CallId(1),
             provider_id: "p".into(),
             name: name.into(),
             arguments: arguments.into(),
-        });
+        };
+        let shown = call.shown();
         expected.assert_eq(&format!(
             "{:?} {}  {}",
             shown.kind, shown.name, shown.detail
