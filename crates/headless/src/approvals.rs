@@ -190,14 +190,7 @@ fn meaning(line: &str, approval: &Approval) -> Option<Answer> {
     match (word.to_lowercase().as_str(), rest.trim()) {
         ("y" | "yes", "") => Some(Answer::AllowOnce),
         ("a" | "always", "") if !approval.prefix.is_empty() => Some(Answer::AllowAlways),
-        ("n" | "no", "") => Some(Answer::Deny {
-            reason: "The person does not allow this. Do not try it again in another form; find \
-                     another way or ask what is wanted."
-                .to_owned(),
-        }),
-        ("n" | "no", why) => Some(Answer::Deny {
-            reason: format!("The person does not allow this: {why}"),
-        }),
+        ("n" | "no", why) => Some(Answer::no(why)),
         _ => None,
     }
 }

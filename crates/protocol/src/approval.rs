@@ -28,3 +28,17 @@ pub enum Answer {
         reason: String,
     },
 }
+
+impl Answer {
+    /// A person's no, in words for the model, with the reason if one was given.
+    #[must_use]
+    pub fn no(why: &str) -> Self {
+        let reason = match why.trim() {
+            "" => "The person does not allow this. Do not try it again in another form; find \
+                   another way or ask what is wanted."
+                .to_owned(),
+            why => format!("The person does not allow this: {why}"),
+        };
+        Self::Deny { reason }
+    }
+}
