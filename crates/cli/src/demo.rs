@@ -2,7 +2,6 @@
 //! loop, the sandbox, the tools and the repository's bug are real.
 
 use std::io::IsTerminal as _;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,30 +9,12 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use quire_headless::{Approver, Outcome, Output, Start, Task};
 use quire_model::{Catalogue, Pace, Recorded, Router};
-use quire_protocol::{
-    Client, Command, Content, Policy, ProcessEnd, ProcessLimits, Sandbox, Store, Wall,
-};
+use quire_protocol::{Client, Content, Sandbox as _, Store, Wall};
 
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, terminal, trial};
+use crate::{assemble, exec, terminal};
 
 const RECORDING: &str = include_str!("../demo/recording.jsonl");
-
-/// The bundled repository.
-const REPOSITORY: [(&str, &str); 3] = [
-    ("README.md", include_str!("../demo/repository/README.md")),
-    (
-        "versions.sh",
-        include_str!("../demo/repository/versions.sh"),
-    ),
-    (
-        "tests/run.sh",
-        include_str!("../demo/repository/tests/run.sh"),
-    ),
-];
-
-/// What runs its tests.
-const TESTS: [&str; 2] = ["sh", "tests/run.sh"];
 
 const PROMPT: &str = "The tests of this repository fail. Find out why and fix it.";
 
@@ -48,7 +29,7 @@ const TIMEOUT: Duration = Duration::from_mins(2);
 
 pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
     let surroundings = Surroundings {
-        workspace: copy()?,
+        workspace: quire_headless::demo_folder(&std::env::temp_dir(), now_ms())?,
         ..surroundings.clone()
     };
     terminal::complain(&format!(
@@ -97,46 +78,12 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
     let (out, err) = (std::io::stdout(), std::io::stderr());
     let outcome = quire_headless::run(engine, task, out, err, exec::interrupts()?).await?;
     if outcome == Outcome::Done {
-        verify(&*sandbox, &surroundings, resolved.policy()).await?;
+        let policy = resolved.policy();
+        let verified = quire_headless::verify_demo(&*sandbox, &surroundings.workspace, policy);
+        let (command, last) = verified.await?;
+        terminal::complain(&format!(
+            "demo: run once more to be sure: {command}: {last}"
+        ));
     }
     Ok(ExitCode::from(outcome.exit_code()))
-}
-
-/// Runs the tests itself: the recording says that they pass, whatever happened here.
-async fn verify(
-    sandbox: &dyn Sandbox,
-    surroundings: &Surroundings,
-    policy: Policy,
-) -> anyhow::Result<()> {
-    let workspace = &surroundings.workspace;
-    let command = Command {
-        argv: TESTS.map(str::to_owned).into(),
-        directory: workspace.clone(),
-        workspace: workspace.clone(),
-        policy,
-        limits: ProcessLimits::default(),
-        distrusted: Vec::new(),
-    };
-    let (end, output) = trial::run(sandbox, command).await?;
-    let last = output.lines().last().unwrap_or_default();
-    let shown = TESTS.join(" ");
-    if end != ProcessEnd::Exited(0) {
-        bail!(
-            "the recording says that the tests pass, but here `{shown}` does not ({end:?}, {last}): \
-             not all of what is above was really done. `quire doctor` may say why"
-        );
-    }
-    terminal::complain(&format!("demo: run once more to be sure: {shown}: {last}"));
-    Ok(())
-}
-
-/// A fresh copy of the repository in the system's temporary folder. It stays, to be looked at.
-fn copy() -> anyhow::Result<PathBuf> {
-    let folder =
-        std::env::temp_dir().join(format!("quire-demo-{}-{}", std::process::id(), now_ms()));
-    std::fs::create_dir(&folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
-    quire_headless::lay_out(&folder, &REPOSITORY)
-        .with_context(|| format!("cannot write below {}", folder.display()))?;
-    Ok(folder.canonicalize()?)
 }

@@ -3,14 +3,12 @@
 use std::process::ExitCode;
 
 use quire_config::Resolved;
-use quire_headless::{Checkup, program, size, writable};
-use quire_protocol::{
-    Command, CommandEnd, ProcessEnd, ProcessLimits, Sandbox, SandboxMode, counted,
-};
-use quire_store::SqliteStore;
+use quire_headless::{Checkup, StoreFound as Kept};
+use quire_protocol::Sandbox as _;
+use quire_store::{Health, SqliteStore};
 
 use crate::surroundings::Surroundings;
-use crate::{assemble, terminal, trial};
+use crate::{assemble, terminal};
 
 pub(crate) async fn doctor(
     model: Option<&str>,
@@ -25,7 +23,10 @@ pub(crate) async fn doctor(
     check_model(&mut report, surroundings, &resolved).await;
     let sandbox = assemble::sandbox(surroundings)?;
     report.sandbox(&sandbox.report(&resolved.policy()));
-    check_git(&mut report, surroundings, &resolved, &*sandbox).await;
+    let folders = surroundings.variable("PATH").unwrap_or_default();
+    let workspace = &surroundings.workspace;
+    let trying = report.try_git(&*sandbox, workspace, resolved.policy(), folders);
+    trying.await;
     check_store(&mut report, surroundings);
     report.workspace(&surroundings.workspace);
     let temporary = std::env::temp_dir();
@@ -68,54 +69,14 @@ async fn check_model(report: &mut Checkup, surroundings: &Surroundings, resolved
     }
 }
 
-async fn check_git(
-    report: &mut Checkup,
-    surroundings: &Surroundings,
-    resolved: &Resolved,
-    sandbox: &dyn Sandbox,
-) {
-    let mut policy = resolved.policy();
-    if policy.sandbox == SandboxMode::WorkspaceWrite {
-        policy.sandbox = SandboxMode::ReadOnly;
-    }
-    let command = Command {
-        argv: vec!["git".to_owned(), "--version".to_owned()],
-        directory: surroundings.workspace.clone(),
-        workspace: surroundings.workspace.clone(),
-        policy,
-        limits: ProcessLimits::default(),
-        distrusted: Vec::new(),
-    };
-    let tried = match trial::run(sandbox, command).await {
-        Ok((ProcessEnd::Exited(0), version)) => Ok(version),
-        Ok((end, _)) => Err(CommandEnd::from(end).to_string()),
-        Err(error) => Err(error.to_string()),
-    };
-    let folders = surroundings.variable("PATH").unwrap_or_default();
-    report.git(program(folders, "git").as_deref(), tried);
-}
-
 fn check_store(report: &mut Checkup, surroundings: &Surroundings) {
     let data = &surroundings.paths.data;
-    let what = format!("store {}", data.display());
-    match SqliteStore::check(data) {
-        Ok(None) => match writable(data) {
-            Ok(()) => report.good(&what, "not there yet; the first session makes it"),
-            Err(error) => report.bad(
-                &what,
-                &format!("cannot be made ({error}): set QUIRE_HOME to a folder that you can write"),
-            ),
-        },
-        Ok(Some(health)) if health.problems.is_empty() => report.good(
-            &what,
-            &format!(
-                "{}, {}, {}, intact",
-                counted(health.sessions, "session"),
-                counted(health.events, "event"),
-                size(health.bytes)
-            ),
-        ),
-        Ok(Some(health)) => report.bad(&what, &health.problems.join("; ")),
-        Err(error) => report.bad(&what, &error.to_string()),
-    }
+    let found = SqliteStore::check(data).map_err(|error| error.to_string());
+    let kept = |health: &Health| Kept {
+        sessions: health.sessions,
+        events: health.events,
+        bytes: health.bytes,
+        problems: health.problems.join("; "),
+    };
+    report.store(data, found.map(|health| health.as_ref().map(kept)));
 }

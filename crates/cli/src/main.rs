@@ -13,7 +13,6 @@ mod sessions;
 mod settings;
 mod surroundings;
 mod terminal;
-mod trial;
 mod warnings;
 mod workbench;
 

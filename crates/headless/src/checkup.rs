@@ -3,10 +3,14 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-use quire_protocol::{SandboxReport, Wall};
+use quire_protocol::{
+    Command, CommandEnd, Policy, ProcessEnd, ProcessLimits, Sandbox, SandboxMode, SandboxReport,
+    Wall,
+};
 
-use crate::places::{free_space, writable};
-use crate::text::size;
+use crate::places::{free_space, program, writable};
+use crate::text::{counted, size};
+use crate::trial;
 
 /// Free space, in bytes, with which little can be kept any more.
 const TOO_LITTLE: u64 = 50 << 20;
@@ -27,6 +31,19 @@ pub fn weaker_wall(wall: Wall) -> Option<&'static str> {
              says what to do",
         ),
     }
+}
+
+/// What a store holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoreFound {
+    /// Sessions.
+    pub sessions: u64,
+    /// Events of all of them.
+    pub events: u64,
+    /// Bytes on the disk.
+    pub bytes: u64,
+    /// What is wrong with it, in words; empty where nothing is.
+    pub problems: String,
 }
 
 /// A list of findings.
@@ -53,8 +70,35 @@ impl Checkup {
         self.line("BAD ", what, detail);
     }
 
+    /// Whether git, if one of these folders has one, runs as commands do.
+    pub async fn try_git(
+        &mut self,
+        sandbox: &dyn Sandbox,
+        workspace: &Path,
+        mut policy: Policy,
+        folders: &str,
+    ) {
+        if policy.sandbox == SandboxMode::WorkspaceWrite {
+            policy.sandbox = SandboxMode::ReadOnly;
+        }
+        let command = Command {
+            argv: vec!["git".to_owned(), "--version".to_owned()],
+            directory: workspace.to_owned(),
+            workspace: workspace.to_owned(),
+            policy,
+            limits: ProcessLimits::default(),
+            distrusted: Vec::new(),
+        };
+        let tried = match trial::run(sandbox, command).await {
+            Ok((ProcessEnd::Exited(0), version)) => Ok(version),
+            Ok((end, _)) => Err(CommandEnd::from(end).to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        self.git(program(folders, "git").as_deref(), tried);
+    }
+
     /// Whether git, if there is one, runs as commands do: what it says of itself, or why not.
-    pub fn git(&mut self, program: Option<&Path>, tried: Result<String, String>) {
+    pub(crate) fn git(&mut self, program: Option<&Path>, tried: Result<String, String>) {
         match (program, tried) {
             (_, Ok(version)) => {
                 self.good("git", &format!("{} runs as commands do", version.trim()));
@@ -72,6 +116,33 @@ impl Checkup {
                     "it is not in PATH: install it to work on repositories",
                 );
             }
+        }
+    }
+
+    /// Whether the store in a folder is intact, or can be made.
+    pub fn store(&mut self, data: &Path, found: Result<Option<StoreFound>, String>) {
+        let what = format!("store {}", data.display());
+        match found {
+            Ok(None) => match writable(data) {
+                Ok(()) => self.good(&what, "not there yet; the first session makes it"),
+                Err(error) => {
+                    let words = format!(
+                        "cannot be made ({error}): set QUIRE_HOME to a folder that you can write"
+                    );
+                    self.bad(&what, &words);
+                }
+            },
+            Ok(Some(found)) if found.problems.is_empty() => {
+                let words = format!(
+                    "{}, {}, {}, intact",
+                    counted(found.sessions, "session"),
+                    counted(found.events, "event"),
+                    size(found.bytes)
+                );
+                self.good(&what, &words);
+            }
+            Ok(Some(found)) => self.bad(&what, &found.problems),
+            Err(error) => self.bad(&what, &error),
         }
     }
 

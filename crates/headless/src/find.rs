@@ -11,6 +11,9 @@ pub enum FindError {
     /// None starts so.
     #[error("there is no session `{0}`: `quire sessions` lists them")]
     None(String),
+    /// None works in this folder.
+    #[error("there is no session in this folder yet: leave out --continue")]
+    NoneHere,
     /// More than one starts so.
     #[error("several sessions start with `{0}`: write more of the id")]
     Several(String),
@@ -35,6 +38,18 @@ pub async fn find_session(client: &dyn Client, prefix: &str) -> Result<SessionHe
         (None, _) => Err(FindError::None(prefix.to_owned())),
         (Some(_), Some(_)) => Err(FindError::Several(prefix.to_owned())),
     }
+}
+
+/// The newest session of a folder. One whose process died before it began holds nothing to go on
+/// with.
+pub async fn newest_session(client: &dyn Client, folder: String) -> Result<SessionId, FindError> {
+    let query = SessionQuery {
+        workspace: Some(folder),
+        ..SessionQuery::default()
+    };
+    let mut newest = client.sessions(query).await?.into_iter();
+    let found = newest.find(|head| head.events > 0);
+    found.map(|head| head.session).ok_or(FindError::NoneHere)
 }
 
 /// A query for the one session whose id starts so, or for all, or all of a folder.

@@ -26,8 +26,7 @@ pub(crate) fn first_sentence(text: &str) -> String {
 }
 
 /// A number of bytes: `512 KiB`, `49 MiB`, `73.9 GiB`.
-#[must_use]
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     match bytes {
         0..0x10_0000 => format!("{} KiB", bytes.div_ceil(1 << 10)),
         0x10_0000..0x4000_0000 => format!("{} MiB", bytes >> 20),
