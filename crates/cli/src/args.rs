@@ -10,8 +10,10 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
     name = "quire",
     version,
     max_term_width = 100,
+    args_conflicts_with_subcommands = true,
     after_help = "\
 Examples:
+  quire                                       talk to an agent in this folder
   quire demo                                  see it work, without a key or a network
   quire exec \"fix the failing test\"           do a task in this folder
   quire exec --continue \"now add a test\"      go on with the newest session of this folder
@@ -20,7 +22,34 @@ Set ANTHROPIC_API_KEY or OPENAI_API_KEY, or point OPENAI_BASE_URL at a local ser
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
-    pub(crate) command: Command,
+    pub(crate) command: Option<Command>,
+    #[command(flatten)]
+    pub(crate) talk: TalkArgs,
+}
+
+/// The screen, which opens without a command.
+#[derive(Debug, Args)]
+pub(crate) struct TalkArgs {
+    /// What to say first on the screen that opens without a command; more than one word
+    pub(crate) prompt: Option<String>,
+    /// PROVIDER/NAME (anthropic/…, openai/…, chat/…), or a name from the config
+    #[arg(long, short)]
+    pub(crate) model: Option<String>,
+    /// How hard to think: low, medium, high, xhigh or max. Unless set, high
+    #[arg(long)]
+    pub(crate) effort: Option<String>,
+    /// Go on with the newest session of this folder
+    #[arg(long = "continue", short = 'c', conflicts_with = "resume")]
+    pub(crate) continue_newest: bool,
+    /// Go on with this session (the first characters of its id are enough)
+    #[arg(long, value_name = "ID")]
+    pub(crate) resume: Option<String>,
+    /// What commands may do. Unless set, workspace-write
+    #[arg(long, value_enum)]
+    pub(crate) sandbox: Option<Sandbox>,
+    /// When to ask. Unless set, auto
+    #[arg(long, value_enum)]
+    pub(crate) approve: Option<Approve>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -257,8 +286,51 @@ pub(crate) enum Approve {
     Never,
 }
 
+impl ExecArgs {
+    /// The settings that flags make, with how each was written.
+    pub(crate) fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
+        let given = [
+            ("model", "--model", self.model.clone()),
+            ("effort", "--effort", self.effort.clone()),
+            ("max_turns", "--max-turns", self.max_turns.clone()),
+            ("budget_usd", "--budget-usd", self.budget_usd.clone()),
+            (
+                "budget_tokens",
+                "--budget-tokens",
+                self.budget_tokens.clone(),
+            ),
+            ("budget_turns", "--budget-turns", self.budget_turns.clone()),
+            ("budget_time_s", "--budget-time", self.budget_time.clone()),
+            ("region", "--region", self.region.clone()),
+            ("timeout_s", "--timeout", self.timeout.clone()),
+            ("sandbox", "--sandbox", self.sandbox.as_ref().map(written)),
+            ("approvals", "--approve", self.approve.as_ref().map(written)),
+        ];
+        given
+            .into_iter()
+            .filter_map(|(key, flag, value)| Some((key, flag, value?)))
+            .collect()
+    }
+}
+
+impl TalkArgs {
+    /// The settings that flags make, with how each was written.
+    pub(crate) fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
+        let given = [
+            ("model", "--model", self.model.clone()),
+            ("effort", "--effort", self.effort.clone()),
+            ("sandbox", "--sandbox", self.sandbox.as_ref().map(written)),
+            ("approvals", "--approve", self.approve.as_ref().map(written)),
+        ];
+        let given = given.into_iter();
+        given
+            .filter_map(|(key, flag, value)| Some((key, flag, value?)))
+            .collect()
+    }
+}
+
 /// A choice as it is written.
-pub(crate) fn written(choice: &impl ValueEnum) -> String {
+fn written(choice: &impl ValueEnum) -> String {
     choice
         .to_possible_value()
         .map_or_else(String::new, |value| value.get_name().to_owned())

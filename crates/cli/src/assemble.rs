@@ -208,6 +208,18 @@ pub(crate) fn fit(settings: &mut Settings, resolved: &Resolved, catalogue: &Cata
     facts.fit(settings, context, spoken);
 }
 
+/// Recorded settings for their model, or why they cannot be.
+pub(crate) fn adapted(
+    mut settings: Settings,
+    resolved: &Resolved,
+    catalogue: &Catalogue,
+) -> Result<Settings, String> {
+    fit(&mut settings, resolved, catalogue);
+    let (provider, name) = settings.model.split_once('/').unwrap_or_default();
+    catalogue.facts(provider, name).keeps_budget(&settings)?;
+    Ok(settings)
+}
+
 /// An engine that can work.
 pub(crate) fn engine(
     surroundings: &Surroundings,

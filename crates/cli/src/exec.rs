@@ -7,17 +7,17 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use quire_config::Resolved;
-use quire_headless::{Approver, Outcome, Output, Start, Task, find_session};
+use quire_headless::{Approver, Outcome, Output, Start, Task, find_session, newest_session};
 use quire_model::Catalogue;
-use quire_protocol::{Client, Content, Goal, SessionQuery, Settings};
+use quire_protocol::{Client, Content, Goal, SessionId, Settings};
 use tokio::sync::watch;
 
-use crate::args::{ExecArgs, written};
+use crate::args::ExecArgs;
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage, warnings};
 
 pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
-    let mut flags = flags(&args);
+    let mut flags = args.flags();
     let mut resolved = surroundings.settings(flags.clone())?;
     for notice in resolved.notices() {
         terminal::complain(&format!("{}: {}", notice.source, notice.message));
@@ -82,31 +82,6 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
     Ok(ExitCode::from(outcome.exit_code()))
 }
 
-/// The settings that flags make, with how each was written.
-fn flags(args: &ExecArgs) -> Vec<(&'static str, &'static str, String)> {
-    let given = [
-        ("model", "--model", args.model.clone()),
-        ("effort", "--effort", args.effort.clone()),
-        ("max_turns", "--max-turns", args.max_turns.clone()),
-        ("budget_usd", "--budget-usd", args.budget_usd.clone()),
-        (
-            "budget_tokens",
-            "--budget-tokens",
-            args.budget_tokens.clone(),
-        ),
-        ("budget_turns", "--budget-turns", args.budget_turns.clone()),
-        ("budget_time_s", "--budget-time", args.budget_time.clone()),
-        ("region", "--region", args.region.clone()),
-        ("timeout_s", "--timeout", args.timeout.clone()),
-        ("sandbox", "--sandbox", args.sandbox.as_ref().map(written)),
-        ("approvals", "--approve", args.approve.as_ref().map(written)),
-    ];
-    given
-        .into_iter()
-        .filter_map(|(key, flag, value)| Some((key, flag, value?)))
-        .collect()
-}
-
 /// What is said: the prompt, what comes on standard input, the images. Nothing, to go on with an
 /// unfinished turn.
 async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
@@ -131,20 +106,13 @@ async fn start(
     engine: &dyn Client,
     schema: Option<serde_json::Value>,
 ) -> anyhow::Result<Start> {
-    let session = if let Some(id) = &args.resume {
-        find_session(engine, id).await.map_err(usage)?.session
-    } else if args.continue_newest {
-        let query = SessionQuery {
-            workspace: Some(surroundings.folder()),
-            ..SessionQuery::default()
-        };
-        // One whose process died before it began holds nothing to go on with.
-        let mut newest = engine.sessions(query).await?.into_iter();
-        newest
-            .find(|head| head.events > 0)
-            .ok_or_else(|| usage("there is no session in this folder yet: leave out --continue"))?
-            .session
-    } else {
+    let asked = asked_for(
+        engine,
+        surroundings,
+        args.resume.as_deref(),
+        args.continue_newest,
+    );
+    let Some(session) = asked.await? else {
         let model = resolved.model_name().map_err(usage)?;
         let mut settings = assemble::session_settings(surroundings, resolved, catalogue, model);
         settings.output_schema = schema;
@@ -159,15 +127,29 @@ async fn start(
         if !keeps_schema {
             settings.output_schema = schema;
         }
-        assemble::fit(&mut settings, &resolved, &catalogue);
-        let (provider, name) = settings.model.split_once('/').unwrap_or_default();
-        catalogue.facts(provider, name).keeps_budget(&settings)?;
-        Ok(settings)
+        assemble::adapted(settings, &resolved, &catalogue)
     };
     Ok(Start::Open {
         session,
         adapt: Box::new(adapt),
     })
+}
+
+/// The session that `--resume` or `--continue` names; none where neither is given.
+pub(crate) async fn asked_for(
+    engine: &dyn Client,
+    surroundings: &Surroundings,
+    resume: Option<&str>,
+    continues: bool,
+) -> anyhow::Result<Option<SessionId>> {
+    let session = match resume {
+        Some(id) => find_session(engine, id).await.map_err(usage)?.session,
+        None if continues => newest_session(engine, surroundings.folder())
+            .await
+            .map_err(usage)?,
+        None => return Ok(None),
+    };
+    Ok(Some(session))
 }
 
 /// Counts Ctrl-C and requests to terminate.

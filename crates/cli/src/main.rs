@@ -12,6 +12,7 @@ mod reckon;
 mod sessions;
 mod settings;
 mod surroundings;
+mod talk;
 mod terminal;
 mod warnings;
 mod workbench;
@@ -60,8 +61,8 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
-        Command::Completions { shell } => return generate::completions(shell),
-        Command::Man { folder } => return generate::manual(folder.as_deref()),
+        Some(Command::Completions { shell }) => return generate::completions(shell),
+        Some(Command::Man { folder }) => return generate::manual(folder.as_deref()),
         _ => {}
     }
     let surroundings = Surroundings::find()?;
@@ -69,7 +70,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         .enable_all()
         .build()?;
     let code = runtime.block_on(async {
-        match cli.command {
+        let Some(command) = cli.command else {
+            return talk::talk(cli.talk, &surroundings).await;
+        };
+        match command {
             Command::Exec(args) => exec::exec(*args, &surroundings).await,
             Command::Demo => demo::demo(&surroundings).await,
             Command::Serve(args) => host::serve(args, &surroundings).await,

@@ -11,5 +11,7 @@ mod host;
 mod journey;
 mod library;
 mod provider;
+mod pty;
 mod run;
+mod screen;
 mod survival;

@@ -1,0 +1,271 @@
+//! The screen in a real terminal: a person types, steers, answers, resizes, and comes back.
+
+use serde_json::{Value, json};
+
+use crate::provider::{Answer, Provider, result_texts, results};
+use crate::pty::Pty;
+use crate::run::{Place, finish, wait_for};
+
+const ESC: &str = "\x1b";
+
+/// `quire` in a terminal, against a provider.
+fn open(place: &Place, provider: &Provider, arguments: &[&str]) -> Pty {
+    let mut all = vec!["--model", "anthropic/double"];
+    all.extend(arguments);
+    let mut command = place.command(&all);
+    command
+        .env("ANTHROPIC_BASE_URL", &provider.url)
+        .env("ANTHROPIC_API_KEY", "key");
+    Pty::start(&command, 100, 40)
+}
+
+fn bash(command: &str) -> Vec<(&'static str, Value)> {
+    vec![("bash", json!({"command": command}))]
+}
+
+/// Everything that a person said in a request.
+fn said(request: &Value) -> String {
+    let messages = request["messages"].as_array().unwrap();
+    let from_person = messages.iter().filter(|message| message["role"] == "user");
+    from_person
+        .map(|message| message["content"].to_string())
+        .collect()
+}
+
+/// A command that runs until the test lets it go on.
+const HELD: &str = "touch started; until [ -e go ]; do sleep 0.02; done; echo went on";
+
+#[test]
+fn a_task_is_typed_done_and_can_be_gone_on_with() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Slow("I **look** first.", bash("echo one; echo two")),
+        _ => Answer::Slow("# Found\nall is `well`", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("how is it?");
+    pty.sees("› how is it?");
+    pty.sees("I look first.");
+    pty.sees("✓ bash echo one; echo two · 2 lines");
+    pty.sees("all is well");
+    pty.sees("· done ·");
+    assert!(!pty.screen().contains("**"), "{}", pty.screen());
+    pty.press("\x04");
+    pty.sees("the session is kept: quire --resume");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn steered_and_queued_messages_are_heard_where_they_say() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", bash(HELD)),
+        _ if said(request).contains("then right") => Answer::Reply("both heard", vec![]),
+        _ => Answer::Reply("left heard", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("do it please");
+    pty.sees("● bash");
+    wait_for(&place, "started");
+    pty.type_line("look left");
+    pty.sees("↳ look left  (steer: heard at the next step)");
+    pty.press("then right");
+    pty.sees("› then right");
+    pty.press("\t");
+    pty.sees("↳ then right  (queued: heard after the turn)");
+    place.write("go", "");
+    pty.sees("both heard");
+    let requests = provider.requests();
+    assert_eq!(requests.len(), 3);
+    let heard: Vec<_> = requests
+        .iter()
+        .map(|request| {
+            let said = said(request);
+            (said.contains("look left"), said.contains("then right"))
+        })
+        .collect();
+    assert_eq!(heard, [(false, false), (true, false), (true, true)]);
+    pty.sees("steered: heard from this step on");
+    pty.sees("was queued: heard after the turn");
+    pty.kill();
+}
+
+#[test]
+fn escape_stops_what_runs_and_the_next_message_begins_anew() {
+    let provider = Provider::start(|request| match said(request) {
+        said if said.contains("again") => Answer::Reply("begun anew", vec![]),
+        _ => Answer::Reply("", bash("touch started; sleep 300; touch late")),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("take long");
+    wait_for(&place, "started");
+    pty.sees("● bash");
+    pty.press(ESC);
+    pty.sees("! stopped");
+    pty.sees("say what to do");
+    assert_eq!(provider.requests().len(), 1);
+    pty.type_line("again please");
+    pty.sees("begun anew");
+    assert!(!place.work().join("late").exists());
+    pty.press("\x03");
+    pty.sees("Ctrl+C once more leaves");
+    pty.press("\x03");
+    pty.sees("the session is kept");
+    assert_eq!(pty.end(), 0);
+}
+
+#[test]
+fn questions_are_answered_with_a_key_or_a_reason() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", bash("touch made")),
+        1 => Answer::Reply("", bash("touch unwanted")),
+        _ => Answer::Reply("understood", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &["--approve", "ask"]);
+    pty.sees("say what to do");
+    pty.type_line("make it");
+    pty.sees("bash asks to run:");
+    pty.sees("touch made");
+    pty.sees("why:");
+    pty.press("y");
+    pty.sees("allowed once: bash touch made");
+    pty.sees("touch unwanted");
+    pty.press("n");
+    pty.sees("no, because ›");
+    pty.type_line("the folder is full");
+    pty.sees("not allowed: bash touch unwanted");
+    pty.sees("understood");
+    assert!(place.work().join("made").exists());
+    assert!(!place.work().join("unwanted").exists());
+    let told = result_texts(provider.requests().last().unwrap());
+    assert!(told.contains("the folder is full"), "{told}");
+    pty.kill();
+}
+
+#[test]
+fn after_a_storm_of_sizes_the_screen_is_whole() {
+    let provider = Provider::start(|_| Answer::Reply("first line\n\n漢字 last line", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("hello there");
+    pty.sees("· done");
+    for number in 0..40_u16 {
+        pty.resize(3 + number * 7 % 120, 1 + number * 5 % 50);
+    }
+    pty.resize(90, 30);
+    let once = |screen: &str, words: &str| screen.matches(words).count() == 1;
+    pty.sees_when("all of it, once", |screen| {
+        let words = [
+            "hello there",
+            "first line",
+            "漢字 last line",
+            "say what to do",
+        ];
+        words.iter().all(|words| once(screen, words)) && once(screen, &"─".repeat(90))
+    });
+    pty.press("still typing");
+    pty.sees("› still typing");
+    pty.kill();
+}
+
+#[test]
+fn foreign_escape_sequences_do_nothing() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply(
+            "say \x1b]0;owned\x07\x1b[2J\x1b[31mhello",
+            bash("printf '\\033[2J\\033]0;owned\\007\\033[8mred\\n\\rx\\n'; exit 3"),
+        ),
+        _ => Answer::Reply("over", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("try it out");
+    pty.sees("over");
+    pty.sees("say hello");
+    pty.sees("exit 3");
+    pty.sees("› try it out");
+    let bytes = pty.bytes();
+    for harm in ["owned\x07", "\x1b]", "\x1b[2J", "\x1b[8m"] {
+        assert!(!bytes.contains(harm), "{harm:?}");
+    }
+    pty.kill();
+}
+
+#[test]
+fn a_large_paste_is_a_sign_on_the_screen_and_whole_in_the_journal() {
+    let provider = Provider::start(|_| Answer::Reply("read it", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    let large = "0123456789abcde\n".repeat(1 << 16);
+    pty.press(&format!("see: {ESC}[200~{large}{ESC}[201~"));
+    pty.sees("› see: [paste 1: 65,536 lines]");
+    pty.press("\r");
+    pty.sees("read it");
+    pty.press("\x04");
+    pty.sees("the session is kept");
+    pty.end();
+    let listed = finish(place.command(&["sessions", "list", "--limit", "1"]));
+    let id = listed
+        .out
+        .lines()
+        .nth(1)
+        .and_then(|line| line.split_whitespace().next());
+    let journal = finish(place.command(&["sessions", "export", id.unwrap()]));
+    assert!(journal.out.contains(&large.replace('\n', "\\n")));
+}
+
+#[test]
+fn what_was_said_before_a_kill_is_there_again() {
+    let provider = Provider::start(|request| match results(request) {
+        _ if said(request).contains("go on") => Answer::Reply("gone on", vec![]),
+        0 => Answer::Reply("I begin.", bash("touch started; sleep 300")),
+        _ => Answer::Reply("never", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("a long task");
+    wait_for(&place, "started");
+    pty.sees("● bash");
+    pty.kill();
+    let mut pty = open(&place, &provider, &["--continue"]);
+    pty.sees("› a long task");
+    pty.sees("I begin.");
+    pty.sees("lost in a crash; it is not run again");
+    pty.sees("Enter goes on with it");
+    pty.type_line("go on then");
+    pty.sees("gone on");
+    pty.kill();
+}
+
+#[test]
+fn commands_complete_and_unknown_ones_say_so() {
+    let provider = Provider::start(|_| Answer::Reply("never", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.press("/cont");
+    pty.sees("show how full the context is");
+    pty.press("\t\r");
+    pty.sees("kept for the answer");
+    pty.type_line("/effort max");
+    pty.sees("from the next request on: effort max");
+    pty.sees("anthropic/double · max");
+    pty.type_line("/nonsense");
+    pty.sees("there is no command /nonsense");
+    pty.press("\x03");
+    pty.type_line("/sessions");
+    pty.sees("Sessions of this folder");
+    pty.type_line("/quit");
+    pty.sees("the session is kept");
+    assert_eq!(pty.end(), 0);
+    assert!(provider.requests().is_empty());
+}

@@ -1,0 +1,277 @@
+//! A tool call in a line, its result, and the changes it made. Everything foreign is made harmless.
+
+use quire_protocol::{
+    ChangeKind, CommandEnd, FileChange, Shown, ToolOutcome, ToolStatus, counted, duration,
+    first_line, joined_text, line_count,
+};
+use ratatui_core::style::Style;
+use ratatui_core::text::{Line, Span};
+
+use crate::look;
+use crate::rows::safe;
+
+/// Whether results are shown in full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Details {
+    /// A line, and what matters of a failure.
+    #[default]
+    Folded,
+    /// Much of the output too.
+    Shown,
+}
+
+/// Lines of a failure that are shown.
+const OF_FAILURE: usize = 6;
+/// Lines of a diff that are shown.
+const OF_DIFF: usize = 12;
+/// Lines of either with details.
+const IN_DETAIL: usize = 200;
+/// From here on, a call's time is worth saying.
+const WORTH_SAYING_MS: u64 = 1_000;
+
+/// Thinking in one line: its first sentence.
+pub(crate) fn thought(text: &str) -> Line<'static> {
+    let (line, _) = first_line(&text.replace("**", ""));
+    let end = line.find(". ").map_or(line.len(), |end| end + 1);
+    look::line(format!("~ {}", &line[..end]), look::DIM)
+}
+
+/// A finished call with its result and its changes.
+pub(crate) fn ended(
+    shown: &Shown,
+    outcome: &ToolOutcome,
+    took_ms: u64,
+    details: Details,
+) -> Vec<Line<'static>> {
+    let (mark, style, words) = verdict(outcome);
+    let mut spans = vec![
+        Span::styled(format!("{mark} "), style),
+        Span::styled(shown.name.clone(), look::BOLD),
+    ];
+    if !shown.detail.is_empty() {
+        spans.push(Span::raw(format!(" {}", safe(&shown.detail))));
+    }
+    let mut notes = words;
+    if took_ms >= WORTH_SAYING_MS {
+        notes = format!("{notes}, {}", duration(took_ms));
+    }
+    let style = if mark == '✗' { style } else { look::DIM };
+    spans.push(Span::styled(format!(" · {notes}"), style));
+    let mut lines = vec![Line::from(spans)];
+    lines.extend(output(outcome, mark == '✗', details));
+    for change in &outcome.changes {
+        lines.extend(changed(change, details));
+    }
+    lines
+}
+
+/// How it went: a mark, how to colour it, and a few words.
+fn verdict(outcome: &ToolOutcome) -> (char, Style, String) {
+    let count = || {
+        let text = joined_text(&outcome.content);
+        let lines = outcome.lines.unwrap_or_else(|| line_count(&text));
+        counted(lines, "line")
+    };
+    if let Some(job) = outcome.job {
+        return ('✓', look::GOOD, format!("job {job}, in the background"));
+    }
+    match (outcome.status, outcome.end) {
+        (ToolStatus::Done | ToolStatus::Failed, Some(CommandEnd::Exited { code: 0 })) => {
+            ('✓', look::GOOD, count())
+        }
+        (ToolStatus::Done | ToolStatus::Failed, Some(CommandEnd::Exited { code })) => {
+            ('✗', look::BAD, format!("exit {code}, {}", count()))
+        }
+        (ToolStatus::Done | ToolStatus::Failed, Some(end)) => ('✗', look::BAD, end.to_string()),
+        (ToolStatus::Done, None) => ('✓', look::GOOD, count()),
+        (ToolStatus::Failed, None) => ('✗', look::BAD, "failed".to_owned()),
+        (ToolStatus::Denied, _) => ('✗', look::NOTICE, "refused".to_owned()),
+        (ToolStatus::Cancelled, _) => ('✗', look::NOTICE, "stopped".to_owned()),
+        (ToolStatus::Lost, _) => (
+            '✗',
+            look::NOTICE,
+            "lost in a crash; it is not run again".to_owned(),
+        ),
+    }
+}
+
+/// The last lines of a result, where they matter or details are wanted.
+fn output(outcome: &ToolOutcome, bad: bool, details: Details) -> Vec<Line<'static>> {
+    let most = match (details, bad, outcome.status) {
+        (Details::Shown, ..) => IN_DETAIL,
+        (Details::Folded, false, _)
+        | (Details::Folded, true, ToolStatus::Cancelled | ToolStatus::Lost) => return Vec::new(),
+        (Details::Folded, true, _) => OF_FAILURE,
+    };
+    let text = joined_text(&outcome.content);
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let hidden = lines.len().saturating_sub(most);
+    let mut rows = Vec::new();
+    if hidden > 0 {
+        rows.push(below(
+            &format!("… {}", counted(hidden as u64, "line")),
+            look::DIM,
+        ));
+    }
+    rows.extend(lines[hidden..].iter().map(|line| below(line, look::DIM)));
+    rows
+}
+
+/// A row below a call.
+pub(crate) fn below(text: &str, style: Style) -> Line<'static> {
+    look::line(format!("    {}", safe(text)), style)
+}
+
+/// `✎ src/lib.rs +3 −1` and the first lines of the diff.
+fn changed(change: &FileChange, details: Details) -> Vec<Line<'static>> {
+    let lines = body(&change.diff);
+    let count = |sign: char| lines.iter().filter(|line| line.starts_with(sign)).count();
+    let mut spans = vec![
+        Span::styled("  ✎ ", look::MARK),
+        Span::styled(safe(&change.path.display().to_string()), look::BOLD),
+    ];
+    match change.kind {
+        ChangeKind::Added => spans.push(Span::styled(" new", look::DIM)),
+        ChangeKind::Deleted => spans.push(Span::styled(" deleted", look::DIM)),
+        ChangeKind::Modified => {}
+    }
+    if !lines.is_empty() {
+        spans.push(Span::styled(format!(" +{}", count('+')), look::GOOD));
+        spans.push(Span::styled(format!(" −{}", count('-')), look::BAD));
+    }
+    let most = match details {
+        Details::Folded => OF_DIFF,
+        Details::Shown => IN_DETAIL,
+    };
+    let mut rows = vec![Line::from(spans)];
+    rows.extend(lines.iter().take(most).map(|line| {
+        let style = match line.as_bytes().first() {
+            Some(b'+') => look::GOOD,
+            Some(b'-') => look::BAD,
+            _ => look::DIM,
+        };
+        below(line, style)
+    }));
+    if lines.len() > most {
+        let more = counted((lines.len() - most) as u64, "more line");
+        rows.push(below(&format!("… {more}"), look::DIM));
+    }
+    rows
+}
+
+/// The diff without the lines that name the file.
+fn body(diff: &str) -> Vec<&str> {
+    diff.lines()
+        .skip_while(|line| !line.starts_with("@@"))
+        .filter(|line| !line.starts_with('\\'))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use quire_protocol::{CallKind, Content};
+
+    use super::*;
+
+    fn check(outcome: &ToolOutcome, took_ms: u64, details: Details, expected: &Expect) {
+        let shown = Shown {
+            name: "bash".into(),
+            detail: "cargo test".into(),
+            kind: CallKind::Command,
+        };
+        let lines = ended(&shown, outcome, took_ms, details);
+        let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        expected.assert_eq(&(text.join("\n") + "\n"));
+    }
+
+    #[test]
+    fn results_in_a_line_and_failures_with_what_matters() {
+        let printed = "line 0\nline 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nline 8\n";
+        let outcome = |status, end| ToolOutcome {
+            end,
+            content: vec![Content::text(printed)],
+            ..ToolOutcome::text(status, "")
+        };
+        let code = |code| Some(CommandEnd::Exited { code });
+        check(
+            &outcome(ToolStatus::Done, code(0)),
+            3_250,
+            Details::Folded,
+            &expect![[r#"
+                ✓ bash cargo test · 9 lines, 3.2 s
+            "#]],
+        );
+        check(
+            &outcome(ToolStatus::Done, code(2)),
+            10,
+            Details::Folded,
+            &expect![[r#"
+                ✗ bash cargo test · exit 2, 9 lines
+                    … 3 lines
+                    line 3
+                    line 4
+                    line 5
+                    line 6
+                    line 7
+                    line 8
+            "#]],
+        );
+        check(
+            &ToolOutcome::text(ToolStatus::Done, "a\x1b[2J\tb"),
+            0,
+            Details::Shown,
+            &expect![[r#"
+                ✓ bash cargo test · 1 line
+                    a    b
+            "#]],
+        );
+        check(
+            &ToolOutcome::text(ToolStatus::Cancelled, "x"),
+            0,
+            Details::Folded,
+            &expect![[r#"
+                ✗ bash cargo test · stopped
+            "#]],
+        );
+    }
+
+    #[test]
+    fn changes_with_their_diff() {
+        let change = FileChange {
+            path: "src/lib.rs".into(),
+            kind: ChangeKind::Modified,
+            diff: "--- a\n+++ b\n@@ -1,3 +1,3 @@\n fn f() {\n--- one\n+two\x1b[2J\n }\n".into(),
+        };
+        let outcome = ToolOutcome {
+            changes: vec![change],
+            ..ToolOutcome::text(ToolStatus::Done, "ok")
+        };
+        check(
+            &outcome,
+            0,
+            Details::Folded,
+            &expect![[r#"
+            ✓ bash cargo test · 1 line
+              ✎ src/lib.rs +1 −1
+                @@ -1,3 +1,3 @@
+                 fn f() {
+                --- one
+                +two
+                 }
+        "#]],
+        );
+        let lines = ended(
+            &Shown {
+                name: String::new(),
+                detail: String::new(),
+                kind: CallKind::Other,
+            },
+            &outcome,
+            0,
+            Details::Folded,
+        );
+        assert_eq!(lines[4].spans[0].style, look::BAD);
+        assert_eq!(lines[5].spans[0].style, look::GOOD);
+    }
+}

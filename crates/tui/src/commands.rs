@@ -1,0 +1,305 @@
+//! What can be said to the screen itself: a table of commands, each begun with `/`.
+
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "all commands are functions of one type"
+)]
+
+use std::fmt::Write as _;
+
+use quire_protocol::{ContextPart, Effort, Goal, Op, thousands};
+use ratatui_core::text::Line;
+
+use crate::app::{App, Wish};
+use crate::conversation::Doing;
+use crate::look;
+use crate::meter::short;
+
+/// A command.
+#[derive(Debug)]
+pub(crate) struct Command {
+    /// Its name, without the slash.
+    pub(crate) name: &'static str,
+    /// What stands behind it, for the help; empty when nothing does.
+    pub(crate) arguments: &'static str,
+    /// What it does, in a few words.
+    pub(crate) what: &'static str,
+    /// Does it, with what stands behind its name; fails with what to tell the person.
+    pub(crate) run: fn(&mut App, &str) -> Result<Vec<Wish>, String>,
+}
+
+/// All of them.
+const COMMANDS: &[Command] = &[
+    Command {
+        name: "help",
+        arguments: "",
+        what: "list keys and commands",
+        run: help,
+    },
+    Command {
+        name: "model",
+        arguments: "NAME",
+        what: "use another model from the next request on",
+        run: model,
+    },
+    Command {
+        name: "effort",
+        arguments: "LEVEL",
+        what: "think less or more: low, medium, high, xhigh, max",
+        run: effort,
+    },
+    Command {
+        name: "compact",
+        arguments: "[FOCUS]",
+        what: "summarise the older part of the context",
+        run: compact,
+    },
+    Command {
+        name: "undo-compaction",
+        arguments: "",
+        what: "take the last compaction back",
+        run: undo_compaction,
+    },
+    Command {
+        name: "goal",
+        arguments: "[WORDS | drop]",
+        what: "show, set or drop the goal",
+        run: goal,
+    },
+    Command {
+        name: "cost",
+        arguments: "",
+        what: "show what the session used",
+        run: cost,
+    },
+    Command {
+        name: "context",
+        arguments: "",
+        what: "show how full the context is",
+        run: context,
+    },
+    Command {
+        name: "sessions",
+        arguments: "",
+        what: "list the sessions of this folder",
+        run: |_, _| Ok(vec![Wish::List]),
+    },
+    Command {
+        name: "quit",
+        arguments: "",
+        what: "close the session and leave",
+        run: |_, _| Ok(vec![Wish::Quit]),
+    },
+];
+
+/// What the keys do, for the help.
+const KEYS: &[(&str, &str)] = &[
+    (
+        "Enter",
+        "send; while it works, it is heard at the next step",
+    ),
+    ("Tab, Alt+Enter", "send, to be heard after the turn"),
+    ("Esc", "stop what it does"),
+    ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
+    ("Up, Down", "what you said before"),
+    ("Ctrl+O", "show or fold what tools print"),
+    ("y, p, n", "answer a question (with Alt while you type)"),
+    ("Ctrl+C", "clear the input; twice, leave"),
+    ("Ctrl+D", "leave, when the input is empty"),
+];
+
+/// The command and the words behind it, if the input is a command; a path is none.
+pub(crate) fn read(input: &str) -> Option<(String, String)> {
+    let input = input.trim();
+    let (name, words) = input.split_once(char::is_whitespace).unwrap_or((input, ""));
+    let name = name.strip_prefix('/')?;
+    let word = |char: char| char.is_ascii_alphanumeric() || char == '-';
+    (!name.is_empty() && name.chars().all(word)).then(|| (name.to_owned(), words.trim().to_owned()))
+}
+
+/// A command by its name.
+pub(crate) fn find(name: &str) -> Option<&'static Command> {
+    COMMANDS.iter().find(|command| command.name == name)
+}
+
+/// The commands whose name begins as the input does; none once a name is complete.
+pub(crate) fn starting_with(input: &str) -> Vec<&'static Command> {
+    let Some(start) = input.strip_prefix('/') else {
+        return Vec::new();
+    };
+    COMMANDS
+        .iter()
+        .filter(|command| command.name.starts_with(start) && command.name != start)
+        .collect()
+}
+
+fn help(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
+    let mut lines = vec![look::line("Keys", look::BOLD)];
+    lines.extend(KEYS.iter().map(|(key, what)| pair(key, what)));
+    lines.push(Line::default());
+    lines.push(look::line("Commands", look::BOLD));
+    lines.extend(COMMANDS.iter().map(|command| {
+        let usage = format!("/{} {}", command.name, command.arguments);
+        pair(usage.trim_end(), command.what)
+    }));
+    app.conversation.show(lines);
+    Ok(Vec::new())
+}
+
+/// A line with a name and what it is about.
+pub(crate) fn pair(name: &str, what: &str) -> Line<'static> {
+    look::mixed([
+        (format!("  {name:<30} "), look::MARK),
+        (what.to_owned(), look::PLAIN),
+    ])
+}
+
+fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    if words.is_empty() {
+        return Err("which one? /model PROVIDER/NAME; `quire models` lists them".to_owned());
+    }
+    let name = words.to_owned();
+    app.fitted(|_| {}, Some(&name))
+}
+
+fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    let effort: Effort = words.parse()?;
+    app.fitted(|settings| settings.effort = effort, None)
+}
+
+fn compact(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    Ok(vec![Wish::Ask(Op::Compact {
+        focus: words.to_owned(),
+        part: ContextPart::Older,
+    })])
+}
+
+fn undo_compaction(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
+    if app.conversation.has_turn() {
+        return Err("only while nothing works: wait, or stop it with Esc".to_owned());
+    }
+    if app.conversation.compactions == 0 {
+        return Err("there is no compaction to take back".to_owned());
+    }
+    Ok(vec![Wish::Ask(Op::UndoCompaction)])
+}
+
+fn goal(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    let goal = match words {
+        "" => {
+            let words = match &app.conversation.goal {
+                Some(goal) => format!("the goal is: {goal}"),
+                None => "there is no goal; /goal WORDS sets one".to_owned(),
+            };
+            app.conversation.note(&words);
+            return Ok(Vec::new());
+        }
+        "drop" if app.conversation.goal.is_none() => {
+            return Err("there is no goal".to_owned());
+        }
+        "drop" => None,
+        words => Some(Goal::new(words, Vec::new())),
+    };
+    let idle = matches!(app.conversation.doing(), Doing::Nothing);
+    if goal.is_some() && idle {
+        app.notice = Some("it is worked for from your next message on".to_owned());
+    }
+    Ok(vec![Wish::Ask(Op::SetGoal { goal })])
+}
+
+fn cost(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
+    let meter = &app.conversation.meter;
+    let usage = meter.usage;
+    let mut money = format!("${}", meter.cost.rounded(4));
+    if meter.unpriced > 0 {
+        let _ = write!(money, ", and {} requests without a price", meter.unpriced);
+    }
+    let lines = vec![
+        look::line("Cost of this session", look::BOLD),
+        pair("money", &money),
+        pair("requests", &thousands(meter.requests.into())),
+        pair("prompt, not cached", &thousands(usage.input)),
+        pair("prompt, read from cache", &thousands(usage.cache_read)),
+        pair(
+            "prompt, written to cache",
+            &thousands(usage.cache_write_5m + usage.cache_write_1h),
+        ),
+        pair("answers", &thousands(usage.output)),
+        pair("of them, thinking", &thousands(usage.thinking)),
+    ];
+    app.conversation.show(lines);
+    Ok(Vec::new())
+}
+
+fn context(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
+    const CELLS: u64 = 50;
+    let settings = app.conversation.settings.as_ref();
+    let limits = &settings.ok_or("the session has not begun yet")?.context;
+    let used = app.conversation.meter.context;
+    let window = limits.window.max(1);
+    let cells = |tokens: u64| tokens.min(window) * CELLS / window;
+    let (full, compacted, room) = (
+        cells(used).max(u64::from(used > 0)),
+        cells(limits.compact_at),
+        cells(limits.room()),
+    );
+    let bar: String = (0..CELLS)
+        .map(|cell| match cell {
+            cell if cell < full => '█',
+            cell if cell < compacted => '░',
+            cell if cell < room => '▒',
+            _ => '·',
+        })
+        .collect();
+    let lines = vec![
+        look::mixed([
+            ("Context  ".to_owned(), look::BOLD),
+            (bar, look::MARK),
+            (format!("  {}%", used * 100 / window), look::BOLD),
+        ]),
+        pair("█ used (estimated)", &format!("{} tokens", thousands(used))),
+        pair(
+            "░ free",
+            &format!("compacted at {}", thousands(limits.compact_at)),
+        ),
+        pair(
+            "▒ a margin",
+            &format!("a prompt has at most {}", thousands(limits.room())),
+        ),
+        pair("· kept for the answer", &thousands(limits.answer)),
+        pair(
+            "the model's window",
+            &format!("{} tokens", short(limits.window)),
+        ),
+    ];
+    app.conversation.show(lines);
+    Ok(Vec::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_and_what_only_looks_like_one() {
+        for (input, expected) in [
+            ("/help", Some(("help", ""))),
+            (" /goal  all green ", Some(("goal", "all green"))),
+            ("/undo-compaction", Some(("undo-compaction", ""))),
+            ("/usr/bin/env is missing", None),
+            ("/", None),
+            ("a /help", None),
+            ("// comment", None),
+        ] {
+            let read = read(input);
+            let read = read.as_ref().map(|(name, words)| (&**name, &**words));
+            assert_eq!(read, expected, "{input:?}");
+        }
+        let names = |input| -> Vec<_> { starting_with(input).iter().map(|c| c.name).collect() };
+        assert_eq!(names("/co"), ["compact", "cost", "context"]);
+        assert_eq!(names("/cost"), Vec::<&str>::new());
+        assert_eq!(names("/").len(), COMMANDS.len());
+        assert_eq!(names("co"), Vec::<&str>::new());
+        assert!(find("nope").is_none());
+    }
+}

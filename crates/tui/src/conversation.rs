@@ -1,0 +1,527 @@
+//! A session as a screen shows it: a pure fold of records and fragments. Lines that are done come
+//! out once, for the terminal's own scrollback; the rest is state, for what is drawn anew.
+
+use std::collections::{BTreeMap, HashMap};
+
+use quire_protocol::{
+    Answer, Approval, CallId, CompactionStep, Content, Delivery, Delta, Event, GoalStep, Item,
+    MessageId, PlanStatus, PlanStep, Purpose, Record, Retry, Seq, Settings, Shown, StopReason,
+    ToolOutcome, duration, first_line, joined_text, visible,
+};
+use ratatui_core::style::Style;
+use ratatui_core::text::Line;
+
+use crate::calls::{self, Details};
+use crate::look;
+use crate::meter::Meter;
+use crate::rows::{end_of, safe};
+use crate::stream::Stream;
+use crate::words;
+
+/// Lines of a message that are shown.
+const OF_MESSAGE: usize = 20;
+/// Bytes of a running tool's output that are kept to be seen.
+const OF_OUTPUT: usize = 4_000;
+
+/// What was recorded, and what is going on.
+#[derive(Debug, Default)]
+pub(crate) struct Conversation {
+    /// How much of what follows is shown.
+    pub(crate) details: Details,
+    /// Messages that were accepted and have not reached the model.
+    pub(crate) pending: Vec<Pending>,
+    /// Open questions, oldest first.
+    pub(crate) asked: Vec<(CallId, Approval)>,
+    /// Calls whose tool runs.
+    pub(crate) running: BTreeMap<CallId, Running>,
+    /// The plan.
+    pub(crate) plan: Vec<PlanStep>,
+    /// The settings.
+    pub(crate) settings: Option<Settings>,
+    /// What was used.
+    pub(crate) meter: Meter,
+    /// The goal.
+    pub(crate) goal: Option<String>,
+    /// Compactions that can be taken back.
+    pub(crate) compactions: u32,
+    /// What was said, for the input's history.
+    pub(crate) said: Vec<String>,
+    /// The last place in the journal that is shown.
+    pub(crate) seq: Seq,
+    pub(crate) stream: Stream,
+    done: Vec<Line<'static>>,
+    last: Option<Kind>,
+    calls: HashMap<CallId, Shown>,
+    turn: Turn,
+    /// What the open request is for.
+    request: Option<Purpose>,
+    /// Whether a verdict was shown, of which the model is told next.
+    judged: bool,
+    /// Whether the last reply said or called something.
+    spoke: bool,
+}
+
+/// How far the turn is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Turn {
+    /// There is none.
+    #[default]
+    None,
+    /// It works.
+    Works,
+    /// Someone asked it to stop.
+    Stops,
+    /// A crash or a limit left it; the next message goes on with it.
+    Waits,
+}
+
+/// What kind of lines: an empty line stands between kinds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Person,
+    Words,
+    Call,
+    Note,
+}
+
+/// A message on its way.
+#[derive(Clone, Debug)]
+pub(crate) struct Pending {
+    message: MessageId,
+    /// When it is to be heard.
+    pub(crate) delivery: Delivery,
+    /// What it says.
+    pub(crate) text: String,
+    /// Whether it was said while a turn worked.
+    pub(crate) joins: bool,
+}
+
+/// A call whose tool runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    /// What it is.
+    pub(crate) shown: Shown,
+    /// The end of what it printed.
+    pub(crate) output: String,
+    begun_ms: u64,
+}
+
+/// What is being done now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// Nothing.
+    Nothing,
+    /// Nothing: a turn waits to be gone on with.
+    Waits,
+    /// Waiting for the model's first words.
+    Waiting,
+    /// The model thinks.
+    Thinking,
+    /// The model writes its answer.
+    Answering,
+    /// The model writes a call of this tool, so many bytes so far.
+    Writing(String, u64),
+    /// Tools run.
+    Running,
+    /// A person is asked.
+    Asking,
+    /// All of it comes to an end.
+    Stopping,
+    /// The context is being compacted.
+    Compacting,
+    /// The goal is being judged.
+    Judging,
+}
+
+impl Conversation {
+    /// Lines that are done since the last time.
+    pub(crate) fn take_done(&mut self) -> Vec<Line<'static>> {
+        std::mem::take(&mut self.done)
+    }
+
+    /// What is being done now.
+    pub(crate) fn doing(&self) -> Doing {
+        match self.turn {
+            Turn::Stops => return Doing::Stopping,
+            Turn::Works | Turn::None | Turn::Waits => {}
+        }
+        if !self.asked.is_empty() {
+            return Doing::Asking;
+        }
+        if !self.running.is_empty() {
+            return Doing::Running;
+        }
+        match (&self.request, self.turn) {
+            (Some(Purpose::Summary | Purpose::Compact { .. }), _) => Doing::Compacting,
+            (Some(Purpose::Judge), _) => Doing::Judging,
+            (Some(Purpose::Work), _) => self.answering(),
+            (None, Turn::Works | Turn::Stops) => Doing::Waiting,
+            (None, Turn::Waits) => Doing::Waits,
+            (None, Turn::None) => Doing::Nothing,
+        }
+    }
+
+    /// Whether something is being done.
+    pub(crate) fn works(&self) -> bool {
+        !matches!(self.doing(), Doing::Nothing | Doing::Waits)
+    }
+
+    /// Whether a turn is open, or waits.
+    pub(crate) fn has_turn(&self) -> bool {
+        self.turn != Turn::None || self.works()
+    }
+
+    fn answering(&self) -> Doing {
+        match &self.stream.writing {
+            Some((name, bytes)) => Doing::Writing(name.clone(), *bytes),
+            None if !self.stream.thinking().is_empty() => Doing::Thinking,
+            None if self.stream.tail().is_some() => Doing::Answering,
+            None => Doing::Waiting,
+        }
+    }
+
+    /// Takes a record in.
+    pub(crate) fn record(&mut self, record: &Record) {
+        self.seq = record.seq;
+        self.meter.record(record);
+        match &record.event {
+            Event::Configured { settings } => self.configured(settings),
+            Event::MessageAccepted {
+                message,
+                delivery,
+                content,
+                ..
+            } => self.accepted(message, *delivery, content),
+            Event::MessageDelivered { message } => self.delivered(message),
+            Event::TurnStarted { .. } => self.turn = Turn::Works,
+            Event::ModelCalled { purpose, .. } => self.called(purpose),
+            Event::ModelReplied { items, .. } => self.replied(items),
+            Event::ModelFailed { error, .. } => self.failed(&words::failure(error)),
+            Event::ApprovalAsked { call, approval } => self.asks(*call, approval),
+            Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
+            Event::ToolStarted { call } => self.tool_started(*call, record.at_ms),
+            Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome, record.at_ms),
+            Event::PlanSet { steps } => self.planned(steps),
+            Event::JobEnded { end } => self.note(&words::job_ended(end)),
+            Event::Noticed { text } => self.noticed(text),
+            Event::InterruptAccepted { .. } => {
+                if self.turn != Turn::None {
+                    self.turn = Turn::Stops;
+                }
+            }
+            Event::Compaction(step) => self.compacted(step),
+            Event::Goal(step) => self.goal(step),
+            Event::TurnPaused { detail, .. } => {
+                self.turn = Turn::Waits;
+                self.warn(&format!("paused: {detail}"));
+            }
+            Event::TurnEnded { reason, detail, .. } => self.ended(*reason, detail),
+            Event::Recovered { .. } => {
+                self.turn = Turn::Waits;
+                self.request = None;
+                self.running.clear();
+                self.asked.clear();
+                self.warn("the work was cut short by a crash");
+            }
+            Event::PrefixSet { .. } | Event::JobStarted { .. } => {}
+        }
+    }
+
+    /// Takes a live fragment in. Costs next to nothing.
+    pub(crate) fn delta(&mut self, delta: &Delta) {
+        let of_work = self.request == Some(Purpose::Work);
+        let lines = match delta {
+            Delta::Text { text } if of_work => self.stream.text(text),
+            Delta::Thinking { text } if of_work => self.stream.think(text),
+            Delta::CallWriting { name, bytes } if of_work => self.stream.write(name, *bytes),
+            Delta::Text { .. } | Delta::Thinking { .. } | Delta::CallWriting { .. } => return,
+            Delta::ToolOutput { call, text } => {
+                if let Some(running) = self.running.get_mut(call) {
+                    running.output.push_str(text);
+                    if running.output.len() > 2 * OF_OUTPUT {
+                        running.output = end_of(&running.output, OF_OUTPUT).to_owned();
+                    }
+                }
+                return;
+            }
+            Delta::Retrying { retry } => return self.retrying(retry),
+        };
+        if !lines.is_empty() {
+            self.add(Kind::Words, lines);
+        }
+    }
+
+    fn retrying(&mut self, retry: &Retry) {
+        let lines = std::mem::take(&mut self.stream).give_up();
+        self.add(Kind::Words, lines);
+        let (reason, _) = first_line(&retry.reason);
+        let wait = duration(retry.wait_ms);
+        self.warn(&format!("{reason}; it begins again in {wait}"));
+    }
+
+    fn add(&mut self, kind: Kind, lines: Vec<Line<'static>>) {
+        if lines.is_empty() {
+            return;
+        }
+        if self.last.is_some_and(|last| last != kind) || kind == Kind::Person {
+            self.done.push(Line::default());
+        }
+        self.last = Some(kind);
+        self.done.extend(lines);
+    }
+
+    fn marked(&mut self, mark: &str, text: &str, style: Style) {
+        let line = look::line(format!("{mark} {}", safe(text.trim())), style);
+        self.add(Kind::Note, vec![line]);
+    }
+
+    /// A dim line about the harness.
+    pub(crate) fn note(&mut self, text: &str) {
+        self.marked("·", text, look::DIM);
+    }
+
+    /// A line to be noticed.
+    pub(crate) fn warn(&mut self, text: &str) {
+        self.marked("!", text, look::NOTICE);
+    }
+
+    /// Lines that a person asked for.
+    pub(crate) fn show(&mut self, lines: Vec<Line<'static>>) {
+        self.last = None;
+        self.done.push(Line::default());
+        self.done.extend(lines);
+        self.last = Some(Kind::Note);
+    }
+
+    fn configured(&mut self, settings: &Settings) {
+        if let Some(before) = &self.settings
+            && let Some(change) = words::settings_changed(before, settings)
+        {
+            self.note(&change);
+        }
+        self.settings = Some(settings.clone());
+    }
+
+    fn accepted(&mut self, message: &MessageId, delivery: Delivery, content: &[Content]) {
+        let images = content.iter().filter(|part| part.as_text().is_none());
+        let mut text = joined_text(content);
+        for _ in images {
+            text.push_str(if text.is_empty() { "" } else { "\n" });
+            text.push_str("(an image)");
+        }
+        self.said.push(text.clone());
+        self.pending.push(Pending {
+            message: message.clone(),
+            delivery,
+            text,
+            joins: self.turn != Turn::None,
+        });
+    }
+
+    fn delivered(&mut self, message: &MessageId) {
+        let found = self
+            .pending
+            .iter()
+            .position(|pending| pending.message == *message);
+        if let Some(place) = found {
+            let pending = self.pending.remove(place);
+            self.add(Kind::Person, said(&pending));
+        }
+    }
+
+    fn called(&mut self, purpose: &Purpose) {
+        if self.turn == Turn::Waits {
+            self.turn = Turn::Works;
+        }
+        self.request = Some(purpose.clone());
+        self.stream = Stream::default();
+    }
+
+    fn replied(&mut self, items: &[Item]) {
+        let purpose = self.request.take().unwrap_or_default();
+        let stream = std::mem::take(&mut self.stream);
+        if !purpose.is_work() {
+            return;
+        }
+        self.spoke = items.iter().any(|item| match item {
+            Item::Assistant { text, .. } => !text.trim().is_empty(),
+            Item::ToolCall(_) => true,
+            _ => false,
+        });
+        for item in items {
+            if let Item::ToolCall(call) = item {
+                self.calls.insert(call.call, call.shown());
+            }
+        }
+        let lines = stream.finish(items);
+        self.add(Kind::Words, lines);
+    }
+
+    fn failed(&mut self, words: &str) {
+        self.request = None;
+        let lines = std::mem::take(&mut self.stream).give_up();
+        self.add(Kind::Words, lines);
+        if !words.is_empty() {
+            self.marked("✗", words, look::BAD);
+        }
+    }
+
+    /// What is too long to be seen whole in the question stands above it: nothing may hide.
+    fn asks(&mut self, call: CallId, approval: &Approval) {
+        if is_long(approval) {
+            let about = self.shown(call).name;
+            let mut lines = vec![look::line(
+                format!("? {about} asks to run all of this:"),
+                look::NOTICE,
+            )];
+            let action = visible(approval.action.trim());
+            lines.extend(action.lines().map(|line| calls::below(line, look::BOLD)));
+            self.add(Kind::Note, lines);
+        }
+        self.asked.push((call, approval.clone()));
+    }
+
+    fn answered(&mut self, call: CallId, answer: &Answer) {
+        self.asked.retain(|(open, _)| *open != call);
+        let about = self.about(call);
+        match answer {
+            Answer::AllowOnce => self.note(&format!("allowed once: {about}")),
+            Answer::AllowAlways => self.note(&format!("allowed for this session: {about}")),
+            Answer::Deny { .. } => self.note(&format!("not allowed: {about}")),
+        }
+    }
+
+    /// A call in a few words.
+    pub(crate) fn about(&self, call: CallId) -> String {
+        match self.calls.get(&call) {
+            Some(shown) => format!("{} {}", shown.name, shown.detail),
+            None => format!("call {call}"),
+        }
+    }
+
+    fn tool_started(&mut self, call: CallId, begun_ms: u64) {
+        let shown = self.shown(call);
+        let running = Running {
+            shown,
+            output: String::new(),
+            begun_ms,
+        };
+        self.running.insert(call, running);
+    }
+
+    fn tool_ended(&mut self, call: CallId, outcome: &ToolOutcome, at_ms: u64) {
+        self.asked.retain(|(open, _)| *open != call);
+        let begun_ms = self.running.remove(&call).map(|running| running.begun_ms);
+        let took_ms = at_ms.saturating_sub(begun_ms.unwrap_or(at_ms));
+        let shown = self.shown(call);
+        self.calls.remove(&call);
+        let lines = calls::ended(&shown, outcome, took_ms, self.details);
+        self.add(Kind::Call, lines);
+    }
+
+    fn shown(&self, call: CallId) -> Shown {
+        self.calls.get(&call).cloned().unwrap_or_else(|| Shown {
+            name: format!("call {call}"),
+            detail: String::new(),
+            kind: quire_protocol::CallKind::Other,
+        })
+    }
+
+    fn planned(&mut self, steps: &[PlanStep]) {
+        self.plan = steps.to_vec();
+        let done = steps
+            .iter()
+            .filter(|step| step.status == PlanStatus::Completed);
+        let (done, all) = (done.count(), steps.len());
+        self.note(&format!("plan: {done} of {all} done"));
+    }
+
+    fn noticed(&mut self, text: &str) {
+        let told = std::mem::take(&mut self.judged) || text.starts_with("Background job");
+        if !told {
+            self.note(&format!("told the model: {}", first_line(text).0));
+        }
+    }
+
+    fn compacted(&mut self, step: &CompactionStep) {
+        match step {
+            CompactionStep::Asked { .. } => {
+                self.note("the context is compacted at the next step");
+            }
+            CompactionStep::Done { compaction } => {
+                self.compactions += 1;
+                self.note(&words::compacted(compaction));
+            }
+            CompactionStep::Failed { reason, .. } => {
+                self.warn(&format!("a compaction failed: {reason}"));
+            }
+            CompactionStep::Undone => {
+                self.compactions = self.compactions.saturating_sub(1);
+                self.note("the last compaction was taken back");
+            }
+        }
+    }
+
+    fn goal(&mut self, step: &GoalStep) {
+        match step {
+            GoalStep::Set { goal } => self.goal = Some(goal.text.clone()),
+            GoalStep::Judged { .. } => self.judged = true,
+            GoalStep::Dropped { .. } => self.goal = None,
+        }
+        self.note(&words::goal(step));
+    }
+
+    fn ended(&mut self, reason: StopReason, detail: &str) {
+        self.turn = Turn::None;
+        self.request = None;
+        self.running.clear();
+        self.asked.clear();
+        let words = words::ended(reason, detail);
+        let sum = self.meter.turn_in_words();
+        match reason {
+            StopReason::EndTurn if self.spoke => self.note(&format!("done{sum}")),
+            StopReason::EndTurn => self.warn("the model ended without an answer"),
+            StopReason::Cancelled => self.warn(&format!("{words}{sum}")),
+            _ => self.warn(&words),
+        }
+        if self
+            .plan
+            .iter()
+            .all(|step| step.status == PlanStatus::Completed)
+        {
+            self.plan.clear();
+        }
+    }
+}
+
+/// Whether what is asked is too long for a question.
+pub(crate) fn is_long(approval: &Approval) -> bool {
+    approval.action.len() > 400 || approval.action.lines().count() > 6
+}
+
+/// A person's message.
+fn said(pending: &Pending) -> Vec<Line<'static>> {
+    let text = pending.text.trim_end();
+    let all = text.lines().count();
+    let mut lines: Vec<Line<'static>> = text
+        .lines()
+        .take(OF_MESSAGE)
+        .enumerate()
+        .map(|(number, line)| {
+            let mark = if number == 0 { "› " } else { "  " };
+            look::mixed([(mark.to_owned(), look::MARK), (safe(line), look::BOLD)])
+        })
+        .collect();
+    if all > OF_MESSAGE {
+        let more = quire_protocol::counted((all - OF_MESSAGE) as u64, "more line");
+        lines.push(look::line(format!("  … {more}"), look::DIM));
+    }
+    if pending.joins {
+        let class = match pending.delivery {
+            Delivery::Steer => "  steered: heard from this step on",
+            Delivery::Queue => "  was queued: heard after the turn",
+        };
+        lines.push(look::line(class, look::DIM));
+    }
+    lines
+}

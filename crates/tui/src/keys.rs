@@ -1,0 +1,202 @@
+//! Which key does what: a table, the same for every screen.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use crate::editor::To;
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Write a character.
+    Insert(char),
+    /// Begin a new line.
+    Newline,
+    /// Send, to be heard at the next step.
+    Send,
+    /// Send, to be heard after the turn.
+    Queue,
+    /// Complete the command that is being written.
+    Complete,
+    /// End the turn now.
+    Interrupt,
+    /// Clear the input; on an empty one, twice, quit.
+    Clear,
+    /// Quit, when the input is empty.
+    Leave,
+    /// Move the cursor.
+    Go(To),
+    /// Delete from the cursor up to there.
+    Delete(To),
+    /// Write what was deleted last.
+    PutBack,
+    /// A row up, or to an earlier message.
+    Up,
+    /// A row down, or to a later message.
+    Down,
+    /// Show more, or less, of what follows.
+    Details,
+    /// Draw everything anew.
+    Redraw,
+    /// Answer the open question.
+    Reply(Reply),
+    /// Back from giving a reason to the question.
+    Back,
+}
+
+/// Answers to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reply {
+    /// Yes, this once.
+    Once,
+    /// Yes, for what begins alike, in this session.
+    Always,
+    /// No; the reason is asked for next.
+    No,
+}
+
+/// What the keys are about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// A message.
+    Typing,
+    /// The name of a command.
+    Command,
+    /// An open question, and nothing is typed.
+    Asked,
+    /// The reason for a no.
+    Reason,
+}
+
+/// What a key asks for; nothing for keys without a meaning.
+pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
+    if key.kind == KeyEventKind::Release {
+        return None;
+    }
+    let shift = key.modifiers.contains(KeyModifiers::SHIFT);
+    if key.modifiers.contains(KeyModifiers::CONTROL) {
+        return with_control(key.code);
+    }
+    if key.modifiers.contains(KeyModifiers::ALT) {
+        return with_alt(key.code);
+    }
+    Some(match (key.code, mode) {
+        (KeyCode::Char('y' | 'Y'), Mode::Asked) => Action::Reply(Reply::Once),
+        (KeyCode::Char('p' | 'P' | 's' | 'S'), Mode::Asked) => Action::Reply(Reply::Always),
+        (KeyCode::Char('n' | 'N'), Mode::Asked) => Action::Reply(Reply::No),
+        (KeyCode::Enter, _) if shift => Action::Newline,
+        (KeyCode::Enter, _) => Action::Send,
+        (KeyCode::Tab, Mode::Command) => Action::Complete,
+        (KeyCode::Tab, Mode::Typing) => Action::Queue,
+        (KeyCode::Esc, Mode::Reason) => Action::Back,
+        (KeyCode::Esc, _) => Action::Interrupt,
+        (KeyCode::Char(char), _) => Action::Insert(char),
+        (KeyCode::Backspace, _) => Action::Delete(To::Left),
+        (KeyCode::Delete, _) => Action::Delete(To::Right),
+        (KeyCode::Left, _) => Action::Go(To::Left),
+        (KeyCode::Right, _) => Action::Go(To::Right),
+        (KeyCode::Home, _) => Action::Go(To::Home),
+        (KeyCode::End, _) => Action::Go(To::End),
+        (KeyCode::Up, _) => Action::Up,
+        (KeyCode::Down, _) => Action::Down,
+        _ => return None,
+    })
+}
+
+fn with_control(code: KeyCode) -> Option<Action> {
+    Some(match code {
+        KeyCode::Char('c') => Action::Clear,
+        KeyCode::Char('d') => Action::Leave,
+        KeyCode::Char('j') | KeyCode::Enter => Action::Newline,
+        KeyCode::Char('a') => Action::Go(To::Home),
+        KeyCode::Char('e') => Action::Go(To::End),
+        KeyCode::Char('b') => Action::Go(To::Left),
+        KeyCode::Char('f') => Action::Go(To::Right),
+        KeyCode::Char('p') => Action::Up,
+        KeyCode::Char('n') => Action::Down,
+        KeyCode::Char('h') => Action::Delete(To::Left),
+        KeyCode::Char('w') | KeyCode::Backspace => Action::Delete(To::WordLeft),
+        KeyCode::Char('u') => Action::Delete(To::Home),
+        KeyCode::Char('k') => Action::Delete(To::End),
+        KeyCode::Char('y') => Action::PutBack,
+        KeyCode::Char('o') => Action::Details,
+        KeyCode::Char('l') => Action::Redraw,
+        KeyCode::Left => Action::Go(To::WordLeft),
+        KeyCode::Right => Action::Go(To::WordRight),
+        _ => return None,
+    })
+}
+
+fn with_alt(code: KeyCode) -> Option<Action> {
+    Some(match code {
+        KeyCode::Enter => Action::Queue,
+        KeyCode::Char('b') | KeyCode::Left => Action::Go(To::WordLeft),
+        KeyCode::Char('f') | KeyCode::Right => Action::Go(To::WordRight),
+        KeyCode::Char('d') => Action::Delete(To::WordRight),
+        KeyCode::Backspace => Action::Delete(To::WordLeft),
+        KeyCode::Char('y') => Action::Reply(Reply::Once),
+        KeyCode::Char('p' | 's') => Action::Reply(Reply::Always),
+        KeyCode::Char('n') => Action::Reply(Reply::No),
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use KeyCode::{Char, Enter, Esc, F, Tab, Up};
+
+    use super::*;
+
+    #[test]
+    fn the_table() {
+        let (none, control, alt, shift) = (
+            KeyModifiers::NONE,
+            KeyModifiers::CONTROL,
+            KeyModifiers::ALT,
+            KeyModifiers::SHIFT,
+        );
+        for (code, modifiers, mode, expected) in [
+            (Char('y'), none, Mode::Typing, Some(Action::Insert('y'))),
+            (Char('Y'), shift, Mode::Typing, Some(Action::Insert('Y'))),
+            (
+                Char('y'),
+                none,
+                Mode::Asked,
+                Some(Action::Reply(Reply::Once)),
+            ),
+            (
+                Char('p'),
+                none,
+                Mode::Asked,
+                Some(Action::Reply(Reply::Always)),
+            ),
+            (Char('n'), none, Mode::Asked, Some(Action::Reply(Reply::No))),
+            (Char('n'), none, Mode::Reason, Some(Action::Insert('n'))),
+            (
+                Char('y'),
+                alt,
+                Mode::Typing,
+                Some(Action::Reply(Reply::Once)),
+            ),
+            (Char('w'), none, Mode::Asked, Some(Action::Insert('w'))),
+            (Enter, none, Mode::Typing, Some(Action::Send)),
+            (Enter, shift, Mode::Typing, Some(Action::Newline)),
+            (Enter, alt, Mode::Typing, Some(Action::Queue)),
+            (Char('j'), control, Mode::Typing, Some(Action::Newline)),
+            (Tab, none, Mode::Typing, Some(Action::Queue)),
+            (Tab, none, Mode::Command, Some(Action::Complete)),
+            (Tab, none, Mode::Asked, None),
+            (Esc, none, Mode::Typing, Some(Action::Interrupt)),
+            (Esc, none, Mode::Asked, Some(Action::Interrupt)),
+            (Esc, none, Mode::Reason, Some(Action::Back)),
+            (Char('c'), control, Mode::Asked, Some(Action::Clear)),
+            (Char('d'), control, Mode::Typing, Some(Action::Leave)),
+            (Up, none, Mode::Typing, Some(Action::Up)),
+            (F(1), none, Mode::Typing, None),
+        ] {
+            let key = KeyEvent::new(code, modifiers);
+            assert_eq!(action(key, mode), expected, "{key:?} {mode:?}");
+        }
+        let released = KeyEvent::new_with_kind(Enter, none, KeyEventKind::Release);
+        assert_eq!(action(released, Mode::Typing), None);
+    }
+}

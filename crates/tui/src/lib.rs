@@ -1,0 +1,38 @@
+//! The face with a screen: a person talks to a session, sees what it does and steers it while it
+//! works, over [`quire_protocol::Client`] alone.
+//!
+//! What is done goes into the terminal's own scrollback; a few rows below it are drawn in place.
+//! [`Conversation`](conversation::Conversation) folds the journal, [`Editor`](editor::Editor) holds
+//! what is typed, [`keys`] is the table of keys, [`App`](app::App) puts them together, and
+//! [`Painter`](painter::Painter) makes bytes of it. All of these are pure; [`talk`] moves them.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::needless_raw_string_hashes,
+        reason = "snapshots are written so"
+    )
+)]
+
+mod app;
+mod calls;
+mod commands;
+mod conversation;
+mod editor;
+mod keys;
+mod look;
+mod markdown;
+mod meter;
+mod painter;
+mod rows;
+#[cfg(test)]
+mod screens;
+mod stream;
+mod talk;
+mod terminal;
+mod view;
+mod words;
+
+pub use app::Fit;
+pub use look::Palette;
+pub use talk::{Adapt, Error, Setup, Start, talk};

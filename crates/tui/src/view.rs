@@ -1,0 +1,312 @@
+//! What is drawn anew below the conversation: the answer as it comes, running tools, the plan,
+//! messages on their way, the question, what it does now, the input and the status.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use quire_protocol::{Approval, CallId, Delivery, PlanStatus, duration, first_line, visible};
+use ratatui_core::text::{Line, Span};
+
+use crate::app::App;
+use crate::calls::below;
+use crate::conversation::{Conversation, Doing, is_long};
+use crate::keys::Mode;
+use crate::look;
+use crate::meter::short;
+use crate::rows::{cut, safe, width, wrap};
+use crate::words;
+
+/// Last lines of a running tool's output.
+const OF_OUTPUT: usize = 3;
+/// Steps of the plan.
+const OF_PLAN: usize = 8;
+/// Commands that are offered.
+const OF_COMMANDS: usize = 10;
+/// Rows of a question's command, where all of it stands above.
+const OF_QUESTION: usize = 4;
+
+/// What is drawn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Picture {
+    /// Its rows, each no wider than the screen.
+    pub(crate) rows: Vec<Line<'static>>,
+    /// Column and row of the cursor.
+    pub(crate) cursor: (u16, u16),
+}
+
+/// Draws for a screen of that size. `working` is for how long something has been done.
+pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration) -> Picture {
+    let wide = usize::from(columns);
+    let most = usize::from(rows.saturating_sub(1)).max(1);
+    let mut above = progress(&app.conversation, columns);
+    let mut fixed = Vec::new();
+    if let Some((call, approval)) = app.conversation.asked.first() {
+        fixed.extend(question(app, *call, approval, columns));
+    }
+    fixed.extend(activity(&app.conversation, working, wide));
+    if let Some(notice) = &app.notice {
+        fixed.push(look::line(cut(&safe(notice), wide), look::NOTICE));
+    }
+    let (input, (column, row)) = input(app, wide, most);
+    let mut below = offered(app, wide);
+    below.push(status(app, wide));
+    // The input comes first where there is little room, then what is asked, then what goes on.
+    let room = most.saturating_sub(input.len());
+    below.truncate(room);
+    let room = room - below.len();
+    let hidden = fixed.len().saturating_sub(room);
+    fixed.drain(..hidden);
+    let room = room - fixed.len();
+    let hidden = above.len().saturating_sub(room);
+    above.drain(..hidden);
+    let before = above.len() + fixed.len();
+    let rows = [above, fixed, input, below].concat();
+    let place = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
+    Picture {
+        rows,
+        cursor: (place(column), place(before + row)),
+    }
+}
+
+/// What goes on: the answer's last line, tools, plan, messages on their way.
+fn progress(conversation: &Conversation, columns: u16) -> Vec<Line<'static>> {
+    let wide = usize::from(columns);
+    let mut rows = Vec::new();
+    if let Some(tail) = conversation.stream.tail() {
+        rows.extend(wrap(&tail, columns));
+    }
+    for running in conversation.running.values() {
+        let title = format!("{} {}", running.shown.name, safe(&running.shown.detail));
+        rows.push(look::mixed([
+            ("● ".to_owned(), look::NOTICE),
+            (cut(&title, wide.saturating_sub(2)), look::PLAIN),
+        ]));
+        let lines: Vec<&str> = running.output.lines().collect();
+        let said = lines.iter().filter(|line| !line.trim().is_empty());
+        let last: Vec<_> = said.rev().take(OF_OUTPUT).collect();
+        for line in last.into_iter().rev() {
+            let line = below(line, look::DIM).to_string();
+            rows.push(look::line(cut(&line, wide), look::DIM));
+        }
+    }
+    if conversation.works() {
+        rows.extend(plan(conversation, wide));
+    }
+    for pending in &conversation.pending {
+        let class = match (pending.joins, pending.delivery) {
+            (false, _) => "sent",
+            (true, Delivery::Steer) => "steer: heard at the next step",
+            (true, Delivery::Queue) => "queued: heard after the turn",
+        };
+        let (text, _) = first_line(&pending.text);
+        rows.push(look::line(
+            cut(&format!("↳ {text}  ({class})"), wide),
+            look::MARK,
+        ));
+    }
+    if !rows.is_empty() || conversation.doing() != Doing::Nothing {
+        rows.insert(0, Line::default());
+    }
+    rows
+}
+
+fn plan(conversation: &Conversation, wide: usize) -> Vec<Line<'static>> {
+    let steps = &conversation.plan;
+    let current = steps
+        .iter()
+        .position(|step| step.status != PlanStatus::Completed);
+    let from = current
+        .unwrap_or(0)
+        .saturating_sub(2)
+        .min(steps.len().saturating_sub(OF_PLAN));
+    let shown = steps.iter().skip(from).take(OF_PLAN);
+    shown
+        .map(|step| {
+            let (mark, style) = match step.status {
+                PlanStatus::Pending => ("☐", look::PLAIN),
+                PlanStatus::InProgress => ("▸", look::BOLD),
+                PlanStatus::Completed => ("☑", look::DIM),
+            };
+            let (text, _) = first_line(&step.text);
+            look::line(cut(&format!("  {mark} {text}"), wide), style)
+        })
+        .collect()
+}
+
+/// A question with everything in it visible, and how to answer it.
+fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<Line<'static>> {
+    let name = app.conversation.about(call);
+    let name = name.split(' ').next().unwrap_or_default();
+    let mut rows = vec![look::mixed([
+        ("? ".to_owned(), look::NOTICE),
+        (format!("{name} asks to run:"), look::BOLD),
+    ])];
+    let action = visible(approval.action.trim());
+    let mut lines: Vec<Line<'static>> = action
+        .lines()
+        .flat_map(|line| wrap(&below(line, look::BOLD), columns))
+        .collect();
+    if is_long(approval) && lines.len() > OF_QUESTION {
+        lines.truncate(OF_QUESTION);
+        lines.push(below("… all of it stands above", look::NOTICE));
+    }
+    rows.extend(lines);
+    let reason = visible(approval.reason.trim()).replace(['\n', '\t'], " ");
+    rows.extend(wrap(
+        &look::line(format!("  why: {reason}"), look::PLAIN),
+        columns,
+    ));
+    let always = match approval.prefix.as_slice() {
+        [] => String::new(),
+        prefix => format!(" · p always `{}`", visible(&prefix.join(" "))),
+    };
+    let choices = match app.mode() {
+        Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
+        Mode::Asked => format!("  y once{always} · n no"),
+        Mode::Typing | Mode::Command => format!("  Alt+y once{always} (Alt+p) · Alt+n no"),
+    };
+    let waiting = app.conversation.asked.len() - 1;
+    let more = match waiting {
+        0 => String::new(),
+        waiting => format!(" · {waiting} more to answer"),
+    };
+    rows.extend(wrap(&look::line(choices + &more, look::MARK), columns));
+    rows
+}
+
+/// What it does now, for how long, and how to stop it.
+fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Option<Line<'static>> {
+    let words = match conversation.doing() {
+        Doing::Nothing => return None,
+        Doing::Waits => {
+            return Some(look::line(
+                cut("the last turn is not finished: Enter goes on with it", wide),
+                look::NOTICE,
+            ));
+        }
+        Doing::Waiting => "waiting for the model".to_owned(),
+        Doing::Thinking => {
+            let thinking = conversation.stream.thinking().trim_end();
+            let last = thinking.lines().next_back().unwrap_or_default();
+            format!("thinking: {}", safe(&last.replace("**", "")))
+        }
+        Doing::Answering => "answering".to_owned(),
+        Doing::Writing(name, bytes) => {
+            format!("writing a call of {} ({} bytes)", safe(&name), short(bytes))
+        }
+        Doing::Running => match conversation.running.len() {
+            1 => "running".to_owned(),
+            many => format!("running {many} tools"),
+        },
+        Doing::Asking => "waiting for your answer".to_owned(),
+        Doing::Stopping => "stopping".to_owned(),
+        Doing::Compacting => "summarising the context".to_owned(),
+        Doing::Judging => "judging whether the goal is met".to_owned(),
+    };
+    let took = u64::try_from(working.as_millis()).unwrap_or(u64::MAX) / 1000 * 1000;
+    let mut facts = format!(" · {}", duration(took));
+    if conversation.meter.turn_output() > 0 {
+        let tokens = short(conversation.meter.turn_output());
+        let _ = write!(facts, " · {tokens} tokens");
+    }
+    facts.push_str(" · Esc stops");
+    let words = cut(&words, wide.saturating_sub(width(&facts) + 2).max(8));
+    Some(look::mixed([
+        ("◦ ".to_owned(), look::MARK),
+        (words, look::PLAIN),
+        (facts, look::DIM),
+    ]))
+}
+
+/// The input, with at most a third of the screen's rows, and where the cursor is in it.
+fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, usize)) {
+    let mark = if app.refusing.is_some() {
+        "no, because › "
+    } else {
+        "› "
+    };
+    let indent = width(mark).min(wide / 2);
+    let layout = app.editor.layout(wide.saturating_sub(indent));
+    let room = (most / 3).clamp(1, 12);
+    let first = layout
+        .row
+        .saturating_sub(room - 1)
+        .min(layout.rows.len().saturating_sub(room));
+    let mut rows = vec![look::line("─".repeat(wide), look::DIM)];
+    for (number, text) in layout.rows.iter().enumerate().skip(first).take(room) {
+        let mark = if number == 0 {
+            mark.to_owned()
+        } else {
+            " ".repeat(indent)
+        };
+        rows.push(look::mixed([
+            (mark, look::MARK),
+            (text.clone(), look::PLAIN),
+        ]));
+    }
+    if app.editor.is_empty() && app.refusing.is_none() {
+        let hint = match app.mode() {
+            Mode::Asked => "",
+            _ if app.conversation.works() => "Enter steers · Tab queues",
+            _ => "say what to do · / for commands",
+        };
+        rows[1].push_span(Span::styled(
+            cut(hint, wide.saturating_sub(indent)),
+            look::DIM,
+        ));
+    }
+    let mut row = 1 + layout.row - first;
+    if most < 4 {
+        rows.remove(0);
+        row -= 1;
+    }
+    (rows, (indent + layout.column, row))
+}
+
+fn offered(app: &App, wide: usize) -> Vec<Line<'static>> {
+    let offered = app.offered();
+    let rows = offered.iter().take(OF_COMMANDS).map(|command| {
+        let usage = format!("  /{} {}", command.name, command.arguments);
+        let line = cut(&format!("{usage:<28} {}", command.what), wide);
+        look::line(line, look::DIM)
+    });
+    rows.collect()
+}
+
+/// Model, effort, context, cost, sandbox, branch: as much as fits.
+fn status(app: &App, wide: usize) -> Line<'static> {
+    let conversation = &app.conversation;
+    let Some(settings) = &conversation.settings else {
+        return Line::default();
+    };
+    let window = settings.context.window.max(1);
+    let meter = &conversation.meter;
+    let mut facts = vec![
+        safe(&settings.model),
+        settings.effort.name().to_owned(),
+        format!(
+            "context {}% of {}",
+            meter.context * 100 / window,
+            short(settings.context.window)
+        ),
+        format!("${}", meter.cost.rounded(2)),
+        match words::sandbox(settings.policy.sandbox) {
+            "off" => "NO SANDBOX".to_owned(),
+            name => name.to_owned(),
+        },
+    ];
+    facts.extend(app.branch.as_deref().map(safe));
+    let mut line = String::new();
+    for fact in facts {
+        let with = if line.is_empty() {
+            fact
+        } else {
+            format!("{line} · {fact}")
+        };
+        if width(&with) > wide {
+            break;
+        }
+        line = with;
+    }
+    look::line(line, look::DIM)
+}
