@@ -44,6 +44,9 @@ pub(crate) struct TalkArgs {
     /// Go on with this session (the first characters of its id are enough)
     #[arg(long, value_name = "ID")]
     pub(crate) resume: Option<String>,
+    /// Plain lines that nothing is drawn over: for screen readers. Dumb terminals get them too
+    #[arg(long)]
+    pub(crate) plain: bool,
     /// What commands may do. Unless set, workspace-write
     #[arg(long, value_enum)]
     pub(crate) sandbox: Option<Sandbox>,

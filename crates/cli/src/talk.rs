@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings};
-use quire_tui::{Fit, Palette, Setup, Start};
+use quire_tui::{Fit, Form, Palette, Setup, Start};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
@@ -43,6 +43,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     let (client, catalogue) = assemble::working(around, &resolved, sandbox)?;
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;
     let color = around.variable("NO_COLOR").is_none();
+    let plain = args.plain || around.variable("TERM") == Some("dumb");
     let folder = around.workspace.clone();
     let setup = Setup {
         client,
@@ -50,10 +51,10 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         first: args.prompt,
         fit: fit(around.clone(), catalogue),
         branch: Box::new(move || quire_headless::branch(&folder)),
-        palette: if color {
-            Palette::Sixteen
-        } else {
-            Palette::None
+        form: match (plain, color) {
+            (true, _) => Form::Plain,
+            (false, true) => Form::Screen(Palette::Sixteen),
+            (false, false) => Form::Screen(Palette::None),
         },
         name: format!("tui-{}-{}", std::process::id(), now_ms()),
         interrupts: exec::interrupts()?,

@@ -229,7 +229,8 @@ impl App {
         Vec::new()
     }
 
-    fn interrupt(&mut self) -> Vec<Wish> {
+    /// Asks to stop what is being done.
+    pub(crate) fn interrupt(&mut self) -> Vec<Wish> {
         match self.conversation.doing() {
             Doing::Nothing | Doing::Waits => Vec::new(),
             Doing::Stopping => {

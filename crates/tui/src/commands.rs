@@ -7,7 +7,7 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Effort, Goal, Op, thousands};
+use quire_protocol::{ContextPart, Delivery, Effort, Goal, Op, thousands};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -83,6 +83,18 @@ const COMMANDS: &[Command] = &[
         arguments: "",
         what: "list the sessions of this folder",
         run: |_, _| Ok(vec![Wish::List]),
+    },
+    Command {
+        name: "queue",
+        arguments: "WORDS",
+        what: "say something that is heard after the turn",
+        run: queue,
+    },
+    Command {
+        name: "stop",
+        arguments: "",
+        what: "stop what it does",
+        run: |app, _| Ok(app.interrupt()),
     },
     Command {
         name: "quit",
@@ -165,6 +177,13 @@ fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let effort: Effort = words.parse()?;
     app.fitted(|settings| settings.effort = effort, None)
+}
+
+fn queue(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    if words.is_empty() {
+        return Err("what? /queue WORDS".to_owned());
+    }
+    Ok(vec![app.say(words.to_owned(), Delivery::Queue)])
 }
 
 fn compact(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {

@@ -1,25 +1,24 @@
 //! A session as a screen shows it: a pure fold of records and fragments. Lines that are done come
 //! out once, for the terminal's own scrollback; the rest is state, for what is drawn anew.
 
+mod fold;
+
 use std::collections::{BTreeMap, HashMap};
 
 use quire_protocol::{
-    Answer, Approval, CallId, CompactionStep, Content, Delivery, Delta, Event, GoalStep, Item,
-    MessageId, PlanStatus, PlanStep, Purpose, Record, Retry, Seq, Settings, Shown, StopReason,
-    ToolOutcome, duration, first_line, joined_text, visible,
+    Approval, CallId, Delivery, Delta, Event, MessageId, PlanStep, Purpose, Record, Retry, Seq,
+    Settings, Shown, duration, first_line,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
-use crate::calls::{self, Details};
+use crate::calls::Details;
 use crate::look;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
 use crate::stream::Stream;
 use crate::words;
 
-/// Lines of a message that are shown.
-const OF_MESSAGE: usize = 20;
 /// Bytes of a running tool's output that are kept to be seen.
 const OF_OUTPUT: usize = 4_000;
 
@@ -292,236 +291,9 @@ impl Conversation {
         self.done.extend(lines);
         self.last = Some(Kind::Note);
     }
-
-    fn configured(&mut self, settings: &Settings) {
-        if let Some(before) = &self.settings
-            && let Some(change) = words::settings_changed(before, settings)
-        {
-            self.note(&change);
-        }
-        self.settings = Some(settings.clone());
-    }
-
-    fn accepted(&mut self, message: &MessageId, delivery: Delivery, content: &[Content]) {
-        let images = content.iter().filter(|part| part.as_text().is_none());
-        let mut text = joined_text(content);
-        for _ in images {
-            text.push_str(if text.is_empty() { "" } else { "\n" });
-            text.push_str("(an image)");
-        }
-        self.said.push(text.clone());
-        self.pending.push(Pending {
-            message: message.clone(),
-            delivery,
-            text,
-            joins: self.turn != Turn::None,
-        });
-    }
-
-    fn delivered(&mut self, message: &MessageId) {
-        let found = self
-            .pending
-            .iter()
-            .position(|pending| pending.message == *message);
-        if let Some(place) = found {
-            let pending = self.pending.remove(place);
-            self.add(Kind::Person, said(&pending));
-        }
-    }
-
-    fn called(&mut self, purpose: &Purpose) {
-        if self.turn == Turn::Waits {
-            self.turn = Turn::Works;
-        }
-        self.request = Some(purpose.clone());
-        self.stream = Stream::default();
-    }
-
-    fn replied(&mut self, items: &[Item]) {
-        let purpose = self.request.take().unwrap_or_default();
-        let stream = std::mem::take(&mut self.stream);
-        if !purpose.is_work() {
-            return;
-        }
-        self.spoke = items.iter().any(|item| match item {
-            Item::Assistant { text, .. } => !text.trim().is_empty(),
-            Item::ToolCall(_) => true,
-            _ => false,
-        });
-        for item in items {
-            if let Item::ToolCall(call) = item {
-                self.calls.insert(call.call, call.shown());
-            }
-        }
-        let lines = stream.finish(items);
-        self.add(Kind::Words, lines);
-    }
-
-    fn failed(&mut self, words: &str) {
-        self.request = None;
-        let lines = std::mem::take(&mut self.stream).give_up();
-        self.add(Kind::Words, lines);
-        if !words.is_empty() {
-            self.marked("✗", words, look::BAD);
-        }
-    }
-
-    /// What is too long to be seen whole in the question stands above it: nothing may hide.
-    fn asks(&mut self, call: CallId, approval: &Approval) {
-        if is_long(approval) {
-            let about = self.shown(call).name;
-            let mut lines = vec![look::line(
-                format!("? {about} asks to run all of this:"),
-                look::NOTICE,
-            )];
-            let action = visible(approval.action.trim());
-            lines.extend(action.lines().map(|line| calls::below(line, look::BOLD)));
-            self.add(Kind::Note, lines);
-        }
-        self.asked.push((call, approval.clone()));
-    }
-
-    fn answered(&mut self, call: CallId, answer: &Answer) {
-        self.asked.retain(|(open, _)| *open != call);
-        let about = self.about(call);
-        match answer {
-            Answer::AllowOnce => self.note(&format!("allowed once: {about}")),
-            Answer::AllowAlways => self.note(&format!("allowed for this session: {about}")),
-            Answer::Deny { .. } => self.note(&format!("not allowed: {about}")),
-        }
-    }
-
-    /// A call in a few words.
-    pub(crate) fn about(&self, call: CallId) -> String {
-        match self.calls.get(&call) {
-            Some(shown) => format!("{} {}", shown.name, shown.detail),
-            None => format!("call {call}"),
-        }
-    }
-
-    fn tool_started(&mut self, call: CallId, begun_ms: u64) {
-        let shown = self.shown(call);
-        let running = Running {
-            shown,
-            output: String::new(),
-            begun_ms,
-        };
-        self.running.insert(call, running);
-    }
-
-    fn tool_ended(&mut self, call: CallId, outcome: &ToolOutcome, at_ms: u64) {
-        self.asked.retain(|(open, _)| *open != call);
-        let begun_ms = self.running.remove(&call).map(|running| running.begun_ms);
-        let took_ms = at_ms.saturating_sub(begun_ms.unwrap_or(at_ms));
-        let shown = self.shown(call);
-        self.calls.remove(&call);
-        let lines = calls::ended(&shown, outcome, took_ms, self.details);
-        self.add(Kind::Call, lines);
-    }
-
-    fn shown(&self, call: CallId) -> Shown {
-        self.calls.get(&call).cloned().unwrap_or_else(|| Shown {
-            name: format!("call {call}"),
-            detail: String::new(),
-            kind: quire_protocol::CallKind::Other,
-        })
-    }
-
-    fn planned(&mut self, steps: &[PlanStep]) {
-        self.plan = steps.to_vec();
-        let done = steps
-            .iter()
-            .filter(|step| step.status == PlanStatus::Completed);
-        let (done, all) = (done.count(), steps.len());
-        self.note(&format!("plan: {done} of {all} done"));
-    }
-
-    fn noticed(&mut self, text: &str) {
-        let told = std::mem::take(&mut self.judged) || text.starts_with("Background job");
-        if !told {
-            self.note(&format!("told the model: {}", first_line(text).0));
-        }
-    }
-
-    fn compacted(&mut self, step: &CompactionStep) {
-        match step {
-            CompactionStep::Asked { .. } => {
-                self.note("the context is compacted at the next step");
-            }
-            CompactionStep::Done { compaction } => {
-                self.compactions += 1;
-                self.note(&words::compacted(compaction));
-            }
-            CompactionStep::Failed { reason, .. } => {
-                self.warn(&format!("a compaction failed: {reason}"));
-            }
-            CompactionStep::Undone => {
-                self.compactions = self.compactions.saturating_sub(1);
-                self.note("the last compaction was taken back");
-            }
-        }
-    }
-
-    fn goal(&mut self, step: &GoalStep) {
-        match step {
-            GoalStep::Set { goal } => self.goal = Some(goal.text.clone()),
-            GoalStep::Judged { .. } => self.judged = true,
-            GoalStep::Dropped { .. } => self.goal = None,
-        }
-        self.note(&words::goal(step));
-    }
-
-    fn ended(&mut self, reason: StopReason, detail: &str) {
-        self.turn = Turn::None;
-        self.request = None;
-        self.running.clear();
-        self.asked.clear();
-        let words = words::ended(reason, detail);
-        let sum = self.meter.turn_in_words();
-        match reason {
-            StopReason::EndTurn if self.spoke => self.note(&format!("done{sum}")),
-            StopReason::EndTurn => self.warn("the model ended without an answer"),
-            StopReason::Cancelled => self.warn(&format!("{words}{sum}")),
-            _ => self.warn(&words),
-        }
-        if self
-            .plan
-            .iter()
-            .all(|step| step.status == PlanStatus::Completed)
-        {
-            self.plan.clear();
-        }
-    }
 }
 
 /// Whether what is asked is too long for a question.
 pub(crate) fn is_long(approval: &Approval) -> bool {
     approval.action.len() > 400 || approval.action.lines().count() > 6
-}
-
-/// A person's message.
-fn said(pending: &Pending) -> Vec<Line<'static>> {
-    let text = pending.text.trim_end();
-    let all = text.lines().count();
-    let mut lines: Vec<Line<'static>> = text
-        .lines()
-        .take(OF_MESSAGE)
-        .enumerate()
-        .map(|(number, line)| {
-            let mark = if number == 0 { "› " } else { "  " };
-            look::mixed([(mark.to_owned(), look::MARK), (safe(line), look::BOLD)])
-        })
-        .collect();
-    if all > OF_MESSAGE {
-        let more = quire_protocol::counted((all - OF_MESSAGE) as u64, "more line");
-        lines.push(look::line(format!("  … {more}"), look::DIM));
-    }
-    if pending.joins {
-        let class = match pending.delivery {
-            Delivery::Steer => "  steered: heard from this step on",
-            Delivery::Queue => "  was queued: heard after the turn",
-        };
-        lines.push(look::line(class, look::DIM));
-    }
-    lines
 }

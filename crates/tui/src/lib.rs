@@ -4,7 +4,8 @@
 //! What is done goes into the terminal's own scrollback; a few rows below it are drawn in place.
 //! [`Conversation`](conversation::Conversation) folds the journal, [`Editor`](editor::Editor) holds
 //! what is typed, [`keys`] is the table of keys, [`App`](app::App) puts them together, and
-//! [`Painter`](painter::Painter) makes bytes of it. All of these are pure; [`talk`] moves them.
+//! [`Painter`](painter::Painter) makes bytes of it. All of these are pure; [`talk`] moves them. In
+//! [`Form::Plain`] the same conversation is plain lines.
 
 #![cfg_attr(
     test,
@@ -20,10 +21,12 @@ mod commands;
 mod conversation;
 mod editor;
 mod keys;
+mod link;
 mod look;
 mod markdown;
 mod meter;
 mod painter;
+mod plain;
 mod rows;
 #[cfg(test)]
 mod screens;
@@ -35,4 +38,4 @@ mod words;
 
 pub use app::Fit;
 pub use look::Palette;
-pub use talk::{Adapt, Error, Setup, Start, talk};
+pub use talk::{Adapt, Error, Form, Setup, Start, talk};

@@ -198,7 +198,7 @@ fn an_empty_screen() {
     Screen::new(80, 24).check(&expect![[r#"
         ────────────────────────────────────────────────────────────────────────────────
         › say what to do · / for commands
-        anthropic/double · high · context 0% of 200k · $0.00 · workspace-write
+        double · high · context 0% of 200k · $0.00 · workspace-write · topic/größe
         [1, 2]
     "#]]);
 }
@@ -285,7 +285,7 @@ fn a_turn_at_work() {
         ◦ running · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › and 漢
-        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [22, 8]
     "#]]);
     let mut large = Screen::new(120, 40);
@@ -359,7 +359,7 @@ fn a_question_and_its_answers() {
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
-        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [9, 2]
     "#]]);
     let answer = |answer| {
@@ -386,7 +386,7 @@ fn a_question_and_its_answers() {
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › why? y
-        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [9, 8]
     "#]]);
     let alt_n = KeyEvent::new(KeyCode::Char('n'), KeyModifiers::ALT);
@@ -403,7 +403,7 @@ fn a_question_and_its_answers() {
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         no, because › not yet
-        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [9, 21]
     "#]]);
     assert_eq!(screen.press(KeyCode::Enter), answer(Answer::no("not yet")));
@@ -465,7 +465,7 @@ fn nothing_of_a_long_command_is_hidden_from_who_approves_it() {
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
-        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [22, 2]
     "#]]);
 }
@@ -485,7 +485,7 @@ fn a_streamed_answer_ends_as_it_was_shown() {
         ◦ answering · 12 s · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › Enter steers · Tab queues
-        anthropic/double · high · context 26% of 200k · $0.00 · workspace-write
+        double · high · context 26% of 200k · $0.00 · workspace-write · topic/größe
         [8, 2]
     "#]]);
     screen.streams("d **more");
@@ -506,7 +506,7 @@ fn a_streamed_answer_ends_as_it_was_shown() {
         · done · 2.8 s · 1.2k tokens · $0.0425
         ────────────────────────────────────────────────────────────────────────────────
         › say what to do · / for commands
-        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [9, 2]
     "#]]);
 }

@@ -6,22 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::Event as Happened;
-use futures_util::stream::BoxStream;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{
-    Client, ClientError, Delivery, Frame, Op, Opened, SessionHead, SessionId, SessionQuery,
-    Settings,
-};
+use quire_protocol::{Client, ClientError, Delivery, Frame, SessionHead, SessionId, Settings};
 use ratatui_core::text::Line;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Fit, Wish};
 use crate::commands::pair;
+use crate::link::Link;
 use crate::look::{self, Palette};
 use crate::painter::Painter;
+use crate::plain;
 use crate::rows::safe;
 use crate::terminal::{News, Terminal};
 use crate::view::picture;
@@ -32,11 +28,6 @@ const FRAME: Duration = Duration::from_millis(16);
 const TICK: Duration = Duration::from_secs(1);
 /// Fragments that are taken in before anything else is looked at.
 const BATCH: usize = 256;
-/// Lines of an earlier conversation that are shown again.
-const AGAIN: usize = 200;
-/// Sessions that are listed.
-const LISTED: usize = 15;
-
 /// What a screen needs.
 pub struct Setup {
     /// Where sessions live.
@@ -49,12 +40,21 @@ pub struct Setup {
     pub fit: Fit,
     /// Reads the branch of the folder.
     pub branch: Box<dyn Fn() -> Option<String> + Send>,
-    /// Whether colours may be used.
-    pub palette: Palette,
+    /// How it is shown.
+    pub form: Form,
     /// What no other screen is called.
     pub name: String,
     /// Counts requests to end.
     pub interrupts: watch::Receiver<u32>,
+}
+
+/// How a conversation is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// On a screen that is drawn in place.
+    Screen(Palette),
+    /// As plain lines, which nothing is drawn over: for screen readers and dumb terminals.
+    Plain,
 }
 
 /// Which session a screen opens.
@@ -87,119 +87,45 @@ pub enum Error {
 
 /// Talks until the person leaves; gives the session, which is closed by then.
 pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
-    let client = Arc::clone(&setup.client);
-    let (session, opened) = begin(&*client, setup.start).await?;
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
-    let mut frames = client.watch(&session, quire_protocol::Seq(0));
-    if let Some(opened) = &opened {
-        catch_up(&mut app, &mut frames, opened).await;
+    let mut link = Link::open(setup.client, setup.start, &mut app).await?;
+    let first = setup.first.map(|first| app.say(first, Delivery::Steer));
+    if let Some(Wish::Ask(op)) = first {
+        link.ask(op);
     }
-    let (asker, asking, refused) = asker(Arc::clone(&client), session.clone());
-    let mut screen = Screen {
-        painter: Painter::new(Terminal::size(), setup.palette),
-        terminal: Terminal::take()?,
-        app,
-        client: Arc::clone(&client),
-        frames,
-        asker,
-        refused,
-        interrupts: setup.interrupts,
-        branch: setup.branch,
-        due: Some(Instant::now()),
-        drawn: Instant::now(),
-        began: None,
-        resized: false,
+    let ended = match setup.form {
+        Form::Plain => plain::talk(&mut app, &mut link, setup.interrupts).await,
+        Form::Screen(palette) => {
+            let mut screen = Screen {
+                painter: Painter::new(Terminal::size(), palette),
+                terminal: Terminal::take()?,
+                app: &mut app,
+                link: &mut link,
+                interrupts: setup.interrupts,
+                branch: setup.branch,
+                due: Some(Instant::now()),
+                drawn: Instant::now(),
+                began: None,
+                resized: false,
+            };
+            let ended = screen.run().await;
+            ended.and(screen.leave().await)
+        }
     };
-    if let Some(first) = setup.first {
-        let wish = screen.app.say(first, Delivery::Steer);
-        screen.grant(wish).await;
-    }
-    let ended = screen.run().await;
-    let gone = screen.leave().await;
-    // What was asked before leaving is asked, and then the session ends.
-    drop(screen);
-    let _ = asking.await;
-    let closed = client.close(&session).await;
-    closed.or(match ended {
-        Ok(()) | Err(Error::Terminal(_)) => Ok(()),
-        Err(Error::Client(error)) => Err(error),
-    })?;
-    gone?;
+    // A session that died says why when it is closed, and a terminal that is gone is no reason to
+    // leave one open.
+    let session = link.close().await?;
+    ended?;
     Ok(session)
 }
 
-async fn begin(
-    client: &dyn Client,
-    start: Start,
-) -> Result<(SessionId, Option<Opened>), ClientError> {
-    match start {
-        Start::New(settings) => Ok((client.start(settings).await?, None)),
-        Start::Open { session, adapt } => {
-            let opened = client.open(&session).await?;
-            let recorded = opened.settings.clone();
-            let settings = adapt(recorded.clone()).map_err(ClientError::Settings)?;
-            if settings != recorded {
-                client.submit(&session, Op::Configure { settings }).await?;
-            }
-            Ok((session, Some(opened)))
-        }
-    }
-}
-
-/// Folds what was recorded before; its last lines are shown again.
-async fn catch_up(app: &mut App, frames: &mut BoxStream<'static, Frame>, opened: &Opened) {
-    while app.conversation.seq < opened.last {
-        match frames.next().await {
-            Some(Frame::Record(record)) => app.conversation.record(&record),
-            Some(Frame::Delta(_)) => {}
-            None => break,
-        }
-    }
-    let mut lines = app.conversation.take_done();
-    let hidden = lines.len().saturating_sub(AGAIN);
-    lines.drain(..hidden);
-    if hidden > 0 {
-        let words =
-            format!("· {hidden} earlier lines are not shown: `quire sessions show` has them");
-        lines.insert(0, look::line(words, look::DIM));
-    }
-    app.conversation.show(lines);
-    if let Some(repaired) = &opened.repaired {
-        app.conversation.warn(repaired);
-    }
-}
-
-/// Asks one thing after the other, so that the screen waits for none of it.
-fn asker(
-    client: Arc<dyn Client>,
-    session: SessionId,
-) -> (
-    UnboundedSender<Op>,
-    JoinHandle<()>,
-    UnboundedReceiver<ClientError>,
-) {
-    let (asker, mut ops) = unbounded_channel();
-    let (refusals, refused) = unbounded_channel();
-    let asking = tokio::spawn(async move {
-        while let Some(op) = ops.recv().await {
-            if let Err(error) = client.submit(&session, op).await {
-                let _ = refusals.send(error);
-            }
-        }
-    });
-    (asker, asking, refused)
-}
-
 /// A screen at work.
-struct Screen {
-    app: App,
+struct Screen<'a> {
+    app: &'a mut App,
+    link: &'a mut Link,
     painter: Painter,
     terminal: Terminal,
-    client: Arc<dyn Client>,
-    frames: BoxStream<'static, Frame>,
-    asker: UnboundedSender<Op>,
-    refused: UnboundedReceiver<ClientError>,
     interrupts: watch::Receiver<u32>,
     branch: Box<dyn Fn() -> Option<String> + Send>,
     /// When to draw; never while nothing changed.
@@ -218,7 +144,7 @@ enum Then {
     Leave,
 }
 
-impl Screen {
+impl Screen<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
@@ -234,12 +160,12 @@ impl Screen {
                     self.draw();
                     Then::GoOn
                 }
-                Some(error) = self.refused.recv() => {
+                Some(error) = self.link.refused.recv() => {
                     self.app.conversation.warn(&error.to_string());
                     self.draw_soon();
                     Then::GoOn
                 }
-                frame = self.frames.next() => match frame {
+                frame = self.link.frames.next() => match frame {
                     Some(frame) => self.take_in(frame),
                     None => Then::Leave,
                 },
@@ -284,28 +210,15 @@ impl Screen {
 
     async fn grant(&mut self, wish: Wish) -> Then {
         match wish {
-            // An asker that is gone died with the session, which is told by `frames`.
-            Wish::Ask(op) => {
-                let _ = self.asker.send(op);
-            }
-            Wish::List => self.list().await,
+            Wish::Ask(op) => self.link.ask(op),
+            Wish::List => match self.link.sessions(self.app).await {
+                Ok(heads) => self.app.conversation.show(listed(&heads)),
+                Err(error) => self.app.conversation.warn(&error.to_string()),
+            },
             Wish::Redraw => self.resized = true,
             Wish::Quit => return Then::Leave,
         }
         Then::GoOn
-    }
-
-    async fn list(&mut self) {
-        let settings = self.app.conversation.settings.as_ref();
-        let query = SessionQuery {
-            workspace: settings.map(|settings| settings.workspace.to_string_lossy().into_owned()),
-            id_prefix: None,
-            limit: LISTED,
-        };
-        match self.client.sessions(query).await {
-            Ok(heads) => self.app.conversation.show(listed(&heads)),
-            Err(error) => self.app.conversation.warn(&error.to_string()),
-        }
     }
 
     /// Takes a frame in, and those that have come with it.
@@ -320,7 +233,7 @@ impl Screen {
                 Some(Frame::Delta(delta)) => self.app.conversation.delta(&delta),
                 None => return Then::Leave,
             }
-            match self.frames.next().now_or_never() {
+            match self.link.frames.next().now_or_never() {
                 Some(frame) => next = frame,
                 None => break,
             }
@@ -349,7 +262,7 @@ impl Screen {
         };
         self.app.columns = usize::from(size.0).saturating_sub(2);
         let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-        let picture = picture(&self.app, size, working);
+        let picture = picture(self.app, size, working);
         let mut bytes = String::new();
         if std::mem::take(&mut self.resized) {
             bytes = self.painter.resize(size, &picture);
@@ -382,7 +295,8 @@ async fn until(time: Option<Instant>) {
     }
 }
 
-fn listed(heads: &[SessionHead]) -> Vec<Line<'static>> {
+/// Sessions as lines.
+pub(crate) fn listed(heads: &[SessionHead]) -> Vec<Line<'static>> {
     let mut lines = vec![look::line(
         "Sessions of this folder, newest first; `quire --resume ID` goes on with one",
         look::BOLD,

@@ -296,17 +296,15 @@ fn status(app: &App, wide: usize) -> Line<'static> {
         },
     ];
     facts.extend(app.branch.as_deref().map(safe));
-    let mut line = String::new();
-    for fact in facts {
-        let with = if line.is_empty() {
-            fact
-        } else {
-            format!("{line} · {fact}")
-        };
-        if width(&with) > wide {
-            break;
-        }
-        line = with;
+    // Where there is little room, the provider goes first, then what stands last.
+    if let Some((_, model)) = settings.model.split_once('/')
+        && width(&facts.join(" · ")) > wide
+    {
+        facts[0] = safe(model);
     }
+    while facts.len() > 1 && width(&facts.join(" · ")) > wide {
+        facts.pop();
+    }
+    let line = cut(&facts.join(" · "), wide);
     look::line(line, look::DIM)
 }

@@ -269,3 +269,33 @@ fn commands_complete_and_unknown_ones_say_so() {
     assert_eq!(pty.end(), 0);
     assert!(provider.requests().is_empty());
 }
+
+#[test]
+fn plain_lines_are_never_drawn_over() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Slow("I **look** first.", bash("touch made")),
+        1 => Answer::Reply("", bash("touch unwanted")),
+        _ => Answer::Slow("# Found\nall is `well`", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &["--plain", "--approve", "ask"]);
+    pty.sees("say what to do");
+    pty.type_line("how is it?");
+    pty.sees("bash asks to run:\n    touch made");
+    pty.sees("y once");
+    pty.type_line("perhaps");
+    pty.sees("please answer with");
+    pty.press("y\r");
+    pty.sees("✓ bash touch made");
+    pty.sees("touch unwanted");
+    pty.type_line("n too many files");
+    pty.sees("all is well");
+    pty.sees("· done ·");
+    let told = result_texts(provider.requests().last().unwrap());
+    assert!(told.contains("too many files"), "{told}");
+    pty.type_line("/quit");
+    pty.sees("the session is kept");
+    assert!(!pty.bytes().contains('\x1b'), "{}", pty.bytes());
+    assert_eq!(pty.end(), 0);
+    assert!(!place.work().join("unwanted").exists());
+}

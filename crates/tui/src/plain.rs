@@ -1,0 +1,186 @@
+//! The conversation as plain lines, top to bottom, for screen readers and dumb terminals: nothing is
+//! drawn twice, nothing is moved. A line that is typed steers, answers a question or is a command.
+
+use std::collections::BTreeSet;
+use std::io::{self, BufRead as _, Write as _};
+use std::thread;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use futures_util::{FutureExt as _, StreamExt as _};
+use quire_protocol::{Approval, CallId, Delivery, Frame, visible};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::watch;
+
+use crate::app::{App, Wish};
+use crate::keys::Mode;
+use crate::link::Link;
+use crate::talk::{Error, listed};
+
+/// What was said already.
+#[derive(Debug, Default)]
+struct Told {
+    asked: BTreeSet<CallId>,
+    running: BTreeSet<CallId>,
+    pending: usize,
+}
+
+/// Talks until the lines end, or the person leaves.
+pub(crate) async fn talk(
+    app: &mut App,
+    link: &mut Link,
+    mut interrupts: watch::Receiver<u32>,
+) -> Result<(), Error> {
+    let mut typing = lines();
+    let mut told = Told::default();
+    print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
+    loop {
+        print(&told.news(app))?;
+        let wishes = tokio::select! {
+            biased;
+            said = typing.recv() => match said {
+                Some(said) => typed(app, &said),
+                None => return Ok(()),
+            },
+            Some(error) = link.refused.recv() => {
+                app.conversation.warn(&error.to_string());
+                continue;
+            }
+            frame = link.frames.next() => {
+                let Some(frame) = frame else {
+                    return Ok(());
+                };
+                take_in(app, frame);
+                while let Some(Some(frame)) = link.frames.next().now_or_never() {
+                    take_in(app, frame);
+                }
+                continue;
+            }
+            changed = interrupts.changed() => match changed {
+                Ok(()) if app.conversation.works() => app.interrupt(),
+                Ok(()) => return Ok(()),
+                Err(_) => std::future::pending().await,
+            },
+        };
+        for wish in wishes {
+            match wish {
+                Wish::Ask(op) => link.ask(op),
+                Wish::List => {
+                    let heads = link.sessions(app).await?;
+                    app.conversation.show(listed(&heads));
+                }
+                Wish::Redraw => {}
+                Wish::Quit => return Ok(()),
+            }
+        }
+    }
+}
+
+fn take_in(app: &mut App, frame: Frame) {
+    match frame {
+        Frame::Record(record) => {
+            app.conversation.record(&record);
+            app.settle();
+        }
+        Frame::Delta(delta) => app.conversation.delta(&delta),
+    }
+}
+
+/// A line that was typed, as the keys that would mean the same.
+fn typed(app: &mut App, line: &str) -> Vec<Wish> {
+    let press = |app: &mut App, code| app.key(KeyEvent::new(code, KeyModifiers::NONE));
+    let line = line.trim_end();
+    if app.mode() == Mode::Asked {
+        let (word, why) = line.split_once(' ').unwrap_or((line, ""));
+        return match (word, why) {
+            ("y", "") => press(app, KeyCode::Char('y')),
+            ("p", "") => press(app, KeyCode::Char('p')),
+            ("n", why) => {
+                press(app, KeyCode::Char('n'));
+                app.editor.set(why);
+                press(app, KeyCode::Enter)
+            }
+            _ => {
+                app.notice = Some("please answer with y, p, n, or n and why".to_owned());
+                Vec::new()
+            }
+        };
+    }
+    app.editor.set(line);
+    let wishes = press(app, KeyCode::Enter);
+    // A command that could not be done is not left in an input that nobody sees.
+    if !line.ends_with('\\') {
+        app.editor.set("");
+    }
+    wishes
+}
+
+impl Told {
+    /// What there is to say that was not said yet.
+    fn news(&mut self, app: &mut App) -> String {
+        let mut lines: Vec<String> = app
+            .conversation
+            .take_done()
+            .iter()
+            .map(|line| line.to_string().trim_end().to_owned())
+            .collect();
+        for (call, running) in &app.conversation.running {
+            if self.running.insert(*call) {
+                let shown = &running.shown;
+                lines.push(format!("running {} {}", shown.name, shown.detail));
+            }
+        }
+        for pending in app.conversation.pending.iter().skip(self.pending) {
+            match (pending.joins, pending.delivery) {
+                (false, _) => {}
+                (true, Delivery::Steer) => lines.push("heard at the next step".to_owned()),
+                (true, Delivery::Queue) => lines.push("heard after the turn".to_owned()),
+            }
+        }
+        self.pending = app.conversation.pending.len();
+        if let Some((call, approval)) = app.conversation.asked.first()
+            && self.asked.insert(*call)
+        {
+            lines.extend(question(app, *call, approval));
+        }
+        lines.extend(app.notice.take());
+        lines.into_iter().map(|line| line + "\n").collect()
+    }
+}
+
+fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
+    let about = app.conversation.about(call);
+    let name = about.split(' ').next().unwrap_or_default();
+    let action = visible(approval.action.trim()).replace('\n', "\n    ");
+    let always = match approval.prefix.as_slice() {
+        [] => String::new(),
+        prefix => format!(", p always `{}`", visible(&prefix.join(" "))),
+    };
+    vec![
+        format!("? {name} asks to run:"),
+        format!("    {action}"),
+        format!("why: {}", visible(approval.reason.trim())),
+        format!("y once{always}, n no, n WHY no and why"),
+    ]
+}
+
+/// The lines that are typed, read by a thread of their own, which may wait for ever.
+fn lines() -> UnboundedReceiver<String> {
+    let (typed, lines) = unbounded_channel();
+    thread::spawn(move || {
+        for line in io::stdin().lock().lines() {
+            let Ok(line) = line else {
+                return;
+            };
+            if typed.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+fn print(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
