@@ -45,8 +45,10 @@ pub(crate) struct App {
     leaving: bool,
     /// The place in what was said that is in the input.
     recalled: Option<usize>,
-    /// What was in the input before.
+    /// What was in the input before an earlier message.
     draft: String,
+    /// What was in the input before a reason.
+    aside: String,
     /// Columns of the input.
     pub(crate) columns: usize,
 }
@@ -66,6 +68,7 @@ impl App {
             leaving: false,
             recalled: None,
             draft: String::new(),
+            aside: String::new(),
             columns: 80,
         }
     }
@@ -155,7 +158,7 @@ impl App {
     fn send(&mut self, delivery: Delivery) -> Vec<Wish> {
         if let Some(call) = self.refusing.take() {
             let why = self.editor.take();
-            self.editor.set(&std::mem::take(&mut self.draft));
+            self.put_aside_back();
             let answer = Answer::no(&why);
             return vec![Wish::Ask(Op::Answer { call, answer })];
         }
@@ -257,7 +260,7 @@ impl App {
             Reply::Always => Answer::AllowAlways,
             Reply::No => {
                 self.refusing = Some(call);
-                self.draft = self.editor.take();
+                self.aside = self.editor.take();
                 return Vec::new();
             }
         };
@@ -266,7 +269,11 @@ impl App {
 
     fn stop_refusing(&mut self) {
         self.refusing = None;
-        self.editor.set(&std::mem::take(&mut self.draft));
+        self.put_aside_back();
+    }
+
+    fn put_aside_back(&mut self) {
+        self.editor.set(&std::mem::take(&mut self.aside));
     }
 
     fn complete(&mut self) {
@@ -291,7 +298,7 @@ impl App {
     }
 
     fn up(&mut self) {
-        if self.editor.go_rows(-1, self.columns) {
+        if self.editor.go_rows(-1, self.columns) || self.refusing.is_some() {
             return;
         }
         let place = self.recalled.unwrap_or(self.conversation.said.len());
@@ -305,7 +312,7 @@ impl App {
     }
 
     fn down(&mut self) {
-        if self.editor.go_rows(1, self.columns) {
+        if self.editor.go_rows(1, self.columns) || self.refusing.is_some() {
             return;
         }
         let Some(place) = self.recalled else {
@@ -321,8 +328,7 @@ impl App {
     fn recall(&mut self, place: usize) {
         if let Some(text) = self.conversation.said.get(place).cloned() {
             self.recalled = Some(place);
-            self.editor.set("");
-            self.editor.paste(&text);
+            self.editor.set(&text);
         }
     }
 }

@@ -86,12 +86,12 @@ impl Editor {
         full
     }
 
-    /// Writes this instead of everything.
+    /// Writes this instead of everything; a large text as a sign.
     pub(crate) fn set(&mut self, text: &str) {
         self.text.clear();
         self.pastes.clear();
         self.at = 0;
-        self.insert(text);
+        self.paste(text);
     }
 
     /// Writes at the cursor.
@@ -388,6 +388,9 @@ mod tests {
         let mut editor = Editor::default();
         editor.paste(&"x".repeat(1 << 20));
         assert_eq!(editor.layout(80).rows, ["[paste 1: 1 line]"]);
-        assert_eq!(editor.take().len(), 1 << 20);
+        let text = editor.take();
+        assert_eq!(text.len(), 1 << 20);
+        editor.set(&text);
+        assert_eq!(editor.layout(80).rows, ["[paste 1: 1 line]"]);
     }
 }

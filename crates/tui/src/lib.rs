@@ -38,4 +38,4 @@ mod words;
 
 pub use app::Fit;
 pub use look::Palette;
-pub use talk::{Adapt, Error, Form, Setup, Start, talk};
+pub use talk::{Adapt, Branch, Error, Form, Setup, Start, talk};

@@ -417,6 +417,8 @@ fn a_question_that_is_answered_elsewhere_disappears() {
     screen.types("why? y");
     screen.app.key(alt_n);
     screen.types("x");
+    screen.press(KeyCode::Up);
+    assert_eq!(screen.app.editor.text(), "x");
     screen.record(Event::ApprovalAnswered {
         call: CallId(1),
         answer: Answer::AllowOnce,

@@ -39,7 +39,7 @@ pub struct Setup {
     /// Fits settings to another model.
     pub fit: Fit,
     /// Reads the branch of the folder.
-    pub branch: Box<dyn Fn() -> Option<String> + Send>,
+    pub branch: Branch,
     /// How it is shown.
     pub form: Form,
     /// What no other screen is called.
@@ -71,6 +71,9 @@ pub enum Start {
     },
 }
 
+/// Reads the branch of the folder; nothing where there is none.
+pub type Branch = Box<dyn Fn() -> Option<String> + Send>;
+
 /// Changes recorded settings, or says why they cannot be.
 pub type Adapt = Box<dyn FnOnce(Settings) -> Result<Settings, String> + Send>;
 
@@ -97,20 +100,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let ended = match setup.form {
         Form::Plain => plain::talk(&mut app, &mut link, setup.interrupts).await,
         Form::Screen(palette) => {
-            let mut screen = Screen {
-                painter: Painter::new(Terminal::size(), palette),
-                terminal: Terminal::take()?,
-                app: &mut app,
-                link: &mut link,
-                interrupts: setup.interrupts,
-                branch: setup.branch,
-                due: Some(Instant::now()),
-                drawn: Instant::now(),
-                began: None,
-                resized: false,
-            };
-            let ended = screen.run().await;
-            ended.and(screen.leave().await)
+            on_screen(&mut app, &mut link, palette, setup.interrupts, setup.branch).await
         }
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
@@ -120,6 +110,29 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     Ok(session)
 }
 
+async fn on_screen(
+    app: &mut App,
+    link: &mut Link,
+    palette: Palette,
+    interrupts: watch::Receiver<u32>,
+    branch: Branch,
+) -> Result<(), Error> {
+    let mut screen = Screen {
+        painter: Painter::new(Terminal::size(), palette),
+        terminal: Terminal::take()?,
+        app,
+        link,
+        interrupts,
+        branch,
+        due: Some(Instant::now()),
+        drawn: Instant::now(),
+        began: None,
+        resized: false,
+    };
+    let ended = screen.run().await;
+    ended.and(screen.leave().await)
+}
+
 /// A screen at work.
 struct Screen<'a> {
     app: &'a mut App,
@@ -127,7 +140,7 @@ struct Screen<'a> {
     painter: Painter,
     terminal: Terminal,
     interrupts: watch::Receiver<u32>,
-    branch: Box<dyn Fn() -> Option<String> + Send>,
+    branch: Branch,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,

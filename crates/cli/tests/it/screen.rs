@@ -57,6 +57,26 @@ fn a_task_is_typed_done_and_can_be_gone_on_with() {
 }
 
 #[test]
+fn a_first_message_is_said_and_a_mistyped_command_is_not() {
+    let provider = Provider::start(|_| Answer::Reply("hello", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &["say hello"]);
+    pty.sees("› say hello");
+    pty.sees("· done");
+    pty.press("\x1b[A");
+    pty.sees_when("the message again", |screen| {
+        screen.matches("› say hello").count() == 2
+    });
+    pty.kill();
+    let pty = open(&place, &provider, &["sesions"]);
+    pty.sees("there is no command `sesions`");
+    assert_eq!(pty.end(), 2);
+    let ran = finish(place.command(&[]));
+    ran.says(2, &["the screen needs a terminal"]);
+    assert_eq!(provider.requests().len(), 1);
+}
+
+#[test]
 fn steered_and_queued_messages_are_heard_where_they_say() {
     let provider = Provider::start(|request| match results(request) {
         0 => Answer::Reply("", bash(HELD)),
