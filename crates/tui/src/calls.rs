@@ -43,6 +43,10 @@ pub(crate) fn ended(
     took_ms: u64,
     details: Details,
 ) -> Vec<Line<'static>> {
+    if outcome.plan.is_some() && outcome.status == ToolStatus::Done {
+        // The plan itself is shown.
+        return Vec::new();
+    }
     let (mark, style, words) = verdict(outcome);
     let mut spans = vec![
         Span::styled(format!("{mark} "), style),
@@ -60,7 +64,10 @@ pub(crate) fn ended(
     let mut lines = vec![Line::from(spans)];
     lines.extend(output(outcome, mark == '✗', details));
     for change in &outcome.changes {
-        lines.extend(changed(change, details));
+        if outcome.changes.len() > 1 || outcome.end.is_some() {
+            lines.push(named(change));
+        }
+        lines.extend(diff(change, details));
     }
     lines
 }
@@ -83,7 +90,14 @@ fn verdict(outcome: &ToolOutcome) -> (char, Style, String) {
             ('✗', look::BAD, format!("exit {code}, {}", count()))
         }
         (ToolStatus::Done | ToolStatus::Failed, Some(end)) => ('✗', look::BAD, end.to_string()),
-        (ToolStatus::Done, None) => ('✓', look::GOOD, count()),
+        (ToolStatus::Done, None) => match outcome.changes.as_slice() {
+            [] => ('✓', look::GOOD, count()),
+            [one] => ('✓', look::GOOD, extent(one)),
+            several => {
+                let files = counted(several.len() as u64, "file");
+                ('✓', look::GOOD, files)
+            }
+        },
         (ToolStatus::Failed, None) => ('✗', look::BAD, "failed".to_owned()),
         (ToolStatus::Denied, _) => ('✗', look::NOTICE, "refused".to_owned()),
         (ToolStatus::Cancelled, _) => ('✗', look::NOTICE, "stopped".to_owned()),
@@ -104,7 +118,12 @@ fn output(outcome: &ToolOutcome, bad: bool, details: Details) -> Vec<Line<'stati
         (Details::Folded, true, _) => OF_FAILURE,
     };
     let text = joined_text(&outcome.content);
-    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let mut lines: Vec<&str> = text.trim_end().lines().collect();
+    // The first line says it.
+    let end = outcome.end.map(|end| format!("[{end}]"));
+    if end.as_deref() == lines.last().copied() {
+        lines.pop();
+    }
     let hidden = lines.len().saturating_sub(most);
     let mut rows = Vec::new();
     if hidden > 0 {
@@ -122,36 +141,43 @@ pub(crate) fn below(text: &str, style: Style) -> Line<'static> {
     look::line(format!("    {}", safe(text)), style)
 }
 
-/// `✎ src/lib.rs +3 −1` and the first lines of the diff.
-fn changed(change: &FileChange, details: Details) -> Vec<Line<'static>> {
+/// `new, +3 −1`.
+fn extent(change: &FileChange) -> String {
     let lines = body(&change.diff);
     let count = |sign: char| lines.iter().filter(|line| line.starts_with(sign)).count();
-    let mut spans = vec![
-        Span::styled("  ✎ ", look::MARK),
-        Span::styled(safe(&change.path.display().to_string()), look::BOLD),
-    ];
-    match change.kind {
-        ChangeKind::Added => spans.push(Span::styled(" new", look::DIM)),
-        ChangeKind::Deleted => spans.push(Span::styled(" deleted", look::DIM)),
-        ChangeKind::Modified => {}
-    }
-    if !lines.is_empty() {
-        spans.push(Span::styled(format!(" +{}", count('+')), look::GOOD));
-        spans.push(Span::styled(format!(" −{}", count('-')), look::BAD));
-    }
+    let kind = match change.kind {
+        ChangeKind::Added => "new, ",
+        ChangeKind::Deleted => "deleted, ",
+        ChangeKind::Modified => "",
+    };
+    format!("{kind}+{} −{}", count('+'), count('-'))
+}
+
+/// `✎ src/lib.rs · +3 −1`, where a call changed several files.
+fn named(change: &FileChange) -> Line<'static> {
+    look::mixed([
+        ("  ✎ ".to_owned(), look::MARK),
+        (safe(&change.path.display().to_string()), look::BOLD),
+        (format!(" · {}", extent(change)), look::DIM),
+    ])
+}
+
+/// The first lines of a diff.
+fn diff(change: &FileChange, details: Details) -> Vec<Line<'static>> {
+    let lines = body(&change.diff);
     let most = match details {
         Details::Folded => OF_DIFF,
         Details::Shown => IN_DETAIL,
     };
-    let mut rows = vec![Line::from(spans)];
-    rows.extend(lines.iter().take(most).map(|line| {
+    let shown = lines.iter().take(most).map(|line| {
         let style = match line.as_bytes().first() {
             Some(b'+') => look::GOOD,
             Some(b'-') => look::BAD,
             _ => look::DIM,
         };
         below(line, style)
-    }));
+    });
+    let mut rows: Vec<Line<'static>> = shown.collect();
     if lines.len() > most {
         let more = counted((lines.len() - most) as u64, "more line");
         rows.push(below(&format!("… {more}"), look::DIM));
@@ -187,10 +213,12 @@ mod tests {
 
     #[test]
     fn results_in_a_line_and_failures_with_what_matters() {
-        let printed = "line 0\nline 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nline 8\n";
+        let printed =
+            "line 0\nline 1\nline 2\nline 3\nline 4\nline 5\nline 6\nline 7\nline 8\n[exit code 2]";
         let outcome = |status, end| ToolOutcome {
             end,
             content: vec![Content::text(printed)],
+            lines: Some(9),
             ..ToolOutcome::text(status, "")
         };
         let code = |code| Some(CommandEnd::Exited { code });
@@ -252,14 +280,13 @@ mod tests {
             0,
             Details::Folded,
             &expect![[r#"
-            ✓ bash cargo test · 1 line
-              ✎ src/lib.rs +1 −1
-                @@ -1,3 +1,3 @@
-                 fn f() {
-                --- one
-                +two
-                 }
-        "#]],
+                ✓ bash cargo test · +1 −1
+                    @@ -1,3 +1,3 @@
+                     fn f() {
+                    --- one
+                    +two
+                     }
+            "#]],
         );
         let lines = ended(
             &Shown {
@@ -271,7 +298,7 @@ mod tests {
             0,
             Details::Folded,
         );
-        assert_eq!(lines[4].spans[0].style, look::BAD);
-        assert_eq!(lines[5].spans[0].style, look::GOOD);
+        assert_eq!(lines[3].spans[0].style, look::BAD);
+        assert_eq!(lines[4].spans[0].style, look::GOOD);
     }
 }

@@ -262,11 +262,11 @@ fn a_turn_at_work() {
     let mut small = Screen::new(80, 24);
     at_work(&mut small);
     small.check(&expect![[r#"
+
         ✗ bash cargo test · exit 101, 2 lines, 3.7 s
             running 1 test
             FAILED größe
-        ✓ edit src/größe.rs · 1 line
-          ✎ src/größe.rs +1 −1
+        ✓ edit src/größe.rs · +1 −1
             @@ -1,2 +1,2 @@
              fn 漢() {
             -old
@@ -304,8 +304,7 @@ fn a_turn_at_work() {
         ✗ bash cargo test · exit 101, 2 lines, 3.7 s
             running 1 test
             FAILED größe
-        ✓ edit src/größe.rs · 1 line
-          ✎ src/größe.rs +1 −1
+        ✓ edit src/größe.rs · +1 −1
             @@ -1,2 +1,2 @@
              fn 漢() {
             -old
@@ -325,7 +324,7 @@ fn a_turn_at_work() {
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         › and 漢
         anthropic/double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
-        [32, 8]
+        [31, 8]
     "#]]);
 }
 
