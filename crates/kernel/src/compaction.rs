@@ -161,6 +161,11 @@ impl Compacting {
         self.in_a_row = 0;
     }
 
+    /// Whether this way is not to be tried now.
+    pub(crate) fn has_failed(&self, kind: CompactionKind) -> bool {
+        self.failed.contains(&kind)
+    }
+
     pub(crate) fn is_wanted(&self) -> bool {
         self.wanted.is_some()
     }
@@ -259,11 +264,7 @@ impl Draft<'_> {
     /// once the model has.
     fn is_mostly_unseen(&self) -> bool {
         let (estimate, room) = (self.estimate(), self.limits_of_context().room());
-        let older = Span {
-            from: 0,
-            to: self.newest_from(self.tokens_of_unseen()),
-        };
-        estimate < room && self.state.scale.tokens(self.weight_of(older)) < estimate / 5
+        estimate < room && self.state.scale.tokens(self.weight_of(self.seen())) < estimate / 5
     }
 
     /// Makes room if it is needed. Returns whether the next request may be sent now: otherwise a
@@ -311,8 +312,8 @@ impl Draft<'_> {
             _ if self.summarised(&due.part, due.cause).is_err() => &[],
             _ => &[Summary],
         };
-        let failed = &self.state.compacting.failed;
-        ways.iter().copied().find(|way| !failed.contains(way))
+        let state = &self.state.compacting;
+        ways.iter().copied().find(|way| !state.has_failed(*way))
     }
 
     /// Why a wish comes to nothing, if it does. What does not fit is compacted all the same.
@@ -337,7 +338,7 @@ impl Draft<'_> {
     fn clear(&mut self, cause: CompactionCause) -> bool {
         let limits = self.limits_of_context();
         // What the model has not seen only has to fit: it is compacted once it has.
-        let most = if self.tokens_of_unseen() > self.kept() {
+        let most = if self.tokens_of_unseen() > limits.room() / 4 * 3 {
             limits.room() / 10 * 9
         } else {
             limits.compact_at.min(limits.room()) / 10 * 7
@@ -376,7 +377,7 @@ impl Draft<'_> {
         let items = self.context().items();
         let place = |place: u32| usize::try_from(place).unwrap_or(usize::MAX);
         let newest = place(self.newest_from(self.kept()));
-        let unseen = place(self.newest_from(self.tokens_of_unseen()));
+        let unseen = place(self.seen().to);
         let before = self.estimate();
         let most = if self.state.compacting.overflown {
             before / 2

@@ -18,8 +18,8 @@ const LONGEST: usize = 64 * 1_024;
 
 impl Draft<'_> {
     /// Tokens of the newest steps that stay as they are. What the model has not seen stays where there
-    /// is room for it. Where the provider says that the context does not fit, nobody knows how much
-    /// does: then the unseen stays only at the first try.
+    /// is room for it, and where a summary of the rest can make some. Where the provider says that the
+    /// context does not fit, nobody knows how much does: then the unseen stays only at the first try.
     pub(crate) fn kept(&self) -> u64 {
         let limits = self.limits_of_context();
         let (usual, unseen) = (limits.keep.min(limits.room() / 4), self.tokens_of_unseen());
@@ -29,10 +29,32 @@ impl Draft<'_> {
             (true, 0) => (usual.min(self.estimate() / 4), self.estimate() / 2),
             (true, _) => (usual.min(self.estimate() / 4), 0),
         };
-        if unseen <= most {
+        if unseen <= most || self.can_summarise_seen() {
             usual.max(unseen)
         } else {
             usual
+        }
+    }
+
+    /// Whether a summary of what the model has seen can be had and is worth it: then none of the rest
+    /// goes before that.
+    fn can_summarise_seen(&self) -> bool {
+        let state = &self.state.compacting;
+        if state.overflown || state.in_a_row > 0 || state.has_failed(CompactionKind::Summary) {
+            return false;
+        }
+        let seen = self.seen();
+        let weight = self.weight_of(seen);
+        let large = self.state.scale.tokens(weight) >= self.estimate() / 5
+            && weight / 2 > weight::of(&self.ledger_item());
+        large && self.estimate_of_first(seen.to) <= self.limits_of_context().room()
+    }
+
+    /// Everything that the model has seen.
+    pub(crate) fn seen(&self) -> Span {
+        Span {
+            from: 0,
+            to: self.newest_from(self.tokens_of_unseen()),
         }
     }
 

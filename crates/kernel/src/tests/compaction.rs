@@ -98,6 +98,77 @@ fn of_unseen_results_that_do_not_fit_together_the_oldest_are_cleared() {
 }
 
 #[test]
+fn what_was_seen_is_summarised_before_unseen_results_are_cleared() {
+    let mut story = Story::default();
+    story.play("window 2600 2340 300");
+    story.play("say a");
+    story.play(&format!("words {}", "v".repeat(5_000)));
+    story.play(
+        "
+        say b
+        reply x y z
+        big 1 2800
+        big 2 2800
+    ",
+    );
+    story.told.clear();
+    story.play("big 3 2800");
+    story.play(SUMMARY);
+    expect![[r#"
+        big 3 2800
+            call 3 Done: xxxxxxxx… (2800 bytes)
+            request 3 with 3 items for Summary
+            → call the model: 3
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 3 answered
+            compacted: Summary for Threshold, 0..3 become 2 items, 0 cleared
+            compacted: Clear for Threshold, 0..0 become 0 items, 1 cleared
+            request 4 with 9 items
+            → call the model: 4
+    "#]]
+    .assert_eq(&story.told);
+    expect![[r#"
+        ledger
+        summary: the parser is in src/parse.rs and two of its tests still fail
+        assistant: so
+        call 1: x
+        call 2: y
+        call 3: z
+        result 1 Done: [2800 bytes were cleared to save room: recall call:1 shows them again]
+        result 2 Done: xxxxxxxx… (2800 bytes)
+        result 3 Done: xxxxxxxx… (2800 bytes)
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
+fn a_summary_of_what_was_seen_and_unseen_results_that_fit_together_stay_whole() {
+    let mut story = Story::default();
+    story.play("window 2600 2340 300");
+    story.play("say a");
+    story.play(&format!("words {}", "v".repeat(5_000)));
+    story.play(
+        "
+        say b
+        reply x y
+        big 1 3500
+        big 2 3500
+    ",
+    );
+    story.play(SUMMARY);
+    expect![[r#"
+        ledger
+        summary: the parser is in src/parse.rs and two of its tests still fail
+        assistant: so
+        call 1: x
+        call 2: y
+        result 1 Done: xxxxxxxx… (3500 bytes)
+        result 2 Done: xxxxxxxx… (3500 bytes)
+    "#]]
+    .assert_eq(&story.context());
+}
+
+#[test]
 fn old_results_are_cleared_and_the_newest_stay() {
     let mut story = Story::default();
     story.play(
