@@ -151,6 +151,11 @@ impl Compacting {
         self.overflown = true;
     }
 
+    /// What did not fit may fit another model or window.
+    pub(crate) fn window_changed(&mut self) {
+        self.overflown = false;
+    }
+
     /// A wish outlives the turn, unless a person stopped that.
     pub(crate) fn turn_ended(&mut self, reason: StopReason) {
         if reason == StopReason::Cancelled {
@@ -211,8 +216,7 @@ impl Draft<'_> {
     }
 
     pub(crate) fn limits_of_context(&self) -> ContextLimits {
-        let settings = self.state.settings.as_ref();
-        settings.map_or_else(ContextLimits::default, |settings| settings.context.clone())
+        self.state.context_limits()
     }
 
     /// Tokens of the next request, as estimated.
@@ -298,9 +302,8 @@ impl Draft<'_> {
         use CompactionKind::{Provider, Summary};
         let limits = self.limits_of_context();
         // Another one right behind it helps nobody.
-        let again = due.cause == CompactionCause::Threshold && self.state.compacting.in_a_row > 0;
-        let overflown = due.cause == CompactionCause::Overflow;
-        if overflown || again || self.sent_for_summary(&due.part, due.cause).is_none() {
+        let again = due.cause != CompactionCause::Asked && self.state.compacting.in_a_row > 0;
+        if again || self.sent_for_summary(&due.part, due.cause).is_none() {
             return None;
         }
         // A provider needs the whole context sent once more.
@@ -406,6 +409,7 @@ impl Draft<'_> {
     pub(crate) fn cause(&self) -> CompactionCause {
         match self.state.compacting.doing() {
             Some(_) => CompactionCause::Asked,
+            None if self.state.compacting.overflown => CompactionCause::Overflow,
             None => CompactionCause::Threshold,
         }
     }
@@ -449,14 +453,12 @@ impl Draft<'_> {
         if !overflown && self.clear_to_fit(cause) {
             return self.goes_on();
         }
-        if let Ok(span) = self.summarised(&ContextPart::Older, cause) {
-            let ledger = self.ledger_item();
-            if weight::of(&ledger) < self.weight_of(span) {
-                let kind = CompactionKind::Cut;
-                self.done(kind, cause, span, vec![ledger], Vec::new());
-                if !self.is_full() {
-                    return self.goes_on();
-                }
+        let (span, ledger) = (self.older(cause), self.ledger_item());
+        if weight::of(&ledger) < self.weight_of(span) {
+            let kind = CompactionKind::Cut;
+            self.done(kind, cause, span, vec![ledger], Vec::new());
+            if !self.is_full() {
+                return self.goes_on();
             }
         }
         self.end_without_room();
@@ -470,13 +472,20 @@ impl Draft<'_> {
     }
 
     fn end_without_room(&mut self) {
-        let limits = self.limits_of_context();
+        let settings = self.state.settings.as_ref();
+        let limits = settings
+            .map(|settings| settings.context.clone())
+            .unwrap_or_default();
         let scale = &self.state.scale;
         let ledger = scale.tokens(weight::of(&self.ledger_item()));
+        let learned = scale.learned_room().filter(|room| *room < limits.room());
+        let learned = learned.map_or_else(String::new, |room| {
+            format!(" (but the provider refused more than about {room})")
+        });
         let detail = format!(
             "the context does not fit the model: about {} tokens, of which the instructions and \
              tools take {} and the ledger (what may not be lost) {}; the model's window has {}, \
-             {} of them kept for the answer. Take a model with a larger window, or set `window` under \
+             {} of them kept for the answer{learned}. Take a model with a larger window, or set `window` under \
              [models.NAME] right",
             self.estimate(),
             scale.prefix(),

@@ -33,7 +33,7 @@ impl Session {
             Purpose::Work => {
                 let by_itself = settings.context.compaction == CompactionMode::ProviderThreshold;
                 // Before it is due here, so that the provider comes first.
-                let due = settings.context.compact_at / 10 * 8;
+                let due = self.state.context_limits().compact_at / 10 * 8;
                 request.provider_compaction = by_itself.then_some(due);
             }
             Purpose::Compact { .. } => request.output_schema = None,

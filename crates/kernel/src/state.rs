@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    Answer, CallId, CompactionStep, Event, Item, Limits, MessageId, ModelErrorKind, PlanStep,
-    Purpose, Settings, StopReason, ToolOutcome,
+    Answer, CallId, CompactionStep, ContextLimits, Event, Item, Limits, MessageId, ModelErrorKind,
+    PlanStep, Purpose, Settings, StopReason, ToolOutcome,
 };
 
 use crate::approvals::rule_of;
@@ -48,6 +48,22 @@ impl State {
             .as_ref()
             .map(|settings| settings.limits.clone())
             .unwrap_or_default()
+    }
+
+    /// The limits of the context in force: those that are set, or less where the provider refused less.
+    pub(crate) fn context_limits(&self) -> ContextLimits {
+        let settings = self.settings.as_ref();
+        let mut limits =
+            settings.map_or_else(ContextLimits::default, |settings| settings.context.clone());
+        if let Some(room) = self
+            .scale
+            .learned_room()
+            .filter(|room| *room < limits.room())
+        {
+            limits.window = room.saturating_add(limits.answer);
+            limits.compact_at = limits.compact_at.min(room / 10 * 9);
+        }
+        limits
     }
 
     /// Folds one event in, and appends to the context what it adds there. Names every event, so that
@@ -171,6 +187,7 @@ impl State {
         let of_work = self.turn.purpose().is_some_and(Purpose::is_work);
         if kind == ModelErrorKind::ContextOverflow && of_work {
             self.compacting.overflowed();
+            self.scale.refused();
         }
         if kind == ModelErrorKind::Lost {
             self.compacting.lost();
@@ -205,12 +222,16 @@ impl State {
         if settings.limits.budget != self.limits().budget {
             self.spent.budget_changed();
         }
-        if self
-            .settings
-            .as_ref()
-            .is_some_and(|old| old.model != settings.model)
-        {
-            self.scale.forget();
+        if let Some(old) = &self.settings {
+            let window = |settings: &Settings| (settings.context.window, settings.context.answer);
+            let other_model = old.model != settings.model;
+            if other_model {
+                self.scale.forget();
+            }
+            if other_model || window(old) != window(settings) {
+                self.scale.window_changed();
+                self.compacting.window_changed();
+            }
         }
         self.settings = Some(Arc::new(settings.clone()));
     }

@@ -40,7 +40,7 @@ impl Draft<'_> {
     /// goes before that.
     fn can_summarise_seen(&self) -> bool {
         let state = &self.state.compacting;
-        if state.overflown || state.in_a_row > 0 || state.has_failed(CompactionKind::Summary) {
+        if state.in_a_row > 0 || state.has_failed(CompactionKind::Summary) {
             return false;
         }
         let seen = self.seen();
@@ -105,7 +105,7 @@ impl Draft<'_> {
         let unknown =
             |message: &MessageId| format!("message {message} is not in the context any more");
         let span = match part {
-            ContextPart::Older => self.older(cause),
+            ContextPart::Older => self.older_that_fit(cause),
             ContextPart::UpTo { message } => Span {
                 to: self.place_of(message).ok_or_else(|| unknown(message))?,
                 ..all
@@ -129,7 +129,7 @@ impl Draft<'_> {
     }
 
     /// Everything but the newest steps. A person who asks while there is no more than these means them.
-    fn older(&self, cause: CompactionCause) -> Span {
+    pub(crate) fn older(&self, cause: CompactionCause) -> Span {
         let older = Span {
             to: self.newest_from(self.kept()),
             ..self.whole()
@@ -142,6 +142,38 @@ impl Draft<'_> {
         } else {
             older
         }
+    }
+
+    /// The same, or where it does not fit itself the first steps of it that do, if these are at least
+    /// half of the context: a summary of them makes room, too.
+    fn older_that_fit(&self, cause: CompactionCause) -> Span {
+        let older = self.older(cause);
+        if self.estimate() <= self.limits_of_context().room() {
+            return older;
+        }
+        let to = self.first_that_fit(older.to).unwrap_or(older.to);
+        Span { to, ..older }
+    }
+
+    fn first_that_fit(&self, most: u32) -> Option<u32> {
+        let items = self.context().items();
+        let room = self.limits_of_context().room();
+        let mut weight = self.weight_of(Span { from: 0, to: most });
+        for place in (1..=usize::try_from(most).ok()?).rev() {
+            let before = items.get(place - 1)?;
+            let ends = items
+                .get(place)
+                .is_none_or(|item| starts_step(Some(before), item));
+            let tokens = self.state.scale.request_afresh(weight);
+            if tokens < self.estimate() / 2 {
+                return None;
+            }
+            if ends && tokens <= room {
+                return u32::try_from(place).ok();
+            }
+            weight -= weight::of(before);
+        }
+        None
     }
 
     fn place_of(&self, wanted: &MessageId) -> Option<u32> {

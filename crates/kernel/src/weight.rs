@@ -86,6 +86,8 @@ pub(crate) struct Scale {
     counted: Option<(u64, u64)>,
     /// Tokens of a thousand bytes.
     rate: u64,
+    /// The weight of the lightest request that the provider refused as too large.
+    refused: Option<u64>,
 }
 
 impl Default for Scale {
@@ -95,6 +97,7 @@ impl Default for Scale {
             asked: 0,
             counted: None,
             rate: USUAL_RATE,
+            refused: None,
         }
     }
 }
@@ -121,6 +124,25 @@ impl Scale {
             self.rate = rate;
             self.counted = Some((self.asked, tokens));
         }
+    }
+
+    /// The provider refused the open request as too large.
+    pub(crate) fn refused(&mut self) {
+        let least = self
+            .refused
+            .map_or(self.asked, |least| least.min(self.asked));
+        self.refused = Some(least);
+    }
+
+    /// Another window may take what this one refused.
+    pub(crate) fn window_changed(&mut self) {
+        self.refused = None;
+    }
+
+    /// Tokens that fit, as far as a refusal has taught it: clearly fewer than were refused.
+    pub(crate) fn learned_room(&self) -> Option<u64> {
+        let refused = self.tokens(self.refused?);
+        Some((refused / 10 * 9).max(1))
     }
 
     /// The context did not only grow.
@@ -188,6 +210,23 @@ mod tests {
         scale.shrunk();
         assert_eq!(scale.request(40_000), 10_000);
         assert_eq!(scale.weight(10_000), 40_000);
+    }
+
+    #[test]
+    fn a_refusal_is_an_upper_bound_until_the_window_changes() {
+        let mut scale = Scale::default();
+        assert_eq!(scale.learned_room(), None);
+        for context in [100_000, 80_000, 90_000] {
+            scale.asked(context);
+            scale.refused();
+        }
+        assert_eq!(scale.learned_room(), Some(20_880));
+        // It is bytes that were refused: what they are in tokens is learned later.
+        scale.asked(40_000);
+        scale.counted(&usage(16_000));
+        assert_eq!(scale.learned_room(), Some(28_800));
+        scale.window_changed();
+        assert_eq!(scale.learned_room(), None);
     }
 
     #[test]

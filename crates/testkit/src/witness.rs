@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    Answer, CallId, CompactionStep, Event, JobId, Limits, MessageId, Money, Op, PlanStep, Rule,
-    RuleAction, Settings, StopReason, Usage,
+    Answer, CallId, CompactionStep, Event, JobId, Limits, MessageId, ModelErrorKind, Money, Op,
+    PlanStep, Rule, RuleAction, Settings, StopReason, Usage,
 };
 
 use crate::flight::Flight;
@@ -114,6 +114,7 @@ impl Witness {
             Event::JobStarted { .. } | Event::JobEnded { .. } => self.saw_job(event)?,
             Event::Noticed { text } => self.saw_notice(text)?,
             Event::ModelReplied { usage, cost, .. } | Event::ModelFailed { usage, cost, .. } => {
+                self.saw_refusal(event);
                 self.usage += *usage;
                 self.cost += cost.unwrap_or_default();
                 let answered = matches!(event, Event::ModelReplied { .. });
@@ -137,8 +138,25 @@ impl Witness {
         if !same_budget && self.unpriced == Unpriced::UnderBudget {
             self.unpriced = Unpriced::BeforeBudget;
         }
+        let window = |settings: &Settings| {
+            let context = &settings.context;
+            (settings.model.clone(), context.window, context.answer)
+        };
+        if self.settings.as_ref().map(window) != Some(window(settings)) {
+            self.compactions.window_changed();
+        }
         self.limits = settings.limits.clone();
         self.settings = Some(settings.clone());
+    }
+
+    /// A request for work may be too large for the provider.
+    fn saw_refusal(&mut self, event: &Event) {
+        if let Event::ModelFailed { error, .. } = event
+            && error.kind == ModelErrorKind::ContextOverflow
+            && self.turns.purpose.is_work()
+        {
+            self.compactions.refused();
+        }
     }
 
     fn delivered(&mut self, message: &MessageId, session: &Session) -> Checked {

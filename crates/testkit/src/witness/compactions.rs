@@ -27,6 +27,12 @@ pub(super) struct Compactions {
     done: u32,
     /// Tokens of the next request as the session had them after the last event.
     estimate: u64,
+    /// Tokens of the last request for work.
+    asked: u64,
+    /// Whether the provider refused a request as too large, and takes less than is set.
+    pub(super) refused: bool,
+    /// How large one was that nothing was answered since.
+    just_refused: Option<u64>,
 }
 
 impl Compactions {
@@ -52,8 +58,14 @@ impl Compactions {
             Event::PlanSet { steps } => self.plan = steps.iter().map(plan_line).collect(),
             Event::Goal(GoalStep::Set { goal }) => self.goal = Some(text_of(goal)),
             Event::Goal(GoalStep::Dropped { .. }) => self.goal = None,
-            Event::ModelCalled { purpose, .. } => self.called(purpose)?,
+            Event::ModelCalled {
+                purpose, estimate, ..
+            } => self.called(purpose, *estimate)?,
+            Event::ModelReplied { .. } => self.just_refused = None,
             Event::TurnEnded { reason, .. } => {
+                if *reason == StopReason::Error {
+                    self.window_changed();
+                }
                 self.wanted &= *reason != StopReason::Cancelled;
                 (self.wishes, self.requests, self.done) = (0, 0, 0);
             }
@@ -66,10 +78,25 @@ impl Compactions {
         Ok(())
     }
 
-    /// Two ways at most for each wish, and for want of room.
-    fn called(&mut self, purpose: &Purpose) -> Checked {
+    /// Another model or window: nothing is known of what it takes.
+    pub(super) fn window_changed(&mut self) {
+        (self.refused, self.just_refused) = (false, None);
+    }
+
+    /// The last request for work did not fit.
+    pub(super) fn refused(&mut self) {
+        (self.refused, self.just_refused) = (true, Some(self.asked));
+    }
+
+    /// Two ways at most for each wish, and for want of room. What was refused is not sent again.
+    fn called(&mut self, purpose: &Purpose, estimate: u64) -> Checked {
         match purpose {
-            Purpose::Work => (self.wishes, self.requests, self.done) = (0, 0, 0),
+            Purpose::Work => {
+                (self.wishes, self.requests, self.done) = (0, 0, 0);
+                self.asked = estimate;
+                let less = self.just_refused.is_none_or(|refused| estimate < refused);
+                ensure!(less, "{estimate} tokens are sent again that did not fit");
+            }
             Purpose::Summary | Purpose::Compact { .. } => self.requests += 1,
             Purpose::Judge => {}
         }

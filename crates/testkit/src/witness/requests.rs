@@ -137,7 +137,7 @@ impl Witness {
             .map_or(u64::MAX, |settings| settings.context.room());
         match self.turns.failed {
             Some(ModelErrorKind::Lost) | None => {
-                self.compactions.estimate() >= room || self.turns.overflown
+                self.compactions.estimate() >= room || self.compactions.refused
             }
             Some(_) => true,
         }

@@ -30,8 +30,6 @@ pub(super) struct Turns {
     pub(super) chosen: Option<Effort>,
     /// Times in a row that a cut answer was asked to go on.
     pub(super) cuts: u32,
-    /// Whether the provider said in this turn that the context does not fit.
-    pub(super) overflown: bool,
     /// Whether a limit of the session keeps the turn.
     pub(super) paused: bool,
     pub(super) stopping: bool,
@@ -166,7 +164,6 @@ impl Turns {
                 ensure!(self.request == Some(*request), "{request} is not open");
                 self.request = None;
                 self.failed = Some(error.kind);
-                self.overflown |= error.kind == ModelErrorKind::ContextOverflow;
             }
             _ => {}
         }
