@@ -35,6 +35,7 @@ pub(crate) struct Aim {
     seen: VecDeque<Seen>,
     /// Judgements in a row that found nothing new.
     stale: u32,
+    /// Judgements since a person last spoke.
     judgements: u32,
     /// Whether the evaluator was asked about this goal and has not judged it yet.
     judging: bool,
@@ -112,9 +113,9 @@ impl Aim {
         self.asked = false;
     }
 
-    /// A person spoke: what they said is new.
+    /// A person spoke: what they said is new, and worth as many judgements again.
     pub(crate) fn spoken_to(&mut self) {
-        self.stale = 0;
+        (self.stale, self.judgements) = (0, 0);
     }
 
     pub(crate) fn noted(&mut self, note: &Note) {
@@ -259,18 +260,26 @@ impl Draft<'_> {
 
     fn go_on_to(&mut self, goal: &Goal, reasons: &str) {
         let aim = &self.state.goal;
-        let enough = aim.stale >= goal.patience.max(1) || aim.judgements >= goal.verdicts.max(1);
+        let stuck = aim.stale >= goal.patience.max(1);
+        let enough = stuck || aim.judgements >= goal.verdicts.max(1);
         if enough && !self.state.mail.has_steers() {
-            let nearer = match aim.stale {
-                0 => format!("the goal is not met after {} verdicts", aim.judgements),
-                stale => format!(
-                    "the goal came no nearer in {stale} verdicts (of {})",
+            let why = if stuck {
+                format!(
+                    "the goal came no nearer in {} verdicts (of {})",
+                    aim.stale, aim.judgements
+                )
+            } else {
+                format!(
+                    "the goal is not met after {} verdicts, the most that follow on one message",
                     aim.judgements
-                ),
+                )
             };
-            let detail = format!(
-                "{nearer}; the last one said: {reasons}. Say what it should do instead, or drop the goal"
-            );
+            let next = if stuck {
+                "Say what it should do instead"
+            } else {
+                "Say something to go on for as many again"
+            };
+            let detail = format!("{why}; the last one said: {reasons}. {next}, or drop the goal");
             return self.end(StopReason::NoProgress, detail);
         }
         self.close(

@@ -4,7 +4,8 @@
 //! People: `say NAME [BYTES]`, `queue NAME`, `think NAME EFFORT`, `resume`, `interrupt`, `allow N`,
 //! `always N COVERED…`, `deny N`; `limit NAME NUMBER`, and `unlimited` for no budget; `window ROOM
 //! COMPACT_AT KEEP [MODE]`, `choice WHO` (of the effort), `compact [FOCUS…]`, `compact-to NAME`,
-//! `compact-from NAME`, `undo`; `goal WORDS…`, `checked-goal COMMAND WORDS…`, `no-goal`.
+//! `compact-from NAME`, `undo`; `goal WORDS…`, `checked-goal COMMAND WORDS…`,
+//! `capped-goal VERDICTS WORDS…`, `no-goal`.
 //!
 //! The model: `reply CALL…` with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first),
 //! `a-` (refused), and `refusal`, `cut` or `pause` for how it stopped, or `silent` for one that says
@@ -168,6 +169,12 @@ impl Story {
             },
             "checked-goal" => Op::SetGoal {
                 goal: Some(Goal::new(words[2..].join(" "), vec![words[1].to_owned()])),
+            },
+            "capped-goal" => Op::SetGoal {
+                goal: Some(Goal {
+                    verdicts: words[1].parse().unwrap(),
+                    ..Goal::new(words[2..].join(" "), Vec::new())
+                }),
             },
             "no-goal" => Op::SetGoal { goal: None },
             _ => return self.answer(words),

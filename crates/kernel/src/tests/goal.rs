@@ -149,6 +149,72 @@ fn a_goal_that_comes_no_nearer_ends_after_so_many_verdicts_whatever_is_claimed()
 }
 
 #[test]
+fn a_message_gives_as_many_verdicts_again_and_the_stop_names_their_number() {
+    let told = last(
+        "
+        capped-goal 2 g
+        say a
+        reply
+        reply
+        verdict not_yet do x
+        reply
+        reply
+        verdict not_yet do y
+        say b
+        reply
+        reply
+        verdict not_yet do x
+        reply
+        reply
+        verdict not_yet do y
+    ",
+        8,
+    );
+    expect![[r#"
+        verdict not_yet do y
+            request 6 answered
+            judged NotYet: do y
+            turn 2 ended: NoProgress the goal is not met after 2 verdicts, the most that follow on one message; the last one said: do y. Say something to go on for as many again, or drop the goal
+        say b
+            accepted b (Steer)
+            turn 3 started
+            delivered b
+            request 7 with 10 items
+            → call the model: 7
+        reply
+            request 7 answered
+            noticed: The goal is not shown to be reached. If it is, call `note` with kind `done` and the numbers of the calls that show it; if not, go on.
+            request 8 with 12 items
+            → call the model: 8
+        reply
+            request 8 answered
+            request 9 with 13 items for Judge
+            → call the model: 9
+        verdict not_yet do x
+            request 9 answered
+            judged NotYet: do x
+            turn 3 ended: EndTurn the goal is not met yet: do x
+            turn 4 started
+            noticed: The goal is not met yet, the evaluator says: do x
+            request 10 with 14 items
+            → call the model: 10
+        reply
+            request 10 answered
+            noticed: The goal is not shown to be reached. If it is, call `note` with kind `done` and the numbers of the calls that show it; if not, go on.
+            request 11 with 16 items
+            → call the model: 11
+        reply
+            request 11 answered
+            request 12 with 17 items for Judge
+            → call the model: 12
+        verdict not_yet do y
+            request 12 answered
+            judged NotYet: do y
+            turn 4 ended: NoProgress the goal is not met after 2 verdicts, the most that follow on one message; the last one said: do y. Say something to go on for as many again, or drop the goal
+    "#]].assert_eq(&told);
+}
+
+#[test]
 fn something_new_is_progress_and_so_is_a_word_of_a_person() {
     let told = last(
         "

@@ -14,6 +14,7 @@ use super::{Checked, ensure};
 pub(super) struct Goals {
     goal: Option<Goal>,
     told: bool,
+    /// Verdicts since a person last spoke.
     verdicts: u32,
     /// Verdicts in a row that found nothing new.
     stale: u32,
@@ -46,7 +47,7 @@ impl Goals {
     pub(super) fn saw(&mut self, event: &Event, last_stop: Option<TokenStop>) -> Checked {
         match event {
             Event::TurnStarted { .. } => self.judged = false,
-            Event::MessageAccepted { .. } => self.stale = 0,
+            Event::MessageAccepted { .. } => (self.stale, self.verdicts) = (0, 0),
             Event::Noticed { text } => self.told |= text.starts_with("A goal is set"),
             Event::ToolEnded { call, outcome } => {
                 if outcome.end.is_some() || !outcome.changes.is_empty() {
