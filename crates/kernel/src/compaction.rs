@@ -13,7 +13,6 @@ use quire_protocol::{
 
 use crate::context::Context;
 use crate::draft::Draft;
-use crate::ledger::Besides;
 use crate::weight;
 
 /// A result is worth clearing from so many bytes on.
@@ -453,7 +452,8 @@ impl Draft<'_> {
         if !overflown && self.clear_to_fit(cause) {
             return self.goes_on();
         }
-        let (span, ledger) = (self.older(cause), self.ledger_item());
+        let span = self.older(cause);
+        let ledger = self.ledger_for_cut(span);
         if weight::of(&ledger) < self.weight_of(span) {
             let kind = CompactionKind::Cut;
             self.done(kind, cause, span, vec![ledger], Vec::new());
@@ -472,16 +472,15 @@ impl Draft<'_> {
     }
 
     fn end_without_room(&mut self) {
-        let settings = self.state.settings.as_ref();
-        let limits = settings
-            .map(|settings| settings.context.clone())
-            .unwrap_or_default();
+        let limits = self.state.set_limits();
         let scale = &self.state.scale;
         let ledger = scale.tokens(weight::of(&self.ledger_item()));
-        let learned = scale.learned_room().filter(|room| *room < limits.room());
-        let learned = learned.map_or_else(String::new, |room| {
+        let room = scale.room(limits.room());
+        let learned = if room < limits.room() {
             format!(" (but the provider refused more than about {room})")
-        });
+        } else {
+            String::new()
+        };
         let detail = format!(
             "the context does not fit the model: about {} tokens, of which the instructions and \
              tools take {} and the ledger (what may not be lost) {}; the model's window has {}, \
@@ -532,37 +531,4 @@ impl Draft<'_> {
         compaction.tokens_after = scale.request(after.weight());
         self.record(Event::Compaction(CompactionStep::Done { compaction }));
     }
-
-    pub(crate) fn ledger_item(&self) -> Item {
-        let limits = self.limits_of_context();
-        let most = self.state.scale.weight(limits.room() / 8);
-        let text = self
-            .state
-            .ledger
-            .render(&self.besides(), usize::try_from(most).unwrap_or(usize::MAX));
-        Item::Ledger { text }
-    }
-
-    fn besides(&self) -> Besides<'_> {
-        Besides {
-            goal: self.state.goal.text(),
-            plan: self.state.plan.iter().map(plan_line).collect(),
-            jobs: self
-                .state
-                .jobs
-                .running()
-                .map(|job| format!("- job {job}"))
-                .collect(),
-        }
-    }
-}
-
-fn plan_line(step: &quire_protocol::PlanStep) -> String {
-    use quire_protocol::PlanStatus::{Completed, InProgress, Pending};
-    let mark = match step.status {
-        Pending => "[ ]",
-        InProgress => "[>]",
-        Completed => "[x]",
-    };
-    format!("{mark} {}", step.text)
 }

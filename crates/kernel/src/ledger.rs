@@ -12,8 +12,8 @@ use quire_protocol::{
     CallId, ChangeKind, Content, FileChange, MessageId, Note, NoteKind, ToolOutcome, joined_text,
 };
 
-/// How much of one message is kept here, in bytes; the journal has all of it.
-const MESSAGE_KEPT: usize = 16 * 1_024;
+/// How much of one message is kept here, in bytes, once there is a newer one; the journal has all of it.
+pub(crate) const MESSAGE_KEPT: usize = 16 * 1_024;
 /// How many commands are remembered as possible evidence.
 const COMMANDS: usize = 200;
 /// How many of them the ledger shows.
@@ -36,7 +36,7 @@ pub(crate) struct Ledger {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Said {
     pub(crate) message: MessageId,
-    /// As much of the text as is kept.
+    /// As much of the text as is kept: all of it while the message is the newest.
     text: String,
     /// How long the whole text is.
     bytes: usize,
@@ -65,8 +65,11 @@ impl Ledger {
         let text = joined_text(content);
         let bytes = text.len();
         let images = content.len() - content.iter().filter_map(Content::as_text).count();
-        let mut text = text;
-        text.truncate(text.floor_char_boundary(MESSAGE_KEPT));
+        if let Some(older) = self.said.last_mut()
+            && older.text.len() > MESSAGE_KEPT
+        {
+            *older = Arc::new(older.shortened());
+        }
         self.said.push(Arc::new(Said {
             message: message.clone(),
             text,
@@ -136,16 +139,23 @@ impl Ledger {
         self.files.iter().map(|(path, touched)| touched.line(path))
     }
 
-    /// It as the model reads it, with at most `most` bytes of what people said: where they said more,
-    /// older messages are cut first. Nothing else is ever cut but the names of files beyond some
-    /// hundreds.
-    pub(crate) fn render(&self, besides: &Besides<'_>, most: usize) -> String {
+    /// Whether this is what a person said last.
+    pub(crate) fn ends_with(&self, message: &MessageId) -> bool {
+        self.said
+            .last()
+            .is_some_and(|said| said.message == *message)
+    }
+
+    /// It as the model reads it, with at most `most` bytes of what people said, `newest` of them of the
+    /// last message: where they said more, older messages are cut first. Nothing else is ever cut but
+    /// the names of files beyond some hundreds.
+    pub(crate) fn render(&self, besides: &Besides<'_>, most: usize, newest: usize) -> String {
         let mut text = OPENING.to_owned();
         section(&mut text, "Goal", besides.goal.map(str::to_owned));
         section(
             &mut text,
             "What the person said, oldest first",
-            self.words(most),
+            self.words(most, newest),
         );
         for (kind, title) in [
             (NoteKind::Rule, "Rules that were noted"),
@@ -173,7 +183,7 @@ impl Ledger {
     }
 
     /// Every message with its words, cut where they are too many together.
-    fn words(&self, most: usize) -> Vec<String> {
+    fn words(&self, most: usize, newest: usize) -> Vec<String> {
         let caps = [MESSAGE_KEPT, 4_096, 1_024, 256, 64];
         let size = |cap: usize| -> usize {
             let older = self
@@ -182,13 +192,17 @@ impl Ledger {
                 .rev()
                 .skip(1)
                 .map(|said| said.text.len().min(cap));
-            older.sum::<usize>() + self.said.last().map_or(0, |said| said.text.len())
+            older.sum::<usize>()
+                + self
+                    .said
+                    .last()
+                    .map_or(0, |said| said.text.len().min(MESSAGE_KEPT))
         };
         let cap = caps.into_iter().find(|cap| size(*cap) <= most);
         let cap = cap.unwrap_or(*caps.last().unwrap_or(&0));
         let last = self.said.len().saturating_sub(1);
         let all = self.said.iter().enumerate();
-        all.map(|(at, said)| said.words(if at == last { MESSAGE_KEPT } else { cap }))
+        all.map(|(at, said)| said.words(if at == last { newest } else { cap }))
             .collect()
     }
 
@@ -242,6 +256,15 @@ fn note_line(note: &Note) -> String {
 }
 
 impl Said {
+    fn shortened(&self) -> Self {
+        Self {
+            message: self.message.clone(),
+            text: self.text[..self.text.floor_char_boundary(MESSAGE_KEPT)].to_owned(),
+            bytes: self.bytes,
+            images: self.images,
+        }
+    }
+
     /// Its words, up to a number of bytes.
     pub(crate) fn words(&self, most: usize) -> String {
         let kept = &self.text[..self.text.floor_char_boundary(most)];
@@ -359,7 +382,7 @@ mod tests {
             ## The last commands and how they ended
             - call:3 bash cargo test: exit code 1
         "]]
-        .assert_eq(&ledger.render(&besides(), 10_000));
+        .assert_eq(&ledger.render(&besides(), 10_000, MESSAGE_KEPT));
     }
 
     #[test]
@@ -368,12 +391,18 @@ mod tests {
         said(&mut ledger, "m1", &"a".repeat(5_000));
         said(&mut ledger, "m2", &"b".repeat(5_000));
         said(&mut ledger, "m3", &"c".repeat(20_000));
-        let text = ledger.render(&besides(), 20_000);
+        let text = ledger.render(&besides(), 20_000, MESSAGE_KEPT);
         assert!(text.contains("[cut: 1024 of 5000 bytes; recall message:m1 has all of it]"));
         assert!(text.contains("[cut: 16384 of 20000 bytes; recall message:m3 has all of it]"));
-        let text = ledger.render(&besides(), 100);
+        let text = ledger.render(&besides(), 100, MESSAGE_KEPT);
         assert!(text.contains("[cut: 64 of 5000 bytes; recall message:m2"));
-        let text = ledger.render(&besides(), 1_000_000);
+        let text = ledger.render(&besides(), 1_000_000, MESSAGE_KEPT);
         assert!(text.contains(&"b".repeat(5_000)));
+        let text = ledger.render(&besides(), 20_000, 18_000);
+        assert!(text.contains("[cut: 18000 of 20000 bytes; recall message:m3 has all of it]"));
+        assert!(text.contains("[cut: 1024 of 5000 bytes; recall message:m1 has all of it]"));
+        said(&mut ledger, "m4", "d");
+        let text = ledger.render(&besides(), 1_000_000, 18_000);
+        assert!(text.contains("[cut: 16384 of 20000 bytes; recall message:m3 has all of it]"));
     }
 }

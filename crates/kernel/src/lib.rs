@@ -17,6 +17,7 @@ mod calls;
 mod compaction;
 mod context;
 mod draft;
+mod facts;
 mod goal;
 mod input;
 mod jobs;

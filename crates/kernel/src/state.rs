@@ -50,17 +50,18 @@ impl State {
             .unwrap_or_default()
     }
 
-    /// The limits of the context in force: those that are set, or less where the provider refused less.
-    pub(crate) fn context_limits(&self) -> ContextLimits {
+    /// The limits of the context as they are set.
+    pub(crate) fn set_limits(&self) -> ContextLimits {
         let settings = self.settings.as_ref();
-        let mut limits =
-            settings.map_or_else(ContextLimits::default, |settings| settings.context.clone());
-        if let Some(room) = self
-            .scale
-            .learned_room()
-            .filter(|room| *room < limits.room())
-        {
-            limits.window = room.saturating_add(limits.answer);
+        settings.map_or_else(ContextLimits::default, |settings| settings.context.clone())
+    }
+
+    /// The limits of the context in force: those that are set, corrected by what is known of sizes.
+    pub(crate) fn context_limits(&self) -> ContextLimits {
+        let mut limits = self.set_limits();
+        let (set, room) = (limits.room(), self.scale.room(limits.room()));
+        limits.window = room.saturating_add(limits.answer);
+        if room < set {
             limits.compact_at = limits.compact_at.min(room / 10 * 9);
         }
         limits
@@ -172,6 +173,8 @@ impl State {
         if !self.turn.purpose().is_none_or(Purpose::is_work) {
             return self.turn.answered();
         }
+        self.scale.answered();
+        self.mail.read();
         if retries.is_empty() && !items.iter().any(is_summary) {
             self.scale.counted(usage);
         }

@@ -17,6 +17,8 @@ pub(crate) struct Mail {
     waiting: Vec<Arc<Letter>>,
     /// Whether all of them wait for a person to speak.
     held: bool,
+    /// Whether the model has not answered since the last one was delivered.
+    unread: bool,
 }
 
 /// One of them.
@@ -74,7 +76,17 @@ impl Mail {
             .waiting
             .iter()
             .position(|letter| letter.message == *message)?;
+        self.unread = true;
         Some(self.waiting.remove(place))
+    }
+
+    /// The model answered, and so has read what was delivered.
+    pub(crate) fn read(&mut self) {
+        self.unread = false;
+    }
+
+    pub(crate) fn is_unread(&self) -> bool {
+        self.unread
     }
 }
 

@@ -24,6 +24,7 @@ mod compaction;
 mod effort;
 mod goal;
 mod jobs;
+mod overflow;
 mod pause;
 mod progress;
 mod recovery;

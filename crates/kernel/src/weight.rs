@@ -88,6 +88,8 @@ pub(crate) struct Scale {
     rate: u64,
     /// The weight of the lightest request that the provider refused as too large.
     refused: Option<u64>,
+    /// Whether the model has answered a request. Before, every size is a guess.
+    answered: bool,
 }
 
 impl Default for Scale {
@@ -98,6 +100,7 @@ impl Default for Scale {
             counted: None,
             rate: USUAL_RATE,
             refused: None,
+            answered: false,
         }
     }
 }
@@ -139,10 +142,19 @@ impl Scale {
         self.refused = None;
     }
 
-    /// Tokens that fit, as far as a refusal has taught it: clearly fewer than were refused.
-    pub(crate) fn learned_room(&self) -> Option<u64> {
-        let refused = self.tokens(self.refused?);
-        Some((refused / 10 * 9).max(1))
+    /// The model answered a request.
+    pub(crate) fn answered(&mut self) {
+        self.answered = true;
+    }
+
+    /// Tokens that fit where so many are set: clearly fewer than were refused. Before the first answer a
+    /// little more is tried, because the guess may be too high.
+    pub(crate) fn room(&self, set: u64) -> u64 {
+        match self.refused {
+            Some(refused) => set.min(self.tokens(refused) / 10 * 9).max(1),
+            None if self.answered => set,
+            None => set.saturating_add(set / 8),
+        }
     }
 
     /// The context did not only grow.
@@ -215,18 +227,21 @@ mod tests {
     #[test]
     fn a_refusal_is_an_upper_bound_until_the_window_changes() {
         let mut scale = Scale::default();
-        assert_eq!(scale.learned_room(), None);
+        assert_eq!(scale.room(40_000), 45_000);
+        scale.answered();
+        assert_eq!(scale.room(40_000), 40_000);
         for context in [100_000, 80_000, 90_000] {
             scale.asked(context);
             scale.refused();
         }
-        assert_eq!(scale.learned_room(), Some(20_880));
+        assert_eq!(scale.room(40_000), 20_880);
+        assert_eq!(scale.room(20_000), 20_000);
         // It is bytes that were refused: what they are in tokens is learned later.
         scale.asked(40_000);
         scale.counted(&usage(16_000));
-        assert_eq!(scale.learned_room(), Some(28_800));
+        assert_eq!(scale.room(40_000), 28_800);
         scale.window_changed();
-        assert_eq!(scale.learned_room(), None);
+        assert_eq!(scale.room(40_000), 40_000);
     }
 
     #[test]

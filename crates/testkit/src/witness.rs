@@ -138,12 +138,13 @@ impl Witness {
         if !same_budget && self.unpriced == Unpriced::UnderBudget {
             self.unpriced = Unpriced::BeforeBudget;
         }
-        let window = |settings: &Settings| {
-            let context = &settings.context;
-            (settings.model.clone(), context.window, context.answer)
-        };
-        if self.settings.as_ref().map(window) != Some(window(settings)) {
-            self.compactions.window_changed();
+        let window = |settings: &Settings| (settings.context.window, settings.context.answer);
+        if let Some(old) = &self.settings {
+            if old.model != settings.model {
+                self.compactions.model_changed();
+            } else if window(old) != window(settings) {
+                self.compactions.window_changed();
+            }
         }
         self.limits = settings.limits.clone();
         self.settings = Some(settings.clone());

@@ -14,6 +14,10 @@ const NEWEST: usize = 16 * 1_024;
 
 /// What a ledger must hold, and what was done since the last request for work.
 #[derive(Debug, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "plain facts, one by one, as the journal says them"
+)]
 pub(super) struct Compactions {
     said: Vec<(MessageId, String)>,
     notes: Vec<String>,
@@ -29,6 +33,9 @@ pub(super) struct Compactions {
     estimate: u64,
     /// Tokens of the last request for work.
     asked: u64,
+    /// Whether the open request is one for work, and whether one was answered by this model.
+    works: bool,
+    answered: bool,
     /// Whether the provider refused a request as too large, and takes less than is set.
     pub(super) refused: bool,
     /// How large one was that nothing was answered since.
@@ -61,10 +68,13 @@ impl Compactions {
             Event::ModelCalled {
                 purpose, estimate, ..
             } => self.called(purpose, *estimate)?,
-            Event::ModelReplied { .. } => self.just_refused = None,
+            Event::ModelReplied { .. } => {
+                self.just_refused = None;
+                self.answered |= self.works;
+            }
             Event::TurnEnded { reason, .. } => {
                 if *reason == StopReason::Error {
-                    self.window_changed();
+                    self.model_changed();
                 }
                 self.wanted &= *reason != StopReason::Cancelled;
                 (self.wishes, self.requests, self.done) = (0, 0, 0);
@@ -78,7 +88,19 @@ impl Compactions {
         Ok(())
     }
 
-    /// Another model or window: nothing is known of what it takes.
+    /// Another model: all sizes are guesses.
+    pub(super) fn model_changed(&mut self) {
+        self.window_changed();
+        self.answered = false;
+    }
+
+    /// As many tokens as may be sent where so many are set: before the first answer a little more.
+    pub(super) fn most(&self, set: u64) -> u64 {
+        let untried = !self.answered && !self.refused;
+        set.saturating_add(if untried { set / 8 } else { 0 })
+    }
+
+    /// Another window: nothing is known of what it takes.
     pub(super) fn window_changed(&mut self) {
         (self.refused, self.just_refused) = (false, None);
     }
@@ -90,6 +112,7 @@ impl Compactions {
 
     /// Two ways at most for each wish, and for want of room. What was refused is not sent again.
     fn called(&mut self, purpose: &Purpose, estimate: u64) -> Checked {
+        self.works = purpose.is_work();
         match purpose {
             Purpose::Work => {
                 (self.wishes, self.requests, self.done) = (0, 0, 0);

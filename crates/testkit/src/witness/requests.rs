@@ -67,12 +67,13 @@ impl Witness {
         self.circles.may_go_on(self.limits.repeats)
     }
 
-    /// No request is sent for which there is no room.
+    /// No request is sent for which there is no room, as far as its size is known.
     fn check_room(&self, purpose: &Purpose, estimate: u64) -> Checked {
         let room = self
             .settings
             .as_ref()
             .map_or(u64::MAX, |settings| settings.context.room());
+        let room = self.compactions.most(room);
         let fits = match purpose {
             Purpose::Judge => return Ok(()),
             Purpose::Work => estimate < room,
