@@ -244,7 +244,7 @@ fn hint(kind: Kind, dialect: Dialect) -> &'static str {
         (Kind::Busy, _) => "The provider is busy or limits this account. Wait a little and go on.",
         (Kind::Server, _) => "The provider has a problem. Wait a little and go on.",
         (Kind::ContextOverflow, _) => {
-            "The conversation no longer fits the model. Start a new session, or use a model with a larger window."
+            "The conversation no longer fits the model. It is shortened and sent again where that helps; where it does not, use a model with a larger window."
         }
         (Kind::BadRequest, _) => {
             "The provider does not take something in the request. Check the model's settings: effort, thinking, output limit."
