@@ -15,6 +15,8 @@ use crate::weight;
 const SHORTEST: usize = 40;
 /// A summary longer than this, or than a quarter of what fits, is cut.
 const LONGEST: usize = 64 * 1_024;
+/// What stands at the end of one that was cut before that.
+const CUT_BY_MODEL: &str = "… [cut at the model's output limit]";
 
 impl Draft<'_> {
     /// Tokens of the newest steps that stay as they are. What the model has not seen stays where there
@@ -208,7 +210,7 @@ impl Draft<'_> {
 
     /// A summary was asked for and came.
     pub(crate) fn summarised_by_model(&mut self, reply: &Reply) {
-        let text = summary_text(reply);
+        let mut text = summary_text(reply);
         let part = self.state.compacting.part();
         let span = match reply.stop {
             TokenStop::Refusal => Err("the model refused".to_owned()),
@@ -222,6 +224,10 @@ impl Draft<'_> {
             Ok(span) => span,
             Err(reason) => return self.compaction_failed(CompactionKind::Summary, reason),
         };
+        if reply.stop == TokenStop::MaxTokens {
+            // It still says more than nothing, which would stand there instead.
+            text.push_str(CUT_BY_MODEL);
+        }
         let ledger = self.ledger_item();
         let most = usize::try_from(self.room_for_summary(span, &ledger)).unwrap_or(usize::MAX);
         let most = most.min(LONGEST);

@@ -10,8 +10,8 @@
 //! The model: `reply CALL…` with calls named like `a` (shared), `a!` (exclusive), `a?` (asks first),
 //! `a-` (refused), and `refusal`, `cut` or `pause` for how it stopped, or `silent` for one that says
 //! nothing, or `block` for one that begins with the provider's own compaction; `counted TOKENS
-//! CALL…`; `words TEXT…`; `verdict NAME REASONS…`, `verdict-with CODE NAME REASONS…` where the check
-//! ended so; `fail`, `overflow`.
+//! CALL…`; `words TEXT…`, `cut-words TEXT…`; `verdict NAME REASONS…`, `verdict-with CODE NAME
+//! REASONS…` where the check ended so; `fail`, `overflow`.
 //!
 //! Tools: `done N WORDS`, `big N BYTES`, `ran N CODE`, `note N KIND WORDS…`, `claim N CALL…`, `spawn N`
 //! (a job), `over N` (the job's end). And `crash`, and `clock MS` for how long was worked by now.
@@ -198,6 +198,7 @@ impl Story {
             "unpriced" => unpriced(reply(request, &words[1..])),
             "uncounted" => uncounted(reply(request, &words[1..])),
             "counted" => counted(reply(request, &words[2..]), words[1].parse().unwrap()),
+            "cut-words" => cut_off(spoken(request, &words[1..].join(" "))),
             "words" => spoken(request, &words[1..].join(" ")),
             "talk" => spoken(request, &"t".repeat(words[1].parse().unwrap())),
             "verdict" => judged(request, Vec::new(), words[1], &words[2..].join(" ")),
@@ -437,6 +438,14 @@ fn spoken(request: RequestId, text: &str) -> Input {
                 opaque: None,
             },
         }];
+    }
+    input
+}
+
+/// The same reply, cut at the output limit.
+fn cut_off(mut input: Input) -> Input {
+    if let Input::Replied { reply, .. } = &mut input {
+        reply.stop = TokenStop::MaxTokens;
     }
     input
 }

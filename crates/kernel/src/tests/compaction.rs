@@ -2,6 +2,7 @@
 //! have 290.
 
 use expect_test::expect;
+use quire_protocol::Item;
 
 use super::{SUMMARY, Story, last};
 
@@ -232,6 +233,33 @@ fn where_clearing_is_not_enough_the_model_summarises_and_the_work_goes_on() {
             turn 1 ended: EndTurn
     "#]]
     .assert_eq(&told);
+}
+
+#[test]
+fn a_summary_that_the_output_limit_cut_says_so_and_one_too_short_is_none() {
+    let told = |reply: &str| {
+        let mut story = Story::default();
+        story.play("window 1000 500 100");
+        story.play("say a 1000");
+        story.play("say b 1000");
+        story.play("reply");
+        story.told.clear();
+        story.play(reply);
+        let items = story.session.transcript().items().iter();
+        let summary = items.filter_map(|item| match item.as_ref() {
+            Item::Summary { text, .. } => Some(text.clone()),
+            _ => None,
+        });
+        (summary.collect::<String>(), story.told)
+    };
+    let (summary, _) = told("cut-words The parser is in src/parse.rs, and two of its");
+    assert_eq!(
+        summary,
+        "The parser is in src/parse.rs, and two of its… [cut at the model's output limit]"
+    );
+    let (summary, told) = told("cut-words The parser is");
+    assert_eq!(summary, "");
+    assert!(told.contains("compaction failed: Summary: the answer has 13 characters"));
 }
 
 #[test]
