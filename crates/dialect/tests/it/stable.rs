@@ -72,6 +72,19 @@ fn step(number: u32, origin: Dialect) -> Vec<Item> {
     ]
 }
 
+/// What stands for items that were summarised.
+fn compacted() -> Vec<Item> {
+    vec![
+        Item::Ledger {
+            text: "[message:m1] Fix it.".into(),
+        },
+        Item::Summary {
+            text: "The file was found, and read twice.".into(),
+            opaque: None,
+        },
+    ]
+}
+
 /// A session that grows, body after body.
 struct Growing {
     encoder: Encoder,
@@ -87,6 +100,23 @@ impl Growing {
             items: Vec::new(),
             last: (Vec::new(), 0),
         }
+    }
+
+    /// A compaction: other items take the place of the first so many, and the body is written anew.
+    /// What opens it, up to the items, stays.
+    fn compact(
+        &mut self,
+        head: &Head<'_>,
+        replaced: usize,
+        by: Vec<Item>,
+        options: &Options<'_>,
+    ) -> u64 {
+        let kept = self.items.split_off(replaced);
+        let (before, _) = std::mem::replace(self, Self::new(head)).last;
+        self.send(Vec::new(), options);
+        let (opening, length) = &self.last;
+        assert_eq!(before[..*length], opening[..*length], "it opens otherwise");
+        self.send(by.into_iter().chain(kept).collect(), options)
     }
 
     /// Appends items; what was sent before must be the start of what is sent now.
@@ -170,6 +200,49 @@ fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
         chat      a step         e4a50ff835b325fd
         chat      steered        135e5ed3a893d417
         chat      another effort 781c10170bfc7ede
+    "]]
+    .assert_eq(&report);
+}
+
+#[test]
+fn after_a_compaction_the_prefix_opens_the_same_and_only_grows_again() {
+    let prefix = prefix();
+    let plain = Options::default();
+    let other = Options {
+        effort: Some("low"),
+        ..Options::default()
+    };
+    let mut report = String::new();
+    for dialect in Dialect::ALL {
+        let head = head(dialect, &prefix);
+        let mut session = Growing::new(&head);
+        session.send(vec![user("Fix it.")], &plain);
+        session.send(step(1, dialect), &plain);
+        let replaced = session.items.len();
+        session.send(step(2, dialect), &plain);
+        let mut line = |what: &str, hash: u64| {
+            writeln!(report, "{:<9} {what:<12} {hash:016x}", dialect.name()).expect("memory");
+        };
+        // All but the last step becomes a ledger and a summary.
+        let compacted = session.compact(&head, replaced, compacted(), &plain);
+        line("compacted", compacted);
+        assert_eq!(session.send(Vec::new(), &other), compacted, "{dialect}");
+        line("a step after", session.send(step(3, dialect), &plain));
+        let last = session.send(vec![user("And the docs.")], &other);
+        line("words after", last);
+        let mut resumed = Growing::new(&head);
+        assert_eq!(resumed.send(session.items, &plain), last, "{dialect}");
+    }
+    expect![[r"
+        messages  compacted    3704efb7dc51cc4c
+        messages  a step after 8e68ac226278e430
+        messages  words after  d2ec60c5a36ee71b
+        responses compacted    833d13493edbe032
+        responses a step after 011d1305e49c72fc
+        responses words after  b7c28586d3bf88d3
+        chat      compacted    8e149d80eb66a212
+        chat      a step after 3c7e3f2d1b2cbb52
+        chat      words after  d38e2a334de169e6
     "]]
     .assert_eq(&report);
 }
