@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::file::{ConfigFile, parse};
 use crate::key::{self, KEYS, Key};
-use crate::provider;
+use crate::provider::{self, ModelEntry};
 use crate::resolved::{Notice, Resolved};
 use crate::source::{Layer, Source, Sourced};
 use crate::trust::Standing;
@@ -97,6 +97,7 @@ impl Layers {
         self.apply_flags(&mut values)?;
         let mut models = user.models;
         models.extend(project.models);
+        notices.extend(same_models(&models));
         Ok(Resolved {
             home: self.home.clone(),
             values,
@@ -221,4 +222,32 @@ fn unknown_variable(name: &str) -> Option<Notice> {
         source: Source::Environment(name.to_owned()),
         message: format!("sets nothing; did you mean `{near}`?"),
     })
+}
+
+/// Notices for models that have several names, with other facts under each. What is known of a model
+/// belongs to what its provider calls it, so that the last of them counts for all.
+fn same_models(models: &BTreeMap<String, ModelEntry>) -> Vec<Notice> {
+    let mut named: BTreeMap<(&str, &str), (&str, &ModelEntry)> = BTreeMap::new();
+    let mut notices = Vec::new();
+    for (name, entry) in models {
+        let Some((other, before)) = named.insert((&entry.provider, &entry.name), (name, entry))
+        else {
+            continue;
+        };
+        let same = ModelEntry {
+            source: entry.source.clone(),
+            ..before.clone()
+        };
+        if same != *entry {
+            notices.push(Notice {
+                source: entry.source.clone(),
+                message: format!(
+                    "[models.{other}] and [models.{name}] are both {}/{}, and what is said of a model holds \
+                     for all its names: where they differ, [models.{name}] counts. Say it in one of them",
+                    entry.provider, entry.name
+                ),
+            });
+        }
+    }
+    notices
 }

@@ -90,6 +90,35 @@ budget_usd = 2.5
 }
 
 #[test]
+fn two_names_of_one_model_that_say_other_things_of_it_are_a_notice() {
+    let text = |window: u32| {
+        format!(
+            "\
+[models.long]
+provider = \"chat\"
+name = \"qwen\"
+window = 100000
+[models.other]
+provider = \"openai\"
+name = \"qwen\"
+window = 8000
+[models.short]
+provider = \"chat\"
+name = \"qwen\"
+window = {window}
+"
+        )
+    };
+    check(
+        &user(&text(30_000)),
+        &expect![[r#"
+        user.toml:9: [models.long] and [models.short] are both chat/qwen, and what is said of a model holds for all its names: where they differ, [models.short] counts. Say it in one of them
+    "#]],
+    );
+    check(&user(&text(100_000)), &expect![[r#""#]]);
+}
+
+#[test]
 fn a_folder_that_is_not_trusted_sets_nothing() {
     let hostile = "sandbox = \"off\"\napprovals = \"never\"\ntrusted = [\"/home/me/project\"]\n";
     check(
