@@ -220,8 +220,13 @@ impl Draft<'_> {
             )),
             _ => self.summarised(&part, self.cause()),
         };
+        // The limits may have changed since it was asked for: it stands for nothing that was not sent.
+        let sent = self.state.turn.items();
         let span = match span {
-            Ok(span) => span,
+            Ok(span) => Span {
+                to: span.to.min(sent),
+                ..span
+            },
             Err(reason) => return self.compaction_failed(CompactionKind::Summary, reason),
         };
         if reply.stop == TokenStop::MaxTokens {

@@ -184,3 +184,35 @@ fn of_a_message_that_the_model_has_not_seen_a_cut_keeps_as_much_as_fits() {
     }
     assert_eq!(kept, ["30701", "28808", "23252"]);
 }
+
+#[test]
+fn a_summary_replaces_no_more_than_was_sent_for_it_whatever_window_is_set_meanwhile() {
+    let told = last(
+        "
+        say a
+        reply x
+        big 1 900
+        reply y
+        big 2 900
+        overflow
+        window 100 90 10
+        SUMMARY
+    ",
+        3,
+    );
+    expect![[r#"
+        overflow
+            request 3 failed: cannot connect
+            request 4 with 4 items for Summary
+            → call the model: 4
+        window 100 90 10
+            configured
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 4 answered
+            compacted: Summary for Threshold, 0..4 become 2 items, 0 cleared
+            compacted: Cut for Threshold, 0..5 become 1 items, 0 cleared
+            request 5 with 1 items
+            → call the model: 5
+    "#]]
+    .assert_eq(&told);
+}
