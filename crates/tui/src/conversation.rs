@@ -56,6 +56,8 @@ pub(crate) struct Conversation {
     request: Option<Purpose>,
     /// Whether a verdict was shown, of which the model is told next.
     judged: bool,
+    /// Why the last request failed, as it was shown.
+    failure: String,
     /// Whether the last reply said or called something.
     spoke: bool,
 }

@@ -8,8 +8,9 @@ use expect_test::{Expect, expect};
 use quire_protocol::{
     Answer, Approval, ApprovalMode, CallId, CallPlan, ChangeKind, CommandEnd, Content,
     ContextLimits, Delivery, Delta, Effort, EffortChoice, Event, FileChange, Item, Limits,
-    MessageId, Op, PlanStatus, PlanStep, Policy, Purpose, Record, RequestId, SandboxMode, Seq,
-    Settings, StopReason, TokenStop, ToolCall, ToolOutcome, ToolStatus, TurnId, Usage,
+    MessageId, ModelError, ModelErrorKind, Op, PlanStatus, PlanStep, Policy, Purpose, Record,
+    RequestId, SandboxMode, Seq, Settings, StopReason, TokenStop, ToolCall, ToolOutcome,
+    ToolStatus, TurnId, Usage,
 };
 
 use crate::app::{App, Wish};
@@ -509,6 +510,43 @@ fn a_streamed_answer_ends_as_it_was_shown() {
         › say what to do · / for commands
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [9, 2]
+    "#]]);
+}
+
+#[test]
+fn why_a_turn_failed_is_said_once() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("tell me");
+    screen.streams("It is");
+    screen.record(Event::ModelFailed {
+        request: RequestId(1),
+        error: ModelError {
+            kind: ModelErrorKind::BadRequest,
+            message: "the provider answered 400: no".to_owned(),
+            hint: "Check the settings.".to_owned(),
+            status: Some(400),
+        },
+        usage: Usage::default(),
+        cost: None,
+        retries: Vec::new(),
+    });
+    screen.record(Event::TurnEnded {
+        turn: TurnId(1),
+        reason: StopReason::Error,
+        detail: "the provider answered 400: no: Check the settings.".to_owned(),
+    });
+    screen.check(&expect![[r#"
+
+        › tell me
+
+        It is
+
+        ✗ the provider answered 400: no. Check the settings.
+        ! the turn failed · 2.8 s; your next message goes on from here
+        ────────────────────────────────────────────────────────────────────────────────
+        › say what to do · / for commands
+        double · high · context 26% of 200k · $0.00 · workspace-write · topic/größe
+        [8, 2]
     "#]]);
 }
 

@@ -16,6 +16,8 @@ use crate::meter::short;
 use crate::rows::{cut, safe, width, wrap};
 use crate::words;
 
+/// Rows of a word about the last key.
+const OF_NOTICE: usize = 3;
 /// Last lines of a running tool's output.
 const OF_OUTPUT: usize = 3;
 /// Steps of the plan.
@@ -45,7 +47,8 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
     }
     fixed.extend(activity(&app.conversation, working, wide));
     if let Some(notice) = &app.notice {
-        fixed.push(look::line(cut(&safe(notice), wide), look::NOTICE));
+        let notice = look::line(safe(notice), look::NOTICE);
+        fixed.extend(wrap(&notice, columns).into_iter().take(OF_NOTICE));
     }
     let (input, (column, row)) = input(app, wide, most);
     let mut below = offered(app, wide);

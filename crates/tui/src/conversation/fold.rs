@@ -65,6 +65,7 @@ impl Conversation {
         }
         self.request = Some(purpose.clone());
         self.stream = Stream::default();
+        self.failure.clear();
     }
 
     pub(super) fn replied(&mut self, items: &[Item]) {
@@ -94,6 +95,7 @@ impl Conversation {
         if !words.is_empty() {
             self.marked("✗", words, look::BAD);
         }
+        words.clone_into(&mut self.failure);
     }
 
     /// What is too long to be seen whole in the question stands above it: nothing may hide.
@@ -211,6 +213,12 @@ impl Conversation {
         match reason {
             StopReason::EndTurn if self.spoke => self.note(&format!("done{sum}")),
             StopReason::EndTurn => self.warn("the model ended without an answer"),
+            // Why was just said.
+            StopReason::Error if !self.failure.is_empty() => {
+                self.warn(&format!(
+                    "the turn failed{sum}; your next message goes on from here"
+                ));
+            }
             StopReason::Cancelled => self.warn(&format!("{words}{sum}")),
             _ => self.warn(&words),
         }
