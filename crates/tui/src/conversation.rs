@@ -54,8 +54,8 @@ pub(crate) struct Conversation {
     turn: Turn,
     /// What the open request is for.
     request: Option<Purpose>,
-    /// Whether a verdict was shown, of which the model is told next.
-    judged: bool,
+    /// Whether a goal or a verdict was shown, of which the model is told next.
+    told: bool,
     /// Why the last request failed, as it was shown.
     failure: String,
     /// Whether the last reply said or called something.

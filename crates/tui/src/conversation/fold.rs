@@ -66,6 +66,7 @@ impl Conversation {
         self.request = Some(purpose.clone());
         self.stream = Stream::default();
         self.failure.clear();
+        self.told = false;
     }
 
     pub(super) fn replied(&mut self, items: &[Item]) {
@@ -169,7 +170,7 @@ impl Conversation {
     }
 
     pub(super) fn noticed(&mut self, text: &str) {
-        let told = std::mem::take(&mut self.judged) || text.starts_with("Background job");
+        let told = std::mem::take(&mut self.told) || text.starts_with("Background job");
         if !told {
             self.note(&format!("told the model: {}", first_line(text).0));
         }
@@ -196,8 +197,11 @@ impl Conversation {
 
     pub(super) fn goal(&mut self, step: &GoalStep) {
         match step {
-            GoalStep::Set { goal } => self.goal = Some(goal.text.clone()),
-            GoalStep::Judged { .. } => self.judged = true,
+            GoalStep::Set { goal } => {
+                self.goal = Some(goal.text.clone());
+                self.told = true;
+            }
+            GoalStep::Judged { .. } => self.told = true,
             GoalStep::Dropped { .. } => self.goal = None,
         }
         self.note(&words::goal(step));
