@@ -2,10 +2,9 @@
 //! works, over [`quire_protocol::Client`] alone.
 //!
 //! What is done goes into the terminal's own scrollback; a few rows below it are drawn in place.
-//! [`Conversation`](conversation::Conversation) folds the journal, [`Editor`](editor::Editor) holds
-//! what is typed, [`keys`] is the table of keys, [`App`](app::App) puts them together, and
-//! [`Painter`](painter::Painter) makes bytes of it. All of these are pure; [`talk`] moves them. In
-//! [`Form::Plain`] the same conversation is plain lines.
+//! `conversation` folds the journal, `editor` holds what is typed, `keys` is the table of keys, `app`
+//! puts them together, `view` says what is drawn and `painter` makes bytes of it. All of these are
+//! pure; [`talk()`] moves them. In [`Form::Plain`] the same conversation is plain lines.
 
 #![cfg_attr(
     test,
