@@ -240,9 +240,9 @@ fn a_summary_that_the_output_limit_cut_says_so_and_one_too_short_is_none() {
     let told = |reply: &str| {
         let mut story = Story::default();
         story.play("window 1000 500 100");
-        story.play("say a 1000");
-        story.play("say b 1000");
-        story.play("reply");
+        story.play("say a");
+        story.play("talk 2000");
+        story.play("say b");
         story.told.clear();
         story.play(reply);
         let items = story.session.transcript().items().iter();
