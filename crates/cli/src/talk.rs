@@ -1,4 +1,4 @@
-//! `quire` without a command: the screen, with the engine in this process.
+//! `quire` without a command: the screen. Its sessions live in the host and go on without it.
 
 use std::io::IsTerminal as _;
 use std::process::ExitCode;
@@ -6,12 +6,12 @@ use std::sync::Arc;
 
 use quire_config::Resolved;
 use quire_model::Catalogue;
-use quire_protocol::{Client, Settings};
+use quire_protocol::{Client, Settings, Standing};
 use quire_tui::{Fit, Form, Palette, Setup, Start};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, terminal, usage, warnings};
+use crate::{assemble, exec, host, terminal, usage, warnings};
 
 pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Result<ExitCode> {
     if let Some(word) = args
@@ -34,13 +34,15 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     for notice in resolved.notices() {
         terminal::complain(&format!("{}: {}", notice.source, notice.message));
     }
-    // The spawner comes first, while this process is small.
-    let sandbox = assemble::sandbox(around)?;
-    if warnings::goes_unconfined(sandbox.clone(), resolved.policy(), true).await? {
+    // The wall is tried here, where somebody can be asked; the host builds its own.
+    let trial = assemble::sandbox(around)?;
+    if warnings::goes_unconfined(trial, resolved.policy(), true).await? {
         flags.push(("sandbox", "your answer", "off".to_owned()));
         resolved = around.settings(flags)?;
     }
-    let (client, catalogue) = assemble::working(around, &resolved, sandbox)?;
+    let host = Arc::new(host::remote(around));
+    let client: Arc<dyn Client> = host.clone();
+    let (_, catalogue) = assemble::models(around, &resolved);
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;
     let color = around.variable("NO_COLOR").is_none();
     let plain = args.plain || around.variable("TERM") == Some("dumb");
@@ -60,6 +62,13 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         interrupts: exec::interrupts()?,
     };
     let session = quire_tui::talk(setup).await?;
+    let agents = host.agents().await.unwrap_or_default();
+    let mut working = agents
+        .iter()
+        .filter(|agent| agent.standing == Standing::Working);
+    if working.any(|agent| agent.head.session == session) {
+        terminal::complain("it works on without this screen: `quire agents` shows what it does");
+    }
     terminal::complain(&format!("the session is kept: quire --resume {session}"));
     Ok(ExitCode::SUCCESS)
 }

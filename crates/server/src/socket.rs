@@ -1,7 +1,7 @@
 //! The socket's place: a folder that only its owner may enter, with one process that listens there.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -30,10 +30,15 @@ impl Place {
             .mode(0o600)
             .open(folder.join("lock"))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Some(Self {
-                folder: folder.to_owned(),
-                _lock: lock,
-            })),
+            Ok(()) => {
+                // For a person who looks for it.
+                lock.set_len(0)?;
+                writeln!(&lock, "{}", std::process::id())?;
+                Ok(Some(Self {
+                    folder: folder.to_owned(),
+                    _lock: lock,
+                }))
+            }
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }

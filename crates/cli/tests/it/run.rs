@@ -62,6 +62,19 @@ impl Place {
         command
     }
 
+    /// Kills the host that the program started, if it did.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test kills what the program under test started"
+    )]
+    pub(crate) fn kill_host(&self) {
+        let lock = self.home().join("quire/data/host/lock");
+        if let Ok(process) = std::fs::read_to_string(lock) {
+            // It may have ended by itself.
+            let _ = Command::new("kill").args(["-9", process.trim()]).output();
+        }
+    }
+
     /// `quire exec` against a provider.
     pub(crate) fn exec(&self, provider: &Provider, arguments: &[&str]) -> Command {
         let mut all = vec!["exec", "--model", "anthropic/double"];
@@ -71,6 +84,13 @@ impl Place {
             .env("ANTHROPIC_BASE_URL", &provider.url)
             .env("ANTHROPIC_API_KEY", "key");
         command
+    }
+}
+
+/// Nothing of a place works on once it is gone.
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.kill_host();
     }
 }
 

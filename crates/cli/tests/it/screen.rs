@@ -243,11 +243,10 @@ fn a_large_paste_is_a_sign_on_the_screen_and_whole_in_the_journal() {
 }
 
 #[test]
-fn what_was_said_before_a_kill_is_there_again() {
+fn a_task_goes_on_without_its_terminal_and_a_new_one_joins_it() {
     let provider = Provider::start(|request| match results(request) {
-        _ if said(request).contains("go on") => Answer::Reply("gone on", vec![]),
-        0 => Answer::Reply("I begin.", bash("touch started; sleep 300")),
-        _ => Answer::Reply("never", vec![]),
+        0 => Answer::Reply("I begin.", bash(HELD)),
+        _ => Answer::Reply("gone on", vec![]),
     });
     let place = Place::new();
     let mut pty = open(&place, &provider, &[]);
@@ -259,10 +258,43 @@ fn what_was_said_before_a_kill_is_there_again() {
     let mut pty = open(&place, &provider, &["--continue"]);
     pty.sees("› a long task");
     pty.sees("I begin.");
-    pty.sees("lost in a crash; it is not run again");
-    pty.sees("Enter goes on with it");
-    pty.type_line("go on then");
+    pty.sees("● bash");
+    pty.type_line("are you there?");
+    pty.sees("↳ are you there?  (steer: heard at the next step)");
+    pty.press("\x04");
+    pty.sees("it works on without this screen");
+    assert_eq!(pty.end(), 0);
+    let pty = open(&place, &provider, &["--continue"]);
+    pty.sees("● bash");
+    place.write("go", "");
     pty.sees("gone on");
+    assert!(said(&provider.requests()[1]).contains("are you there?"));
+    pty.kill();
+}
+
+#[test]
+fn a_host_that_is_killed_under_a_screen_is_followed_by_another_and_the_task_goes_on() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply(
+            "I begin.",
+            bash("echo ran >> log; touch started; sleep 300"),
+        ),
+        _ => Answer::Reply("gone on", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("a long task");
+    wait_for(&place, "started");
+    pty.sees("● bash");
+    place.kill_host();
+    pty.sees("lost in a crash; it is not run again");
+    pty.sees("gone on");
+    assert_eq!(place.read("log"), "ran\n");
+    pty.type_line("and now?");
+    pty.sees_when("a second answer", |screen| {
+        screen.matches("gone on").count() == 2
+    });
     pty.kill();
 }
 
