@@ -383,18 +383,23 @@ struct Failure {
     kind: ModelErrorKind,
     message: &'static str,
     hint: &'static str,
+    /// What it cost, where that is known.
+    cost: Option<Money>,
 }
 
 const STOPPED: Failure = Failure {
     kind: ModelErrorKind::Cancelled,
     message: "the judgement was cancelled while the goal's checks ran",
     hint: "",
+    // Nothing was sent.
+    cost: Some(Money::ZERO),
 };
 
 const BROKEN: Failure = Failure {
     kind: ModelErrorKind::Malformed,
     message: "the model's client ended without an answer",
     hint: "this is a bug in quire: please report it; resuming the session is safe",
+    cost: None,
 };
 
 fn failed(request: RequestId, failure: &Failure) -> Input {
@@ -408,7 +413,7 @@ fn failed(request: RequestId, failure: &Failure) -> Input {
                 status: None,
             },
             usage: Usage::default(),
-            cost: None,
+            cost: failure.cost,
             retries: Vec::new(),
         },
     }

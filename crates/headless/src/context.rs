@@ -16,7 +16,7 @@ pub(crate) fn compacted(compaction: &Compaction) -> String {
     };
     let what = match compaction.kind {
         CompactionKind::Clear => {
-            let results = counted(compaction.cleared.len() as u64, "old result");
+            let results = counted(compaction.cleared.len() as u64, "result");
             format!("{results} cleared")
         }
         CompactionKind::Summary => items(compaction, "summarised by the model"),

@@ -75,7 +75,7 @@ impl Outcome {
             Self::Refused => "the model refused",
             Self::Budget => "paused at a limit of the session",
             Self::TurnLimit => "stopped: the turn used all its requests",
-            Self::NoProgress => "stopped: it made no progress",
+            Self::NoProgress => "stopped by Quire",
             Self::Impossible => "stopped: the goal cannot be met",
             Self::Truncated => "the answer was cut at the output limit",
             Self::TimedOut => "stopped: it took too long",

@@ -14,7 +14,7 @@ pub struct Goal {
     pub checks: Vec<String>,
     /// How many verdicts in a row may find nothing new before the work stops.
     pub patience: u32,
-    /// How many verdicts there may be at all.
+    /// How many verdicts there may be since a person last spoke.
     pub verdicts: u32,
     /// The commit that was checked out when it was set, with which the changes are compared. The engine
     /// fills it in; none where the workspace was in no repository.

@@ -43,6 +43,14 @@ impl Link {
         if let Some(opened) = &opened {
             catch_up(app, &mut frames, opened).await;
         }
+        // Commands may be about the settings, which is what every journal begins with.
+        while app.conversation.settings.is_none() {
+            match frames.next().await {
+                Some(Frame::Record(record)) => app.conversation.record(&record),
+                Some(Frame::Delta(_)) => {}
+                None => break,
+            }
+        }
         let (ops, mut asked) = unbounded_channel();
         let (refusals, refused) = unbounded_channel();
         let (teller, whose) = (Arc::clone(&client), session.clone());

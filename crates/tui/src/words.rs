@@ -16,7 +16,7 @@ pub(crate) fn ended(reason: StopReason, detail: &str) -> String {
         StopReason::Refusal => "the model refused",
         StopReason::Cancelled => "stopped",
         StopReason::Budget => "stopped: the budget is spent",
-        StopReason::NoProgress => "stopped: it made no progress",
+        StopReason::NoProgress => "stopped by Quire",
         StopReason::Impossible => "stopped: the goal cannot be met",
         StopReason::Error => "the turn failed",
     };
@@ -44,7 +44,7 @@ pub(crate) fn job_ended(end: &JobEnd) -> String {
 /// What a compaction did.
 pub(crate) fn compacted(compaction: &Compaction) -> String {
     let how = match compaction.kind {
-        CompactionKind::Clear => "old results cleared",
+        CompactionKind::Clear => "results cleared",
         CompactionKind::Summary => "summarised",
         CompactionKind::Provider => "compacted by the provider",
         CompactionKind::Cut => "older items left out",

@@ -141,7 +141,12 @@ fn a_context_is_compacted_and_taken_back_and_a_goal_set() {
 fn a_limit_that_forbids_a_compaction_is_raised_without_words() {
     let place = Place::new();
     let said = "The parser was wrong at its third line; it is mended and the tests pass.";
-    let provider = Provider::start(move |_| Answer::Reply(said, Vec::new()));
+    // Much more than its summary.
+    let all: &str = format!("{said} ").repeat(100).leak();
+    let provider = Provider::start(move |request| {
+        let asked = request["messages"].as_array().unwrap().len();
+        Answer::Reply(if asked == 1 { all } else { said }, Vec::new())
+    });
     finish(place.exec(&provider, &["hi", "--budget-turns", "1"])).says(0, &["mended"]);
     let sessions = json(&quire(&place, &["cost", "--json"]));
     let id = sessions["rows"][0]["session"].as_str().unwrap();
