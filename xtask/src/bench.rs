@@ -12,8 +12,10 @@ mod child;
 mod floor;
 mod long;
 mod memory;
+mod screen;
 mod server;
 mod table;
+mod terminal;
 mod wire;
 
 use child::{Memory, Outcome, Subject, Walls};
@@ -21,18 +23,40 @@ use table::{Row, Unit, median};
 use wire::{Dialect, Reply};
 
 const USAGE: &str = "\
-cargo xtask bench [--runs N] [--dialect messages|responses|chat] [--binary PATH] [--json]
+cargo xtask bench [--runs N] [--dialect messages|responses|chat] [--binary PATH] [--part exec|screen]
+                  [--json]
 
   --runs N        runs of each kind (5)
   --dialect NAME  what the model's side speaks (messages)
   --binary PATH   measure this binary instead of building one
+  --part PART     only `quire exec`, or only the screen and its host (both)
   --json          print rows as JSON instead of a table";
 
 struct Options {
     runs: usize,
     dialect: Dialect,
     binary: Option<PathBuf>,
+    parts: Vec<Part>,
     json: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Part {
+    /// `quire exec`, a process that ends.
+    Exec,
+    /// The screen in a terminal, and the host behind it.
+    Screen,
+}
+
+impl Part {
+    fn from_name(name: &str) -> Result<Self> {
+        Ok(match name {
+            "exec" => Self::Exec,
+            "screen" => Self::Screen,
+            _ => bail!("`{name}` is no part: exec or screen"),
+        })
+    }
 }
 
 /// Measures everything and prints one table.
@@ -50,7 +74,13 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
         binary,
         dialect: options.dialect,
     };
-    let rows = measure(&subject, options.runs)?;
+    let mut rows = Vec::new();
+    for part in options.parts {
+        rows.extend(match part {
+            Part::Exec => measure(&subject, options.runs)?,
+            Part::Screen => screen::measure(&subject, options.runs)?,
+        });
+    }
     if options.json {
         println!("{:#}", table::json(&rows));
     } else {
@@ -64,6 +94,7 @@ fn options(args: &[String]) -> Result<Options> {
         runs: 5,
         dialect: Dialect::Messages,
         binary: None,
+        parts: vec![Part::Exec, Part::Screen],
         json: false,
     };
     let mut args = args.iter();
@@ -73,6 +104,7 @@ fn options(args: &[String]) -> Result<Options> {
             "--runs" => options.runs = value()?.parse::<usize>()?.max(1),
             "--dialect" => options.dialect = Dialect::from_name(value()?)?,
             "--binary" => options.binary = Some(PathBuf::from(value()?)),
+            "--part" => options.parts = vec![Part::from_name(value()?)?],
             "--json" => options.json = true,
             _ => bail!("`{arg}` is not known\n\n{USAGE}"),
         }
@@ -265,7 +297,16 @@ mod tests {
             (read.runs, read.dialect, read.json),
             (2, Dialect::Chat, true)
         );
-        for wrong in ["--runs", "--runs x", "--dialect klingon", "--nonsense"] {
+        assert_eq!(read.parts, [Part::Exec, Part::Screen]);
+        let read = options(&args("--part screen")).unwrap();
+        assert_eq!(read.parts, [Part::Screen]);
+        for wrong in [
+            "--runs",
+            "--part all",
+            "--runs x",
+            "--dialect klingon",
+            "--nonsense",
+        ] {
             assert!(options(&args(wrong)).is_err(), "{wrong}");
         }
     }

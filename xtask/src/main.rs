@@ -25,7 +25,7 @@ cargo xtask <command>
 
   tidy              hold the rules of the house: edges between crates, sizes, budgets, licences
   test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
-  bench [--help]    one table: start, time per step, memory, streaming, exact prefix
+  bench [--help]    one table: start, time per step, memory, streaming, exact prefix, the screen
   release           gather the binary as it is shipped, with man pages, in target/dist-bundle/
   picture           draw docs/demo.svg, what a terminal shows of `quire demo`";
 

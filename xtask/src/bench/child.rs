@@ -1,6 +1,6 @@
 //! One run of the binary against the loopback server, in a home and a workspace of its own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -75,7 +75,7 @@ impl Subject {
     ) -> Result<Outcome> {
         let expected = script.len();
         let server = Server::start(self.dialect, script)?;
-        let mut command = self.command(home.folder.path(), &server.url(), walls);
+        let mut command = self.command(home, &server.url(), walls);
         command.args(arguments);
         let cpu_before = waited_cpu_seconds();
         let started = Instant::now();
@@ -119,15 +119,17 @@ impl Subject {
 
     /// Runs the binary without a model, and returns what it prints.
     pub(crate) fn plain(&self, home: &Home, arguments: &[&str]) -> Result<String> {
-        let mut command = self.command(home.folder.path(), "http://127.0.0.1:9", Walls::Off);
+        let mut command = self.command(home, "http://127.0.0.1:9", Walls::Off);
         let output = command.args(arguments).stdout(Stdio::piped()).output()?;
         let said = String::from_utf8_lossy(&output.stderr);
         ensure!(output.status.success(), "{arguments:?} failed: {said}");
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    fn command(&self, folder: &Path, url: &str, walls: Walls) -> Command {
-        let [home, workspace] = ["home", "workspace"].map(|name| folder.join(name));
+    /// The binary in a home, before a server, without arguments.
+    pub(crate) fn command(&self, home: &Home, url: &str, walls: Walls) -> Command {
+        let workspace = home.workspace();
+        let home = home.folder.path().join("home");
         let mut command = Command::new(&self.binary);
         command
             .current_dir(&workspace)
@@ -157,7 +159,7 @@ impl Subject {
 }
 
 /// A window that no run fills.
-const WINDOW: u64 = 2_000_000;
+pub(crate) const WINDOW: u64 = 2_000_000;
 
 /// A home and a workspace, with settings that say how large the model's window is.
 pub(crate) struct Home {
@@ -173,6 +175,17 @@ impl Home {
         let home = Self { folder, dialect };
         home.set_window(window)?;
         Ok(home)
+    }
+
+    /// The folder that is worked in.
+    pub(crate) fn workspace(&self) -> PathBuf {
+        self.folder.path().join("workspace")
+    }
+
+    /// The process that hosts this home's sessions, if there is one.
+    pub(crate) fn host(&self) -> Option<u32> {
+        let lock = self.folder.path().join("home/quire/data/host/lock");
+        std::fs::read_to_string(lock).ok()?.trim().parse().ok()
     }
 
     /// Says how large the model's window is from here on.

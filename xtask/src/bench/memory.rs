@@ -43,13 +43,38 @@ impl Watch {
 }
 
 fn tree_kib(root: u32) -> u64 {
-    let mut open = vec![root];
-    let mut sum = 0;
+    kib(&tree(&[root]))
+}
+
+/// Some processes and all their descendants, each once.
+pub(crate) fn tree(roots: &[u32]) -> Vec<u32> {
+    let mut open = roots.to_vec();
+    let mut found = Vec::new();
     while let Some(pid) = open.pop() {
-        sum += pss_kib(pid);
-        open.extend(children(pid));
+        if !found.contains(&pid) {
+            found.push(pid);
+            open.extend(children(pid));
+        }
     }
-    sum
+    found
+}
+
+/// The proportional set size of some processes together, in KiB.
+pub(crate) fn kib(processes: &[u32]) -> u64 {
+    processes.iter().copied().map(pss_kib).sum()
+}
+
+/// How long the living threads of some processes have been on a CPU, to the nanosecond.
+pub(crate) fn on_cpu(processes: &[u32]) -> Duration {
+    let threads = processes
+        .iter()
+        .filter_map(|pid| fs::read_dir(format!("/proc/{pid}/task")).ok())
+        .flat_map(Iterator::flatten);
+    let spent = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok()
+    });
+    spent.map(Duration::from_nanos).sum()
 }
 
 fn pss_kib(pid: u32) -> u64 {
@@ -107,6 +132,10 @@ mod tests {
             .spawn()
             .unwrap();
         assert!(tree_kib(child.id()) > 0);
+        let both = [child.id(), std::process::id()];
+        assert!(tree(&both).contains(&child.id()));
+        assert_eq!(tree(&both).len(), tree(&both[1..]).len());
+        assert!(on_cpu(&both) > Duration::ZERO);
         drop(child.stdin.take());
         child.wait().unwrap();
         assert_eq!(tree_kib(child.id()), 0);

@@ -5,7 +5,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,6 +15,11 @@ use super::wire::{self, Dialect, Reply};
 const TAIL: usize = 512;
 /// Bytes of one chunk of an answer.
 const CHUNK: usize = 16 * 1024;
+/// How long a request may take that is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// What stands before every answer.
+const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                    transfer-encoding: chunked\r\ncache-control: no-cache\r\n\r\n";
 
 /// One request and its answer.
 #[derive(Clone, Debug)]
@@ -31,6 +36,17 @@ pub(crate) struct Exchange {
     pub(crate) failed_call: bool,
 }
 
+/// When an answer goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pace {
+    /// All of it as soon as the request is in.
+    AtOnce,
+    /// Its events one by one, with this much time before each.
+    Each(Duration),
+    /// Never: the request hangs for as long as the server runs.
+    Never,
+}
+
 /// A server that runs until it is dropped.
 pub(crate) struct Server {
     address: SocketAddr,
@@ -40,9 +56,10 @@ pub(crate) struct Server {
 struct Shared {
     dialect: Dialect,
     script: Vec<Reply>,
+    pace: Pace,
     stopped: AtomicBool,
     log: Mutex<Log>,
-    answered: Condvar,
+    changed: Condvar,
 }
 
 #[derive(Default)]
@@ -61,14 +78,20 @@ impl Shared {
 impl Server {
     /// Listens on a free port and answers with the script, in order; after its end, with `done`.
     pub(crate) fn start(dialect: Dialect, script: Vec<Reply>) -> Result<Self> {
+        Self::start_at(dialect, script, Pace::AtOnce)
+    }
+
+    /// The same at a pace.
+    pub(crate) fn start_at(dialect: Dialect, script: Vec<Reply>, pace: Pace) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").context("cannot listen on loopback")?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared {
             dialect,
             script,
+            pace,
             stopped: AtomicBool::new(false),
             log: Mutex::default(),
-            answered: Condvar::new(),
+            changed: Condvar::new(),
         });
         let for_thread = Arc::clone(&shared);
         std::thread::spawn(move || accept(&listener, &for_thread));
@@ -84,17 +107,41 @@ impl Server {
     pub(crate) fn exchanges(&self) -> Vec<Exchange> {
         let log = self.shared.log();
         self.shared
-            .answered
+            .changed
             .wait_while(log, |log| log.exchanges.len() < log.asked)
             .unwrap_or_else(PoisonError::into_inner)
             .exchanges
             .clone()
+    }
+
+    /// Waits until this many requests were fully in.
+    pub(crate) fn wait_for(&self, requests: usize) -> Result<()> {
+        let (log, waited) = self
+            .shared
+            .changed
+            .wait_timeout_while(self.shared.log(), PATIENCE, |log| log.asked < requests)
+            .unwrap_or_else(PoisonError::into_inner);
+        let came = log.asked;
+        ensure!(
+            !waited.timed_out(),
+            "{came} requests came, {requests} were waited for"
+        );
+        Ok(())
+    }
+
+    /// Whether the last request says this.
+    pub(crate) fn was_told(&self, words: &str) -> bool {
+        contains(&self.shared.log().last_body, words.as_bytes())
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         self.shared.stopped.store(true, Ordering::SeqCst);
+        // With the lock, so that no thread is between its look and its wait.
+        let log = self.shared.log();
+        self.shared.changed.notify_all();
+        drop(log);
         // Wakes the thread that accepts.
         drop(TcpStream::connect(self.address));
     }
@@ -149,10 +196,18 @@ fn answer(
         std::mem::swap(&mut log.last_body, body);
         (log.asked, kept, failed_call)
     };
+    shared.changed.notify_all();
     let done = Reply::Text(vec!["done".to_owned()]);
     let reply = shared.script.get(number - 1).unwrap_or(&done);
     let answer = wire::encode(shared.dialect, reply, number, bytes);
-    let sent = send(output, &answer);
+    let sent = match shared.pace {
+        Pace::AtOnce => send(output, &answer),
+        Pace::Each(gap) => send_slowly(output, &answer, gap, shared),
+        Pace::Never => {
+            hang(shared);
+            return Ok(());
+        }
+    };
     shared.log().exchanges.push(Exchange {
         asked,
         answered: Instant::now(),
@@ -160,14 +215,12 @@ fn answer(
         kept,
         failed_call,
     });
-    shared.answered.notify_all();
+    shared.changed.notify_all();
     sent
 }
 
 fn send(output: &mut TcpStream, body: &[u8]) -> Result<()> {
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
-                transfer-encoding: chunked\r\ncache-control: no-cache\r\n\r\n";
-    let mut message = head.as_bytes().to_vec();
+    let mut message = HEAD.as_bytes().to_vec();
     for chunk in body.chunks(CHUNK) {
         write!(message, "{:x}\r\n", chunk.len())?;
         message.extend_from_slice(chunk);
@@ -180,6 +233,26 @@ fn send(output: &mut TcpStream, body: &[u8]) -> Result<()> {
     message.extend_from_slice(b"0\r\n\r\n");
     output.write_all(&message)?;
     Ok(())
+}
+
+/// Sends an event, waits, sends the next, until the server stops.
+fn send_slowly(output: &mut TcpStream, body: &[u8], gap: Duration, shared: &Shared) -> Result<()> {
+    output.write_all(HEAD.as_bytes())?;
+    for event in std::str::from_utf8(body)?.split_inclusive("\n\n") {
+        if shared.stopped.load(Ordering::SeqCst) {
+            return Ok(());
+        }
+        std::thread::sleep(gap);
+        output.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
+    }
+    output.write_all(b"0\r\n\r\n")?;
+    Ok(())
+}
+
+/// Waits until the server stops.
+fn hang(shared: &Shared) {
+    let goes_on = |_: &mut Log| !shared.stopped.load(Ordering::SeqCst);
+    drop(shared.changed.wait_while(shared.log(), goes_on));
 }
 
 /// What a request is for.
@@ -322,5 +395,39 @@ mod tests {
         assert_eq!(exchanges.len(), 2);
         assert_eq!(exchanges[1].bytes, 7);
         assert_eq!(exchanges[1].kept, Some(1.0));
+    }
+
+    #[test]
+    fn a_request_that_hangs_is_counted_and_let_go_at_the_end() {
+        let server = Server::start_at(Dialect::Messages, vec![], Pace::Never).unwrap();
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let request = "POST /v1/messages HTTP/1.1\r\ncontent-length: 5\r\n\r\n[1,2]";
+        stream.write_all(request.as_bytes()).unwrap();
+        server.wait_for(1).unwrap();
+        assert!(server.was_told("1,2"));
+        drop(server);
+        let mut answer = String::new();
+        stream.shutdown(std::net::Shutdown::Write).unwrap();
+        stream.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "");
+    }
+
+    #[test]
+    fn an_answer_that_comes_slowly_is_the_same_answer() {
+        let answer = |pace| {
+            let script = vec![Reply::pieces(3, 30)];
+            let server = Server::start_at(Dialect::Messages, script, pace).unwrap();
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            let request = "POST /v1/messages HTTP/1.1\r\ncontent-length: 5\r\n\r\n[1,2]";
+            stream.write_all(request.as_bytes()).unwrap();
+            stream.shutdown(std::net::Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            let data = answer.lines().filter(|line| line.starts_with("data: "));
+            data.map(str::to_owned).collect::<Vec<_>>()
+        };
+        let slowly = answer(Pace::Each(Duration::ZERO));
+        assert_eq!(slowly, answer(Pace::AtOnce));
+        assert!(slowly.len() > 5);
     }
 }
