@@ -16,7 +16,9 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
+use crate::gather::Gathered;
 use crate::hub::{Face, Hub, Origin};
 use crate::wire::{self, Failure, Hello, Incoming, code, method};
 
@@ -237,18 +239,34 @@ impl Connection {
     }
 }
 
-/// Sends what is watched. Its lines wait for the one before them to be taken, so that a face that
-/// reads slowly costs no memory.
+/// Sends what is watched, fragments of a moment together. Its lines wait for the one before them to be
+/// taken, so that a face that reads slowly costs no memory.
 async fn show(
     watch: u64,
     mut frames: BoxStream<'static, Frame>,
     lines: mpsc::Sender<Vec<u8>>,
     hub: Arc<Hub>,
 ) {
-    while let Some(frame) = frames.next().await {
+    let send = async |frame: Frame| {
         let more = wire::notice(method::FRAME, &wire::More { watch, frame });
-        if lines.send(more).await.is_err() {
-            return;
+        lines.send(more).await.is_ok()
+    };
+    let mut gathered = Gathered::default();
+    loop {
+        let moment = tokio::time::sleep_until(gathered.due().unwrap_or_else(Instant::now));
+        let (fragment, record) = tokio::select! {
+            biased;
+            () = moment, if gathered.due().is_some() => (gathered.take(), None),
+            frame = frames.next() => match frame {
+                Some(Frame::Delta(delta)) => (gathered.add(delta), None),
+                Some(record) => (gathered.take(), Some(record)),
+                None => break,
+            },
+        };
+        for frame in fragment.map(Frame::Delta).into_iter().chain(record) {
+            if !send(frame).await {
+                return;
+            }
         }
     }
     // Where another host goes on with it, its watcher goes there.

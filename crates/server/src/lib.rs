@@ -5,6 +5,7 @@
 mod background;
 mod care;
 mod connection;
+mod gather;
 mod hub;
 mod link;
 mod remote;
