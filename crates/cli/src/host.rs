@@ -28,8 +28,14 @@ fn place(surroundings: &Surroundings) -> PathBuf {
 /// The host's sessions, for a face in this process. A host that is not there is started.
 pub(crate) fn remote(surroundings: &Surroundings) -> Remote {
     let (program, variables) = (&surroundings.program, &surroundings.variables);
-    let summon = background(program, &["serve", "--background"], variables);
-    reach(surroundings, Some(summon))
+    let start = background(program, &["serve", "--background"], variables);
+    let around = surroundings.clone();
+    // What the host would say to nobody is said here.
+    let summon = move || {
+        around.settings([]).map_err(std::io::Error::other)?;
+        start()
+    };
+    reach(surroundings, Some(Arc::new(summon)))
 }
 
 fn reach(surroundings: &Surroundings, summon: Option<Summon>) -> Remote {

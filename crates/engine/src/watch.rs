@@ -11,7 +11,7 @@ use tokio::sync::broadcast::error::RecvError;
 use crate::journal::decode_entry;
 
 /// Records read from the store at a time.
-const PAGE: usize = 512;
+const PAGE: usize = 64;
 
 /// A watcher. Live frames come over a bounded channel; whoever falls behind loses fragments, and
 /// reads the records it missed from the store.

@@ -24,7 +24,10 @@ pub fn background(program: &Path, arguments: &[&str], environment: &[(String, St
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::null());
-        host.spawn().map(drop)
+        let mut host = host.spawn()?;
+        // Whoever waits for it keeps it from staying as a dead entry in the system's table.
+        std::thread::spawn(move || host.wait());
+        Ok(())
     })
 }
 

@@ -39,13 +39,22 @@ impl Care {
 
     /// The sessions that were at work, each counted as gone on with once more. Those that were too
     /// often are left as they are.
-    pub(crate) fn take_up(&mut self) -> io::Result<Vec<SessionId>> {
+    pub(crate) fn take_up(&mut self) -> Vec<SessionId> {
         for tries in self.list.sessions.values_mut() {
             *tries += 1;
         }
         self.list.sessions.retain(|_, tries| *tries <= TRIES);
-        self.write()?;
-        Ok(self.list.sessions.keys().map(SessionId::new).collect())
+        // Without a place to count, what was left is gone on with all the same.
+        let _ = self.write();
+        self.list.sessions.keys().map(SessionId::new).collect()
+    }
+
+    /// The host ends in order: none of its sessions took it down.
+    pub(crate) fn hand_over(&mut self) -> io::Result<()> {
+        for tries in self.list.sessions.values_mut() {
+            *tries = 0;
+        }
+        self.write()
     }
 
     /// A session works.
@@ -101,10 +110,33 @@ mod tests {
         let session = SessionId::new("s");
         Care::load(&path).works(&session).unwrap();
         for _ in 0..TRIES {
-            let taken = Care::load(&path).take_up().unwrap();
+            let taken = Care::load(&path).take_up();
             assert_eq!(taken, std::slice::from_ref(&session));
         }
-        assert_eq!(Care::load(&path).take_up().unwrap(), []);
+        assert_eq!(Care::load(&path).take_up(), []);
+    }
+
+    #[test]
+    fn hosts_that_end_in_order_are_not_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("care.json");
+        let session = SessionId::new("s");
+        Care::load(&path).works(&session).unwrap();
+        for _ in 0..TRIES * 2 {
+            let mut care = Care::load(&path);
+            assert_eq!(care.take_up(), std::slice::from_ref(&session));
+            care.hand_over().unwrap();
+        }
+    }
+
+    #[test]
+    fn what_was_left_is_taken_up_though_nothing_can_be_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("care.json");
+        let session = SessionId::new("s");
+        Care::load(&path).works(&session).unwrap();
+        std::fs::create_dir(path.with_extension("new")).unwrap();
+        assert_eq!(Care::load(&path).take_up(), [session]);
     }
 
     #[test]
@@ -116,8 +148,8 @@ mod tests {
         care.works(&a).unwrap();
         care.works(&b).unwrap();
         care.rests(&a).unwrap();
-        assert_eq!(Care::load(&path).take_up().unwrap(), [b]);
+        assert_eq!(Care::load(&path).take_up(), [b]);
         std::fs::write(&path, "{").unwrap();
-        assert_eq!(Care::load(&path).take_up().unwrap(), []);
+        assert_eq!(Care::load(&path).take_up(), []);
     }
 }

@@ -23,9 +23,9 @@ use crate::hub::{Face, Hub, Origin};
 use crate::wire::{self, Failure, Hello, Incoming, code, method};
 
 /// Lines that wait to be written; whoever writes more waits too, and a watcher falls behind.
-const QUEUE: usize = 256;
+const QUEUE: usize = 32;
 /// What one face may watch at a time.
-const WATCHES: usize = 64;
+const WATCHES: usize = 16;
 
 /// What a connection needs to know of its host.
 #[derive(Clone)]
@@ -140,6 +140,13 @@ impl Connection {
         if method == method::HELLO {
             return self.hello(wire::params(params)?);
         }
+        // Before any version is agreed upon: a host that cannot be talked to can still be ended.
+        if method == method::STOP {
+            let wire::Stop { patience_ms } = wire::params(params)?;
+            // A second one finds the first at work.
+            let _ = self.host.stop.try_send(Duration::from_millis(patience_ms));
+            return wire::raw(&());
+        }
         let Some(face) = &self.face else {
             return Err(Failure::new(code::NO_HELLO, "say `hello` first"));
         };
@@ -182,12 +189,6 @@ impl Connection {
                 if let Some(watching) = self.watches.remove(&watch) {
                     watching.abort();
                 }
-                wire::raw(&())
-            }
-            method::STOP => {
-                let wire::Stop { patience_ms } = wire::params(params)?;
-                // A second one finds the first at work.
-                let _ = self.host.stop.try_send(Duration::from_millis(patience_ms));
                 wire::raw(&())
             }
             _ => Err(Failure::new(
@@ -270,8 +271,12 @@ async fn show(
         }
     }
     // Where another host goes on with it, its watcher goes there.
-    if !hub.is_leaving() {
-        let end = wire::notice(method::END, &wire::Watched { watch });
-        let _ = lines.send(end).await;
-    }
+    let end = if hub.is_leaving() {
+        method::LEAVING
+    } else {
+        method::END
+    };
+    let _ = lines
+        .send(wire::notice(end, &wire::Watched { watch }))
+        .await;
 }

@@ -102,6 +102,8 @@ struct Hosted {
     faces: HashSet<u64>,
     /// The last place in its journal that this is known from.
     seen: watch::Sender<Seq>,
+    /// The last place when it was opened: what is up to here happened under another host.
+    found: Seq,
     /// Told when faces come and go.
     changed: Arc<Notify>,
 }
@@ -159,8 +161,7 @@ impl Hub {
                 environment,
             },
         };
-        // A list that cannot be written is still worth working through.
-        let left = self.care().take_up().unwrap_or_default();
+        let left = self.care().take_up();
         for session in left {
             let Ok(opened) = self.open(&face, &session).await else {
                 continue;
@@ -204,8 +205,7 @@ impl Hub {
         let client = self.host(face, self.folder_of(face, session).await?)?;
         let opened = client.open(session).await?;
         let model = opened.settings.model.clone();
-        let after = Seq(opened.last.0.saturating_sub(TAIL));
-        self.keep(face, session, client, model, after);
+        self.keep(face, session, client, model, opened.last);
         Ok(opened)
     }
 
@@ -263,7 +263,7 @@ impl Hub {
         let _gate = self.gate.lock().await;
         let client = match self.client(session) {
             Some(client) => client,
-            None => self.host(face, face.origin.folder.clone())?,
+            None => self.any_host(face)?,
         };
         client.remove(session).await
     }
@@ -273,7 +273,7 @@ impl Hub {
         face: &Face,
         query: SessionQuery,
     ) -> Result<Vec<SessionHead>, ClientError> {
-        let host = self.host(face, face.origin.folder.clone())?;
+        let host = self.any_host(face)?;
         host.sessions(query).await
     }
 
@@ -283,7 +283,7 @@ impl Hub {
         text: &str,
         limit: usize,
     ) -> Result<Vec<Hit>, ClientError> {
-        let host = self.host(face, face.origin.folder.clone())?;
+        let host = self.any_host(face)?;
         host.search(text, limit).await
     }
 
@@ -291,7 +291,7 @@ impl Hub {
     pub(crate) async fn agents(&self, face: &Face) -> Result<Vec<Agent>, ClientError> {
         // The sender is in the same hub.
         let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
-        let host = self.host(face, face.origin.folder.clone())?;
+        let host = self.any_host(face)?;
         let mut agents = host.agents().await?;
         let listed: HashSet<SessionId> = agents
             .iter()
@@ -333,6 +333,8 @@ impl Hub {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
+        // Counted as a crash, at worst.
+        let _ = self.care().hand_over();
     }
 
     fn calm_session(&self) -> Option<SessionId> {
@@ -407,6 +409,17 @@ impl Hub {
         self.hosts.host(&origin).map_err(ClientError::Settings)
     }
 
+    /// What can look at every session: whoever needs to stop one must not have to mend his settings
+    /// first.
+    fn any_host(&self, face: &Face) -> Result<Arc<dyn Client>, ClientError> {
+        self.host(face, face.origin.folder.clone())
+            .or_else(|error| {
+                let hosted = self.hosted();
+                let any = hosted.values().next();
+                any.map(|hosted| Arc::clone(&hosted.client)).ok_or(error)
+            })
+    }
+
     fn client(&self, session: &SessionId) -> Option<Arc<dyn Client>> {
         let hosted = self.hosted();
         hosted.get(session).map(|hosted| Arc::clone(&hosted.client))
@@ -418,9 +431,10 @@ impl Hub {
         session: &SessionId,
         client: Arc<dyn Client>,
         model: String,
-        after: Seq,
+        found: Seq,
     ) {
         let changed = Arc::new(Notify::new());
+        let after = Seq(found.0.saturating_sub(TAIL));
         let frames = client.watch(session, after);
         let hosted = Hosted {
             client,
@@ -430,6 +444,7 @@ impl Hub {
             jobs: BTreeSet::new(),
             faces: HashSet::from([face.id]),
             seen: watch::Sender::new(after),
+            found,
             changed: Arc::clone(&changed),
         };
         self.hosted().insert(session.clone(), hosted);
@@ -478,8 +493,11 @@ impl Hub {
             let Some(hosted) = all.get_mut(session) else {
                 return;
             };
-            hosted.seen.send_replace(record.seq);
             hosted.follow(event);
+            hosted.seen.send_replace(record.seq);
+            if record.seq <= hosted.found {
+                return;
+            }
             hosted.activity.is_at_work()
         };
         let mut care = self.care();
@@ -511,7 +529,15 @@ impl Hub {
         let Some((client, mut seen)) = found else {
             return;
         };
-        if let Ok(Opened { last, .. }) = client.open(session).await {
+        let opened = {
+            // Opening one that is put away meanwhile would open it behind the hub's back.
+            let _gate = self.gate.lock().await;
+            if self.client(session).is_none() {
+                return;
+            }
+            client.open(session).await
+        };
+        if let Ok(Opened { last, .. }) = opened {
             // One that is put away meanwhile is told by its journal.
             let _ = seen.wait_for(|seen| *seen >= last).await;
         }

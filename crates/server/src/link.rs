@@ -46,24 +46,38 @@ type Answer = Result<Box<RawValue>, Failure>;
 /// Who waits for which answer; none any more once the connection is gone.
 type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>>;
 
-/// A connection on which a host was greeted.
-struct Greeted {
+/// A connection to a host.
+struct Connection {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
 }
 
-async fn greet(place: &Path, hello: &Hello) -> Result<Greeted, Unanswered> {
-    let stream = socket::connect(place).await?;
-    let (reader, writer) = stream.into_split();
-    let mut greeted = Greeted {
-        reader: BufReader::new(reader),
-        writer,
-    };
-    let _: wire::Welcome = greeted.ask(0, method::HELLO, hello).await?;
-    Ok(greeted)
+/// Asks a host to end, whatever its version.
+pub(crate) async fn stop(place: &Path, stop: &wire::Stop) -> Result<(), Unanswered> {
+    connect(place).await?.ask(0, method::STOP, stop).await
 }
 
-impl Greeted {
+async fn greet(place: &Path, hello: &Hello) -> Result<Connection, Unanswered> {
+    let mut connection = connect(place).await?;
+    let _: wire::Welcome = connection.ask(0, method::HELLO, hello).await?;
+    Ok(connection)
+}
+
+/// Whether a host listens.
+pub(crate) async fn is_there(place: &Path) -> io::Result<()> {
+    connect(place).await.map(drop)
+}
+
+async fn connect(place: &Path) -> io::Result<Connection> {
+    let stream = socket::connect(place).await?;
+    let (reader, writer) = stream.into_split();
+    Ok(Connection {
+        reader: BufReader::new(reader),
+        writer,
+    })
+}
+
+impl Connection {
     /// Asks while nothing else is said.
     async fn ask<T: DeserializeOwned>(
         &mut self,
@@ -110,7 +124,7 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) async fn open(place: &Path, hello: &Hello) -> Result<Self, Unanswered> {
-        let Greeted { reader, writer } = greet(place, hello).await?;
+        let Connection { reader, writer } = greet(place, hello).await?;
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(listen(reader, Arc::clone(&waiting)));
         Ok(Self {
@@ -162,7 +176,7 @@ async fn listen(mut reader: BufReader<OwnedReadHalf>, waiting: Waiting) {
 
 /// A connection over which one session is watched.
 pub(crate) struct Watching {
-    greeted: Greeted,
+    connection: Connection,
     line: Vec<u8>,
 }
 
@@ -171,6 +185,8 @@ pub(crate) enum Seen {
     Frame(Box<Frame>),
     /// The session was closed or died.
     End,
+    /// The host ends in order: the next one is somebody else's to start.
+    Leaving,
     /// The connection is gone: the session may be watched elsewhere.
     Broken,
 }
@@ -181,10 +197,10 @@ impl Watching {
         hello: &Hello,
         watch: &Watch,
     ) -> Result<Self, Unanswered> {
-        let mut greeted = greet(place, hello).await?;
-        let _: wire::Watched = greeted.ask(1, method::WATCH, watch).await?;
+        let mut connection = greet(place, hello).await?;
+        let _: wire::Watched = connection.ask(1, method::WATCH, watch).await?;
         Ok(Self {
-            greeted,
+            connection,
             line: Vec::new(),
         })
     }
@@ -202,7 +218,7 @@ impl Watching {
             frame: Option<Frame>,
         }
         loop {
-            match next_line(&mut self.greeted.reader, &mut self.line).await {
+            match next_line(&mut self.connection.reader, &mut self.line).await {
                 Ok(true) => {}
                 Ok(false) | Err(_) => return Seen::Broken,
             }
@@ -214,6 +230,7 @@ impl Watching {
                     return Seen::Frame(Box::new(frame));
                 }
                 (method::END, _) => return Seen::End,
+                (method::LEAVING, _) => return Seen::Leaving,
                 // A newer host may tell more.
                 _ => {}
             }

@@ -18,7 +18,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
 use crate::hub::Origin;
-use crate::link::{Link, Seen, Unanswered, Watching};
+use crate::link::{self, Link, Seen, Unanswered, Watching};
 use crate::wire::{self, Hello, NEWEST, OLDEST, Versions, Watch, method};
 
 /// Starts a host, unless another one is being started.
@@ -30,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const SUMMON_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked for.
 const LOOK_EVERY: Duration = Duration::from_millis(5);
+
+/// How often a host is looked for that somebody else starts.
+const LOOK_LATER: Duration = Duration::from_millis(100);
 
 /// Sessions in the host.
 #[derive(Clone)]
@@ -72,13 +75,9 @@ impl Remote {
     /// there was one.
     pub async fn stop(&self, patience: Duration) -> Result<bool, ClientError> {
         let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
-        let link = match Link::open(&self.way.place, &self.way.hello).await {
-            Ok(link) => link,
-            Err(Unanswered::Broken(_)) => return Ok(false),
-            Err(Unanswered::Refused(failure)) => return Err(failure.into()),
-        };
-        match link.ask(method::STOP, &wire::Stop { patience_ms }).await {
-            Ok(()) | Err(Unanswered::Broken(_)) => Ok(true),
+        match link::stop(&self.way.place, &wire::Stop { patience_ms }).await {
+            Ok(()) => Ok(true),
+            Err(Unanswered::Broken(_)) => Ok(false),
             Err(Unanswered::Refused(failure)) => Err(failure.into()),
         }
     }
@@ -188,7 +187,18 @@ impl Watcher {
                 }
                 Seen::End => return None,
                 Seen::Broken => self.open = None,
+                Seen::Leaving => {
+                    self.open = None;
+                    self.wait().await;
+                }
             }
+        }
+    }
+
+    /// Waits for the next host without starting one: who ended the last one may have another in mind.
+    async fn wait(&self) {
+        while link::is_there(&self.way.place).await.is_err() {
+            tokio::time::sleep(LOOK_LATER).await;
         }
     }
 

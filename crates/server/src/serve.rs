@@ -7,11 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::connection::{Host, serve};
 use crate::hub::{Hosts, Hub};
 use crate::socket::Place;
+
+/// Connections at a time: some are left for what sessions open.
+const FACES: usize = 400;
 
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
@@ -85,17 +88,28 @@ impl Daemon {
         self.place.leave();
         drop(self.listener);
         hub.drain(patience).await;
+        // What was told last is still on its way to the faces.
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
 /// Serves whoever comes. Ends when the socket is of no more use.
 async fn accept(listener: &UnixListener, host: &Host) {
     let mut faces = 0;
+    let room = Arc::new(Semaphore::new(FACES));
     loop {
+        // Whoever comes when there is none waits.
+        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, _)) if is_owner(&stream) => {
                 faces += 1;
-                tokio::spawn(serve(stream, host.clone(), faces));
+                let face = serve(stream, host.clone(), faces);
+                tokio::spawn(async move {
+                    face.await;
+                    drop(place);
+                });
             }
             // Nobody else is told anything.
             Ok(_) => {}

@@ -36,6 +36,8 @@ pub(crate) mod method {
     pub(crate) const FRAME: &str = "watch/frame";
     /// Told, not asked: what was watched is over.
     pub(crate) const END: &str = "watch/end";
+    /// Told, not asked: the host ends, and the next one shows it.
+    pub(crate) const LEAVING: &str = "watch/leaving";
 }
 
 /// JSON-RPC's own numbers, and those of this wire.

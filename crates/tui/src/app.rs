@@ -35,6 +35,8 @@ pub(crate) struct App {
     pub(crate) notice: Option<String>,
     /// The question whose no is being given a reason.
     pub(crate) refusing: Option<CallId>,
+    /// The question that a person had time to see: keys answer no other.
+    faced: Option<CallId>,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
     fit: Fit,
@@ -61,6 +63,7 @@ impl App {
             editor: Editor::default(),
             notice: None,
             refusing: None,
+            faced: None,
             branch: None,
             fit,
             name,
@@ -77,13 +80,24 @@ impl App {
     pub(crate) fn mode(&self) -> Mode {
         if self.refusing.is_some() {
             Mode::Reason
-        } else if !self.conversation.asked.is_empty() && self.editor.is_empty() {
+        } else if self.faced.is_some() && !self.is_surprised() && self.editor.is_empty() {
             Mode::Asked
         } else if !self.offered().is_empty() {
             Mode::Command
         } else {
             Mode::Typing
         }
+    }
+
+    /// Whether a question is open that nobody had time to see.
+    pub(crate) fn is_surprised(&self) -> bool {
+        let first = self.conversation.asked.first().map(|(call, _)| *call);
+        first.is_some() && first != self.faced
+    }
+
+    /// The person has seen the first open question.
+    pub(crate) fn face(&mut self) {
+        self.faced = self.conversation.asked.first().map(|(call, _)| *call);
     }
 
     /// The commands whose name is being written.
@@ -138,8 +152,17 @@ impl App {
                 .iter()
                 .any(|(open, _)| *open == call)
         };
+        if self.faced.is_some_and(|call| !open(call)) {
+            self.faced = None;
+        }
         if self.refusing.is_some_and(|call| !open(call)) {
+            // What was typed stays: keys that go on with it must not answer the next question.
+            let typed = self.editor.take();
             self.stop_refusing();
+            if !self.editor.is_empty() && !typed.is_empty() {
+                self.editor.insert("\n");
+            }
+            self.editor.insert(&typed);
             self.notice = Some("that question is answered already".to_owned());
         }
     }
@@ -247,6 +270,10 @@ impl App {
     }
 
     fn reply(&mut self, reply: Reply) -> Vec<Wish> {
+        if self.is_surprised() {
+            self.notice = Some("this question is new: look at it, then answer".to_owned());
+            return Vec::new();
+        }
         let Some((call, approval)) = self.conversation.asked.first() else {
             return Vec::new();
         };

@@ -80,6 +80,8 @@ fn take_in(app: &mut App, frame: Frame) {
         Frame::Record(record) => {
             app.conversation.record(&record);
             app.settle();
+            // A whole line is not typed by accident.
+            app.face();
         }
         Frame::Delta(delta) => app.conversation.delta(&delta),
     }

@@ -342,6 +342,7 @@ fn asked() -> Screen {
             prefix: vec!["git".to_owned(), "push".to_owned()],
         },
     });
+    screen.app.face();
     screen
 }
 
@@ -426,7 +427,46 @@ fn a_question_that_is_answered_elsewhere_disappears() {
     let shown = screen.shown();
     assert!(shown.contains("answered already"), "{shown}");
     assert!(!shown.contains("asks to run"), "{shown}");
-    assert_eq!(screen.app.editor.text(), "why? y");
+    assert_eq!(screen.app.editor.text(), "why? y\nx");
+}
+
+/// Nobody means the next question with what he types about the last one.
+#[test]
+fn keys_answer_no_question_that_came_while_something_was_typed() {
+    let mut screen = asked();
+    let next = CallId(2);
+    screen.record(Event::ApprovalAsked {
+        call: next,
+        approval: Approval {
+            action: "rm -r /".to_owned(),
+            reason: String::new(),
+            prefix: vec!["rm".to_owned()],
+        },
+    });
+    screen.press(KeyCode::Char('n'));
+    for key in "thi".chars() {
+        assert_eq!(screen.press(KeyCode::Char(key)), []);
+    }
+    screen.record(Event::ApprovalAnswered {
+        call: CallId(1),
+        answer: Answer::AllowOnce,
+    });
+    screen.app.settle();
+    for key in "s is bad".chars() {
+        assert_eq!(screen.press(KeyCode::Char(key)), []);
+    }
+    screen.press(KeyCode::Home);
+    for _ in 0.."this is bad".len() {
+        screen.press(KeyCode::Delete);
+    }
+    assert_eq!(screen.press(KeyCode::Char('y')), []);
+    screen.press(KeyCode::Backspace);
+    screen.app.face();
+    let allowed = Wish::Ask(Op::Answer {
+        call: next,
+        answer: Answer::AllowOnce,
+    });
+    assert_eq!(screen.press(KeyCode::Char('y')), [allowed]);
 }
 
 #[test]
@@ -443,6 +483,7 @@ fn nothing_of_a_long_command_is_hidden_from_who_approves_it() {
             prefix: Vec::new(),
         },
     });
+    screen.app.face();
     screen.check(&expect![[r#"
             echo 2
             echo 3

@@ -26,6 +26,8 @@ use crate::view::picture;
 const FRAME: Duration = Duration::from_millis(16);
 /// Between looks at the clock while something is being done.
 const TICK: Duration = Duration::from_secs(1);
+/// How long no key must be pressed before keys answer a question that has just come.
+const PAUSE: Duration = Duration::from_millis(400);
 /// Fragments that are taken in before anything else is looked at.
 const BATCH: usize = 256;
 /// What a screen needs.
@@ -128,6 +130,7 @@ async fn on_screen(
         drawn: Instant::now(),
         began: None,
         resized: false,
+        disturbed: Instant::now(),
     };
     let ended = screen.run().await;
     ended.and(screen.leave().await)
@@ -148,6 +151,8 @@ struct Screen<'a> {
     began: Option<Instant>,
     /// Whether everything is to be drawn anew.
     resized: bool,
+    /// When a key was pressed, or a question came.
+    disturbed: Instant,
 }
 
 /// Whether the loop goes on.
@@ -162,6 +167,7 @@ impl Screen<'_> {
         loop {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
             let tick = self.began.map(|_| self.drawn + TICK);
+            let faced = self.app.is_surprised().then(|| self.disturbed + PAUSE);
             let then = tokio::select! {
                 biased;
                 news = self.terminal.next() => match news? {
@@ -186,6 +192,11 @@ impl Screen<'_> {
                     Ok(()) => Then::Leave,
                     Err(_) => std::future::pending().await,
                 },
+                () = until(faced) => {
+                    self.app.face();
+                    self.draw_soon();
+                    Then::GoOn
+                }
                 () = until(tick) => {
                     self.due = Some(Instant::now());
                     Then::GoOn
@@ -201,6 +212,7 @@ impl Screen<'_> {
     async fn happened(&mut self, event: Happened) -> Then {
         match event {
             Happened::Key(key) => {
+                self.disturbed = Instant::now();
                 for wish in self.app.key(key) {
                     if self.grant(wish).await == Then::Leave {
                         return Then::Leave;
@@ -237,6 +249,7 @@ impl Screen<'_> {
     /// Takes a frame in, and those that have come with it.
     fn take_in(&mut self, frame: Frame) -> Then {
         let mut next = Some(frame);
+        let was_surprised = self.app.is_surprised();
         for _ in 0..BATCH {
             match next {
                 Some(Frame::Record(record)) => {
@@ -250,6 +263,9 @@ impl Screen<'_> {
                 Some(frame) => next = frame,
                 None => break,
             }
+        }
+        if self.app.is_surprised() && !was_surprised {
+            self.disturbed = Instant::now();
         }
         let works = self.app.conversation.works();
         if works != self.began.is_some() {

@@ -420,6 +420,35 @@ fn the_wire_holds_what_chance_makes_of_its_lines() {
 }
 
 #[test]
+fn a_host_is_ended_without_a_version_in_common() {
+    let world = World::new(|_| Answer::Reply("", vec![]));
+    let mut host = world.host(&[]);
+    let mut face = world.face();
+    let stopped = face.ask("host/stop", &json!({"patience_ms": 0}));
+    assert_eq!(stopped["result"], Value::Null, "{stopped}");
+    assert!(host.0.wait().unwrap().success());
+}
+
+#[test]
+fn settings_that_are_wrong_keep_nobody_from_stopping_an_agent() {
+    let world = World::new(runs("touch began; sleep 60"));
+    let host = world.host(&[]);
+    let session = world.start("go");
+    wait_for(&world.place, "began");
+    world.place.config("effort = \"hgh\"\n");
+    finish(world.command(&["agents"])).says(0, &["Working"]);
+    finish(world.command(&["agents", "stop", &session])).says(0, &[]);
+    world.wait(&session, "done");
+    drop(host);
+    let asked = Instant::now();
+    finish(world.command(&["agents"])).says(1, &["`effort`", "expected one of"]);
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "nobody waits for it"
+    );
+}
+
+#[test]
 fn a_message_without_an_end_does_not_take_the_host_down() {
     let world = World::new(|_| Answer::Reply("Yes.", vec![]));
     let _host = world.host(&[]);

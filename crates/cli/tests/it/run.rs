@@ -68,11 +68,18 @@ impl Place {
         reason = "the test kills what the program under test started"
     )]
     pub(crate) fn kill_host(&self) {
-        let lock = self.home().join("quire/data/host/lock");
-        if let Ok(process) = std::fs::read_to_string(lock) {
+        let process = self.host();
+        if !process.is_empty() {
             // It may have ended by itself.
-            let _ = Command::new("kill").args(["-9", process.trim()]).output();
+            let _ = Command::new("kill").args(["-9", &process]).output();
         }
+    }
+
+    /// The process that is the host, or was it last; empty where there was none.
+    pub(crate) fn host(&self) -> String {
+        let lock = self.home().join("quire/data/host/lock");
+        let process = std::fs::read_to_string(lock).unwrap_or_default();
+        process.trim().to_owned()
     }
 
     /// `quire exec` against a provider.
@@ -171,11 +178,16 @@ pub(crate) fn exists(path: &Path) -> bool {
     path.symlink_metadata().is_ok()
 }
 
-/// Waits until a command has made a file in the workspace.
-pub(crate) fn wait_for(place: &Place, file: &str) {
+/// Waits until something is so.
+pub(crate) fn wait_until(what: &str, is_so: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(30);
-    while !place.work().join(file).exists() {
-        assert!(Instant::now() < deadline, "{file} never came");
+    while !is_so() {
+        assert!(Instant::now() < deadline, "never: {what}");
         std::thread::yield_now();
     }
+}
+
+/// Waits until a command has made a file in the workspace.
+pub(crate) fn wait_for(place: &Place, file: &str) {
+    wait_until(file, || place.work().join(file).exists());
 }

@@ -1,10 +1,12 @@
 //! The screen in a real terminal: a person types, steers, answers, resizes, and comes back.
 
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use crate::provider::{Answer, Provider, result_texts, results};
 use crate::pty::Pty;
-use crate::run::{Place, finish, wait_for};
+use crate::run::{Place, exists, finish, wait_for, wait_until};
 
 const ESC: &str = "\x1b";
 
@@ -152,9 +154,12 @@ fn questions_are_answered_with_a_key_or_a_reason() {
     pty.sees("bash asks to run:");
     pty.sees("touch made");
     pty.sees("why:");
+    pty.sees("  y once");
     pty.press("y");
     pty.sees("allowed once: bash touch made");
-    pty.sees("touch unwanted");
+    pty.sees_when("the next question", |screen| {
+        screen.contains("touch unwanted") && screen.contains("  y once")
+    });
     pty.press("n");
     pty.sees("no, because ›");
     pty.type_line("the folder is full");
@@ -295,6 +300,30 @@ fn a_host_that_is_killed_under_a_screen_is_followed_by_another_and_the_task_goes
     pty.sees_when("a second answer", |screen| {
         screen.matches("gone on").count() == 2
     });
+    pty.kill();
+}
+
+#[test]
+fn a_screen_starts_no_host_in_the_place_of_one_that_was_ended_before_something_is_said() {
+    let provider = Provider::start(|_| Answer::Reply("heard", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("hello there");
+    pty.sees("heard");
+    let host = place.host();
+    finish(place.command(&["serve", "--stop"])).says(0, &["the host ends"]);
+    wait_until("the host ended", || {
+        !exists(&place.home().join("quire/data/host/socket"))
+    });
+    wait_until("its process ended", || {
+        !exists(Path::new(&format!("/proc/{host}")))
+    });
+    pty.type_line("hello again");
+    pty.sees_when("a second answer", |screen| {
+        screen.matches("heard").count() == 2
+    });
+    assert_ne!(place.host(), host);
     pty.kill();
 }
 
