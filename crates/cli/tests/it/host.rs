@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::crash::Dice;
 use crate::provider::{Answer, Provider, result_texts, results};
-use crate::run::{Place, finish, wait_for};
+use crate::run::{Place, finish, wait_for, with_program};
 
 /// How long anything may take that is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -208,6 +208,17 @@ fn a_host_that_is_told_to_end_waits_for_its_tools_and_the_next_one_goes_on() {
     let requests = world.provider.requests();
     let told = result_texts(requests.last().unwrap());
     assert!(told.contains("whole"), "{told}");
+}
+
+#[test]
+fn a_host_holds_nothing_that_was_open_where_it_was_started() {
+    let world = World::new(|_| Answer::Reply("", vec![]));
+    let like = world.command(&[]);
+    let quire = like.get_program().to_str().unwrap();
+    let script = "exec 9>held && flock 9 && \"$0\" agents && exec 9>&- && flock -n held true";
+    let mut shell = with_program(&like, "sh", &["-c", script, quire]);
+    assert!(shell.output().unwrap().status.success());
+    assert_ne!(world.place.host(), "");
 }
 
 #[test]

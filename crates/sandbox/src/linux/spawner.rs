@@ -30,6 +30,8 @@ pub fn run_if_spawner() {
         };
         process::end(code);
     }
+    // What this process was handed open, a lock or a pipe, ends with it: what it starts gets none of it.
+    process::close_on_exec();
 }
 
 /// A cell that lives, and what is to be tidied up after it.
