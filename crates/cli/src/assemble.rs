@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use quire_checkpoints::Keeper;
 use quire_config::{ModelEntry, Resolved};
 use quire_dialect::{ApiVersion, Clearing, Dialect, Features};
 use quire_engine::{Engine, Parts};
@@ -10,7 +11,7 @@ use quire_model::{
     Catalogue, HttpModel, Images, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy,
     Router, Secret, ThinkingKind, ToolDialect,
 };
-use quire_protocol::{Client, ContextLimits, EffortChoice, Model, Settings, Store};
+use quire_protocol::{Checkpoints, Client, ContextLimits, EffortChoice, Model, Settings, Store};
 use quire_sandbox::{Options, Spawner};
 use quire_store::{Durability, SqliteStore};
 
@@ -230,8 +231,11 @@ pub(crate) fn engine(
     sandbox: Arc<Spawner>,
 ) -> Engine {
     let personal = surroundings.paths.config.clone();
+    let mirrors = surroundings.paths.data.join("checkpoints");
+    let keeper = || Arc::new(Keeper::new(mirrors, Arc::clone(&store))) as Arc<dyn Checkpoints>;
     Engine::new(Parts {
         store: Arc::clone(&store),
+        checkpoints: resolved.keeps_files().then(keeper),
         model,
         workbench: Arc::new(Bench {
             sandbox,
@@ -260,6 +264,7 @@ pub(crate) fn working(
 pub(crate) fn archive(surroundings: &Surroundings, resolved: &Resolved) -> anyhow::Result<Engine> {
     Ok(Engine::new(Parts {
         store: store(surroundings, resolved)?,
+        checkpoints: None,
         model: Arc::new(Router::new()),
         workbench: Arc::new(crate::workbench::Closed),
     }))

@@ -181,6 +181,12 @@ pub const KEYS: &[Key] = &[
         "whether AGENTS.md and CLAUDE.md are read",
     ),
     key(
+        "checkpoints",
+        Kind::Toggle,
+        "true",
+        "whether changes of files are kept, so that they can be taken back",
+    ),
+    key(
         "store.durability",
         Kind::Choice(&["second", "commit"]),
         "second",

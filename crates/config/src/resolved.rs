@@ -97,6 +97,11 @@ impl Resolved {
             .map(|seconds| Duration::from_secs(u64::from(seconds)))
     }
 
+    /// Whether changes of files are kept, so that they can be taken back.
+    pub fn keeps_files(&self) -> bool {
+        !matches!(self.get("checkpoints"), Some(Value::Toggle(false)))
+    }
+
     /// Whether instruction files are read.
     #[must_use]
     pub fn reads_instructions(&self) -> bool {

@@ -1,13 +1,14 @@
 //! One open session: the task that owns its kernel.
 
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    Answer, ClientError, Event, Frame, Item, JobEnd, Lease, Op, Opened, Prefix, Record, Seq,
-    Settings, StoreError, ToolSet, Verdict,
+    Answer, ClientError, Conflicts, Event, Frame, Item, JobEnd, Lease, Op, Opened, Point, Prefix,
+    Record, SandboxMode, Seq, Settings, StoreError, TakenBack, ToolSet, TravelStep, Verdict,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -25,16 +26,24 @@ pub(crate) enum Message {
     Describe(oneshot::Sender<Opened>),
     /// An effect was answered.
     Input(Input),
+    /// Files changed; the answer comes once that is recorded.
+    Travelled(TravelStep, oneshot::Sender<()>),
+    /// A client wants files as they were.
+    TakeBack(
+        Point,
+        Conflicts,
+        oneshot::Sender<Result<TakenBack, ClientError>>,
+    ),
     /// Nothing more is wanted of the session in this process.
     Close(oneshot::Sender<Result<(), ClientError>>),
 }
 
 /// The task's state.
 pub(crate) struct Actor {
-    parts: Parts,
-    lease: Lease,
+    pub(crate) parts: Parts,
+    pub(crate) lease: Lease,
     last: Seq,
-    kernel: Session,
+    pub(crate) kernel: Session,
     tools: Arc<dyn ToolSet>,
     running: Running,
     worked: Worked,
@@ -59,8 +68,10 @@ impl Actor {
         inbox: mpsc::Sender<Message>,
         frames: broadcast::Sender<Frame>,
     ) -> Self {
-        let mut running = Running::new(Arc::clone(&parts.store), inbox, frames.clone());
-        running.follow_jobs(&tools);
+        let mut running = Running::new(&parts, inbox, frames.clone());
+        let workspace = kernel.settings().map(|settings| settings.workspace.clone());
+        let keeping = workspace.and_then(|workspace| running.keeping(&lease.session, &workspace));
+        running.follow_jobs(&tools, keeping);
         Self {
             parts,
             lease,
@@ -135,6 +146,17 @@ impl Actor {
                     }
                     Ok(())
                 }
+                Message::Travelled(step, done) => {
+                    let recorded = self.take(Input::Travelled(step)).await;
+                    if recorded.is_ok() {
+                        // Who stopped waiting finds it in the journal.
+                        let _ = done.send(());
+                    }
+                    recorded
+                }
+                Message::TakeBack(to, conflicts, answer) => {
+                    self.take_back(to, conflicts, answer).await
+                }
                 Message::Close(answer) => return End::Closed(answer),
             };
             if let Err(error) = result {
@@ -162,7 +184,13 @@ impl Actor {
         Ok(Ok(()))
     }
 
-    async fn take(&mut self, input: Input) -> Result<(), StoreError> {
+    /// The folder that is worked in.
+    pub(crate) fn workspace(&self) -> PathBuf {
+        let settings = self.kernel.settings();
+        settings.map_or_else(PathBuf::new, |settings| settings.workspace.clone())
+    }
+
+    pub(crate) async fn take(&mut self, input: Input) -> Result<(), StoreError> {
         let worked_ms = self.worked.milliseconds();
         let decision = self.kernel.decide_at(self.planned(input), worked_ms);
         self.carry_out(decision).await
@@ -282,10 +310,22 @@ impl Actor {
             self.kernel.apply(&record.event);
             self.worked.follow(&self.kernel);
             self.running.since.follow(&record.event, record.at_ms);
+            if matches!(record.event, Event::TurnStarted { .. }) {
+                self.prepare_checkpoints();
+            }
             // No watcher is fine.
             let _ = self.frames.send(Frame::Record(record));
         }
         Ok(())
+    }
+
+    /// Has the workspace looked at for the first time while the model thinks.
+    fn prepare_checkpoints(&self) {
+        let settings = self.kernel.settings();
+        let settings = settings.filter(|set| set.policy.sandbox != SandboxMode::ReadOnly);
+        if let (Some(checkpoints), Some(settings)) = (&self.parts.checkpoints, settings) {
+            drop(tokio::spawn(checkpoints.prepare(&settings.workspace)));
+        }
     }
 
     /// The tools that new settings want, when they are others. Only while nothing runs: a running
@@ -313,7 +353,9 @@ impl Actor {
         // Nothing runs, so nothing ends here.
         self.running.stop(&self.tools).await;
         self.tools = tools;
-        self.running.follow_jobs(&self.tools);
+        let workspace = self.workspace();
+        let keeping = self.running.keeping(&self.lease.session, &workspace);
+        self.running.follow_jobs(&self.tools, keeping);
         let (tools, prefix) = (self.tools.specs(), self.kernel.prefix());
         (tools != prefix.tools).then(|| Event::PrefixSet {
             prefix: Prefix {

@@ -2,15 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 use futures_util::{FutureExt, StreamExt};
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    CallId, Delta, Frame, JobEnd, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure,
-    ModelRequest, Money, Purpose, RequestId, SessionId, Settings, Store, ToolContext, ToolOutcome,
-    ToolSet, Usage,
+    CallId, Checkpoints, Delta, Frame, JobEnd, Model, ModelError, ModelErrorKind, ModelEvent,
+    ModelFailure, ModelRequest, Money, Purpose, RequestId, SessionId, Settings, Store, ToolContext,
+    ToolOutcome, ToolSet, Usage,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
@@ -18,7 +21,9 @@ use tokio::task::AbortHandle;
 use crate::actor::Message;
 use crate::changes::Since;
 use crate::checks::{Checked, Checking};
+use crate::engine::Parts;
 use crate::journal::OwnJournal;
+use crate::keeping::Keeping;
 
 /// What a session has in flight. Every effect is answered by one input in the inbox.
 pub(crate) struct Running {
@@ -31,17 +36,21 @@ pub(crate) struct Running {
     requests: HashMap<RequestId, oneshot::Sender<()>>,
     calls: Arc<Mutex<HashSet<CallId>>>,
     jobs: Option<AbortHandle>,
+    checkpoints: Option<Arc<dyn Checkpoints>>,
+    is_missed: Arc<AtomicBool>,
 }
 
 impl Running {
     pub(crate) fn new(
-        store: Arc<dyn Store>,
+        parts: &Parts,
         inbox: mpsc::Sender<Message>,
         frames: broadcast::Sender<Frame>,
     ) -> Self {
         Self {
             since: Since::default(),
-            store,
+            store: Arc::clone(&parts.store),
+            checkpoints: parts.checkpoints.clone(),
+            is_missed: Arc::default(),
             inbox,
             frames,
             requests: HashMap::new(),
@@ -50,12 +59,26 @@ impl Running {
         }
     }
 
+    /// What keeps the files of a session.
+    pub(crate) fn keeping(&self, session: &SessionId, workspace: &Path) -> Option<Keeping> {
+        Some(Keeping {
+            checkpoints: self.checkpoints.clone()?,
+            session: session.clone(),
+            workspace: workspace.to_owned(),
+            inbox: self.inbox.downgrade(),
+            is_missed: Arc::clone(&self.is_missed),
+        })
+    }
+
     /// Tells the session of background jobs that end by themselves.
-    pub(crate) fn follow_jobs(&mut self, tools: &Arc<dyn ToolSet>) {
+    pub(crate) fn follow_jobs(&mut self, tools: &Arc<dyn ToolSet>, keeping: Option<Keeping>) {
         let (tools, inbox) = (Arc::clone(tools), self.inbox.downgrade());
         let task = tokio::spawn(async move {
             loop {
                 let end = tools.job_ended().await;
+                if let Some(keeping) = &keeping {
+                    keeping.after_job(end.job).await;
+                }
                 let Some(inbox) = inbox.upgrade() else { return };
                 if inbox
                     .send(Message::Input(Input::JobEnded(end)))
@@ -211,10 +234,17 @@ impl Running {
             unreachable!("only an open call of a configured session is run");
         };
         let context = self.tool_context(session, settings);
+        let keeping = self.keeping(session, &settings.workspace);
+        let keeping = keeping.filter(|_| kernel.may_change_things(call));
+        let job = kernel.jobs().next();
         let outcome = tools.run(asked, context);
         let (inbox, calls) = (self.inbox.clone(), Arc::clone(&self.calls));
         locked(&calls).insert(call);
         tokio::spawn(async move {
+            if let Some(keeping) = &keeping {
+                keeping.before(call, job).await;
+            }
+            let began = Instant::now();
             let outcome = AssertUnwindSafe(outcome)
                 .catch_unwind()
                 .await
@@ -225,6 +255,9 @@ impl Running {
                     )
                 });
             locked(&calls).remove(&call);
+            if let Some(keeping) = &keeping {
+                keeping.after(call, began).await;
+            }
             // A closed inbox means that the session is over.
             let _ = inbox
                 .send(Message::Input(Input::ToolEnded { call, outcome }))

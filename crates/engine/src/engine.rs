@@ -7,14 +7,16 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use quire_kernel::Session;
 use quire_protocol::{
-    Agent, Client, ClientError, Event, Frame, Hit, Lease, Model, Op, Opened, Prefix, Record, Seq,
-    SessionHead, SessionId, SessionQuery, Settings, Store, StoreError, ToolSet,
+    Agent, Checkpoints, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit, Lease,
+    MessageId, Model, Op, Opened, Point, Prefix, Record, Seq, SessionHead, SessionId, SessionQuery,
+    Settings, Store, StoreError, TakenBack, ToolSet, TravelStep, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::actor::{Actor, Message, now_ms, opened};
 use crate::changes::Since;
 use crate::journal::decode_entry;
+use crate::keeping::found_lost;
 use crate::watch::watch;
 
 /// Live frames a watcher may fall behind before it re-reads from the store.
@@ -35,6 +37,8 @@ pub struct Parts {
     pub model: Arc<dyn Model>,
     /// What is made for each session.
     pub workbench: Arc<dyn Workbench>,
+    /// What the files of workspaces were; none where that is not kept.
+    pub checkpoints: Option<Arc<dyn Checkpoints>>,
 }
 
 /// Makes what each session works with.
@@ -83,11 +87,11 @@ impl Handle {
         answer.await.ok()
     }
 
-    async fn ask(
+    async fn ask<T>(
         &self,
         session: &SessionId,
-        message: impl FnOnce(oneshot::Sender<Result<(), ClientError>>) -> Message,
-    ) -> Result<(), ClientError> {
+        message: impl FnOnce(oneshot::Sender<Result<T, ClientError>>) -> Message,
+    ) -> Result<T, ClientError> {
         let (sender, answer) = oneshot::channel();
         if self.inbox.send(message(sender)).await.is_err() {
             return Err(self.died(session));
@@ -118,6 +122,10 @@ impl Engine {
         self.sessions_open().contains_key(session)
     }
 
+    pub(crate) fn parts(&self) -> &Parts {
+        &self.parts
+    }
+
     pub(crate) fn store(&self) -> &dyn Store {
         &*self.parts.store
     }
@@ -127,7 +135,7 @@ impl Engine {
     }
 
     /// Starts the task of a leased session whose journal `kernel` is the fold of.
-    fn launch(
+    pub(crate) fn launch(
         &self,
         lease: Lease,
         last: Seq,
@@ -173,6 +181,7 @@ impl Engine {
             workspace: settings.workspace.to_string_lossy().into_owned(),
             title: String::new(),
             events: 0,
+            parent: None,
         };
         let prefix = Prefix {
             instructions: self.parts.workbench.instructions(&settings),
@@ -258,6 +267,13 @@ impl Engine {
                 "session {session} died before it began: start a new one"
             )));
         };
+        let changes = self.find_lost(session, &told.settings, &recovery).await;
+        if let Some(event) = &changes {
+            let entry = crate::journal::encode_entry(last.next(), at_ms, event);
+            self.parts.store.append(lease, last, vec![entry]).await?;
+            kernel.apply(event);
+            last = last.next();
+        }
         let tools = self
             .parts
             .workbench
@@ -265,6 +281,7 @@ impl Engine {
             .map_err(ClientError::Settings)?;
         let opened = Opened {
             found,
+            last,
             unfinished: kernel.turn().is_some(),
             repaired: lease.repaired.as_ref().map(|repair| {
                 format!(
@@ -276,6 +293,30 @@ impl Engine {
         };
         self.launch(lease.clone(), last, kernel, tools, since);
         Ok(opened)
+    }
+}
+
+impl Engine {
+    /// What changed in the workspace while calls ran that a crash cut short, to be recorded.
+    async fn find_lost(
+        &self,
+        session: &SessionId,
+        settings: &Settings,
+        recovery: &[Event],
+    ) -> Option<Event> {
+        let call = recovery.iter().rev().find_map(|event| match event {
+            Event::Recovered { lost_calls, .. } => lost_calls.last().copied(),
+            _ => None,
+        })?;
+        let checkpoints = self.parts.checkpoints.as_ref()?;
+        let files = found_lost(&**checkpoints, session, &settings.workspace).await;
+        (!files.is_empty()).then(|| {
+            Event::Travel(TravelStep::Kept {
+                call,
+                files,
+                whose: Whose::Unclear,
+            })
+        })
     }
 }
 
@@ -330,6 +371,38 @@ impl Client for Engine {
     fn search(&self, text: &str, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {
         let text = text.to_owned();
         Box::pin(async move { Ok(self.parts.store.search(&text, limit).await?) })
+    }
+
+    fn fork(
+        &self,
+        session: &SessionId,
+        before: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<SessionId, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move { self.fork_session(&session, before).await })
+    }
+
+    fn changes(
+        &self,
+        session: &SessionId,
+        since: Point,
+    ) -> BoxFuture<'_, Result<Vec<FileChange>, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move { self.changes_since(&session, since).await })
+    }
+
+    fn take_back(
+        &self,
+        session: &SessionId,
+        to: Point,
+        conflicts: Conflicts,
+    ) -> BoxFuture<'_, Result<TakenBack, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            let handle = self.handle(&session)?;
+            let ask = |answer| Message::TakeBack(to, conflicts, answer);
+            handle.ask(&session, ask).await
+        })
     }
 
     fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {

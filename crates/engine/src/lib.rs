@@ -11,6 +11,9 @@ mod checks;
 mod effects;
 mod engine;
 mod journal;
+mod keeping;
+mod past;
+mod travel;
 mod watch;
 mod worked;
 

@@ -91,6 +91,7 @@ mod tests {
                 workspace: "/home/me/parser".to_owned(),
                 title: title.to_owned(),
                 events: 9,
+                parent: None,
             },
             standing,
             detail: detail.to_owned(),

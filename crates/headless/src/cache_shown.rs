@@ -2,11 +2,10 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{Money, Purpose};
+use quire_protocol::{Bill, Money, Purpose};
 use serde_json::{Value, json};
 
 use crate::Style;
-use crate::bill::Bill;
 use crate::cache::{Cache, CacheReport, Explained, Reason};
 use crate::cost::exact;
 use crate::report::Report;

@@ -8,12 +8,11 @@ use std::str::FromStr;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage,
+    Bill, Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage,
 };
 use serde_json::{Value, json};
 
 use crate::Style;
-use crate::bill::Bill;
 use crate::report::Report;
 use crate::requests::{Request, RequestEnd, Requests};
 use crate::sessions::{WORKSPACE, tail, unique_length};
@@ -187,6 +186,7 @@ pub async fn cost(client: &dyn Client, query: &CostQuery) -> Result<CostTable, C
 impl CostTable {
     async fn read(&mut self, client: &dyn Client, query: &CostQuery, head: &SessionHead) {
         let mut frames = client.watch(&head.session, Seq(0));
+        let own = crate::find::own_after(client, head).await;
         let mut requests = Requests::default();
         let mut read = 0;
         while let Some(frame) = frames.next().await {
@@ -194,11 +194,12 @@ impl CostTable {
                 continue;
             };
             read += 1;
-            if let Some(request) = requests.add(&record) {
+            let request = requests.add(&record);
+            if let Some(request) = request.filter(|_| record.seq > own) {
                 self.add(query, head, &request);
             }
         }
-        if let Some(request) = requests.rest() {
+        if let Some(request) = requests.rest().filter(|request| request.seq > own) {
             self.add(query, head, &request);
         }
         self.damaged.extend(crate::find::damage(head, read));

@@ -2,7 +2,8 @@
 
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Client, ClientError, Frame, Record, Seq, SessionHead, SessionId, SessionQuery,
+    Client, ClientError, Event, Frame, Record, Seq, SessionHead, SessionId, SessionQuery,
+    TravelStep,
 };
 
 /// Why no session was found.
@@ -82,6 +83,20 @@ pub async fn journal(client: &dyn Client, session: &SessionId) -> Vec<Record> {
     records.collect().await
 }
 
+/// The place after which a journal is the session's own: before it, that of a fork is another session's,
+/// which paid for it too.
+pub(crate) async fn own_after(client: &dyn Client, head: &SessionHead) -> Seq {
+    if head.parent.is_none() {
+        return Seq(0);
+    }
+    let records = journal(client, &head.session).await;
+    let forks = records
+        .iter()
+        .rev()
+        .find(|record| matches!(record.event, Event::Travel(TravelStep::Forked { .. })));
+    forks.map_or(Seq(0), |record| record.seq)
+}
+
 /// What to tell a person when not all of a journal can be read, but so many events. `head` was read
 /// before them: a session that another process works on may have more by then, which is no damage.
 #[must_use]
@@ -108,6 +123,7 @@ mod tests {
             workspace: String::new(),
             title: String::new(),
             events: 3,
+            parent: None,
         };
         for (events, damaged) in [(2, true), (3, false), (5, false)] {
             let told = damage(&head, events);

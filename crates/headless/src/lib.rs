@@ -34,7 +34,6 @@
 mod agents;
 mod answer;
 mod approvals;
-mod bill;
 mod cache;
 mod cache_shown;
 mod checkup;
@@ -72,7 +71,6 @@ mod trial;
 mod upkeep;
 
 pub use agents::agents;
-pub use bill::Bill;
 pub use cache::{CacheReport, Price, explain_cache};
 pub use checkup::{Checkup, StoreFound, weaker_wall};
 pub use cost::{CostBy, CostQuery, CostTable, cost};

@@ -91,6 +91,11 @@ fn event(text: &mut String, event: &Event) {
         }
         Event::Compaction(step) => compaction(text, step),
         Event::Goal(step) => goal(text, step),
+        Event::Travel(step) => {
+            if let Some(words) = step.in_words() {
+                note(text, &words);
+            }
+        }
         Event::TurnPaused { detail, .. } => note(text, &format!("Paused: {detail}")),
         Event::PrefixSet { .. }
         | Event::MessageDelivered { .. }

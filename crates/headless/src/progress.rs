@@ -161,6 +161,9 @@ impl Progress {
             Event::Noticed { text } => self.note(text),
             Event::Compaction(step) => self.compaction(step),
             Event::Goal(step) => self.goal(step),
+            Event::Travel(step) => step
+                .in_words()
+                .map_or_else(String::new, |text| self.note(&text)),
             Event::InterruptAccepted { cause } => {
                 self.warning(&format!("stopping ({})", first_line(cause).0))
             }

@@ -2,10 +2,8 @@
 //! time.
 
 use quire_protocol::{
-    ChosenEffort, Effort, Event, Purpose, Record, RequestId, Seq, TokenStop, Usage,
+    Bill, ChosenEffort, Effort, Event, Purpose, Record, RequestId, Seq, TokenStop, Usage,
 };
-
-use crate::bill::Bill;
 
 /// A request to a model with what came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -119,6 +119,7 @@ mod tests {
             workspace: workspace.into(),
             title: title.into(),
             events,
+            parent: None,
         }
     }
 

@@ -89,15 +89,21 @@ struct OnTheWay {
 impl Stats {
     async fn read(&mut self, client: &dyn Client, head: &SessionHead) {
         let mut frames = client.watch(&head.session, Seq(0));
+        let own = crate::find::own_after(client, head).await;
         let mut way = OnTheWay::default();
         let mut read = 0;
         while let Some(frame) = frames.next().await {
             if let Frame::Record(record) = frame {
                 read += 1;
-                self.add(&mut way, &record);
+                if record.seq > own {
+                    self.add(&mut way, &record);
+                } else {
+                    // Whose it is counts it; here it tells what the rest is about.
+                    way.requests.add(&record);
+                }
             }
         }
-        if let Some(request) = way.requests.rest() {
+        if let Some(request) = way.requests.rest().filter(|request| request.seq > own) {
             self.request(&mut way, &request);
         }
         self.sessions += 1;

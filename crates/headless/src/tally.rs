@@ -1,9 +1,8 @@
 //! What one run used and what it said last: a fold of its records.
 
-use quire_protocol::{Event, ModelErrorKind, Money, Record, Usage};
+use quire_protocol::{Bill, Event, ModelErrorKind, Money, Record, Usage};
 
 use crate::answer::{Saying, Words};
-use crate::bill::Bill;
 
 /// What a run used and said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -40,7 +40,7 @@ pub(crate) struct Call {
     pub(crate) label: Arc<str>,
     /// A hash of its name and arguments.
     pub(crate) signature: u64,
-    lane: Lane,
+    pub(crate) lane: Lane,
     state: CallState,
     /// Whether the job it started is known already.
     job_known: bool,

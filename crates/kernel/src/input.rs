@@ -2,6 +2,7 @@
 
 use quire_protocol::{
     CallId, CallPlan, CheckRun, Event, JobEnd, ModelFailure, Op, Reply, RequestId, ToolOutcome,
+    TravelStep,
 };
 
 /// Something that happened to the session.
@@ -54,6 +55,8 @@ pub enum Input {
         /// How.
         outcome: ToolOutcome,
     },
+    /// Files changed or were taken back, or the session is a fork.
+    Travelled(TravelStep),
     /// A background job ended, by itself or because it was stopped.
     JobEnded(JobEnd),
 }

@@ -1,18 +1,16 @@
 //! Background jobs: they outlive their call and their turn, but not a stop.
 
-use std::collections::{BTreeSet, VecDeque};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
 use quire_protocol::{CallId, Event, JobEnd, JobId};
 
 use crate::Effect;
 use crate::draft::Draft;
 
-/// The jobs that run, and the ends that the model has not heard of.
+/// The jobs that run.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Jobs {
     running: BTreeSet<JobId>,
-    news: VecDeque<Arc<str>>,
 }
 
 impl Jobs {
@@ -28,18 +26,15 @@ impl Jobs {
         self.running.insert(job);
     }
 
-    pub(crate) fn ended(&mut self, end: &JobEnd) {
-        if self.running.remove(&end.job) {
-            let text = format!("Background job {} ended: {}.", end.job, end.outcome);
-            self.news.push_back(text.into());
-        }
+    /// A job ended; what the model is to be told of that.
+    pub(crate) fn ended(&mut self, end: &JobEnd) -> Option<String> {
+        let ran = self.running.remove(&end.job);
+        ran.then(|| format!("Background job {} ended: {}.", end.job, end.outcome))
     }
 
-    /// The model was told something, perhaps the oldest news.
-    pub(crate) fn told(&mut self, text: &str) {
-        if self.news.front().is_some_and(|news| **news == *text) {
-            self.news.pop_front();
-        }
+    /// None of them is this session's.
+    pub(crate) fn forked(&mut self) {
+        self.running.clear();
     }
 }
 
@@ -67,14 +62,6 @@ impl Draft<'_> {
     pub(crate) fn stop_jobs(&mut self) {
         if !self.state.jobs.is_empty() {
             self.wish(Effect::StopJobs);
-        }
-    }
-
-    /// Tells the model which jobs ended since it was last told.
-    pub(crate) fn tell_news(&mut self) {
-        for text in self.state.jobs.news.clone() {
-            let text = text.to_string();
-            self.record(Event::Noticed { text });
         }
     }
 }

@@ -9,7 +9,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallId, ChangeKind, Content, FileChange, MessageId, Note, NoteKind, ToolOutcome, joined_text,
+    CallId, ChangeKind, Content, FileChange, FileStep, MessageId, Note, NoteKind, ToolOutcome,
+    joined_text,
 };
 
 /// How much of one message is kept here, in bytes, once there is a newer one; the journal has all of it.
@@ -29,6 +30,8 @@ pub(crate) struct Ledger {
     said: Vec<Arc<Said>>,
     notes: Vec<Arc<Note>>,
     files: BTreeMap<Arc<Path>, Touched>,
+    /// What was found to have changed while a call ran that has not ended yet.
+    kept: Option<(CallId, Arc<[Arc<Path>]>)>,
     commands: VecDeque<Arc<Ran>>,
 }
 
@@ -84,16 +87,34 @@ impl Ledger {
         }
     }
 
-    pub(crate) fn changed(&mut self, change: &FileChange) {
+    /// Files changed while a call ran, whatever it was.
+    pub(crate) fn kept(&mut self, call: CallId, files: &[FileStep]) {
+        for file in files {
+            self.changed(Path::new(&file.path), file.kind());
+        }
+        let paths = files.iter().map(|file| Path::new(&file.path).into());
+        self.kept = Some((call, paths.collect()));
+    }
+
+    /// A call ended and tells what it changed; what was found already is not told twice.
+    pub(crate) fn told_changes(&mut self, call: CallId, changes: &[FileChange]) {
+        let kept = self.kept.take().filter(|(of, _)| *of == call);
+        for change in changes {
+            let path = change.path.as_path();
+            let is_known = kept.as_ref();
+            if !is_known.is_some_and(|(_, paths)| paths.iter().any(|kept| **kept == *path)) {
+                self.changed(path, change.kind);
+            }
+        }
+    }
+
+    fn changed(&mut self, path: &Path, kind: ChangeKind) {
         let touched = self
             .files
-            .entry(change.path.as_path().into())
-            .or_insert(Touched {
-                kind: change.kind,
-                times: 0,
-            });
+            .entry(path.into())
+            .or_insert(Touched { kind, times: 0 });
         touched.times = touched.times.saturating_add(1);
-        touched.kind = match (touched.kind, change.kind) {
+        touched.kind = match (touched.kind, kind) {
             (ChangeKind::Added, ChangeKind::Modified) => ChangeKind::Added,
             (_, kind) => kind,
         };
@@ -349,11 +370,7 @@ mod tests {
         ));
         ledger.noted(&note(NoteKind::Failed, "a regex: too slow", &[]));
         for kind in [ChangeKind::Added, ChangeKind::Modified] {
-            ledger.changed(&FileChange {
-                path: "src/a.rs".into(),
-                kind,
-                diff: String::new(),
-            });
+            ledger.changed(Path::new("src/a.rs"), kind);
         }
         let mut outcome = ToolOutcome::text(ToolStatus::Done, "");
         ledger.ran(CallId(2), &"read a".into(), &outcome);

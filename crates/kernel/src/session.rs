@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quire_protocol::{
-    Approval, CallId, Delivery, Event, Goal, Item, JobId, MessageId, Money, Op, PlanStep, Policy,
-    Prefix, Settings, ToolCall, Transcript, TurnId, Usage,
+    Approval, CallId, Delivery, Event, Goal, Item, JobId, Lane, MessageId, Money, Op, PlanStep,
+    Policy, Prefix, Settings, ToolCall, Transcript, TurnId, Usage,
 };
 
 use crate::approvals::rule_of;
@@ -78,6 +78,7 @@ impl Session {
             | Event::InterruptAccepted { .. }
             | Event::Compaction(_)
             | Event::Goal(_)
+            | Event::Travel(_)
             | Event::TurnPaused { .. }
             | Event::TurnEnded { .. }
             | Event::Recovered { .. } => {}
@@ -134,6 +135,11 @@ impl Session {
             && self.asked().next().is_none()
     }
 
+    /// Whether no request is open and every call has its result: here a fork may begin.
+    pub fn is_quiet(&self) -> bool {
+        self.state.turn.request().is_none() && self.state.step.is_empty()
+    }
+
     /// Whether nothing goes on before a person answers a question.
     pub fn waits_for_person(&self) -> bool {
         self.state.turn.request().is_none()
@@ -164,6 +170,12 @@ impl Session {
             Item::ToolCall(call) => Some(call),
             _ => None,
         }
+    }
+
+    /// Whether a call of the open step may change things.
+    pub fn may_change_things(&self, call: CallId) -> bool {
+        let call = self.state.step.find(call);
+        call.is_some_and(|call| call.lane == Lane::Exclusive)
     }
 
     /// How long the session has worked as far as is recorded, in milliseconds.

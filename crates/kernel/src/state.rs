@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quire_protocol::{
     Answer, CallId, CompactionStep, ContextLimits, Event, Item, Limits, MessageId, ModelErrorKind,
-    PlanStep, Purpose, Settings, StopReason, ToolOutcome,
+    PlanStep, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
 };
 
 use crate::approvals::rule_of;
@@ -16,10 +16,12 @@ use crate::context::Context;
 use crate::goal::Aim;
 use crate::jobs::Jobs;
 use crate::ledger::Ledger;
+use crate::news::News;
 use crate::progress::Progress;
 use crate::steering::Mail;
 use crate::summary::is_block;
 use crate::thinking::Signals;
+use crate::travel;
 use crate::turn::Turn;
 use crate::weight::{self, Scale};
 
@@ -33,6 +35,7 @@ pub(crate) struct State {
     pub(crate) spent: Spent,
     pub(crate) progress: Progress,
     pub(crate) jobs: Jobs,
+    pub(crate) news: News,
     pub(crate) plan: Arc<[PlanStep]>,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) scale: Scale,
@@ -105,6 +108,7 @@ impl State {
             }
             Event::Compaction(step) => self.compacted(step, context),
             Event::Goal(step) => self.goal.step(step, &self.ledger),
+            Event::Travel(step) => self.travelled(step),
             Event::Recovered { .. } => self.turn.recovered(),
             Event::ApprovalAsked { call, approval } => self.step.asked(*call, approval),
             Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
@@ -128,7 +132,11 @@ impl State {
                 self.jobs.started(*job);
                 self.step.job_started(*call);
             }
-            Event::JobEnded { end } => self.jobs.ended(end),
+            Event::JobEnded { end } => self
+                .jobs
+                .ended(end)
+                .into_iter()
+                .for_each(|text| self.news.add(text)),
             Event::Noticed { text } => self.noticed(text, context),
         }
     }
@@ -217,7 +225,7 @@ impl State {
         });
         self.goal.noticed(text);
         self.turn.noticed(text);
-        self.jobs.told(text);
+        self.news.told(text);
         self.progress.noticed(text);
     }
 
@@ -261,12 +269,28 @@ impl State {
         }
         let ledger = Arc::make_mut(&mut self.ledger);
         ledger.ran(call, label, outcome);
-        for change in &outcome.changes {
-            ledger.changed(change);
-        }
+        ledger.told_changes(call, &outcome.changes);
         if let Some(note) = &outcome.note {
             ledger.noted(note);
             self.goal.noted(note);
+        }
+    }
+
+    fn travelled(&mut self, step: &TravelStep) {
+        match step {
+            TravelStep::Kept { call, files, .. } => {
+                Arc::make_mut(&mut self.ledger).kept(*call, files);
+            }
+            TravelStep::TakenBack { .. } | TravelStep::Missed { .. } => {}
+            TravelStep::Forked { .. } => {
+                // What was spent, waits or runs is the other session's.
+                self.spent = Spent::default();
+                self.mail.forked();
+                self.jobs.forked();
+            }
+        }
+        if let Some(text) = travel::news(step) {
+            self.news.add(text);
         }
     }
 

@@ -80,6 +80,11 @@ impl Mail {
         Some(self.waiting.remove(place))
     }
 
+    /// What waits is another session's.
+    pub(crate) fn forked(&mut self) {
+        self.waiting.clear();
+    }
+
     /// The model answered, and so has read what was delivered.
     pub(crate) fn read(&mut self) {
         self.unread = false;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Answer, Approval, CallId, CallPlan, CompactionStep, Content, Delivery, Effort, GoalStep, Item,
     JobEnd, JobId, MessageId, ModelError, Money, PlanStep, Prefix, Purpose, RequestId, Seq,
-    Settings, StopReason, TokenStop, ToolOutcome, TurnId, Usage,
+    Settings, StopReason, TokenStop, ToolOutcome, TravelStep, TurnId, Usage,
 };
 
 /// One durable fact. A session is the fold of its events and nothing else.
@@ -155,6 +155,8 @@ pub enum Event {
     Compaction(CompactionStep),
     /// There is a goal, or it was judged, or it is gone.
     Goal(GoalStep),
+    /// Files changed or were taken back, or the session is a fork.
+    Travel(TravelStep),
     /// The open turn reached a limit. It goes on from where it is once the limit is raised.
     TurnPaused {
         /// The turn.

@@ -4,6 +4,7 @@
 
 mod activity;
 mod approval;
+mod bill;
 mod compaction;
 mod day;
 mod event;
@@ -22,10 +23,12 @@ mod store;
 mod text;
 mod tool;
 mod transcript;
+mod travel;
 mod usage;
 
 pub use activity::*;
 pub use approval::*;
+pub use bill::*;
 pub use compaction::*;
 pub use day::*;
 pub use event::*;
@@ -44,4 +47,5 @@ pub use store::*;
 pub use text::*;
 pub use tool::*;
 pub use transcript::*;
+pub use travel::*;
 pub use usage::*;

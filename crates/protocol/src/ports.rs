@@ -8,8 +8,9 @@ use futures_core::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Agent, CallPlan, Delta, Frame, Hit, JobEnd, ModelEvent, ModelRequest, Op, Policy, Record, Seq,
-    SessionHead, SessionId, SessionQuery, Settings, StoreError, ToolCall, ToolOutcome, ToolSpec,
+    Agent, CallPlan, CheckpointError, Conflicts, Delta, FileChange, Frame, Hit, JobEnd, MessageId,
+    ModelEvent, ModelRequest, Op, Point, Policy, Record, Seq, SessionHead, SessionId, SessionQuery,
+    Settings, StoreError, TakenBack, ToolCall, ToolOutcome, ToolSpec,
 };
 
 /// Answers requests. Retries are its own business; a request it gave up on is `Failed`.
@@ -96,6 +97,29 @@ pub trait Client: Send + Sync {
     /// Searches all sessions.
     fn search(&self, text: &str, limit: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>>;
 
+    /// Begins a session with what this one has, or had before a message. The files of the workspace stay
+    /// as they are.
+    fn fork(
+        &self,
+        session: &SessionId,
+        before: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<SessionId, ClientError>>;
+
+    /// What the session made of files since a point: how they are against how they were.
+    fn changes(
+        &self,
+        session: &SessionId,
+        since: Point,
+    ) -> BoxFuture<'_, Result<Vec<FileChange>, ClientError>>;
+
+    /// Takes the session's changes of files back to a point. Only while nothing of the session runs.
+    fn take_back(
+        &self,
+        session: &SessionId,
+        to: Point,
+        conflicts: Conflicts,
+    ) -> BoxFuture<'_, Result<TakenBack, ClientError>>;
+
     /// Removes a session for good.
     fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>>;
 }
@@ -142,6 +166,12 @@ pub enum ClientError {
     /// The settings cannot work.
     #[error("{0}")]
     Settings(String),
+    /// What is asked cannot be done as the session stands.
+    #[error("{0}")]
+    Refused(String),
+    /// Files could not be looked at or taken back.
+    #[error(transparent)]
+    Files(#[from] CheckpointError),
     /// The process that hosts the session cannot be reached.
     #[error("{0}")]
     Unreachable(String),

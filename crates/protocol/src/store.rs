@@ -10,6 +10,15 @@ pub trait Store: Send + Sync {
     /// Creates a session with an empty journal and leases it to this process.
     fn create(&self, head: SessionHead) -> BoxFuture<'_, Result<Lease, StoreError>>;
 
+    /// Creates a session whose journal begins with the entries of another one up to a place, all in one
+    /// commit, and leases it to this process. It keeps the other one's blobs alive too.
+    fn fork(
+        &self,
+        head: SessionHead,
+        from: &SessionId,
+        upto: Seq,
+    ) -> BoxFuture<'_, Result<Lease, StoreError>>;
+
     /// Leases an existing session to this process. Fails with [`StoreError::Leased`] while another
     /// live process holds it.
     fn lease(&self, session: &SessionId) -> BoxFuture<'_, Result<Lease, StoreError>>;
@@ -110,6 +119,9 @@ pub struct SessionHead {
     pub title: String,
     /// Events in its journal.
     pub events: u64,
+    /// The session that it was forked from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<SessionId>,
 }
 
 /// Which sessions to list.

@@ -174,6 +174,9 @@ impl Connection {
                 let wire::Named { session } = wire::params(params)?;
                 wire::raw(&hub.remove(face, &session).await?)
             }
+            method::FORK | method::CHANGES | method::TAKE_BACK => {
+                past(hub, face, method, params).await
+            }
             method::SESSIONS => {
                 let wire::List { query } = wire::params(params)?;
                 wire::raw(&hub.sessions(face, query).await?)
@@ -236,6 +239,34 @@ impl Connection {
             let hub = Arc::clone(&self.host.hub);
             let showing = tokio::spawn(show(watch, frames, self.lines.clone(), hub));
             self.watches.insert(watch, showing.abort_handle());
+        }
+    }
+}
+
+/// Answers what is asked about a session's past.
+async fn past(
+    hub: &Arc<Hub>,
+    face: &Face,
+    method: &str,
+    params: Option<&RawValue>,
+) -> Result<Box<RawValue>, Failure> {
+    match method {
+        method::FORK => {
+            let wire::Fork { session, before } = wire::params(params)?;
+            let session = hub.fork(face, &session, before).await?;
+            wire::raw(&wire::Named { session })
+        }
+        method::CHANGES => {
+            let wire::Changes { session, since } = wire::params(params)?;
+            wire::raw(&hub.changes(face, &session, since).await?)
+        }
+        _ => {
+            let wire::TakeBack {
+                session,
+                to,
+                conflicts,
+            } = wire::params(params)?;
+            wire::raw(&hub.take_back(face, &session, to, conflicts).await?)
         }
     }
 }

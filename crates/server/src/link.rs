@@ -134,6 +134,12 @@ impl Link {
         })
     }
 
+    /// Whether the host is still at the other end, as far as is known.
+    pub(crate) fn is_open(&self) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.is_some()
+    }
+
     pub(crate) async fn ask<T: DeserializeOwned>(
         &self,
         method: &str,

@@ -10,8 +10,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::stream;
 use quire_protocol::{
-    Agent, Client, ClientError, Frame, Hit, Op, Opened, Seq, SessionHead, SessionId, SessionQuery,
-    Settings,
+    Agent, Client, ClientError, Conflicts, FileChange, Frame, Hit, MessageId, Op, Opened, Point,
+    Seq, SessionHead, SessionId, SessionQuery, Settings, TakenBack,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -90,12 +90,19 @@ impl Remote {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let link = self.way.link(deadline).await?;
+            // What cannot be asked twice is asked where somebody hears it.
+            if !link.is_open() {
+                self.way.forget(&link).await;
+                continue;
+            }
             match link.ask(method, params).await {
                 Ok(answer) => return Ok(answer),
                 Err(Unanswered::Refused(failure)) => return Err(failure.into()),
                 Err(Unanswered::Broken(error)) => {
                     self.way.forget(&link).await;
-                    if Instant::now() >= deadline || method == method::START {
+                    // What would be done twice is not asked again.
+                    let once = [method::START, method::FORK, method::TAKE_BACK].contains(&method);
+                    if Instant::now() >= deadline || once {
                         return Err(unreachable(&error));
                     }
                 }
@@ -270,6 +277,48 @@ impl Client for Remote {
         Box::pin(async move {
             self.ask(method::SEARCH, &wire::Search { text, limit })
                 .await
+        })
+    }
+
+    fn fork(
+        &self,
+        session: &SessionId,
+        before: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<SessionId, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            let fork = wire::Fork { session, before };
+            let named: wire::Named = self.ask(method::FORK, &fork).await?;
+            Ok(named.session)
+        })
+    }
+
+    fn changes(
+        &self,
+        session: &SessionId,
+        since: Point,
+    ) -> BoxFuture<'_, Result<Vec<FileChange>, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            let changes = wire::Changes { session, since };
+            self.ask(method::CHANGES, &changes).await
+        })
+    }
+
+    fn take_back(
+        &self,
+        session: &SessionId,
+        to: Point,
+        conflicts: Conflicts,
+    ) -> BoxFuture<'_, Result<TakenBack, ClientError>> {
+        let session = session.clone();
+        Box::pin(async move {
+            let back = wire::TakeBack {
+                session,
+                to,
+                conflicts,
+            };
+            self.ask(method::TAKE_BACK, &back).await
         })
     }
 

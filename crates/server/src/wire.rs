@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use quire_protocol::{ClientError, Frame, Op, Seq, SessionId, SessionQuery, Settings};
+use quire_protocol::{
+    ClientError, Conflicts, Frame, MessageId, Op, Point, Seq, SessionId, SessionQuery, Settings,
+};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,6 +28,9 @@ pub(crate) mod method {
     pub(crate) const SUBMIT: &str = "session/submit";
     pub(crate) const CLOSE: &str = "session/close";
     pub(crate) const REMOVE: &str = "session/remove";
+    pub(crate) const FORK: &str = "session/fork";
+    pub(crate) const CHANGES: &str = "session/changes";
+    pub(crate) const TAKE_BACK: &str = "session/take_back";
     pub(crate) const WATCH: &str = "session/watch";
     pub(crate) const UNWATCH: &str = "session/unwatch";
     pub(crate) const SESSIONS: &str = "sessions/list";
@@ -171,6 +176,28 @@ pub(crate) struct Start {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Named {
     pub(crate) session: SessionId,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Fork {
+    pub(crate) session: SessionId,
+    /// The message before which the fork begins; all of the session without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) before: Option<MessageId>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Changes {
+    pub(crate) session: SessionId,
+    pub(crate) since: Point,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct TakeBack {
+    pub(crate) session: SessionId,
+    pub(crate) to: Point,
+    #[serde(default)]
+    pub(crate) conflicts: Conflicts,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

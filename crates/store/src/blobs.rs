@@ -72,6 +72,15 @@ pub(crate) fn use_by(connection: &Connection, session: Key, hash: &Hash) -> Resu
     Ok(())
 }
 
+/// Notes that a session uses all that another one uses, in the transaction of the caller.
+pub(crate) fn share(connection: &Connection, from: Key, session: Key) -> Result<(), Fault> {
+    connection.execute(
+        "INSERT INTO blob_uses (session, hash) SELECT ?2, hash FROM blob_uses WHERE session = ?1",
+        (from.0, session.0),
+    )?;
+    Ok(())
+}
+
 /// Lets go of a session's blobs, in the transaction of the caller, and removes those that no other
 /// session uses.
 ///

@@ -117,6 +117,41 @@ pub(crate) fn append(connection: &Connection, work: &Append) -> Result<Key, Faul
     Ok(row.key)
 }
 
+/// Begins a journal with the entries of another one up to a place, in the transaction of the caller. They
+/// are found in the other one by search, not in both.
+pub(crate) fn copy(
+    connection: &Connection,
+    from: (&SessionId, Key),
+    upto: Seq,
+    (session, key): (&SessionId, Key),
+) -> Result<(), Fault> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO events (id, at_ms, checksum, payload) VALUES (?1, ?2, ?3, ?4)",
+    )?;
+    let (mut sum, mut last, mut failed) = (0, Seq(0), None);
+    let most = usize::try_from(upto.0).unwrap_or(usize::MAX);
+    let flaw = walk(connection, from, (Seq(0), most), |seq, at_ms, payload| {
+        sum = checksum(sum, session, seq, at_ms, payload);
+        let row = (key.place(seq), at_ms.cast_signed(), sum, payload);
+        if let Err(error) = insert.execute(row) {
+            failed.get_or_insert(error);
+        }
+        last = seq;
+    })?;
+    if let Some(error) = failed {
+        return Err(error.into());
+    }
+    if last == upto {
+        return Ok(());
+    }
+    let reason = flaw.map_or_else(|| format!("it ends at {last}"), |flaw| flaw.reason);
+    Err(StoreError::Damaged(format!(
+        "session {} cannot be forked at {upto}: {reason}",
+        from.0
+    ))
+    .into())
+}
+
 /// Hands the entries after a place to `each`, in order, as long as the chain holds.
 fn walk(
     connection: &Connection,

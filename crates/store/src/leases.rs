@@ -1,7 +1,9 @@
 //! What the writer does about leases: create, lock, cut, release, remove.
 
 use quire_protocol::{Lease, Repair, Seq, SessionHead, SessionId, StoreError};
+use rusqlite::Connection;
 
+use crate::blobs;
 use crate::fault::Fault;
 use crate::journal::{self, Flaw, Key};
 use crate::sessions;
@@ -10,8 +12,33 @@ use crate::writer::Writer;
 impl Writer {
     /// Adds a session and leases it.
     pub(crate) fn create(&mut self, head: &SessionHead) -> Result<Lease, Fault> {
+        self.create_with(head, Seq(0), |_, _| Ok(()))
+    }
+
+    /// Adds a session that begins as another one did, and leases it.
+    pub(crate) fn fork(
+        &mut self,
+        head: &SessionHead,
+        from: &SessionId,
+        upto: Seq,
+    ) -> Result<Lease, Fault> {
+        let found = sessions::find(self.connection(), from)?;
+        self.create_with(head, upto, |connection, key| {
+            journal::copy(connection, (from, found.key), upto, (&head.session, key))?;
+            blobs::share(connection, found.key, key)
+        })
+    }
+
+    /// Adds a session whose journal is begun up to `last`, and leases it.
+    fn create_with(
+        &mut self,
+        head: &SessionHead,
+        last: Seq,
+        begin: impl FnOnce(&Connection, Key) -> Result<(), Fault>,
+    ) -> Result<Lease, Fault> {
         let file = self.transact(|connection| {
             let key = sessions::add(connection, head, std::process::id())?;
+            begin(connection, key)?;
             self.locks
                 .take(key)?
                 .ok_or_else(|| in_use(&head.session, std::process::id()))
@@ -21,7 +48,7 @@ impl Writer {
         Ok(Lease {
             session: head.session.clone(),
             epoch: 1,
-            last: Seq(0),
+            last,
             repaired: None,
         })
     }

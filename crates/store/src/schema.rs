@@ -18,7 +18,11 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The statements that lead from each version to the next; `user_version` counts those done.
 /// Steps are only ever added at the end.
-const STEPS: &[&str] = &[include_str!("schema/1.sql"), include_str!("schema/2.sql")];
+const STEPS: &[&str] = &[
+    include_str!("schema/1.sql"),
+    include_str!("schema/2.sql"),
+    include_str!("schema/3.sql"),
+];
 
 /// The path of the write-ahead log.
 pub(crate) fn log_path(directory: &Path) -> PathBuf {

@@ -42,8 +42,8 @@ pub(crate) fn find(connection: &Connection, session: &SessionId) -> Result<Found
 pub(crate) fn add(connection: &Connection, head: &SessionHead, holder: u32) -> Result<Key, Fault> {
     let added = connection.execute(
         "INSERT INTO sessions
-             (id, created_ms, updated_ms, workspace, title, epoch, holder, indexed)
-         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, 0) ON CONFLICT DO NOTHING",
+             (id, created_ms, updated_ms, workspace, title, epoch, holder, indexed, parent)
+         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, 0, ?7) ON CONFLICT DO NOTHING",
         (
             head.session.as_str(),
             head.created_ms.cast_signed(),
@@ -51,6 +51,7 @@ pub(crate) fn add(connection: &Connection, head: &SessionHead, holder: u32) -> R
             &head.workspace,
             title(&head.title),
             holder,
+            head.parent.as_ref().map(SessionId::as_str),
         ),
     )?;
     if added == 0 {
@@ -106,7 +107,7 @@ pub(crate) fn list(
 ) -> Result<Vec<SessionHead>, Fault> {
     let mut statement = connection.prepare_cached(
         "SELECT s.id, s.created_ms, coalesce(e.at_ms, s.updated_ms) AS updated_ms, s.workspace,
-                s.title, coalesce(e.id & 0xffffffff, 0)
+                s.title, coalesce(e.id & 0xffffffff, 0), s.parent
          FROM sessions s LEFT JOIN events e ON e.id =
              (SELECT max(id) FROM events WHERE id > s.key << 32 AND id < (s.key + 1) << 32)
          WHERE (?1 IS NULL OR s.workspace = ?1)
@@ -129,6 +130,7 @@ fn head(row: &Row<'_>) -> rusqlite::Result<SessionHead> {
         workspace: row.get(3)?,
         title: row.get(4)?,
         events: row.get::<_, i64>(5)?.cast_unsigned(),
+        parent: row.get::<_, Option<String>>(6)?.map(SessionId::new),
     })
 }
 

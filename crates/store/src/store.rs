@@ -201,6 +201,19 @@ impl Store for SqliteStore {
         )
     }
 
+    fn fork(
+        &self,
+        head: SessionHead,
+        from: &SessionId,
+        upto: Seq,
+    ) -> BoxFuture<'_, Result<Lease, StoreError>> {
+        let from = from.clone();
+        self.task(
+            move |writer| writer.fork(&head, &from, upto),
+            |writer, lease| writer.release(&lease),
+        )
+    }
+
     fn lease(&self, session: &SessionId) -> BoxFuture<'_, Result<Lease, StoreError>> {
         let session = session.clone();
         let inbox = self.inbox();

@@ -69,6 +69,8 @@ pub const EXPECTED: &[&str] = &[
     "interrupt:of-nothing",
     "interrupt:of-request",
     "interrupt:paused",
+    "files:changed",
+    "files:taken-back",
     "job:ended",
     "job:ended-before-its-call",
     "job:started",

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
     Answer, CallId, CompactionStep, Event, JobId, Limits, MessageId, ModelErrorKind, Money, Op,
-    PlanStep, Rule, RuleAction, Settings, StopReason, Usage,
+    PlanStep, Rule, RuleAction, Settings, StopReason, TravelStep, Usage,
 };
 
 use crate::flight::Flight;
@@ -109,6 +109,7 @@ impl Witness {
                 self.saw_turn(event, cause)?;
             }
             Event::Compaction(_) | Event::Goal(_) => self.may_change(event, cause)?,
+            Event::Travel(step) => self.saw_travel(step),
             Event::InterruptAccepted { .. } => self.interrupted = true,
             Event::PlanSet { steps } => self.plan.clone_from(steps),
             Event::JobStarted { .. } | Event::JobEnded { .. } => self.saw_job(event)?,
@@ -237,6 +238,13 @@ impl Witness {
             _ => {}
         }
         Ok(())
+    }
+
+    /// The model is told of files that go back.
+    fn saw_travel(&mut self, step: &TravelStep) {
+        if let TravelStep::TakenBack { files, .. } = step {
+            self.news.extend(files.iter().map(|file| file.path.clone()));
+        }
     }
 
     /// What a person always allows becomes a rule.

@@ -100,6 +100,7 @@ impl World {
                 0..60 => return self.say(),
                 60..64 => return self.undo(),
                 64..68 => return self.compact(),
+                68..71 => return self.take_back(),
                 _ => {}
             }
         }
@@ -347,6 +348,9 @@ impl World {
         let outcome = self.character.outcome(call, cancelled, &mut self.dice);
         if let Some(job) = outcome.job {
             self.start_job(job)?;
+        }
+        if self.dice.chance(30) {
+            self.find_changes(call)?;
         }
         self.flight.calls.remove(&call);
         let input = Input::ToolEnded { call, outcome };

@@ -11,7 +11,6 @@ mod confinement;
 mod drive;
 mod edit;
 mod hunks;
-mod ignored;
 mod jobs;
 mod list;
 mod names;

@@ -13,9 +13,10 @@ use serde_json::json;
 use crate::arguments::Arguments;
 use crate::calls::Stop;
 use crate::clean::clean;
-use crate::place::{Place, open_checked};
+use crate::place::Place;
 use crate::spool::{Blobs, SCHEME};
 use crate::text;
+use quire_walk::open_checked;
 
 const SHAPE: &str = "{path: string, offset?: int, limit?: int}";
 const DEFAULT_LINES: u64 = 2_000;

@@ -16,9 +16,10 @@ use serde_json::json;
 use crate::arguments::Arguments;
 use crate::calls::Stop;
 use crate::clean::clean;
-use crate::place::{Place, open_checked};
+use crate::place::Place;
 use crate::spool::SCHEME;
 use crate::{text, walk};
+use quire_walk::open_checked;
 
 const SHAPE: &str = "{pattern: string, path?: string, glob?: string, mode?: \"lines\" | \"files\" \
                      | \"count\", context?: int, before?: int, after?: int, ignore_case?: bool}";

@@ -6,9 +6,9 @@ use std::sync::Mutex;
 
 use globset::GlobMatcher;
 use ignore::{DirEntry, WalkBuilder};
+use quire_walk::{EntryKind, Ignored};
 
 use crate::calls::lock;
-use crate::ignored::Ignored;
 use crate::place::Place;
 
 /// What is beneath `root`, sorted by path; unreadable entries are passed over.
@@ -29,11 +29,18 @@ pub(crate) fn entries(
             entry.depth() == 0
                 || (entry.file_name() != ".git"
                     && !guard.is_hidden(entry.path())
-                    && !lock(&ignored).leaves_out(entry))
+                    && !lock(&ignored).leaves_out(entry.path(), kind(entry)))
         })
         .build()
         .flatten()
         .filter(|entry| entry.depth() > 0 || entry.file_type().is_some_and(|kind| kind.is_file()))
+}
+
+fn kind(entry: &DirEntry) -> EntryKind {
+    match entry.file_type() {
+        Some(kind) if kind.is_dir() => EntryKind::Folder,
+        _ => EntryKind::Other,
+    }
 }
 
 /// Whether an entry is a regular file.

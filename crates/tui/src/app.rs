@@ -2,13 +2,15 @@
 //! the world comes out as wishes.
 
 use crossterm::event::KeyEvent;
-use quire_protocol::{Answer, CallId, Content, Delivery, MessageId, Op, Settings};
+use quire_protocol::{Answer, CallId, Content, Delivery, MessageId, Op, SessionId, Settings};
 
 use crate::calls::Details;
 use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
-use crate::keys::{Action, Mode, Reply, action};
+use crate::keys::{Action, Mode, Pick, Reply, action};
+use crate::picker::{Choice, Picker};
+use crate::travel::Journey;
 
 /// Fits settings to a model by its name, or says why it cannot be.
 pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
@@ -21,6 +23,15 @@ pub(crate) enum Wish {
     Ask(Op),
     /// List the sessions of this folder.
     List,
+    /// Ask about the past.
+    Travel(Journey),
+    /// Go on with another session, with these words in the input.
+    Switch {
+        /// Which.
+        session: SessionId,
+        /// The words.
+        text: String,
+    },
     /// Draw everything anew.
     Redraw,
     /// Close the session and leave.
@@ -53,6 +64,10 @@ pub(crate) struct App {
     aside: String,
     /// Columns of the input.
     pub(crate) columns: usize,
+    /// A list from which something is being chosen.
+    pub(crate) picker: Option<Picker>,
+    /// Whether another Esc goes back in time.
+    escaped: bool,
 }
 
 impl App {
@@ -73,12 +88,16 @@ impl App {
             draft: String::new(),
             aside: String::new(),
             columns: 80,
+            picker: None,
+            escaped: false,
         }
     }
 
     /// What the keys are about.
     pub(crate) fn mode(&self) -> Mode {
-        if self.refusing.is_some() {
+        if self.picker.is_some() {
+            Mode::Picking
+        } else if self.refusing.is_some() {
             Mode::Reason
         } else if self.faced.is_some() && !self.is_surprised() && self.editor.is_empty() {
             Mode::Asked
@@ -115,11 +134,13 @@ impl App {
         };
         self.notice = None;
         let leaving = std::mem::take(&mut self.leaving);
+        let escaped = std::mem::take(&mut self.escaped);
         match action {
+            Action::Pick(pick) => return self.pick(pick),
             Action::Clear => return self.clear(leaving),
             Action::Leave if self.editor.is_empty() => return vec![Wish::Quit],
             Action::Leave => self.editor.delete(crate::editor::To::Right),
-            Action::Interrupt => return self.interrupt(),
+            Action::Interrupt => return self.escape(escaped),
             Action::Send => return self.send(Delivery::Steer),
             Action::Queue => return self.send(Delivery::Queue),
             Action::Reply(reply) => return self.reply(reply),
@@ -253,6 +274,68 @@ impl App {
         self.recalled = None;
         self.leaving = true;
         Vec::new()
+    }
+
+    /// Esc stops what is being done; where nothing is, twice, it goes back in time.
+    fn escape(&mut self, again: bool) -> Vec<Wish> {
+        let rests = matches!(self.conversation.doing(), Doing::Nothing | Doing::Waits);
+        if !rests || !self.editor.is_empty() {
+            return self.interrupt();
+        }
+        if again {
+            if let Err(why) = self.rewind("") {
+                self.notice = Some(why);
+            }
+        } else if !self.conversation.messages.is_empty() {
+            self.notice = Some("Esc once more goes back in time".to_owned());
+            self.escaped = true;
+        }
+        Vec::new()
+    }
+
+    pub(crate) fn pick(&mut self, pick: Pick) -> Vec<Wish> {
+        let Some(mut picker) = self.picker.take() else {
+            return Vec::new();
+        };
+        let choice = match pick {
+            Pick::Up => {
+                picker.up();
+                self.picker = Some(picker);
+                return Vec::new();
+            }
+            Pick::Down => {
+                picker.down();
+                self.picker = Some(picker);
+                return Vec::new();
+            }
+            Pick::Leave => return Vec::new(),
+            Pick::This => picker.chosen(),
+            Pick::Numbered(number) if picker.has(number) => picker.numbered(number),
+            Pick::Numbered(_) => {
+                self.picker = Some(picker);
+                return Vec::new();
+            }
+        };
+        match choice {
+            Some(Choice::Wish(wishes)) => wishes,
+            Some(Choice::Pick(next)) => {
+                self.picker = Some(next);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Another session is on the screen from here on.
+    pub(crate) fn begin_anew(&mut self, text: &str) {
+        self.conversation = self.conversation.anew();
+        self.refusing = None;
+        self.faced = None;
+        self.picker = None;
+        self.recalled = None;
+        if !text.is_empty() {
+            self.editor.set(text);
+        }
     }
 
     /// Asks to stop what is being done.

@@ -169,20 +169,26 @@ fn diff(change: &FileChange, details: Details) -> Vec<Line<'static>> {
         Details::Folded => OF_DIFF,
         Details::Shown => IN_DETAIL,
     };
-    let shown = lines.iter().take(most).map(|line| {
+    let mut rows: Vec<Line<'static>> = diff_lines(lines.iter().take(most).copied()).collect();
+    if lines.len() > most {
+        let more = counted((lines.len() - most) as u64, "more line");
+        rows.push(below(&format!("… {more}"), look::DIM));
+    }
+    rows
+}
+
+/// Lines of a diff as they look.
+pub(crate) fn diff_lines<'a>(
+    lines: impl Iterator<Item = &'a str>,
+) -> impl Iterator<Item = Line<'static>> {
+    lines.map(|line| {
         let style = match line.as_bytes().first() {
             Some(b'+') => look::GOOD,
             Some(b'-') => look::BAD,
             _ => look::DIM,
         };
         below(line, style)
-    });
-    let mut rows: Vec<Line<'static>> = shown.collect();
-    if lines.len() > most {
-        let more = counted((lines.len() - most) as u64, "more line");
-        rows.push(below(&format!("… {more}"), look::DIM));
-    }
-    rows
+    })
 }
 
 /// The diff without the lines that name the file.

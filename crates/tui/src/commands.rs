@@ -7,13 +7,14 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Delivery, Effort, Goal, Op, thousands};
+use quire_protocol::{ContextPart, Delivery, Effort, Goal, Op, Point, thousands};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
 use crate::conversation::Doing;
 use crate::look;
 use crate::meter::short;
+use crate::travel::{self, Journey};
 
 /// A command.
 #[derive(Debug)]
@@ -85,6 +86,36 @@ const COMMANDS: &[Command] = &[
         run: |_, _| Ok(vec![Wish::List]),
     },
     Command {
+        name: "rewind",
+        arguments: "[N [both | conversation | files]]",
+        what: "go back to before a message",
+        run: App::rewind,
+    },
+    Command {
+        name: "undo",
+        arguments: "[keep | merge | overwrite]",
+        what: "take the agent's last change of files back",
+        run: travel::undo,
+    },
+    Command {
+        name: "diff",
+        arguments: "[last]",
+        what: "show what became of files in this session, or with its last change",
+        run: diff,
+    },
+    Command {
+        name: "fork",
+        arguments: "",
+        what: "go on in a copy of this session",
+        run: |_, _| Ok(vec![Wish::Travel(Journey::Fork(None))]),
+    },
+    Command {
+        name: "tree",
+        arguments: "",
+        what: "list what was forked from what, and go there",
+        run: |_, _| Ok(vec![Wish::Travel(Journey::Tree)]),
+    },
+    Command {
         name: "queue",
         arguments: "WORDS",
         what: "say something that is heard after the turn",
@@ -111,7 +142,10 @@ const KEYS: &[(&str, &str)] = &[
         "send; while it works, it is heard at the next step",
     ),
     ("Tab, Alt+Enter", "send, to be heard after the turn"),
-    ("Esc", "stop what it does"),
+    (
+        "Esc",
+        "stop what it does; twice, when nothing is done, go back in time",
+    ),
     ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
     ("Up, Down", "what you said before"),
     ("Ctrl+O", "show or fold what tools print"),
@@ -226,12 +260,25 @@ fn goal(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     Ok(vec![Wish::Ask(Op::SetGoal { goal })])
 }
 
+fn diff(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    let since = match words {
+        "" => Point::Start,
+        "last" => Point::LastChange,
+        other => return Err(format!("`{other}` is not known: /diff, or /diff last")),
+    };
+    Ok(vec![Wish::Travel(Journey::Changes(since))])
+}
+
 fn cost(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
     let meter = &app.conversation.meter;
     let usage = meter.usage;
-    let mut money = format!("${}", meter.cost.rounded(4));
-    if meter.unpriced > 0 {
-        let _ = write!(money, ", and {} requests without a price", meter.unpriced);
+    let mut money = meter.bill.in_words(|cost| cost.rounded(4));
+    if meter.bill.unpriced > 0 {
+        let _ = write!(
+            money,
+            "; {} requests without a known price",
+            meter.bill.unpriced
+        );
     }
     let lines = vec![
         look::line("Cost of this session", look::BOLD),

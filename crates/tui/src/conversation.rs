@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use quire_protocol::{
     Approval, CallId, Delivery, Delta, Event, MessageId, PlanStep, Purpose, Record, Retry, Seq,
-    Settings, Shown, duration, first_line,
+    Settings, Shown, TravelStep, duration, first_line,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
@@ -17,6 +17,7 @@ use crate::look;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
 use crate::stream::Stream;
+use crate::travel::Said;
 use crate::words;
 
 /// Bytes of a running tool's output that are kept to be seen.
@@ -43,6 +44,8 @@ pub(crate) struct Conversation {
     pub(crate) goal: Option<String>,
     /// Compactions that can be taken back.
     pub(crate) compactions: u32,
+    /// What was said and heard, for going back to before it.
+    pub(crate) messages: Vec<Said>,
     /// What was said, for the input's history.
     pub(crate) said: Vec<String>,
     /// The last place in the journal that is shown.
@@ -135,6 +138,16 @@ pub(crate) enum Doing {
 }
 
 impl Conversation {
+    /// Another conversation on the same screen: what was to be shown of this one still is.
+    pub(crate) fn anew(&mut self) -> Self {
+        Self {
+            details: self.details,
+            done: self.take_done(),
+            last: self.last,
+            ..Self::default()
+        }
+    }
+
     /// Lines that are done since the last time.
     pub(crate) fn take_done(&mut self) -> Vec<Line<'static>> {
         std::mem::take(&mut self.done)
@@ -212,6 +225,7 @@ impl Conversation {
             }
             Event::Compaction(step) => self.compacted(step),
             Event::Goal(step) => self.goal(step),
+            Event::Travel(step) => self.travelled(step),
             Event::TurnPaused { detail, .. } => {
                 self.turn = Turn::Waits;
                 self.warn(&format!("paused: {detail}"));
@@ -225,6 +239,17 @@ impl Conversation {
                 self.warn("the work was cut short by a crash");
             }
             Event::PrefixSet { .. } | Event::JobStarted { .. } => {}
+        }
+    }
+
+    fn travelled(&mut self, step: &TravelStep) {
+        match step {
+            TravelStep::Missed { .. } => self.warn(&step.in_words().unwrap_or_default()),
+            _ => {
+                if let Some(words) = step.in_words() {
+                    self.note(&words);
+                }
+            }
         }
     }
 

@@ -41,6 +41,23 @@ pub(crate) enum Action {
     Reply(Reply),
     /// Back from giving a reason to the question.
     Back,
+    /// Choose from a list.
+    Pick(Pick),
+}
+
+/// Keys in a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// A row up.
+    Up,
+    /// A row down.
+    Down,
+    /// The row at hand.
+    This,
+    /// The row of this number.
+    Numbered(usize),
+    /// None.
+    Leave,
 }
 
 /// Answers to a question.
@@ -65,12 +82,19 @@ pub(crate) enum Mode {
     Asked,
     /// The reason for a no.
     Reason,
+    /// A list to choose from.
+    Picking,
 }
 
 /// What a key asks for; nothing for keys without a meaning.
 pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
     if key.kind == KeyEventKind::Release {
         return None;
+    }
+    if mode == Mode::Picking
+        && let Some(pick) = in_list(key)
+    {
+        return pick.map(Action::Pick);
     }
     let shift = key.modifiers.contains(KeyModifiers::SHIFT);
     if key.modifiers.contains(KeyModifiers::CONTROL) {
@@ -99,6 +123,27 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
         (KeyCode::Up, _) => Action::Up,
         (KeyCode::Down, _) => Action::Down,
         _ => return None,
+    })
+}
+
+/// What a key means in a list: perhaps nothing. Some keys mean what they always do.
+#[expect(
+    clippy::option_option,
+    reason = "a key may mean nothing here, or what it means elsewhere"
+)]
+fn in_list(key: KeyEvent) -> Option<Option<Pick>> {
+    let control = key.modifiers.contains(KeyModifiers::CONTROL);
+    Some(match key.code {
+        KeyCode::Char('p') if control => Some(Pick::Up),
+        KeyCode::Char('n') if control => Some(Pick::Down),
+        KeyCode::Char('c') if control => Some(Pick::Leave),
+        KeyCode::Char(_) if control => return None,
+        KeyCode::Up => Some(Pick::Up),
+        KeyCode::Down => Some(Pick::Down),
+        KeyCode::Enter => Some(Pick::This),
+        KeyCode::Esc => Some(Pick::Leave),
+        KeyCode::Char(digit @ '1'..='9') => Some(Pick::Numbered(digit as usize - '0' as usize)),
+        _ => None,
     })
 }
 

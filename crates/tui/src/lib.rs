@@ -25,6 +25,7 @@ mod look;
 mod markdown;
 mod meter;
 mod painter;
+mod picker;
 mod plain;
 mod rows;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod screens;
 mod stream;
 mod talk;
 mod terminal;
+mod travel;
 mod view;
 mod words;
 

@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use crate::app::App;
 use crate::look;
 use crate::talk::Start;
+use crate::travel::{Arrived, Journey};
 
 /// Lines of an earlier conversation that are shown again.
 const AGAIN: usize = 200;
@@ -27,6 +28,9 @@ pub(crate) struct Link {
     pub(crate) frames: BoxStream<'static, Frame>,
     /// Why something that was asked was not done.
     pub(crate) refused: UnboundedReceiver<ClientError>,
+    /// What came of journeys.
+    pub(crate) arrived: UnboundedReceiver<Arrived>,
+    arrivals: UnboundedSender<Arrived>,
     ops: UnboundedSender<Op>,
     asking: JoinHandle<()>,
 }
@@ -62,11 +66,14 @@ impl Link {
                 }
             }
         });
+        let (arrivals, arrived) = unbounded_channel();
         Ok(Self {
             client,
             session,
             frames,
             refused,
+            arrived,
+            arrivals,
             ops,
             asking,
         })
@@ -78,11 +85,40 @@ impl Link {
         let _ = self.ops.send(op);
     }
 
+    /// Asks about the past; the answer arrives later.
+    pub(crate) fn travel(&self, journey: Journey, app: &App) {
+        let (client, session) = (Arc::clone(&self.client), self.session.clone());
+        let arrivals = self.arrivals.clone();
+        let workspace = workspace(app);
+        tokio::spawn(async move {
+            let arrived = go(&*client, session, workspace, journey).await;
+            // Nobody waits for it on a screen that is gone.
+            let _ = arrivals.send(arrived.unwrap_or_else(Arrived::Refused));
+        });
+    }
+
+    /// Goes on with another session, with these words in the input.
+    pub(crate) async fn switch(
+        &mut self,
+        session: SessionId,
+        text: &str,
+        app: &mut App,
+    ) -> Result<(), ClientError> {
+        let short: String = session.as_str().chars().take(8).collect();
+        let adapt = Box::new(Ok);
+        let start = Start::Open { session, adapt };
+        app.begin_anew(text);
+        let next = Self::open(Arc::clone(&self.client), start, app).await?;
+        let left = std::mem::replace(self, next);
+        app.conversation
+            .note(&format!("this is session {short} from here on"));
+        left.close().await.map(drop)
+    }
+
     /// The sessions of this session's folder.
     pub(crate) async fn sessions(&self, app: &App) -> Result<Vec<SessionHead>, ClientError> {
-        let settings = app.conversation.settings.as_ref();
         let query = SessionQuery {
-            workspace: settings.map(|settings| settings.workspace.to_string_lossy().into_owned()),
+            workspace: workspace(app),
             id_prefix: None,
             limit: LISTED,
         };
@@ -96,6 +132,47 @@ impl Link {
         self.client.close(&self.session).await?;
         Ok(self.session)
     }
+}
+
+fn workspace(app: &App) -> Option<String> {
+    let settings = app.conversation.settings.as_ref();
+    settings.map(|settings| settings.workspace.to_string_lossy().into_owned())
+}
+
+async fn go(
+    client: &dyn Client,
+    session: SessionId,
+    workspace: Option<String>,
+    journey: Journey,
+) -> Result<Arrived, ClientError> {
+    Ok(match journey {
+        Journey::Fork(before) => {
+            let (message, text) = before.map(|said| (said.message, said.text)).unzip();
+            let session = client.fork(&session, message).await?;
+            let text = text.unwrap_or_default();
+            Arrived::Forked { session, text }
+        }
+        Journey::TakeBack {
+            to,
+            conflicts,
+            then,
+        } => {
+            let taken = client.take_back(&session, to.clone(), conflicts).await?;
+            Arrived::TakenBack { taken, to, then }
+        }
+        Journey::Changes(since) => Arrived::Changed(client.changes(&session, since).await?),
+        Journey::Tree => {
+            let query = SessionQuery {
+                workspace,
+                ..SessionQuery::default()
+            };
+            let heads = client.sessions(query).await?;
+            Arrived::Tree {
+                heads,
+                here: session,
+            }
+        }
+    })
 }
 
 async fn begin(

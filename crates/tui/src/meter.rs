@@ -2,17 +2,15 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{CompactionStep, Event, Money, Record, Usage, duration};
+use quire_protocol::{Bill, CompactionStep, Event, Money, Record, TravelStep, Usage, duration};
 
 /// Counts records; never looks at a clock.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Meter {
     /// Tokens of all requests.
     pub(crate) usage: Usage,
-    /// What they cost, as far as prices are known.
-    pub(crate) cost: Money,
-    /// Requests whose price is not known.
-    pub(crate) unpriced: u32,
+    /// What they cost.
+    pub(crate) bill: Bill,
     /// Requests to the model.
     pub(crate) requests: u32,
     /// Tokens in the context, as estimated or reported last.
@@ -40,7 +38,7 @@ impl Meter {
                     at_ms: record.at_ms,
                     now_ms: record.at_ms,
                     output: self.usage.output,
-                    cost: self.cost,
+                    cost: self.bill.known,
                 };
             }
             Event::ModelCalled {
@@ -51,13 +49,16 @@ impl Meter {
                     self.context = *estimate;
                 }
             }
-            Event::ModelReplied { usage, cost, .. } | Event::ModelFailed { usage, cost, .. } => {
+            Event::ModelReplied { usage, .. } | Event::ModelFailed { usage, .. } => {
                 self.usage += *usage;
-                match cost {
-                    Some(cost) => self.cost += *cost,
-                    None if *usage != Usage::default() => self.unpriced += 1,
-                    None => {}
-                }
+                self.bill += Bill::of(&record.event).unwrap_or_default();
+            }
+            // What stands before it another session paid for.
+            Event::Travel(TravelStep::Forked { .. }) => {
+                *self = Self {
+                    context: self.context,
+                    ..Self::default()
+                };
             }
             Event::Compaction(CompactionStep::Done { compaction }) => {
                 self.context = compaction.tokens_after;
@@ -78,7 +79,7 @@ impl Meter {
         if self.turn_output() > 0 {
             let _ = write!(words, " · {} tokens", short(self.turn_output()));
         }
-        let cost = Money::from_picos(self.cost.picos() - self.turn.cost.picos());
+        let cost = Money::from_picos(self.bill.known.picos() - self.turn.cost.picos());
         if cost > Money::ZERO {
             let _ = write!(words, " · ${}", cost.rounded(4));
         }

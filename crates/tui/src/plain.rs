@@ -12,7 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::app::{App, Wish};
-use crate::keys::Mode;
+use crate::keys::{Mode, Pick};
 use crate::link::Link;
 use crate::talk::{Error, listed};
 
@@ -22,6 +22,8 @@ struct Told {
     asked: BTreeSet<CallId>,
     running: BTreeSet<CallId>,
     pending: usize,
+    /// The list from which something is being chosen.
+    picked: Vec<String>,
 }
 
 /// Talks until the lines end, or the person leaves.
@@ -41,6 +43,7 @@ pub(crate) async fn talk(
                 Some(said) => typed(app, &said),
                 None => return Ok(()),
             },
+            Some(arrived) = link.arrived.recv() => app.arrived(arrived),
             Some(error) = link.refused.recv() => {
                 app.conversation.warn(&error.to_string());
                 continue;
@@ -68,6 +71,12 @@ pub(crate) async fn talk(
                     let heads = link.sessions(app).await?;
                     app.conversation.show(listed(&heads));
                 }
+                Wish::Travel(journey) => link.travel(journey, app),
+                Wish::Switch { session, text } => {
+                    if let Err(error) = link.switch(session, &text, app).await {
+                        app.conversation.warn(&error.to_string());
+                    }
+                }
                 Wish::Redraw => {}
                 Wish::Quit => return Ok(()),
             }
@@ -91,6 +100,12 @@ fn take_in(app: &mut App, frame: Frame) {
 fn typed(app: &mut App, line: &str) -> Vec<Wish> {
     let press = |app: &mut App, code| app.key(KeyEvent::new(code, KeyModifiers::NONE));
     let line = line.trim_end();
+    if app.picker.is_some() {
+        return match line.parse() {
+            Ok(number) => app.pick(Pick::Numbered(number)),
+            Err(_) => app.pick(Pick::Leave),
+        };
+    }
     if app.mode() == Mode::Asked {
         let (word, why) = line.split_once(' ').unwrap_or((line, ""));
         return match (word, why) {
@@ -143,6 +158,16 @@ impl Told {
             && self.asked.insert(*call)
         {
             lines.extend(question(app, *call, approval));
+        }
+        match &app.picker {
+            Some(picker) => {
+                let rows = picker.plain();
+                if rows != self.picked {
+                    lines.extend(rows.iter().cloned());
+                    self.picked = rows;
+                }
+            }
+            None => self.picked.clear(),
         }
         lines.extend(app.notice.take());
         lines.into_iter().map(|line| line + "\n").collect()

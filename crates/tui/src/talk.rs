@@ -179,6 +179,11 @@ impl Screen<'_> {
                     self.draw();
                     Then::GoOn
                 }
+                Some(arrived) = self.link.arrived.recv() => {
+                    let wishes = self.app.arrived(arrived);
+                    self.draw_soon();
+                    self.grant_all(wishes).await
+                }
                 Some(error) = self.link.refused.recv() => {
                     self.app.conversation.warn(&error.to_string());
                     self.draw_soon();
@@ -213,12 +218,9 @@ impl Screen<'_> {
         match event {
             Happened::Key(key) => {
                 self.disturbed = Instant::now();
-                for wish in self.app.key(key) {
-                    if self.grant(wish).await == Then::Leave {
-                        return Then::Leave;
-                    }
-                }
+                let wishes = self.app.key(key);
                 self.due = Some(Instant::now());
+                return self.grant_all(wishes).await;
             }
             Happened::Paste(text) => {
                 self.app.paste(&text);
@@ -233,6 +235,24 @@ impl Screen<'_> {
         Then::GoOn
     }
 
+    async fn grant_all(&mut self, wishes: Vec<Wish>) -> Then {
+        for wish in wishes {
+            if self.grant(wish).await == Then::Leave {
+                return Then::Leave;
+            }
+        }
+        Then::GoOn
+    }
+
+    /// Puts another session on the screen. This one goes on without it.
+    async fn switch(&mut self, session: SessionId, text: &str) {
+        if let Err(error) = self.link.switch(session, text, self.app).await {
+            self.app.conversation.warn(&error.to_string());
+        }
+        self.began = self.app.conversation.works().then(Instant::now);
+        self.draw_soon();
+    }
+
     async fn grant(&mut self, wish: Wish) -> Then {
         match wish {
             Wish::Ask(op) => self.link.ask(op),
@@ -240,6 +260,8 @@ impl Screen<'_> {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
+            Wish::Travel(journey) => self.link.travel(journey, self.app),
+            Wish::Switch { session, text } => self.switch(session, &text).await,
             Wish::Redraw => self.resized = true,
             Wish::Quit => return Then::Leave,
         }

@@ -51,7 +51,10 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
         fixed.extend(wrap(&notice, columns).into_iter().take(OF_NOTICE));
     }
     let (input, (column, row)) = input(app, wide, most);
-    let mut below = offered(app, wide);
+    let mut below = match &app.picker {
+        Some(picker) => picker.lines(wide),
+        None => offered(app, wide),
+    };
     below.push(status(app, wide));
     // The input comes first where there is little room, then what is asked, then what goes on.
     let room = most.saturating_sub(input.len());
@@ -166,7 +169,9 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
     let choices = match app.mode() {
         Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
         Mode::Asked => format!("  y once{always} · n no"),
-        Mode::Typing | Mode::Command => format!("  Alt+y once{always} (Alt+p) · Alt+n no"),
+        Mode::Typing | Mode::Command | Mode::Picking => {
+            format!("  Alt+y once{always} (Alt+p) · Alt+n no")
+        }
     };
     let waiting = app.conversation.asked.len() - 1;
     let more = match waiting {
@@ -292,7 +297,10 @@ fn status(app: &App, wide: usize) -> Line<'static> {
             meter.context * 100 / window,
             short(settings.context.window)
         ),
-        format!("${}", meter.cost.rounded(2)),
+        match meter.bill.in_words(|cost| cost.rounded(2)) {
+            unknown if unknown == "unknown" => "cost unknown".to_owned(),
+            cost => cost,
+        },
         match words::sandbox(settings.policy.sandbox) {
             "off" => "NO SANDBOX".to_owned(),
             name => name.to_owned(),

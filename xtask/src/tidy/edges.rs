@@ -24,12 +24,15 @@ const EDGES: &[Row] = &[
     row("config", &["protocol"]),
     row("office", &[]),
     row("guard", &["protocol"]),
+    // Looks at folders, knows no session.
+    row("walk", &[]),
     // Hands: each implements one port.
     row("model", &["protocol", "dialect"]),
     row("sandbox", &["protocol"]),
-    row("tools", &["protocol", "office"]),
+    row("tools", &["protocol", "office", "walk"]),
     row("mcp", &["protocol"]),
     row("store", &["protocol"]),
+    row("checkpoints", &["protocol", "walk"]),
     row("local", &["protocol"]),
     row("instructions", &[]),
     // Engine.

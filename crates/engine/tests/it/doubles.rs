@@ -49,6 +49,24 @@ impl Store for MemoryStore {
         Box::pin(async move { self.lease(&session).await })
     }
 
+    fn fork(
+        &self,
+        head: SessionHead,
+        from: &SessionId,
+        upto: Seq,
+    ) -> BoxFuture<'_, Result<Lease, StoreError>> {
+        let entries = self.entries(from);
+        let begun = entries
+            .into_iter()
+            .filter(|entry| entry.seq <= upto)
+            .collect();
+        let mut journals = self.journals.lock().unwrap();
+        journals.insert(head.session.clone(), begun);
+        drop(journals);
+        let session = head.session;
+        Box::pin(async move { self.lease(&session).await })
+    }
+
     fn lease(&self, session: &SessionId) -> BoxFuture<'_, Result<Lease, StoreError>> {
         let session = session.clone();
         Box::pin(async move {
@@ -333,6 +351,7 @@ impl World {
             store: store.clone(),
             model: model.clone(),
             workbench: Arc::new(Bench(tools.clone())),
+            checkpoints: None,
         });
         Self {
             store,

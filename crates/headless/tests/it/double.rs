@@ -204,6 +204,7 @@ impl Client for Script {
             workspace: String::new(),
             title: String::new(),
             events: self.inner.lock().unwrap().seq,
+            parent: None,
         };
         Box::pin(async { Ok(vec![head]) })
     }
@@ -214,6 +215,31 @@ impl Client for Script {
 
     fn search(&self, _: &str, _: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {
         Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn fork(
+        &self,
+        _: &SessionId,
+        _: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<SessionId, ClientError>> {
+        unreachable!("nothing is forked here")
+    }
+
+    fn changes(
+        &self,
+        _: &SessionId,
+        _: Point,
+    ) -> BoxFuture<'_, Result<Vec<FileChange>, ClientError>> {
+        unreachable!("nobody asks what changed")
+    }
+
+    fn take_back(
+        &self,
+        _: &SessionId,
+        _: Point,
+        _: Conflicts,
+    ) -> BoxFuture<'_, Result<TakenBack, ClientError>> {
+        unreachable!("nothing is taken back here")
     }
 
     fn remove(&self, _: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {

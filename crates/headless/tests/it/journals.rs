@@ -29,6 +29,7 @@ impl Journals {
             workspace: "/src/parser".into(),
             title: format!("title of {id}"),
             events: records.len() as u64,
+            parent: None,
         };
         self.0.push((head, records));
     }
@@ -80,6 +81,31 @@ impl Client for Journals {
 
     fn search(&self, _: &str, _: usize) -> BoxFuture<'_, Result<Vec<Hit>, ClientError>> {
         unreachable!("nothing is searched here")
+    }
+
+    fn fork(
+        &self,
+        _: &SessionId,
+        _: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<SessionId, ClientError>> {
+        unreachable!("nothing is forked here")
+    }
+
+    fn changes(
+        &self,
+        _: &SessionId,
+        _: Point,
+    ) -> BoxFuture<'_, Result<Vec<FileChange>, ClientError>> {
+        unreachable!("nobody asks what changed")
+    }
+
+    fn take_back(
+        &self,
+        _: &SessionId,
+        _: Point,
+        _: Conflicts,
+    ) -> BoxFuture<'_, Result<TakenBack, ClientError>> {
+        unreachable!("nothing is taken back here")
     }
 
     fn remove(&self, _: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {

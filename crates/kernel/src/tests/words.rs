@@ -58,6 +58,7 @@ pub(super) fn event_words(event: &Event) -> String {
             .to_owned(),
         Event::Compaction(step) => compaction_words(step),
         Event::Goal(step) => goal_words(step),
+        Event::Travel(step) => format!("{step:?}"),
         Event::TurnPaused { turn, detail, .. } => format!("turn {turn} paused: {detail}"),
         Event::Recovered {
             lost_calls,

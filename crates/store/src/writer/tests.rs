@@ -20,6 +20,7 @@ fn head(session: &str) -> SessionHead {
         workspace: "/w".to_owned(),
         title: String::new(),
         events: 0,
+        parent: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use quire_protocol::{Seq, Store, StoreError};
 
-use crate::{entry, id, open, said, session, wait};
+use crate::{entry, head, id, open, said, session, wait};
 
 #[test]
 fn one_at_a_time_in_one_process_too() {
@@ -113,4 +113,53 @@ fn a_removed_session_is_gone_and_may_come_again() {
     assert!(!folder.path().join("leases/1").exists());
     session(&store, "a", &["again"]);
     assert_eq!(wait(store.read(&id("a"), Seq(0), 9)).unwrap().len(), 1);
+}
+
+#[test]
+fn a_fork_begins_with_the_other_sessions_entries_and_keeps_its_blobs_alive() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let lease = wait(store.create(head("a"))).unwrap();
+    let entries = vec![entry(1, "one"), said(2, "two"), entry(3, "three")];
+    wait(store.append(&lease, Seq(0), entries)).unwrap();
+    let blob = wait(store.put_blob(&id("a"), b"kept".to_vec())).unwrap();
+    let forked = quire_protocol::SessionHead {
+        parent: Some(id("a")),
+        ..head("b")
+    };
+    let fork = wait(store.fork(forked, &id("a"), Seq(2))).unwrap();
+    assert_eq!(fork.last, Seq(2));
+    wait(store.append(&fork, Seq(2), vec![entry(3, "another")])).unwrap();
+    wait(store.release(lease)).unwrap();
+    wait(store.remove(&id("a"))).unwrap();
+    let payloads = |session| -> Vec<_> {
+        let entries = wait(store.read(&id(session), Seq(0), 10)).unwrap();
+        entries.into_iter().map(|entry| entry.payload).collect()
+    };
+    assert_eq!(
+        payloads("b"),
+        [b"one".to_vec(), b"{}".to_vec(), b"another".to_vec()]
+    );
+    assert_eq!(wait(store.blob(&blob)).unwrap(), Some(b"kept".to_vec()));
+    let heads = wait(store.sessions(quire_protocol::SessionQuery::default())).unwrap();
+    assert_eq!(heads[0].parent, Some(id("a")));
+    wait(store.release(fork)).unwrap();
+    // All of it is in a chain of its own.
+    let again = wait(store.lease(&id("b"))).unwrap();
+    assert_eq!((again.last, again.repaired), (Seq(3), None));
+}
+
+#[test]
+fn a_fork_beyond_the_end_of_a_journal_is_refused_and_leaves_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let lease = wait(store.create(head("a"))).unwrap();
+    wait(store.append(&lease, Seq(0), vec![entry(1, "one")])).unwrap();
+    let refused = wait(store.fork(head("b"), &id("a"), Seq(2))).unwrap_err();
+    assert!(
+        refused.to_string().contains("cannot be forked at 2"),
+        "{refused}"
+    );
+    let heads = wait(store.sessions(quire_protocol::SessionQuery::default())).unwrap();
+    assert_eq!(heads.len(), 1);
 }

@@ -40,6 +40,7 @@ fn head(session: &str) -> SessionHead {
         workspace: "/work".to_owned(),
         title: String::new(),
         events: 0,
+        parent: None,
     }
 }
 

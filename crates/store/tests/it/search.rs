@@ -137,6 +137,7 @@ fn sessions_are_listed_newest_activity_first() {
         workspace: "/x".to_owned(),
         title: "First words".to_owned(),
         events: 3,
+        parent: None,
     };
     assert_eq!(list(all)[0], expected);
 }

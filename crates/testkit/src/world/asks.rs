@@ -1,7 +1,9 @@
 //! What people ask of the context and of the goal, at any moment.
 
 use quire_kernel::Input;
-use quire_protocol::{ContextPart, Goal, MessageId, Op, Purpose};
+use quire_protocol::{
+    CallId, ContextPart, FileStep, Goal, MessageId, Op, Purpose, Seq, TravelStep, Whose,
+};
 
 use super::{Checked, World};
 
@@ -52,6 +54,32 @@ impl World {
             return self.feed_for_nothing(Input::Op(Op::UndoCompaction));
         }
         self.feed(&Input::Op(Op::UndoCompaction))
+    }
+
+    /// A person takes files back.
+    pub(super) fn take_back(&mut self) -> Checked {
+        self.summary.see("files:taken-back");
+        let files = vec![self.file_step()];
+        self.feed(&Input::Travelled(TravelStep::TakenBack {
+            to: Seq(0),
+            files,
+        }))
+    }
+
+    /// Files changed while a call ran.
+    pub(super) fn find_changes(&mut self, call: CallId) -> Checked {
+        self.summary.see("files:changed");
+        let files = vec![self.file_step()];
+        let whose = Whose::Agent;
+        self.feed(&Input::Travelled(TravelStep::Kept { call, files, whose }))
+    }
+
+    fn file_step(&mut self) -> FileStep {
+        FileStep {
+            path: format!("file-{}", self.dice.roll(1_000)),
+            before: None,
+            after: None,
+        }
     }
 
     pub(super) fn set_goal(&mut self) -> Checked {

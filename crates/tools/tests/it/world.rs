@@ -311,6 +311,15 @@ impl Store for Memory {
         no_journal()
     }
 
+    fn fork(
+        &self,
+        _: SessionHead,
+        _: &SessionId,
+        _: Seq,
+    ) -> BoxFuture<'_, Result<Lease, StoreError>> {
+        no_journal()
+    }
+
     fn lease(&self, _: &SessionId) -> BoxFuture<'_, Result<Lease, StoreError>> {
         no_journal()
     }

@@ -12,6 +12,7 @@ use crate::calls;
 use crate::look;
 use crate::rows::safe;
 use crate::stream::Stream;
+use crate::travel::Said;
 use crate::words;
 
 /// Lines of a message that are shown.
@@ -55,6 +56,10 @@ impl Conversation {
             .position(|pending| pending.message == *message);
         if let Some(place) = found {
             let pending = self.pending.remove(place);
+            self.messages.push(Said {
+                message: message.clone(),
+                text: pending.text.clone(),
+            });
             self.add(Kind::Person, said(&pending));
         }
     }

@@ -5,10 +5,10 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
-use ignore::{DirEntry, Match};
 
-use crate::place::open_checked;
+use crate::open_checked;
 
 /// The ignore files of a folder, those that win last.
 const NAMES: [&str; 3] = [".git/info/exclude", ".gitignore", ".ignore"];
@@ -22,11 +22,20 @@ const MOST_WEIGHT: usize = 256 << 10;
 const LINE_WEIGHT: usize = 16;
 
 /// The ignore files that count where a walk is.
-pub(crate) struct Ignored {
+pub struct Ignored {
     /// Of folders that lie in each other, the innermost last.
     levels: Vec<Level>,
     /// What the person ignores everywhere.
     global: Gitignore,
+}
+
+/// What kind of entry is judged: some patterns mean folders only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryKind {
+    /// A folder.
+    Folder,
+    /// Anything else.
+    Other,
 }
 
 /// What the ignore files of one folder say.
@@ -39,7 +48,7 @@ struct Level {
 
 impl Ignored {
     /// What counts in a folder, from the top of its repository down.
-    pub(crate) fn beneath(root: &Path) -> Self {
+    pub fn beneath(root: &Path) -> Self {
         let mut folders = Vec::new();
         for folder in root.ancestors() {
             folders.push(folder);
@@ -59,9 +68,8 @@ impl Ignored {
     }
 
     /// Whether an entry is left out. Entries come in the order of a walk: a folder, then what is in
-    /// it.
-    pub(crate) fn leaves_out(&mut self, entry: &DirEntry) -> bool {
-        let path = entry.path();
+    /// it; those that need no answer may be passed over.
+    pub fn leaves_out(&mut self, path: &Path, kind: EntryKind) -> bool {
         let Some(parent) = path.parent() else {
             return false;
         };
@@ -70,10 +78,16 @@ impl Ignored {
         {
             self.levels.pop();
         }
-        if self.levels.last().is_none_or(|last| last.folder != parent) {
-            self.enter(parent);
+        // Folders on the way that were not asked about count too.
+        let above = self.levels.last().map(|last| last.folder.clone());
+        let missing = parent.ancestors();
+        let missing: Vec<&Path> = missing
+            .take_while(|folder| above.as_deref().is_some_and(|above| above != *folder))
+            .collect();
+        for folder in missing.into_iter().rev() {
+            self.enter(folder);
         }
-        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        let is_folder = kind == EntryKind::Folder;
         for level in self.levels.iter().rev() {
             match level.rules.matched(path, is_folder) {
                 Match::Ignore(_) => return true,

@@ -2,7 +2,7 @@
 
 use std::ops::AddAssign;
 
-use quire_protocol::{Event, ModelErrorKind, Money, Usage};
+use crate::{Event, ModelErrorKind, Money, Usage};
 
 /// What one or more requests cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -15,13 +15,14 @@ pub struct Bill {
 
 impl Bill {
     /// The cost of a request nobody can tell.
-    pub(crate) const UNKNOWN: Self = Self {
+    pub const UNKNOWN: Self = Self {
         known: Money::ZERO,
         unpriced: 1,
     };
 
     /// What an answer, or the failure of a request, says that it cost; none for any other event.
-    pub(crate) fn of(event: &Event) -> Option<Self> {
+    #[must_use]
+    pub fn of(event: &Event) -> Option<Self> {
         match event {
             // An answer is billed, also one whose tokens were not reported.
             Event::ModelReplied { cost, .. } => Some(Self::new(*cost, cost.is_none())),
@@ -57,7 +58,8 @@ impl Bill {
     }
 
     /// For a person, with an amount written by `amount`.
-    pub(crate) fn in_words(self, amount: impl Fn(Money) -> String) -> String {
+    #[must_use]
+    pub fn in_words(self, amount: impl Fn(Money) -> String) -> String {
         match self.exact() {
             Some(cost) => format!("${}", amount(cost)),
             None if self.known > Money::ZERO => format!("at least ${}", amount(self.known)),

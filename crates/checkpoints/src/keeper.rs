@@ -1,0 +1,443 @@
+//! The port: mirrors of workspaces, each looked into by one at a time, and the versions that sessions
+//! keep.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_core::future::BoxFuture;
+use futures_util::future::try_join_all;
+use quire_protocol::{
+    CheckpointError, Checkpoints, Conflicts, FileChange, FileGoal, FileKind, FileStep, FileVersion,
+    Looked, SessionId, Store, StoreError, TakenBack, Whose,
+};
+use sha2::{Digest as _, Sha256};
+use tokio::runtime::Handle;
+
+use crate::files::{self, Content};
+use crate::mirror::{self, Change, Fault, Mirror};
+use crate::restore;
+use crate::scan::Unfit;
+
+/// A mirror that nobody used for so long is removed.
+const KEPT: Duration = Duration::from_hours(30 * 24);
+/// Bytes of versions that are handed to the store before its answers are waited for.
+const HANDED: usize = 8 << 20;
+
+/// Of new files that are more, or larger, only the names and hashes are kept.
+const MANY: usize = 1_000;
+const LARGE: usize = 1 << 20;
+
+/// Keeps what the files of workspaces were.
+pub struct Keeper {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// Where mirrors lie.
+    folder: PathBuf,
+    store: Arc<dyn Store>,
+    mirrors: Mutex<HashMap<PathBuf, Arc<Mutex<Slot>>>>,
+}
+
+/// A workspace that sessions work in.
+struct Watched {
+    mirror: Mirror,
+    working: Vec<Working>,
+}
+
+/// A session that does something in a workspace.
+struct Working {
+    session: SessionId,
+    /// What changed meanwhile and was found when another one began.
+    found: Vec<FileStep>,
+    /// Whether another one was at work too.
+    whose: Whose,
+}
+
+/// The place of a mirror.
+enum Slot {
+    Closed,
+    Open(Box<Watched>),
+    /// The folder cannot be mirrored, and why.
+    Unfit(String),
+}
+
+impl Keeper {
+    /// A keeper whose mirrors lie in a folder, which nobody but this person may read; versions go to the
+    /// store.
+    pub fn new(folder: PathBuf, store: Arc<dyn Store>) -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                folder,
+                store,
+                mirrors: Mutex::default(),
+            }),
+        }
+    }
+
+    /// Does blocking work with a mirror where that may block.
+    fn with_mirror<T: Send + 'static>(
+        &self,
+        workspace: &Path,
+        work: impl FnOnce(&Inner, &mut Watched) -> Result<T, Fault> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T, CheckpointError>> {
+        let (inner, workspace) = (Arc::clone(&self.inner), workspace.to_owned());
+        blocking(move || inner.with_mirror(&workspace, work))
+    }
+}
+
+fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, CheckpointError> + Send + 'static,
+) -> BoxFuture<'static, Result<T, CheckpointError>> {
+    let working = tokio::task::spawn_blocking(work);
+    Box::pin(async move {
+        working.await.unwrap_or_else(|_| {
+            Err(CheckpointError(
+                "looking at the files failed by a bug: please report it".to_owned(),
+            ))
+        })
+    })
+}
+
+impl Inner {
+    fn with_mirror<T>(
+        &self,
+        workspace: &Path,
+        work: impl FnOnce(&Self, &mut Watched) -> Result<T, Fault>,
+    ) -> Result<T, CheckpointError> {
+        let slot = {
+            let mut mirrors = self.mirrors.lock().unwrap_or_else(PoisonError::into_inner);
+            let slot = mirrors.entry(workspace.to_owned());
+            Arc::clone(slot.or_insert_with(|| Arc::new(Mutex::new(Slot::Closed))))
+        };
+        let mut slot = slot.lock().unwrap_or_else(|poisoned| {
+            // Half a look is no look.
+            let mut slot = poisoned.into_inner();
+            *slot = Slot::Closed;
+            slot
+        });
+        let file = self.file(workspace);
+        if let Slot::Closed = *slot {
+            let mirror = self.open(workspace, &file)?;
+            let working = Vec::new();
+            *slot = Slot::Open(Box::new(Watched { mirror, working }));
+        }
+        let done = match &mut *slot {
+            Slot::Open(watched) => work(self, watched),
+            Slot::Unfit(why) => return Err(CheckpointError(why.clone())),
+            Slot::Closed => unreachable!("it was opened just now"),
+        };
+        done.map_err(|fault| {
+            match &fault {
+                Fault::Unfit(Unfit::TooMuch(why)) => {
+                    *slot = Slot::Unfit(why.clone());
+                    mirror::discard(&file);
+                }
+                Fault::Damaged => {
+                    *slot = Slot::Closed;
+                    mirror::discard(&file);
+                }
+                Fault::Database(error) if mirror::is_damage(error) => {
+                    *slot = Slot::Closed;
+                    mirror::discard(&file);
+                }
+                Fault::Unfit(Unfit::Failed(_)) | Fault::Database(_) | Fault::Told(_) => {}
+            }
+            told(fault)
+        })
+    }
+
+    fn open(&self, workspace: &Path, file: &Path) -> Result<Mirror, CheckpointError> {
+        let mut builder = std::fs::DirBuilder::new();
+        builder.recursive(true);
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        let made = builder.create(&self.folder);
+        made.map_err(|error| told(Fault::Unfit(Unfit::Failed(error))))?;
+        self.remove_unused(file);
+        Mirror::open(workspace, file).map_err(told)
+    }
+
+    /// The mirror's file, named by a hash of the workspace's path.
+    fn file(&self, workspace: &Path) -> PathBuf {
+        let hash = Sha256::digest(workspace.as_os_str().as_encoded_bytes());
+        let hash = files::version(&hash.into(), 0, FileKind::Plain).content;
+        let name = &hash.as_str()[..32];
+        self.folder.join(format!("{name}.db"))
+    }
+
+    /// Removes mirrors that nobody used for long.
+    fn remove_unused(&self, besides: &Path) {
+        let Ok(entries) = std::fs::read_dir(&self.folder) else {
+            return;
+        };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            let modified = entry.metadata().and_then(|found| found.modified());
+            let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > KEPT));
+            let log = path.with_extension("db-wal");
+            let in_use = log.metadata().is_ok_and(|found| found.len() > 0);
+            if is_old
+                && !in_use
+                && path != besides
+                && path.extension().is_some_and(|end| end == "db")
+            {
+                mirror::discard(&path);
+            }
+        }
+    }
+
+    /// Keeps versions for a session.
+    fn keep(&self, session: &SessionId, contents: Vec<Vec<u8>>) -> Result<(), StoreError> {
+        let handed = contents
+            .into_iter()
+            .map(|bytes| self.store.put_blob(session, bytes));
+        let handed: Vec<_> = handed.collect();
+        Handle::current().block_on(try_join_all(handed)).map(drop)
+    }
+
+    fn recall(&self, version: &FileVersion) -> Result<Content, String> {
+        let found = Handle::current().block_on(self.store.blob(&version.content));
+        match found {
+            Ok(Some(bytes)) => Ok(Content {
+                kind: version.kind,
+                bytes,
+            }),
+            Ok(None) => Err("what it held is not kept any more".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+impl Watched {
+    /// A session begins to do something. What changed while others did is theirs.
+    fn begin(&mut self, inner: &Inner, session: SessionId) -> Result<(), Fault> {
+        self.working.retain(|working| working.session != session);
+        let mut whose = Whose::Agent;
+        if let Some(first) = self.working.first_mut() {
+            let found = found(inner, &first.session, &mut self.mirror)?;
+            first.found = joined(std::mem::take(&mut first.found), found);
+            self.mirror.note()?;
+            for other in &mut self.working {
+                other.whose = Whose::Unclear;
+            }
+            whose = Whose::Unclear;
+        } else {
+            self.mirror.settle()?;
+        }
+        let found = Vec::new();
+        self.working.push(Working {
+            session,
+            found,
+            whose,
+        });
+        Ok(())
+    }
+
+    /// A session did something: what changed meanwhile.
+    fn end(&mut self, inner: &Inner, session: &SessionId) -> Result<Looked, Fault> {
+        let found = found(inner, session, &mut self.mirror)?;
+        let place = self
+            .working
+            .iter()
+            .position(|working| working.session == *session);
+        let Some(place) = place else {
+            return Ok(Looked {
+                files: found,
+                whose: Whose::Unclear,
+            });
+        };
+        let Working {
+            found: earlier,
+            whose,
+            ..
+        } = self.working.remove(place);
+        Ok(Looked {
+            files: joined(earlier, found),
+            whose,
+        })
+    }
+}
+
+/// What changed since the last look, kept for a session.
+fn found(inner: &Inner, session: &SessionId, mirror: &mut Mirror) -> Result<Vec<FileStep>, Fault> {
+    let mut handing = Handing::new(inner, session);
+    mirror.look(|change| handing.take(change).map_err(|error| refused(&error)))?;
+    handing.hand().map_err(|error| refused(&error))?;
+    handing.steps.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+    Ok(handing.steps)
+}
+
+/// Two looks as one.
+fn joined(earlier: Vec<FileStep>, later: Vec<FileStep>) -> Vec<FileStep> {
+    if earlier.is_empty() {
+        return later;
+    }
+    let mut steps: BTreeMap<String, FileStep> = earlier
+        .into_iter()
+        .map(|step| (step.path.clone(), step))
+        .collect();
+    for step in later {
+        match steps.get_mut(&step.path) {
+            Some(first) => first.after = step.after,
+            None => drop(steps.insert(step.path.clone(), step)),
+        }
+    }
+    steps
+        .into_values()
+        .filter(|step| step.before != step.after)
+        .collect()
+}
+
+/// Gathers versions and hands them to the store some at a time.
+struct Handing<'a> {
+    inner: &'a Inner,
+    session: &'a SessionId,
+    contents: Vec<Vec<u8>>,
+    bytes: usize,
+    steps: Vec<FileStep>,
+}
+
+impl<'a> Handing<'a> {
+    fn new(inner: &'a Inner, session: &'a SessionId) -> Self {
+        Self {
+            inner,
+            session,
+            contents: Vec::new(),
+            bytes: 0,
+            steps: Vec::new(),
+        }
+    }
+
+    fn take(&mut self, change: Change) -> Result<(), StoreError> {
+        let Change {
+            path,
+            before,
+            after,
+        } = change;
+        let step = FileStep {
+            path,
+            before: before.as_ref().map(Content::version),
+            after: after.as_ref().map(Content::version),
+        };
+        self.steps.push(step);
+        // A new file goes back by being removed: what it holds is kept for merges only.
+        let is_new = before.is_none();
+        let are_many = self.steps.len() > MANY;
+        let after = after.filter(|after| !is_new || (!are_many && after.bytes.len() <= LARGE));
+        for content in [before, after].into_iter().flatten() {
+            self.bytes += content.bytes.len();
+            self.contents.push(content.bytes);
+        }
+        if self.bytes >= HANDED {
+            self.hand()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn hand(&mut self) -> Result<(), StoreError> {
+        self.bytes = 0;
+        self.inner
+            .keep(self.session, std::mem::take(&mut self.contents))
+    }
+}
+
+fn told(fault: Fault) -> CheckpointError {
+    CheckpointError(match fault {
+        Fault::Unfit(Unfit::TooMuch(why)) | Fault::Told(why) => why,
+        Fault::Unfit(Unfit::Failed(error)) => format!("the folder cannot be looked at: {error}"),
+        Fault::Database(error) => format!("the copy of the folder's files cannot be used: {error}"),
+        Fault::Damaged => {
+            "the copy of the folder's files was damaged; it is begun anew with the next call"
+                .to_owned()
+        }
+    })
+}
+
+fn refused(error: &StoreError) -> Fault {
+    Fault::Told(error.to_string())
+}
+
+impl Checkpoints for Keeper {
+    fn prepare(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>> {
+        self.with_mirror(workspace, |_, watched| watched.mirror.prepare())
+    }
+
+    fn settle(
+        &self,
+        session: &SessionId,
+        workspace: &Path,
+    ) -> BoxFuture<'static, Result<(), CheckpointError>> {
+        let session = session.clone();
+        self.with_mirror(workspace, move |inner, watched| {
+            watched.begin(inner, session)
+        })
+    }
+
+    fn look(
+        &self,
+        session: &SessionId,
+        workspace: &Path,
+    ) -> BoxFuture<'static, Result<Looked, CheckpointError>> {
+        let session = session.clone();
+        self.with_mirror(workspace, move |inner, watched| {
+            watched.end(inner, &session)
+        })
+    }
+
+    fn note(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>> {
+        self.with_mirror(workspace, |_, watched| watched.mirror.note())
+    }
+
+    fn compare(
+        &self,
+        workspace: &Path,
+        goals: Vec<FileGoal>,
+    ) -> BoxFuture<'static, Result<Vec<FileChange>, CheckpointError>> {
+        let (inner, workspace) = (Arc::clone(&self.inner), workspace.to_owned());
+        blocking(move || {
+            Ok(restore::compare(&workspace, goals, &|version| {
+                inner.recall(version)
+            }))
+        })
+    }
+
+    fn take_back(
+        &self,
+        session: &SessionId,
+        workspace: &Path,
+        goals: Vec<FileGoal>,
+        conflicts: Conflicts,
+    ) -> BoxFuture<'static, Result<(TakenBack, Vec<FileStep>), CheckpointError>> {
+        let (session, folder) = (session.clone(), workspace.to_owned());
+        self.with_mirror(workspace, move |inner, watched| {
+            let mut handing = Handing::new(inner, &session);
+            let mut keep = |change: &Change| {
+                let Change {
+                    path,
+                    before,
+                    after,
+                } = change;
+                let change = Change {
+                    path: path.clone(),
+                    before: before.clone(),
+                    after: after.clone(),
+                };
+                // It is kept before the file is touched.
+                handing
+                    .take(change)
+                    .and_then(|()| handing.hand())
+                    .map_err(|error| error.to_string())
+            };
+            let recall = |version: &FileVersion| inner.recall(version);
+            let taken = restore::take_back(&folder, goals, conflicts, &recall, &mut keep);
+            let taken = taken.map_err(Fault::Told)?;
+            if taken.done {
+                watched.mirror.settle()?;
+            }
+            Ok((taken, handing.steps))
+        })
+    }
+}

@@ -1,0 +1,204 @@
+//! Going back in time, as a person does on the screen: conversation, files, or both.
+
+use serde_json::{Value, json};
+
+use crate::provider::{Answer, Provider, results};
+use crate::pty::Pty;
+use crate::run::{Place, exists, wait_for, wait_until};
+
+fn open(place: &Place, provider: &Provider, arguments: &[&str]) -> Pty {
+    let mut all = vec!["--model", "anthropic/double"];
+    all.extend(arguments);
+    let mut command = place.command(&all);
+    command
+        .env("ANTHROPIC_BASE_URL", &provider.url)
+        .env("ANTHROPIC_API_KEY", "key");
+    Pty::start(&command, 100, 40)
+}
+
+fn bash(command: &str) -> Vec<(&'static str, Value)> {
+    vec![("bash", json!({"command": command}))]
+}
+
+/// The last words of a person in a request.
+fn last_said(request: &Value) -> String {
+    let messages = request["messages"].as_array().unwrap();
+    let blocks = messages
+        .iter()
+        .filter(|message| message["role"] == "user")
+        .filter_map(|message| message["content"].as_array())
+        .flatten();
+    let mut texts = blocks.filter(|block| block["type"] == "text");
+    texts
+        .next_back()
+        .map_or_else(String::new, |block| block["text"].to_string())
+}
+
+/// A model that changes files by commands: `one`, then `two`.
+fn changing() -> Provider {
+    Provider::start(|request| {
+        let said = last_said(request);
+        match results(request) {
+            0 if said.contains("first") => Answer::Reply(
+                "",
+                bash("echo one > a.txt; mkdir -p new; echo 1 > new/b.txt"),
+            ),
+            1 if said.contains("second") => {
+                Answer::Reply("", bash("echo two > a.txt; rm keep.txt"))
+            }
+            _ => Answer::Reply("changed", vec![]),
+        }
+    })
+}
+
+fn after_two_changes(place: &Place, provider: &Provider) -> Pty {
+    place.write("a.txt", "zero\n");
+    place.write("keep.txt", "kept\n");
+    let mut pty = open(place, provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("make the first change");
+    pty.sees("· done");
+    pty.type_line("make the second change");
+    pty.sees_when("two turns", |screen| screen.matches("· done").count() == 2);
+    assert_eq!(place.read("a.txt"), "two\n");
+    assert!(!place.work().join("keep.txt").exists());
+    pty
+}
+
+#[test]
+fn conversation_and_files_go_back_to_before_a_message_after_commands_changed_them() {
+    let (place, provider) = (Place::new(), changing());
+    let mut pty = after_two_changes(&place, &provider);
+    pty.press("\x1b");
+    pty.sees("Esc once more goes back in time");
+    pty.press("\x1b");
+    pty.sees("› 2  make the second change");
+    pty.press("\r");
+    pty.sees("conversation and files");
+    pty.press("1");
+    pty.sees("↶ a.txt  as it was");
+    pty.sees("↶ keep.txt  as it was");
+    pty.sees("this is session");
+    pty.sees("› make the second change");
+    assert_eq!(place.read("a.txt"), "one\n");
+    assert_eq!(place.read("keep.txt"), "kept\n");
+    assert_eq!(place.read("new/b.txt"), "1\n");
+    // Another second message, in the fork: its request begins as those of the first session did.
+    pty.press("\x15");
+    pty.type_line("something else");
+    pty.sees("changed");
+    wait_until("the fork's request", || provider.requests().len() == 5);
+    let requests = provider.requests();
+    let (before, fork) = (&requests[2], &requests[4]);
+    assert_eq!(before["system"], fork["system"]);
+    assert_eq!(before["tools"], fork["tools"]);
+    let (before, fork) = (stripped(before), stripped(fork));
+    let shared = before.iter().zip(&fork).take_while(|(a, b)| a == b).count();
+    assert_eq!(
+        shared,
+        before.len() - 1,
+        "all but the last message is the same: {fork:?}"
+    );
+    assert!(fork.last().unwrap().to_string().contains("something else"));
+    pty.type_line("/tree");
+    pty.sees("← here");
+    pty.kill();
+}
+
+/// The messages of a request without the marks of what a provider may cache.
+fn stripped(request: &Value) -> Vec<Value> {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(map) => {
+                map.remove("cache_control");
+                map.values_mut().for_each(strip);
+            }
+            Value::Array(values) => values.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut messages = request["messages"].clone();
+    strip(&mut messages);
+    messages.as_array().unwrap().clone()
+}
+
+#[test]
+fn the_last_change_is_undone_and_the_one_before_it_and_the_model_is_told() {
+    let (place, provider) = (Place::new(), changing());
+    let mut pty = after_two_changes(&place, &provider);
+    pty.type_line("/diff last");
+    pty.sees("keep.txt  deleted");
+    pty.sees("+two");
+    pty.type_line("/undo");
+    pty.sees("↶ keep.txt  as it was");
+    assert_eq!(place.read("a.txt"), "one\n");
+    pty.type_line("/undo");
+    pty.sees("↶ new/b.txt  as it was");
+    assert_eq!(place.read("a.txt"), "zero\n");
+    assert!(!place.work().join("new").exists());
+    pty.type_line("/undo");
+    pty.sees("there is no change of files to take back");
+    pty.type_line("what now?");
+    wait_until("the next request", || provider.requests().len() == 5);
+    let request = provider.requests()[4].to_string();
+    assert!(request.contains("took changes of files back"), "{request}");
+    pty.kill();
+}
+
+#[test]
+fn a_file_that_a_person_changed_too_is_asked_about_and_merged() {
+    let (place, provider) = (Place::new(), changing());
+    let mut pty = after_two_changes(&place, &provider);
+    place.write("a.txt", "two\nand mine\n");
+    pty.type_line("/undo");
+    pty.sees("a.txt  it changed since the agent changed it");
+    pty.sees("Files that you changed too: nothing was done yet");
+    assert_eq!(place.read("a.txt"), "two\nand mine\n");
+    assert!(!place.work().join("keep.txt").exists());
+    pty.press("1");
+    pty.sees("a.txt  merged");
+    assert_eq!(place.read("keep.txt"), "kept\n");
+    assert!(place.read("a.txt").contains("and mine"));
+    pty.kill();
+}
+
+#[test]
+fn what_a_command_changed_that_was_cut_short_by_a_crash_goes_back_too() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", bash("echo bad > a.txt; touch started; sleep 300")),
+        _ => Answer::Reply("seen", vec![]),
+    });
+    let place = Place::new();
+    place.write("a.txt", "good\n");
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("do it please");
+    wait_for(&place, "started");
+    place.kill_host();
+    pty.sees("seen");
+    pty.type_line("/undo");
+    pty.sees("nothing was done yet");
+    pty.press("3");
+    pty.sees("a.txt  as it was");
+    assert_eq!(place.read("a.txt"), "good\n");
+    assert!(!exists(&place.work().join("started")));
+    pty.kill();
+}
+
+#[test]
+fn a_fork_of_the_conversation_alone_tells_the_model_what_the_files_hold() {
+    let (place, provider) = (Place::new(), changing());
+    let mut pty = after_two_changes(&place, &provider);
+    pty.type_line("/rewind 2 conversation");
+    pty.sees("this is session");
+    assert_eq!(place.read("a.txt"), "two\n");
+    pty.press("\x15");
+    pty.type_line("go on");
+    wait_until("the fork's request", || provider.requests().len() == 5);
+    let request = provider.requests()[4].to_string();
+    assert!(
+        request.contains("hold changes that were made after it: a.txt, keep.txt"),
+        "{request}"
+    );
+    pty.kill();
+}

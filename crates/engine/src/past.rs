@@ -1,0 +1,245 @@
+//! What clients ask about the past of a session: forks, what became of files, and the way back.
+
+use quire_kernel::{Input, Session};
+use quire_protocol::{
+    ClientError, Conflicts, Event, FileChange, MessageId, Point, Record, Seq, SessionHead,
+    SessionId, SessionQuery, Settings, Store, StoreError, TakenBack, TravelStep,
+};
+use tokio::sync::oneshot;
+
+use crate::actor::{Actor, now_ms};
+use crate::changes::Since;
+use crate::engine::Engine;
+use crate::journal::{decode_entry, encode_entry};
+use crate::travel::{FileHistory, ForkPlace};
+
+/// Records read from a journal at a time.
+const PAGE: usize = 1024;
+
+/// Hands every record of a journal on, in order.
+async fn read_all(
+    store: &dyn Store,
+    session: &SessionId,
+    mut each: impl FnMut(Record),
+) -> Result<(), StoreError> {
+    let mut last = Seq(0);
+    loop {
+        let entries = store.read(session, last, PAGE).await?;
+        let Some(end) = entries.last() else {
+            return Ok(());
+        };
+        last = end.seq;
+        for entry in &entries {
+            each(decode_entry(entry)?);
+        }
+    }
+}
+
+/// What a journal tells of the past.
+struct Past {
+    history: FileHistory,
+    /// The place that a point means.
+    place: Option<Seq>,
+    settings: Option<Settings>,
+}
+
+impl Past {
+    async fn read(
+        store: &dyn Store,
+        session: &SessionId,
+        point: &Point,
+    ) -> Result<Self, StoreError> {
+        let before = match point {
+            Point::Before(message) => Some(message),
+            Point::Start | Point::LastChange => None,
+        };
+        let mut fork = ForkPlace::new(before);
+        let (mut history, mut settings) = (FileHistory::default(), None);
+        read_all(store, session, |record| {
+            fork.follow(&record);
+            match record.event {
+                Event::Travel(step) => history.follow(record.seq, &step),
+                Event::Configured { settings: set } => settings = Some(set),
+                _ => {}
+            }
+        })
+        .await?;
+        let place = match point {
+            Point::Start => Some(Seq(0)),
+            Point::LastChange => history.before_last(),
+            Point::Before(_) => fork.place(),
+        };
+        Ok(Self {
+            history,
+            place,
+            settings,
+        })
+    }
+
+    fn place(&self, point: &Point) -> Result<Seq, ClientError> {
+        self.place.ok_or_else(|| no_such(point))
+    }
+}
+
+fn off() -> ClientError {
+    ClientError::Refused(
+        "files are not kept here: checkpoints are off (`checkpoints` in the settings)".to_owned(),
+    )
+}
+
+impl Engine {
+    pub(crate) async fn fork_session(
+        &self,
+        session: &SessionId,
+        before: Option<MessageId>,
+    ) -> Result<SessionId, ClientError> {
+        let store = &self.parts().store;
+        let point = before.clone().map_or(Point::Start, Point::Before);
+        let mut place = ForkPlace::new(before.as_ref());
+        let mut history = FileHistory::default();
+        read_all(&**store, session, |record| {
+            place.follow(&record);
+            if let Event::Travel(step) = &record.event {
+                history.follow(record.seq, step);
+            }
+        })
+        .await?;
+        let at = place.place().ok_or_else(|| no_such(&point))?;
+        let ahead = history
+            .back_to(at)
+            .into_iter()
+            .map(|goal| goal.path)
+            .collect();
+        let (mut kernel, mut since) = (Session::default(), Since::default());
+        read_all(&**store, session, |record| {
+            if record.seq <= at {
+                since.follow(&record.event, record.at_ms);
+                kernel.apply(&record.event);
+            }
+        })
+        .await?;
+        let from = session.clone();
+        let forked = Event::Travel(TravelStep::Forked { from, at, ahead });
+        kernel.apply(&forked);
+        let mut events = vec![forked];
+        for event in kernel.recover().events {
+            kernel.apply(&event);
+            events.push(event);
+        }
+        let Some(settings) = kernel.settings().cloned() else {
+            return Err(ClientError::Refused(format!(
+                "session {session} has not begun yet"
+            )));
+        };
+        let head = self.fork_head(session, &settings).await?;
+        let fork = head.session.clone();
+        let tools = self.parts().workbench.tools(&fork, &settings);
+        let tools = tools.map_err(ClientError::Settings)?;
+        let lease = store.fork(head, session, at).await?;
+        let at_ms = now_ms();
+        let entries = (at.0 + 1..)
+            .zip(&events)
+            .map(|(seq, event)| encode_entry(Seq(seq), at_ms, event))
+            .collect();
+        store.append(&lease, at, entries).await?;
+        let last = Seq(at.0 + events.len() as u64);
+        self.launch(lease, last, kernel, tools, since);
+        Ok(fork)
+    }
+
+    async fn fork_head(
+        &self,
+        from: &SessionId,
+        settings: &Settings,
+    ) -> Result<SessionHead, ClientError> {
+        let query = SessionQuery {
+            id_prefix: Some(from.as_str().to_owned()),
+            limit: 1,
+            ..SessionQuery::default()
+        };
+        let heads = self.parts().store.sessions(query).await?;
+        let at_ms = now_ms();
+        Ok(SessionHead {
+            session: SessionId::new(uuid::Uuid::now_v7().to_string()),
+            created_ms: at_ms,
+            updated_ms: at_ms,
+            workspace: settings.workspace.to_string_lossy().into_owned(),
+            title: heads
+                .into_iter()
+                .next()
+                .map_or_else(String::new, |head| head.title),
+            events: 0,
+            parent: Some(from.clone()),
+        })
+    }
+
+    pub(crate) async fn changes_since(
+        &self,
+        session: &SessionId,
+        since: Point,
+    ) -> Result<Vec<FileChange>, ClientError> {
+        let checkpoints = self.parts().checkpoints.as_ref().ok_or_else(off)?;
+        let past = Past::read(&*self.parts().store, session, &since).await?;
+        let (Ok(place), Some(settings)) = (past.place(&since), &past.settings) else {
+            return Ok(Vec::new());
+        };
+        let goals = past.history.back_to(place);
+        Ok(checkpoints.compare(&settings.workspace, goals).await?)
+    }
+}
+
+fn no_such(point: &Point) -> ClientError {
+    ClientError::Refused(match point {
+        Point::Before(message) => {
+            format!("there is no message {message} in this session that was delivered")
+        }
+        Point::Start | Point::LastChange => "there is no change of files to take back".to_owned(),
+    })
+}
+
+impl Actor {
+    /// Takes changes of files back, while nothing of the session runs. The outer result is about the
+    /// store.
+    pub(crate) async fn take_back(
+        &mut self,
+        to: Point,
+        conflicts: Conflicts,
+        answer: oneshot::Sender<Result<TakenBack, ClientError>>,
+    ) -> Result<(), StoreError> {
+        let taken = self.taken_back(&to, conflicts).await;
+        let (told, recorded) = match taken {
+            Ok((taken, Some(step))) => {
+                let recorded = self.take(Input::Travelled(step)).await;
+                let told = recorded.clone().map(|()| taken).map_err(ClientError::Store);
+                (told, recorded)
+            }
+            Ok((taken, None)) => (Ok(taken), Ok(())),
+            Err(error) => (Err(error), Ok(())),
+        };
+        // Who stopped waiting finds it in the journal.
+        let _ = answer.send(told);
+        recorded
+    }
+
+    async fn taken_back(
+        &self,
+        point: &Point,
+        conflicts: Conflicts,
+    ) -> Result<(TakenBack, Option<TravelStep>), ClientError> {
+        let checkpoints = self.parts.checkpoints.as_ref().ok_or_else(off)?;
+        if !self.kernel.is_idle() {
+            let words = "something of the session still runs, or waits for an answer: stop it first, \
+                         then take files back";
+            return Err(ClientError::Refused(words.to_owned()));
+        }
+        let session = &self.lease.session;
+        let past = Past::read(&*self.parts.store, session, point).await?;
+        let to = past.place(point)?;
+        let goals = past.history.back_to(to);
+        let workspace = self.workspace();
+        let taken = checkpoints.take_back(session, &workspace, goals, conflicts);
+        let (taken, files) = taken.await?;
+        let step = taken.done.then_some(TravelStep::TakenBack { to, files });
+        Ok((taken, step))
+    }
+}

@@ -1,0 +1,189 @@
+//! Folds of a journal that lead back in time: which changes of files are in force, and where a fork may
+//! begin.
+
+use std::collections::BTreeMap;
+
+use quire_kernel::Session;
+use quire_protocol::{Doubt, Event, FileGoal, FileStep, MessageId, Record, Seq, TravelStep, Whose};
+
+/// The changes of files that were not taken back.
+#[derive(Default)]
+pub(crate) struct FileHistory {
+    steps: Vec<Step>,
+}
+
+struct Step {
+    at: Seq,
+    whose: Whose,
+    files: Vec<FileStep>,
+}
+
+impl FileHistory {
+    pub(crate) fn follow(&mut self, at: Seq, step: &TravelStep) {
+        match step {
+            TravelStep::Kept { files, whose, .. } => self.steps.push(Step {
+                at,
+                whose: *whose,
+                files: files.clone(),
+            }),
+            TravelStep::TakenBack { to, .. } => self.steps.retain(|step| step.at <= *to),
+            TravelStep::Missed { .. } | TravelStep::Forked { .. } => {}
+        }
+    }
+
+    /// The place before the last change.
+    pub(crate) fn before_last(&self) -> Option<Seq> {
+        self.steps
+            .last()
+            .map(|step| Seq(step.at.0.saturating_sub(1)))
+    }
+
+    /// What files are to become so that nothing is left of the changes after a place.
+    pub(crate) fn back_to(&self, to: Seq) -> Vec<FileGoal> {
+        let mut goals: BTreeMap<&str, FileGoal> = BTreeMap::new();
+        for step in self.steps.iter().filter(|step| step.at > to) {
+            for file in &step.files {
+                let meanwhile = match step.whose {
+                    Whose::Agent => None,
+                    Whose::Unclear => Some(Doubt::ChangedMeanwhile),
+                };
+                let goal = goals.entry(&file.path).or_insert_with(|| FileGoal {
+                    path: file.path.clone(),
+                    target: file.before.clone(),
+                    left: file.before.clone(),
+                    doubt: None,
+                });
+                let between = (goal.left != file.before).then_some(Doubt::ChangedBetween);
+                goal.doubt = goal.doubt.or(between).or(meanwhile);
+                goal.left.clone_from(&file.after);
+            }
+        }
+        goals
+            .into_values()
+            .filter(|goal| goal.target != goal.left || goal.doubt.is_some())
+            .collect()
+    }
+}
+
+/// The last place before a message at which nothing was under way, or of the whole journal.
+pub(crate) struct ForkPlace<'a> {
+    before: Option<&'a MessageId>,
+    kernel: Session,
+    quiet: Seq,
+    found: Option<Seq>,
+}
+
+impl<'a> ForkPlace<'a> {
+    pub(crate) fn new(before: Option<&'a MessageId>) -> Self {
+        Self {
+            before,
+            kernel: Session::default(),
+            quiet: Seq(0),
+            found: None,
+        }
+    }
+
+    pub(crate) fn follow(&mut self, record: &Record) {
+        if let Event::MessageDelivered { message } = &record.event
+            && Some(message) == self.before
+        {
+            self.found.get_or_insert(self.quiet);
+        }
+        self.kernel.apply(&record.event);
+        let leads_to_message = matches!(
+            record.event,
+            Event::TurnStarted { .. } | Event::MessageAccepted { .. }
+        );
+        if self.kernel.is_quiet() && !leads_to_message {
+            self.quiet = record.seq;
+        }
+    }
+
+    /// The place; none where the message was never delivered.
+    pub(crate) fn place(&self) -> Option<Seq> {
+        match self.before {
+            Some(_) => self.found,
+            None => Some(self.quiet),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{BlobId, CallId, FileKind, FileVersion};
+
+    use super::*;
+
+    fn version(name: &str) -> Option<FileVersion> {
+        (!name.is_empty()).then(|| FileVersion {
+            content: BlobId::new(name),
+            bytes: 1,
+            kind: FileKind::Plain,
+        })
+    }
+
+    fn kept(path: &str, before: &str, after: &str, whose: Whose) -> TravelStep {
+        TravelStep::Kept {
+            call: CallId(1),
+            files: vec![FileStep {
+                path: path.to_owned(),
+                before: version(before),
+                after: version(after),
+            }],
+            whose,
+        }
+    }
+
+    fn goal(path: &str, target: &str, left: &str, doubt: Option<Doubt>) -> FileGoal {
+        FileGoal {
+            path: path.to_owned(),
+            target: version(target),
+            left: version(left),
+            doubt,
+        }
+    }
+
+    #[test]
+    fn changes_go_back_to_before_the_first_and_from_after_the_last() {
+        let mut history = FileHistory::default();
+        history.follow(Seq(3), &kept("a", "1", "2", Whose::Agent));
+        history.follow(Seq(5), &kept("a", "2", "3", Whose::Agent));
+        history.follow(Seq(7), &kept("new", "", "1", Whose::Agent));
+        history.follow(Seq(9), &kept("b", "1", "2", Whose::Unclear));
+        history.follow(Seq(11), &kept("c", "1", "2", Whose::Agent));
+        history.follow(Seq(13), &kept("c", "9", "3", Whose::Agent));
+        assert_eq!(
+            history.back_to(Seq(0)),
+            [
+                goal("a", "1", "3", None),
+                goal("b", "1", "2", Some(Doubt::ChangedMeanwhile)),
+                goal("c", "1", "3", Some(Doubt::ChangedBetween)),
+                goal("new", "", "1", None),
+            ]
+        );
+        assert_eq!(history.back_to(Seq(11)), [goal("c", "9", "3", None)]);
+        assert_eq!(history.before_last(), Some(Seq(12)));
+    }
+
+    #[test]
+    fn what_was_taken_back_is_not_taken_back_again() {
+        let mut history = FileHistory::default();
+        history.follow(Seq(3), &kept("a", "1", "2", Whose::Agent));
+        history.follow(Seq(5), &kept("a", "2", "3", Whose::Agent));
+        let back = TravelStep::TakenBack {
+            to: Seq(4),
+            files: Vec::new(),
+        };
+        history.follow(Seq(7), &back);
+        assert_eq!(history.back_to(Seq(0)), [goal("a", "1", "2", None)]);
+        assert_eq!(history.before_last(), Some(Seq(2)));
+    }
+
+    #[test]
+    fn what_came_to_nothing_is_no_change() {
+        let mut history = FileHistory::default();
+        history.follow(Seq(3), &kept("a", "1", "2", Whose::Agent));
+        history.follow(Seq(5), &kept("a", "2", "1", Whose::Agent));
+        assert_eq!(history.back_to(Seq(0)), []);
+    }
+}

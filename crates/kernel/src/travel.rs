@@ -1,0 +1,60 @@
+//! The past of the session's files, and of the session itself where it is a fork: facts that the engine
+//! brings, and what the model is told of them.
+
+use std::fmt::Write as _;
+
+use quire_protocol::{Event, TravelStep};
+
+use crate::draft::Draft;
+
+/// How many files the model is told by name.
+const NAMED: usize = 50;
+
+impl Draft<'_> {
+    /// Takes down what the engine found or did.
+    pub(crate) fn travelled(&mut self, step: TravelStep) {
+        let says_nothing = match &step {
+            TravelStep::Kept { files, .. } | TravelStep::TakenBack { files, .. } => {
+                files.is_empty()
+            }
+            TravelStep::Missed { .. } | TravelStep::Forked { .. } => false,
+        };
+        if !says_nothing {
+            self.record(Event::Travel(step));
+        }
+    }
+}
+
+/// What the model is to be told of a step; nothing of what it did itself.
+pub(crate) fn news(step: &TravelStep) -> Option<String> {
+    match step {
+        TravelStep::Kept { .. } | TravelStep::Missed { .. } => None,
+        TravelStep::TakenBack { files, .. } => {
+            let names = files.iter().map(|file| file.path.as_str());
+            Some(named(
+                "The person took changes of files back; read these again before you rely on them: ",
+                names,
+            ))
+        }
+        TravelStep::Forked { ahead, .. } if ahead.is_empty() => None,
+        TravelStep::Forked { ahead, .. } => Some(named(
+            "The person went back to this point of the conversation, but the files did not: these \
+             hold changes that were made after it: ",
+            ahead.iter().map(String::as_str),
+        )),
+    }
+}
+
+fn named<'a>(words: &str, names: impl ExactSizeIterator<Item = &'a str>) -> String {
+    let mut text = words.to_owned();
+    let more = names.len().saturating_sub(NAMED);
+    for (number, name) in names.take(NAMED).enumerate() {
+        let comma = if number == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}{name}");
+    }
+    if more > 0 {
+        let _ = write!(text, ", and {more} more");
+    }
+    text.push('.');
+    text
+}

@@ -1,0 +1,372 @@
+//! Going back in time, on the screen: what is asked about the past, and what is shown of what came of
+//! it.
+
+use quire_protocol::{
+    ChangeKind, ClientError, Conflicts, Fate, FileChange, MessageId, Point, SessionHead, SessionId,
+    TakenBack, first_line,
+};
+use ratatui_core::text::Line;
+
+use crate::app::{App, Wish};
+use crate::calls;
+use crate::look;
+use crate::picker::{Choice, Picker, Row};
+use crate::rows::safe;
+
+/// Lines of a merge that are shown for a conflict.
+const OF_MERGE: usize = 12;
+
+/// A message that was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) message: MessageId,
+    pub(crate) text: String,
+}
+
+/// What is asked about the past.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Journey {
+    /// Go on in another session that begins before a message, or with all of this one.
+    Fork(Option<Said>),
+    /// Take files back; then go on before a message, where one is named.
+    TakeBack {
+        to: Point,
+        conflicts: Conflicts,
+        then: Option<Said>,
+    },
+    /// Show what became of files.
+    Changes(Point),
+    /// List the sessions that were forked from each other.
+    Tree,
+}
+
+/// What came of it.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    Forked {
+        session: SessionId,
+        text: String,
+    },
+    TakenBack {
+        taken: TakenBack,
+        to: Point,
+        then: Option<Said>,
+    },
+    Changed(Vec<FileChange>),
+    Tree {
+        heads: Vec<SessionHead>,
+        here: SessionId,
+    },
+    Refused(ClientError),
+}
+
+impl App {
+    /// Offers the messages that one can go back to.
+    pub(crate) fn rewind(&mut self, words: &str) -> Result<Vec<Wish>, String> {
+        let messages = &self.conversation.messages;
+        if messages.is_empty() {
+            return Err("nothing was said yet".to_owned());
+        }
+        let (number, what) = words.split_once(' ').unwrap_or((words, ""));
+        if number.is_empty() {
+            let rows = messages.iter().map(|said| Row {
+                words: first_line(&said.text).0,
+                choice: Choice::Pick(ways(said)),
+            });
+            let picker = Picker::new("Go back to before which message?", rows.collect());
+            self.picker = Some(picker.at_the_end());
+            return Ok(Vec::new());
+        }
+        let place = number
+            .parse::<usize>()
+            .ok()
+            .and_then(|number| number.checked_sub(1));
+        let said = place.and_then(|place| messages.get(place)).cloned();
+        let said =
+            said.ok_or_else(|| format!("there is no message {number}: /rewind lists them"))?;
+        match what {
+            "" => {
+                self.picker = Some(ways(&said));
+                Ok(Vec::new())
+            }
+            "both" => Ok(both(&said)),
+            "conversation" => Ok(conversation(&said)),
+            "files" => Ok(files(&said)),
+            other => Err(format!("`{other}` is none of both, conversation and files")),
+        }
+    }
+
+    /// Takes in what came of a journey.
+    pub(crate) fn arrived(&mut self, arrived: Arrived) -> Vec<Wish> {
+        match arrived {
+            Arrived::Forked { session, text } => vec![Wish::Switch { session, text }],
+            Arrived::TakenBack { taken, to, then } => self.taken_back(&taken, &to, then.as_ref()),
+            Arrived::Changed(changes) => {
+                let lines = changed(&changes);
+                self.conversation.show(lines);
+                Vec::new()
+            }
+            Arrived::Tree { heads, here } => {
+                self.picker = Some(tree(&heads, &here));
+                Vec::new()
+            }
+            Arrived::Refused(error) => {
+                self.conversation.warn(&error.to_string());
+                Vec::new()
+            }
+        }
+    }
+
+    fn taken_back(&mut self, taken: &TakenBack, to: &Point, then: Option<&Said>) -> Vec<Wish> {
+        let lines = taken
+            .files
+            .iter()
+            .flat_map(|file| fate(&file.path, &file.fate));
+        let lines: Vec<Line<'static>> = lines.collect();
+        let nothing = lines.is_empty();
+        if nothing && then.is_none() {
+            self.conversation.note("no file had to change back");
+        } else if !nothing {
+            self.conversation.show(lines);
+        }
+        if taken.done {
+            let fork = |said: &Said| Wish::Travel(Journey::Fork(Some(said.clone())));
+            return then.map(fork).into_iter().collect();
+        }
+        let row = |words: &str, conflicts| Row {
+            words: words.to_owned(),
+            choice: Choice::Wish(vec![Wish::Travel(Journey::TakeBack {
+                to: to.clone(),
+                conflicts,
+                then: then.cloned(),
+            })]),
+        };
+        self.picker = Some(Picker::new(
+            "Files that you changed too: nothing was done yet",
+            vec![
+                row(
+                    "merge: take only the agent's changes out of them",
+                    Conflicts::Merge,
+                ),
+                row(
+                    "keep them as they are, take the others back",
+                    Conflicts::Keep,
+                ),
+                row("overwrite them with what they were", Conflicts::Overwrite),
+            ],
+        ));
+        Vec::new()
+    }
+}
+
+/// Takes the agent's last change of files back.
+pub(crate) fn undo(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    let conflicts = match words {
+        "" => Conflicts::Ask,
+        "keep" => Conflicts::Keep,
+        "merge" => Conflicts::Merge,
+        "overwrite" => Conflicts::Overwrite,
+        other => return Err(format!("`{other}` is none of keep, merge and overwrite")),
+    };
+    Ok(vec![Wish::Travel(Journey::TakeBack {
+        to: Point::LastChange,
+        conflicts,
+        then: None,
+    })])
+}
+
+/// The ways to go back to before a message.
+fn ways(said: &Said) -> Picker {
+    let row = |words: &str, wishes| Row {
+        words: words.to_owned(),
+        choice: Choice::Wish(wishes),
+    };
+    Picker::new(
+        format!("Go back to before “{}”: what?", first_line(&said.text).0),
+        vec![
+            row("conversation and files", both(said)),
+            row(
+                "conversation only; files stay as they are",
+                conversation(said),
+            ),
+            row("files only; the conversation goes on", files(said)),
+        ],
+    )
+}
+
+fn both(said: &Said) -> Vec<Wish> {
+    take_back(said, Some(said.clone()))
+}
+
+fn files(said: &Said) -> Vec<Wish> {
+    take_back(said, None)
+}
+
+fn take_back(said: &Said, then: Option<Said>) -> Vec<Wish> {
+    vec![Wish::Travel(Journey::TakeBack {
+        to: Point::Before(said.message.clone()),
+        conflicts: Conflicts::Ask,
+        then,
+    })]
+}
+
+fn conversation(said: &Said) -> Vec<Wish> {
+    vec![Wish::Travel(Journey::Fork(Some(said.clone())))]
+}
+
+/// What became of a file.
+fn fate(path: &str, fate: &Fate) -> Vec<Line<'static>> {
+    let path = safe(path);
+    let line = |mark: &str, words: &str, style| {
+        vec![look::mixed([
+            (format!("{mark} "), style),
+            (format!("{path}  "), look::PLAIN),
+            (safe(words), look::DIM),
+        ])]
+    };
+    match fate {
+        Fate::Back => line("↶", "as it was", look::GOOD),
+        Fate::Left => line("·", "left as you have it", look::NOTICE),
+        Fate::Merged { conflicts: 0 } => line("↶", "merged: your changes stay", look::GOOD),
+        Fate::Merged { conflicts } => {
+            let words = format!("merged; in {conflicts} places both stand between marks");
+            line("!", &words, look::NOTICE)
+        }
+        Fate::Overwritten => line("↶", "as it was; yours is in the journal only", look::NOTICE),
+        Fate::Failed { reason } => line("✗", reason, look::BAD),
+        Fate::Conflict { reason, merge } => {
+            let mut lines = line("!", reason, look::NOTICE);
+            let merge: Vec<&str> = merge.lines().collect();
+            lines.extend(calls::diff_lines(merge.iter().take(OF_MERGE).copied()));
+            if merge.len() > OF_MERGE {
+                let more = format!("    … {} more lines", merge.len() - OF_MERGE);
+                lines.push(look::line(more, look::DIM));
+            }
+            lines
+        }
+    }
+}
+
+/// What became of files, as diffs.
+fn changed(changes: &[FileChange]) -> Vec<Line<'static>> {
+    if changes.is_empty() {
+        return vec![look::line("· no file differs from what it was", look::DIM)];
+    }
+    let mut lines = Vec::new();
+    for change in changes {
+        let kind = match change.kind {
+            ChangeKind::Added => "added",
+            ChangeKind::Modified => "changed",
+            ChangeKind::Deleted => "deleted",
+        };
+        lines.push(look::mixed([
+            (safe(&change.path.to_string_lossy()), look::BOLD),
+            (format!("  {kind}"), look::DIM),
+        ]));
+        lines.extend(calls::diff_lines(change.diff.lines()));
+    }
+    lines
+}
+
+/// The sessions that were forked from each other, each below the one it came from.
+fn tree(heads: &[SessionHead], here: &SessionId) -> Picker {
+    let find = |id: &SessionId| heads.iter().find(|head| head.session == *id);
+    let mut root = here;
+    while let Some(parent) = find(root)
+        .and_then(|head| head.parent.as_ref())
+        .filter(|id| find(id).is_some())
+    {
+        root = parent;
+    }
+    let mut rows = Vec::new();
+    add_branch(heads, root, here, 0, &mut rows);
+    let at = rows.iter().position(|(is_here, _)| *is_here).unwrap_or(0);
+    let rows = rows.into_iter().map(|(_, row)| row).collect();
+    let mut picker = Picker::new("Sessions forked from each other: go on with which?", rows);
+    for _ in 0..at {
+        picker.down();
+    }
+    picker
+}
+
+fn add_branch(
+    heads: &[SessionHead],
+    at: &SessionId,
+    here: &SessionId,
+    depth: usize,
+    rows: &mut Vec<(bool, Row)>,
+) {
+    let Some(head) = heads.iter().find(|head| head.session == *at) else {
+        return;
+    };
+    let is_here = at == here;
+    let mark = if is_here { "  ← here" } else { "" };
+    let indent = "  ".repeat(depth);
+    let short: String = head.session.as_str().chars().take(8).collect();
+    let words = format!(
+        "{indent}{short}  {}  ({} events){mark}",
+        head.title, head.events
+    );
+    let wishes = if is_here {
+        Vec::new()
+    } else {
+        vec![Wish::Switch {
+            session: at.clone(),
+            text: String::new(),
+        }]
+    };
+    rows.push((
+        is_here,
+        Row {
+            words,
+            choice: Choice::Wish(wishes),
+        },
+    ));
+    let mut children: Vec<&SessionHead> = heads
+        .iter()
+        .filter(|head| head.parent.as_ref() == Some(at))
+        .collect();
+    children.sort_by(|a, b| a.session.cmp(&b.session));
+    for child in children {
+        add_branch(heads, &child.session, here, depth + 1, rows);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(id: &str, parent: Option<&str>) -> SessionHead {
+        SessionHead {
+            session: SessionId::new(id),
+            created_ms: 0,
+            updated_ms: 0,
+            workspace: String::new(),
+            title: format!("title of {id}"),
+            events: 3,
+            parent: parent.map(SessionId::new),
+        }
+    }
+
+    #[test]
+    fn a_tree_shows_each_session_below_the_one_it_came_from() {
+        let heads = [
+            head("c", Some("a")),
+            head("b", Some("a")),
+            head("d", Some("b")),
+            head("a", None),
+            head("other", None),
+        ];
+        let picker = tree(&heads, &SessionId::new("d"));
+        let lines: Vec<String> = picker.plain().into_iter().skip(1).collect();
+        assert_eq!(
+            lines,
+            [
+                "  1  a  title of a  (3 events)",
+                "  2    b  title of b  (3 events)",
+                "  3      d  title of d  (3 events)  ← here",
+                "  4    c  title of c  (3 events)",
+            ]
+        );
+    }
+}
