@@ -121,9 +121,13 @@ impl State {
             } => {
                 self.mail.accepted(message, *delivery, content, *effort);
                 self.goal.spoken_to();
-                self.turn.spoken_to();
+                self.turn.spoken_to(message);
             }
             Event::MessageDelivered { message } => self.delivered(message, context),
+            Event::MessageWithdrawn { message } => {
+                self.mail.take_out(message);
+                self.turn.unspoken(message);
+            }
             Event::JobStarted { job, call } => {
                 self.jobs.started(*job);
                 self.step.job_started(*call);

@@ -3,7 +3,8 @@
 //! A steer is delivered with the next request of the open turn. A queued message opens a turn of
 //! its own once the open one has ended in an ordinary way. After a turn that ended in any other
 //! way everything waits until a person speaks again; the turn that opens then gets all that
-//! waits, in order of acceptance, so that the model reads it as it was written.
+//! waits, in order of acceptance, so that the model reads it as it was written. What waits can be
+//! taken back: that is the other end that a message may come to.
 
 use std::sync::Arc;
 
@@ -72,11 +73,17 @@ impl Mail {
     }
 
     pub(crate) fn delivered(&mut self, message: &MessageId) -> Option<Arc<Letter>> {
+        let letter = self.take_out(message)?;
+        self.unread = true;
+        Some(letter)
+    }
+
+    /// Takes a message out of those that wait.
+    pub(crate) fn take_out(&mut self, message: &MessageId) -> Option<Arc<Letter>> {
         let place = self
             .waiting
             .iter()
             .position(|letter| letter.message == *message)?;
-        self.unread = true;
         Some(self.waiting.remove(place))
     }
 
@@ -127,6 +134,15 @@ impl Draft<'_> {
             self.open_with_all();
         } else if dormant && !waits {
             self.advance();
+        }
+    }
+
+    /// Takes a message back that waits; any other is beyond recall.
+    pub(crate) fn withdraw(&mut self, message: MessageId) {
+        let mut waiting = self.state.mail.letters();
+        if waiting.any(|letter| letter.message == message) {
+            drop(waiting);
+            self.record(Event::MessageWithdrawn { message });
         }
     }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallPlan, Effort, Event, Item, ModelFailure, Purpose, Reply, RequestId, StopReason, TokenStop,
-    TurnId,
+    CallPlan, Effort, Event, Item, MessageId, ModelFailure, Purpose, Reply, RequestId, StopReason,
+    TokenStop, TurnId,
 };
 
 use crate::Effect;
@@ -55,8 +55,8 @@ enum Mode {
     /// An interrupt was accepted; nothing starts any more.
     Stopping {
         cause: Arc<str>,
-        /// Whether a message came after the interrupt.
-        spoken_to: bool,
+        /// What was said after the interrupt, and not taken back.
+        said: Vec<MessageId>,
     },
 }
 
@@ -222,18 +222,28 @@ impl Turn {
         if let Some(open) = &mut self.open {
             open.mode = Mode::Stopping {
                 cause: cause.into(),
-                spoken_to: false,
+                said: Vec::new(),
             };
         }
     }
 
-    pub(crate) fn spoken_to(&mut self) {
-        if let Some(Open {
-            mode: Mode::Stopping { spoken_to, .. },
-            ..
-        }) = &mut self.open
-        {
-            *spoken_to = true;
+    pub(crate) fn spoken_to(&mut self, message: &MessageId) {
+        if let Some(said) = self.said_after_stop() {
+            said.push(message.clone());
+        }
+    }
+
+    /// A message was taken back: it opens no turn any more.
+    pub(crate) fn unspoken(&mut self, message: &MessageId) {
+        if let Some(said) = self.said_after_stop() {
+            said.retain(|other| other != message);
+        }
+    }
+
+    fn said_after_stop(&mut self) -> Option<&mut Vec<MessageId>> {
+        match &mut self.open.as_mut()?.mode {
+            Mode::Stopping { said, .. } => Some(said),
+            Mode::Live | Mode::Dormant { .. } => None,
         }
     }
 
@@ -545,10 +555,7 @@ impl Draft<'_> {
     pub(crate) fn finish_stopping(&mut self) {
         let spoken_to = matches!(
             self.state.turn.mode(),
-            Some(Mode::Stopping {
-                spoken_to: true,
-                ..
-            })
+            Some(Mode::Stopping { said, .. }) if !said.is_empty()
         );
         self.end_stopped();
         if spoken_to && self.state.turn.id().is_none() {

@@ -21,6 +21,12 @@ pub enum Op {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effort: Option<Effort>,
     },
+    /// Takes back a message that was accepted and has not reached the model; one that has reached it, or
+    /// that nobody knows, is left as it is.
+    Withdraw {
+        /// Which message. Its id stays known: it cannot be said again.
+        message: MessageId,
+    },
     /// Goes on with a turn that a crash or a limit left open; without one, with the goal, if there is
     /// one.
     Resume,

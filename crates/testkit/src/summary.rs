@@ -109,6 +109,11 @@ pub const EXPECTED: &[&str] = &[
     "tool:denied",
     "tool:failed",
     "turn:opened-by-itself",
+    "withdraw",
+    "withdraw:held",
+    "withdraw:paused",
+    "withdraw:too-late",
+    "withdraw:while-stopping",
 ];
 
 /// Counts over one or more lives.

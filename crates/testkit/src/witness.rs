@@ -105,6 +105,12 @@ impl Witness {
                 self.due.push(Effect::RunTool(*call));
             }
             Event::MessageDelivered { message } => self.delivered(message, session)?,
+            Event::MessageWithdrawn { message } => {
+                let asked = matches!(cause, Cause::Input(Input::Op(Op::Withdraw { message: m }))
+                    if m == message);
+                ensure!(asked, "{message} is taken back by nobody");
+                self.mail.withdrawn(message)?;
+            }
             Event::TurnStarted { .. } | Event::TurnPaused { .. } | Event::TurnEnded { .. } => {
                 self.saw_turn(event, cause)?;
             }
@@ -348,6 +354,9 @@ impl Witness {
             }
             Cause::Input(Input::Op(Op::Say { message, .. })) => {
                 ensure!(self.mail.knows(message), "a message is dropped");
+            }
+            Cause::Input(Input::Op(Op::Withdraw { message })) => {
+                ensure!(!self.mail.holds(message), "a message is not given back");
             }
             Cause::Input(Input::AnsweredAlways { covered, .. }) => {
                 let open = self.calls.asked().any(|call| covered.contains(&call));

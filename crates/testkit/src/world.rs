@@ -119,6 +119,7 @@ impl World {
             19..=21 => self.compact(),
             22 => self.undo(),
             23..=24 => self.set_goal(),
+            25..=27 => self.withdraw(),
             _ if self.session.is_at_limit() => self.configure(),
             _ => self.work(),
         }

@@ -194,6 +194,9 @@ impl Conversation {
                 ..
             } => self.accepted(message, *delivery, content),
             Event::MessageDelivered { message } => self.delivered(message),
+            Event::MessageWithdrawn { message } => {
+                self.pending.retain(|pending| pending.message != *message);
+            }
             Event::TurnStarted { .. } => self.turn = Turn::Works,
             Event::ModelCalled { purpose, .. } => self.called(purpose),
             Event::ModelReplied { items, .. } => self.replied(items),

@@ -261,3 +261,99 @@ fn a_compaction_after_a_stop_does_not_let_out_what_waits_for_a_person() {
     "#]]
     .assert_eq(&told);
 }
+
+#[test]
+fn what_waits_is_taken_back_once_and_what_was_heard_is_not() {
+    let told = last(
+        "
+        say a
+        reply x
+        say b
+        queue c
+        withdraw b
+        withdraw b
+        withdraw a
+        withdraw nobody
+        say b
+        done 1 ok
+        withdraw c
+        reply
+        ",
+        8,
+    );
+    expect![[r#"
+        withdraw b
+            withdrawn b
+        withdraw b
+        withdraw a
+        withdraw nobody
+        say b
+        done 1 ok
+            call 1 Done: ok
+            request 2 with 4 items
+            → call the model: 2
+        withdraw c
+            withdrawn c
+        reply
+            request 2 answered
+            turn 1 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn taking_back_what_was_said_after_a_stop_leaves_the_stop() {
+    let told = last(
+        "
+        say a
+        queue b
+        interrupt
+        say c
+        withdraw c
+        fail
+        say d
+        ",
+        4,
+    );
+    expect![[r#"
+        say c
+            accepted c (Steer)
+        withdraw c
+            withdrawn c
+        fail
+            request 1 failed: cannot connect
+            turn 1 ended: Cancelled stopped by person
+        say d
+            accepted d (Steer)
+            turn 2 started
+            delivered b
+            delivered d
+            request 2 with 3 items
+            → call the model: 2
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn taking_back_at_a_limit_wakes_nothing() {
+    let told = last(
+        "
+        limit cents 1
+        say a
+        reply x
+        done 1 ok
+        say b
+        withdraw b
+        resume
+        ",
+        3,
+    );
+    expect![[r#"
+        say b
+            accepted b (Steer)
+        withdraw b
+            withdrawn b
+        resume
+            turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
+    "#]].assert_eq(&told);
+}

@@ -1,4 +1,4 @@
-//! Messages: each accepted once, delivered once, in order, at its time.
+//! Messages: each accepted once, delivered once or taken back, in order, at its time.
 
 use quire_protocol::{Content, Delivery, Effort, Event, Item, MessageId};
 
@@ -24,7 +24,8 @@ struct Letter {
     delivery: Delivery,
     content: Vec<Content>,
     effort: Option<Effort>,
-    delivered: bool,
+    /// Whether it came to its end: was delivered, or taken back.
+    settled: bool,
 }
 
 impl Mail {
@@ -42,7 +43,7 @@ impl Mail {
                 delivery: *delivery,
                 content: content.clone(),
                 effort: *effort,
-                delivered: false,
+                settled: false,
             });
         }
     }
@@ -56,7 +57,7 @@ impl Mail {
     }
 
     fn open(&self) -> impl Iterator<Item = &Letter> {
-        self.letters.iter().filter(|letter| !letter.delivered)
+        self.letters.iter().filter(|letter| !letter.settled)
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = &MessageId> {
@@ -71,6 +72,22 @@ impl Mail {
         !self.held && self.open().any(|letter| letter.delivery == Delivery::Steer)
     }
 
+    /// Checks that what is taken back waited.
+    pub(super) fn withdrawn(&mut self, message: &MessageId) -> Result<(), String> {
+        let letter = self
+            .letters
+            .iter_mut()
+            .find(|letter| letter.message == *message && !letter.settled)
+            .ok_or_else(|| format!("{message} is taken back and does not wait"))?;
+        letter.settled = true;
+        Ok(())
+    }
+
+    /// Whether a message waits.
+    pub(super) fn holds(&self, message: &MessageId) -> bool {
+        self.waiting().any(|waiting| waiting == message)
+    }
+
     /// Checks a delivery, as this item, after so many requests of its turn.
     pub(super) fn delivered(
         &mut self,
@@ -81,12 +98,14 @@ impl Mail {
         let place = self
             .letters
             .iter()
-            .position(|letter| letter.message == *message && !letter.delivered)
-            .ok_or_else(|| format!("{message} is delivered again, or unasked"))?;
+            .position(|letter| letter.message == *message && !letter.settled)
+            .ok_or_else(|| {
+                format!("{message} is delivered again, unasked, or after it was taken back")
+            })?;
         let delivery = self.letters[place].delivery;
         let overtaken = self.letters[..place]
             .iter()
-            .any(|letter| !letter.delivered && letter.delivery == delivery);
+            .any(|letter| !letter.settled && letter.delivery == delivery);
         ensure!(!overtaken, "{message} overtakes another message");
         ensure!(
             delivery == Delivery::Steer || requests == 0,
@@ -96,7 +115,7 @@ impl Mail {
         let right = matches!(item, Some(Item::User { message: m, content: c })
             if m == message && *c == content);
         ensure!(right, "{message} is delivered as {item:?}");
-        self.letters[place].delivered = true;
+        self.letters[place].settled = true;
         Ok(Delivered {
             effort: self.letters[place].effort,
             words: content,
