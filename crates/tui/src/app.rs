@@ -2,13 +2,14 @@
 //! the world comes out as wishes.
 
 use crossterm::event::KeyEvent;
-use quire_protocol::{Answer, CallId, Content, Delivery, MessageId, Op, Settings};
+use quire_protocol::{Answer, CallId, Content, Delivery, Effort, MessageId, Op, Settings};
 
 use crate::calls::Details;
 use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::keys::{Action, Mode, Reply, action};
+use crate::outbox::Outbox;
 
 /// Fits settings to a model by its name, or says why it cannot be.
 pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
@@ -33,6 +34,8 @@ pub(crate) struct App {
     pub(crate) editor: Editor,
     /// A word about the last key, until the next one.
     pub(crate) notice: Option<String>,
+    /// What is being taken back of what was said.
+    pub(crate) outbox: Outbox,
     /// The question whose no is being given a reason.
     pub(crate) refusing: Option<CallId>,
     /// The question that a person had time to see: keys answer no other.
@@ -46,11 +49,11 @@ pub(crate) struct App {
     /// Whether another Ctrl+C quits.
     leaving: bool,
     /// The place in what was said that is in the input.
-    recalled: Option<usize>,
+    pub(crate) recalled: Option<usize>,
     /// What was in the input before an earlier message.
     draft: String,
     /// What was in the input before a reason.
-    aside: String,
+    pub(crate) aside: String,
     /// Columns of the input.
     pub(crate) columns: usize,
 }
@@ -62,6 +65,7 @@ impl App {
             conversation: Conversation::default(),
             editor: Editor::default(),
             notice: None,
+            outbox: Outbox::default(),
             refusing: None,
             faced: None,
             branch: None,
@@ -110,6 +114,14 @@ impl App {
 
     /// A key was pressed.
     pub(crate) fn key(&mut self, key: KeyEvent) -> Vec<Wish> {
+        let mut wishes = self.pressed(key);
+        if wishes.contains(&Wish::Quit) && self.must_stay() {
+            wishes.retain(|wish| *wish != Wish::Quit);
+        }
+        wishes
+    }
+
+    fn pressed(&mut self, key: KeyEvent) -> Vec<Wish> {
         let Some(action) = action(key, self.mode()) else {
             return Vec::new();
         };
@@ -132,6 +144,7 @@ impl App {
             Action::Go(to) => self.editor.go(to),
             Action::Delete(to) => self.editor.delete(to),
             Action::PutBack => self.editor.put_back(),
+            Action::Up if self.would_take_back() => return self.take_last_back(),
             Action::Up => self.up(),
             Action::Down => self.down(),
         }
@@ -144,8 +157,10 @@ impl App {
         self.editor.paste(text);
     }
 
-    /// What was recorded may have answered the question elsewhere.
-    pub(crate) fn settle(&mut self) {
+    /// What was recorded may have answered the question elsewhere, or settled what is being taken back.
+    /// Gives what to ask next.
+    #[must_use]
+    pub(crate) fn settle(&mut self) -> Vec<Op> {
         let open = |call| {
             self.conversation
                 .asked
@@ -165,17 +180,28 @@ impl App {
             self.editor.insert(&typed);
             self.notice = Some("that question is answered already".to_owned());
         }
+        self.settle_outbox()
     }
 
     /// Asks to say something.
     pub(crate) fn say(&mut self, text: String, delivery: Delivery) -> Wish {
+        Wish::Ask(self.say_content(vec![Content::text(text)], delivery, None))
+    }
+
+    /// What to ask to say this.
+    pub(crate) fn say_content(
+        &mut self,
+        content: Vec<Content>,
+        delivery: Delivery,
+        effort: Option<Effort>,
+    ) -> Op {
         self.sent += 1;
-        Wish::Ask(Op::Say {
+        Op::Say {
             message: MessageId::new(format!("{}-{}", self.name, self.sent)),
             delivery,
-            content: vec![Content::text(text)],
-            effort: None,
-        })
+            content,
+            effort,
+        }
     }
 
     fn send(&mut self, delivery: Delivery) -> Vec<Wish> {
@@ -322,6 +348,12 @@ impl App {
         };
         *details = now;
         self.notice = Some(words.to_owned());
+    }
+
+    /// Whether Up is about what waits to be heard.
+    fn would_take_back(&self) -> bool {
+        let waits = !self.conversation.pending.is_empty();
+        waits && self.editor.is_empty() && self.refusing.is_none() && self.recalled.is_none()
     }
 
     fn up(&mut self) {

@@ -7,13 +7,14 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Delivery, Effort, Goal, Op, thousands};
+use quire_protocol::{ContextPart, Effort, Goal, Op, thousands};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
 use crate::conversation::Doing;
 use crate::look;
 use crate::meter::short;
+use crate::outbox;
 
 /// A command.
 #[derive(Debug)]
@@ -86,9 +87,9 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "queue",
-        arguments: "WORDS",
-        what: "say something that is heard after the turn",
-        run: queue,
+        arguments: "[WORDS | edit N | drop N | up N]",
+        what: "say something for after the turn; list or change what waits",
+        run: outbox::queue,
     },
     Command {
         name: "stop",
@@ -113,7 +114,10 @@ const KEYS: &[(&str, &str)] = &[
     ("Tab, Alt+Enter", "send, to be heard after the turn"),
     ("Esc", "stop what it does"),
     ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
-    ("Up, Down", "what you said before"),
+    (
+        "Up, Down",
+        "take back what waits to be heard; what you said before",
+    ),
     ("Ctrl+O", "show or fold what tools print"),
     ("y, p, n", "answer a question (with Alt while you type)"),
     ("Ctrl+C", "clear the input; twice, leave"),
@@ -177,13 +181,6 @@ fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let effort: Effort = words.parse()?;
     app.fitted(|settings| settings.effort = effort, None)
-}
-
-fn queue(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
-    if words.is_empty() {
-        return Err("what? /queue WORDS".to_owned());
-    }
-    Ok(vec![app.say(words.to_owned(), Delivery::Queue)])
 }
 
 fn compact(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {

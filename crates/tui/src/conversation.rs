@@ -6,8 +6,8 @@ mod fold;
 use std::collections::{BTreeMap, HashMap};
 
 use quire_protocol::{
-    Approval, CallId, Delivery, Delta, Event, MessageId, PlanStep, Purpose, Record, Retry, Seq,
-    Settings, Shown, duration, first_line,
+    Approval, CallId, Content, Delivery, Delta, Effort, Event, MessageId, PlanStep, Purpose,
+    Record, Retry, Seq, Settings, Shown, duration, first_line,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
@@ -29,6 +29,8 @@ pub(crate) struct Conversation {
     pub(crate) details: Details,
     /// Messages that were accepted and have not reached the model.
     pub(crate) pending: Vec<Pending>,
+    /// Messages that were taken back since somebody looked.
+    pub(crate) withdrawn: Vec<Pending>,
     /// Open questions, oldest first.
     pub(crate) asked: Vec<(CallId, Approval)>,
     /// Calls whose tool runs.
@@ -88,13 +90,36 @@ enum Kind {
 /// A message on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
-    message: MessageId,
+    pub(crate) message: MessageId,
     /// When it is to be heard.
     pub(crate) delivery: Delivery,
+    /// How hard to think about it, where it says so.
+    pub(crate) effort: Option<Effort>,
+    /// All of it.
+    pub(crate) content: Vec<Content>,
     /// What it says.
     pub(crate) text: String,
     /// Whether it was said while a turn worked.
     pub(crate) joins: bool,
+    /// When it was accepted.
+    at_ms: u64,
+}
+
+impl Pending {
+    /// When it is to be heard, in words.
+    pub(crate) fn class(&self, has_turn: bool) -> &'static str {
+        match (self.joins, has_turn, self.delivery) {
+            (false, _, _) => "sent",
+            (true, false, _) => "waits: heard with your next message",
+            (true, true, Delivery::Steer) => "steer: heard at the next step",
+            (true, true, Delivery::Queue) => "queued: heard after the turn",
+        }
+    }
+
+    /// Whether it is more than words.
+    pub(crate) fn has_images(&self) -> bool {
+        self.content.iter().any(|part| part.as_text().is_none())
+    }
 }
 
 /// A call whose tool runs.
@@ -162,6 +187,12 @@ impl Conversation {
         }
     }
 
+    /// Whether a message waits to be heard.
+    pub(crate) fn waits(&self, message: &MessageId) -> bool {
+        let mut pending = self.pending.iter();
+        pending.any(|pending| pending.message == *message)
+    }
+
     /// Whether something is being done.
     pub(crate) fn works(&self) -> bool {
         !matches!(self.doing(), Doing::Nothing | Doing::Waits)
@@ -191,12 +222,22 @@ impl Conversation {
                 message,
                 delivery,
                 content,
-                ..
-            } => self.accepted(message, *delivery, content),
-            Event::MessageDelivered { message } => self.delivered(message),
-            Event::MessageWithdrawn { message } => {
-                self.pending.retain(|pending| pending.message != *message);
+                effort,
+            } => {
+                let pending = Pending {
+                    message: message.clone(),
+                    delivery: *delivery,
+                    effort: *effort,
+                    text: fold::shown_text(content),
+                    content: content.clone(),
+                    joins: self.turn != Turn::None,
+                    at_ms: record.at_ms,
+                };
+                self.said.push(pending.text.clone());
+                self.pending.push(pending);
             }
+            Event::MessageDelivered { message } => self.delivered(message, record.at_ms),
+            Event::MessageWithdrawn { message } => self.withdrawn(message),
             Event::TurnStarted { .. } => self.turn = Turn::Works,
             Event::ModelCalled { purpose, .. } => self.called(purpose),
             Event::ModelReplied { items, .. } => self.replied(items),

@@ -24,6 +24,7 @@ mod link;
 mod look;
 mod markdown;
 mod meter;
+mod outbox;
 mod painter;
 mod plain;
 mod rows;

@@ -7,7 +7,7 @@ use std::thread;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Approval, CallId, Delivery, Frame, visible};
+use quire_protocol::{Approval, CallId, Frame, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
@@ -42,16 +42,16 @@ pub(crate) async fn talk(
                 None => return Ok(()),
             },
             Some(error) = link.refused.recv() => {
-                app.conversation.warn(&error.to_string());
+                app.was_refused(&error.to_string());
                 continue;
             }
             frame = link.frames.next() => {
                 let Some(frame) = frame else {
                     return Ok(());
                 };
-                take_in(app, frame);
+                take_in(app, link, frame);
                 while let Some(Some(frame)) = link.frames.next().now_or_never() {
-                    take_in(app, frame);
+                    take_in(app, link, frame);
                 }
                 continue;
             }
@@ -75,11 +75,17 @@ pub(crate) async fn talk(
     }
 }
 
-fn take_in(app: &mut App, frame: Frame) {
+fn take_in(app: &mut App, link: &Link, frame: Frame) {
     match frame {
         Frame::Record(record) => {
             app.conversation.record(&record);
-            app.settle();
+            for op in app.settle() {
+                link.ask(op);
+            }
+            // Nobody sees an input here.
+            if !app.editor.is_empty() {
+                app.notice = Some(format!("taken back: {}", app.editor.take()));
+            }
             // A whole line is not typed by accident.
             app.face();
         }
@@ -132,10 +138,8 @@ impl Told {
             }
         }
         for pending in app.conversation.pending.iter().skip(self.pending) {
-            match (pending.joins, pending.delivery) {
-                (false, _) => {}
-                (true, Delivery::Steer) => lines.push("heard at the next step".to_owned()),
-                (true, Delivery::Queue) => lines.push("heard after the turn".to_owned()),
+            if pending.joins {
+                lines.push(pending.class(app.conversation.has_turn()).to_owned());
             }
         }
         self.pending = app.conversation.pending.len();

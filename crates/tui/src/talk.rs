@@ -180,7 +180,7 @@ impl Screen<'_> {
                     Then::GoOn
                 }
                 Some(error) = self.link.refused.recv() => {
-                    self.app.conversation.warn(&error.to_string());
+                    self.app.was_refused(&error.to_string());
                     self.draw_soon();
                     Then::GoOn
                 }
@@ -254,7 +254,9 @@ impl Screen<'_> {
             match next {
                 Some(Frame::Record(record)) => {
                     self.app.conversation.record(&record);
-                    self.app.settle();
+                    for op in self.app.settle() {
+                        self.link.ask(op);
+                    }
                 }
                 Some(Frame::Delta(delta)) => self.app.conversation.delta(&delta),
                 None => return Then::Leave,

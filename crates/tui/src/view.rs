@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use quire_protocol::{Approval, CallId, Delivery, PlanStatus, duration, first_line, visible};
+use quire_protocol::{Approval, CallId, PlanStatus, duration, first_line, visible};
 use ratatui_core::text::{Line, Span};
 
 use crate::app::App;
@@ -96,11 +96,7 @@ fn progress(conversation: &Conversation, columns: u16) -> Vec<Line<'static>> {
         rows.extend(plan(conversation, wide));
     }
     for pending in &conversation.pending {
-        let class = match (pending.joins, pending.delivery) {
-            (false, _) => "sent",
-            (true, Delivery::Steer) => "steer: heard at the next step",
-            (true, Delivery::Queue) => "queued: heard after the turn",
-        };
+        let class = pending.class(conversation.has_turn());
         let (text, _) = first_line(&pending.text);
         rows.push(look::line(
             cut(&format!("↳ {text}  ({class})"), wide),
@@ -250,6 +246,9 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
     if app.editor.is_empty() && app.refusing.is_none() {
         let hint = match app.mode() {
             Mode::Asked => "",
+            _ if !app.conversation.pending.is_empty() => {
+                "Enter steers · Tab queues · Up takes back"
+            }
             _ if app.conversation.works() => "Enter steers · Tab queues",
             _ => "say what to do · / for commands",
         };

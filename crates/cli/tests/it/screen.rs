@@ -115,6 +115,45 @@ fn steered_and_queued_messages_are_heard_where_they_say() {
 }
 
 #[test]
+fn messages_that_wait_are_taken_back_edited_and_put_in_another_order() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", bash(HELD)),
+        _ => Answer::Reply("heard", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("do it please");
+    wait_for(&place, "started");
+    for message in ["look wrong", "then one", "then two"] {
+        pty.press(message);
+        pty.sees(&format!("› {message}"));
+        pty.press("\t");
+        pty.sees(&format!("↳ {message}  (queued"));
+    }
+    pty.type_line("/queue up 3");
+    pty.sees_when("another order", |screen| {
+        let place = |words| screen.find(words);
+        place("↳ then one  (queued") > place("↳ then two  (queued")
+    });
+    pty.type_line("/queue drop 1");
+    pty.sees("it is dropped");
+    pty.press("\x1b[A");
+    pty.sees("› then one");
+    pty.press(" more\t");
+    pty.sees("↳ then one more  (queued");
+    place.write("go", "");
+    pty.sees_when("all answers", |screen| screen.matches("heard").count() >= 5);
+    let requests = provider.requests();
+    let last = said(requests.last().unwrap());
+    let (two, one) = (last.find("then two"), last.find("then one more"));
+    assert!(two.is_some() && two < one, "{last}");
+    assert!(!last.contains("look wrong"), "{last}");
+    assert_eq!(last.matches("then").count(), 2, "{last}");
+    pty.kill();
+}
+
+#[test]
 fn escape_stops_what_runs_and_the_next_message_begins_anew() {
     let provider = Provider::start(|request| match said(request) {
         said if said.contains("again") => Answer::Reply("begun anew", vec![]),

@@ -3,7 +3,7 @@
 use quire_protocol::{
     Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item,
     MessageId, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome, counted,
-    first_line, joined_text, visible,
+    duration, first_line, joined_text, visible,
 };
 use ratatui_core::text::Line;
 
@@ -27,36 +27,22 @@ impl Conversation {
         self.settings = Some(settings.clone());
     }
 
-    pub(super) fn accepted(
-        &mut self,
-        message: &MessageId,
-        delivery: Delivery,
-        content: &[Content],
-    ) {
-        let images = content.iter().filter(|part| part.as_text().is_none());
-        let mut text = joined_text(content);
-        for _ in images {
-            text.push_str(if text.is_empty() { "" } else { "\n" });
-            text.push_str("(an image)");
+    pub(super) fn delivered(&mut self, message: &MessageId, at_ms: u64) {
+        if let Some(pending) = self.take_pending(message) {
+            let waited_ms = at_ms.saturating_sub(pending.at_ms);
+            self.add(Kind::Person, said(&pending, waited_ms));
         }
-        self.said.push(text.clone());
-        self.pending.push(Pending {
-            message: message.clone(),
-            delivery,
-            text,
-            joins: self.turn != Turn::None,
-        });
     }
 
-    pub(super) fn delivered(&mut self, message: &MessageId) {
-        let found = self
-            .pending
-            .iter()
-            .position(|pending| pending.message == *message);
-        if let Some(place) = found {
-            let pending = self.pending.remove(place);
-            self.add(Kind::Person, said(&pending));
-        }
+    pub(super) fn withdrawn(&mut self, message: &MessageId) {
+        let taken = self.take_pending(message);
+        self.withdrawn.extend(taken);
+    }
+
+    fn take_pending(&mut self, message: &MessageId) -> Option<Pending> {
+        let mut pending = self.pending.iter();
+        let place = pending.position(|pending| pending.message == *message)?;
+        Some(self.pending.remove(place))
     }
 
     pub(super) fn called(&mut self, purpose: &Purpose) {
@@ -236,8 +222,19 @@ impl Conversation {
     }
 }
 
-/// A person's message.
-fn said(pending: &Pending) -> Vec<Line<'static>> {
+/// A message as text, with signs for what is none.
+pub(super) fn shown_text(content: &[Content]) -> String {
+    let images = content.iter().filter(|part| part.as_text().is_none());
+    let mut text = joined_text(content);
+    for _ in images {
+        text.push_str(if text.is_empty() { "" } else { "\n" });
+        text.push_str("(an image)");
+    }
+    text
+}
+
+/// A person's message, and how long it waited to be heard.
+fn said(pending: &Pending, waited_ms: u64) -> Vec<Line<'static>> {
     let text = pending.text.trim_end();
     let all = text.lines().count();
     let mut lines: Vec<Line<'static>> = text
@@ -258,7 +255,11 @@ fn said(pending: &Pending) -> Vec<Line<'static>> {
             Delivery::Steer => "  steered: heard from this step on",
             Delivery::Queue => "  was queued: heard after the turn",
         };
-        lines.push(look::line(class, look::DIM));
+        let waited = match waited_ms / 1000 {
+            0 => String::new(),
+            seconds => format!(", {} after it was said", duration(seconds * 1000)),
+        };
+        lines.push(look::line(format!("{class}{waited}"), look::DIM));
     }
     lines
 }
