@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    Answer, CallId, CompactionStep, ContextLimits, Event, Item, Limits, MessageId, ModelErrorKind,
-    PlanStep, Purpose, Settings, StopReason, ToolOutcome,
+    Answer, CallId, CompactionStep, ContextLimits, Delivery, Event, Item, Limits, MessageId,
+    ModelErrorKind, PlanStep, Purpose, Settings, StopReason, ToolOutcome,
 };
 
 use crate::approvals::rule_of;
@@ -120,8 +120,10 @@ impl State {
                 effort,
             } => {
                 self.mail.accepted(message, *delivery, content, *effort);
-                self.goal.spoken_to();
-                self.turn.spoken_to(message);
+                if *delivery != Delivery::Note {
+                    self.goal.spoken_to();
+                    self.turn.spoken_to(message);
+                }
             }
             Event::MessageDelivered { message } => self.delivered(message, context),
             Event::MessageWithdrawn { message } => {
@@ -276,8 +278,12 @@ impl State {
 
     fn delivered(&mut self, message: &MessageId, context: &mut impl Context) {
         if let Some(letter) = self.mail.delivered(message) {
-            Arc::make_mut(&mut self.ledger).said(message, &letter.content);
-            self.turn.delivered(letter.effort);
+            if letter.delivery == Delivery::Note {
+                self.turn.noted();
+            } else {
+                Arc::make_mut(&mut self.ledger).said(message, &letter.content);
+                self.turn.delivered(letter.effort);
+            }
             context.push(weight::with_content(&letter.content), || Item::User {
                 message: letter.message.clone(),
                 content: letter.content.clone(),

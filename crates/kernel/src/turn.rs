@@ -190,6 +190,13 @@ impl Turn {
         }
     }
 
+    /// A note reached the model, which is no task.
+    pub(crate) fn noted(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.last_word = None;
+        }
+    }
+
     pub(crate) fn paused(&mut self) {
         if let Some(open) = &mut self.open {
             open.mode = Mode::Dormant { at_limit: true };
@@ -357,7 +364,7 @@ impl Draft<'_> {
         }
         self.warn_of_repeats();
         self.tell_what_is_new();
-        self.deliver_steers();
+        self.deliver_due();
         self.call_model();
     }
 
@@ -463,6 +470,7 @@ impl Draft<'_> {
         if let Some(limit) = self.limit_reached() {
             return self.stop_at(limit);
         }
+        self.deliver_due();
         self.record(Event::Noticed {
             text: CONTINUE.to_owned(),
         });
@@ -472,6 +480,7 @@ impl Draft<'_> {
 
     /// Asks a model that said nothing once more; a second silence is its last word.
     fn ask_the_silent(&mut self) {
+        self.deliver_due();
         let text = "Your reply was empty. Go on; when you are done, say what came of it.";
         self.record(Event::Noticed {
             text: text.to_owned(),

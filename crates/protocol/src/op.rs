@@ -9,7 +9,7 @@ use crate::{Answer, CallId, Content, ContextPart, Effort, Goal, MessageId, Setti
 #[serde(tag = "op", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "ops are few and short-lived")]
 pub enum Op {
-    /// Says something. With no turn running, every delivery starts one.
+    /// Says something. With no turn running, every delivery but a note starts one.
     Say {
         /// Made by the client; a repeated id is ignored.
         message: MessageId,
@@ -72,4 +72,6 @@ pub enum Delivery {
     Steer,
     /// After the turn, as a turn of its own.
     Queue,
+    /// With the next request to the model, whenever that is: it starts no turn, and keeps none going.
+    Note,
 }

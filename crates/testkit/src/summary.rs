@@ -92,6 +92,8 @@ pub const EXPECTED: &[&str] = &[
     "resume:for-goal",
     "resume:of-nothing",
     "say:dormant",
+    "say:note",
+    "say:note-idle",
     "say:paused",
     "say:queue",
     "say:steer",

@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    Answer, CallId, CompactionStep, Event, JobId, Limits, MessageId, ModelErrorKind, Money, Op,
-    PlanStep, Rule, RuleAction, Settings, StopReason, Usage,
+    Answer, CallId, CompactionStep, Delivery, Event, JobId, Limits, MessageId, ModelErrorKind,
+    Money, Op, PlanStep, Rule, RuleAction, Settings, StopReason, Usage,
 };
 
 use crate::flight::Flight;
@@ -176,8 +176,11 @@ impl Witness {
         let delivered = self
             .mail
             .delivered(message, item.map(AsRef::as_ref), requests)?;
-        self.turns.effort = delivered.effort.or(self.turns.effort);
-        self.compactions.said(message, &delivered.words);
+        if !delivered.is_note {
+            self.turns.has_task = true;
+            self.turns.effort = delivered.effort.or(self.turns.effort);
+            self.compactions.said(message, &delivered.words);
+        }
         self.circles.reset();
         Ok(())
     }
@@ -192,10 +195,9 @@ impl Witness {
                     self.mail.held = false;
                 }
                 ensure!(!self.turns.must_not_start(), "a turn opens after a stop");
-                let spoken = matches!(
-                    cause,
-                    Cause::Input(Input::Op(Op::Say { .. } | Op::Compact { .. }))
-                ) || resumed;
+                let spoken = is_said(cause)
+                    || matches!(cause, Cause::Input(Input::Op(Op::Compact { .. })))
+                    || resumed;
                 ensure!(
                     spoken || !self.may_hold_messages(),
                     "a turn opens by itself after {:?}",
@@ -303,7 +305,7 @@ impl Witness {
 
     /// Whoever speaks gets a request, or is told why not.
     fn check_answer(&self, cause: &Cause<'_>) -> Checked {
-        let said = matches!(cause, Cause::Input(Input::Op(Op::Say { .. })));
+        let said = is_said(cause);
         ensure!(
             !said || self.turns.open || !self.untold,
             "a person gets no answer"
@@ -459,15 +461,14 @@ impl Witness {
         } else if self.turns.dormant {
             let raised =
                 self.turns.paused && matches!(cause, Cause::Input(Input::Op(Op::Configure { .. })));
-            let acted = matches!(
-                cause,
-                Cause::Input(
-                    Input::AnsweredAlways { .. }
-                        | Input::Op(
-                            Op::Say { .. } | Op::Answer { .. } | Op::Resume | Op::Compact { .. }
-                        )
-                )
-            );
+            let acted = is_said(cause)
+                || matches!(
+                    cause,
+                    Cause::Input(
+                        Input::AnsweredAlways { .. }
+                            | Input::Op(Op::Answer { .. } | Op::Resume | Op::Compact { .. })
+                    )
+                );
             if self.turns.paused && self.is_at_limit() || !(raised || acted) {
                 return Ok(());
             }
@@ -517,6 +518,12 @@ impl Witness {
                 _ => false,
             }
     }
+}
+
+/// Whether a person said something that is more than a note.
+fn is_said(cause: &Cause<'_>) -> bool {
+    matches!(cause, Cause::Input(Input::Op(Op::Say { delivery, .. }))
+        if *delivery != Delivery::Note)
 }
 
 #[cfg(test)]

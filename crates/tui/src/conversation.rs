@@ -109,6 +109,8 @@ impl Pending {
     /// When it is to be heard, in words.
     pub(crate) fn class(&self, has_turn: bool) -> &'static str {
         match (self.joins, has_turn, self.delivery) {
+            (_, true, Delivery::Note) => "note: heard with the next request",
+            (_, false, Delivery::Note) => "note: heard with your next message",
             (false, _, _) => "sent",
             (true, false, _) => "waits: heard with your next message",
             (true, true, Delivery::Steer) => "steer: heard at the next step",

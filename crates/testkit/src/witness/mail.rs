@@ -14,6 +14,7 @@ pub(super) struct Mail {
 
 /// What was delivered.
 pub(super) struct Delivered {
+    pub(super) is_note: bool,
     pub(super) effort: Option<Effort>,
     pub(super) words: Vec<Content>,
 }
@@ -37,7 +38,7 @@ impl Mail {
             effort,
         } = event
         {
-            self.held = false;
+            self.held &= *delivery == Delivery::Note;
             self.letters.push(Letter {
                 message: message.clone(),
                 delivery: *delivery,
@@ -65,7 +66,16 @@ impl Mail {
     }
 
     pub(super) fn opens_a_turn(&self) -> bool {
-        !self.held && self.open().next().is_some()
+        !self.held && self.waits_for_a_turn()
+    }
+
+    /// Whether something waits that is more than a note.
+    pub(super) fn waits_for_a_turn(&self) -> bool {
+        self.open().any(|letter| letter.delivery != Delivery::Note)
+    }
+
+    pub(super) fn has_notes(&self) -> bool {
+        self.open().any(|letter| letter.delivery == Delivery::Note)
     }
 
     pub(super) fn has_steers(&self) -> bool {
@@ -108,7 +118,7 @@ impl Mail {
             .any(|letter| !letter.settled && letter.delivery == delivery);
         ensure!(!overtaken, "{message} overtakes another message");
         ensure!(
-            delivery == Delivery::Steer || requests == 0,
+            delivery != Delivery::Queue || requests == 0,
             "{message} was queued and is delivered inside a turn"
         );
         let content = std::mem::take(&mut self.letters[place].content);
@@ -117,6 +127,7 @@ impl Mail {
         ensure!(right, "{message} is delivered as {item:?}");
         self.letters[place].settled = true;
         Ok(Delivered {
+            is_note: delivery == Delivery::Note,
             effort: self.letters[place].effort,
             words: content,
         })

@@ -1,8 +1,8 @@
 //! Turns and requests: numbers, order, and that a stop is a stop.
 
 use quire_protocol::{
-    CompactionStep, Effort, Event, Item, MessageId, ModelErrorKind, Purpose, RequestId, StopReason,
-    TokenStop,
+    CompactionStep, Delivery, Effort, Event, Item, MessageId, ModelErrorKind, Purpose, RequestId,
+    StopReason, TokenStop,
 };
 
 use super::{Checked, ensure};
@@ -101,7 +101,6 @@ impl Turns {
             Event::ModelCalled { .. } | Event::ModelReplied { .. } | Event::ModelFailed { .. } => {
                 self.requested(event)?;
             }
-            Event::MessageDelivered { .. } => self.has_task = true,
             Event::Noticed { text } => {
                 self.has_task |= text.starts_with("The goal is not met yet");
                 self.cuts += u32::from(text.starts_with("Your answer was cut"));
@@ -120,7 +119,9 @@ impl Turns {
                 self.hushed = true;
                 self.since.clear();
             }
-            Event::MessageAccepted { message, .. } => {
+            Event::MessageAccepted {
+                message, delivery, ..
+            } if *delivery != Delivery::Note => {
                 self.hushed = false;
                 self.since.push(message.clone());
             }

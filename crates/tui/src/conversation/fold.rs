@@ -254,6 +254,7 @@ fn said(pending: &Pending, waited_ms: u64) -> Vec<Line<'static>> {
         let class = match pending.delivery {
             Delivery::Steer => "  steered: heard from this step on",
             Delivery::Queue => "  was queued: heard after the turn",
+            Delivery::Note => "  noted: heard from this step on",
         };
         let waited = match waited_ms / 1000 {
             0 => String::new(),
