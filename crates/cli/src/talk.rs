@@ -10,6 +10,7 @@ use quire_protocol::{Client, Settings, Standing};
 use quire_tui::{Fit, Form, Palette, Setup, Start};
 
 use crate::args::TalkArgs;
+use crate::machine::OwnMachine;
 use crate::surroundings::{Surroundings, now_ms};
 use crate::{assemble, exec, host, terminal, usage, warnings};
 
@@ -52,6 +53,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         start,
         first: args.prompt,
         fit: fit(around.clone(), catalogue),
+        machine: Arc::new(OwnMachine::new(around)),
         branch: Box::new(move || quire_headless::branch(&folder)),
         form: match (plain, color) {
             (true, _) => Form::Plain,

@@ -10,6 +10,7 @@ use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::keys::{Action, Mode, Reply, action};
 use crate::outbox::Outbox;
+use crate::shell::Own;
 
 /// Fits settings to a model by its name, or says why it cannot be.
 pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
@@ -20,6 +21,10 @@ pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
 pub(crate) enum Wish {
     /// Ask this of the session.
     Ask(Op),
+    /// Run a command line of the person's.
+    Run(String),
+    /// Stop the one that runs.
+    StopOwn,
     /// List the sessions of this folder.
     List,
     /// Draw everything anew.
@@ -36,6 +41,8 @@ pub(crate) struct App {
     pub(crate) notice: Option<String>,
     /// What is being taken back of what was said.
     pub(crate) outbox: Outbox,
+    /// The command of the person's that runs.
+    pub(crate) own: Option<Own>,
     /// The question whose no is being given a reason.
     pub(crate) refusing: Option<CallId>,
     /// The question that a person had time to see: keys answer no other.
@@ -66,6 +73,7 @@ impl App {
             editor: Editor::default(),
             notice: None,
             outbox: Outbox::default(),
+            own: None,
             refusing: None,
             faced: None,
             branch: None,
@@ -216,6 +224,9 @@ impl App {
             self.editor.insert("\n");
             return Vec::new();
         }
+        if self.editor.text().starts_with('!') {
+            return self.run_own();
+        }
         if let Some((name, words)) = commands::read(self.editor.text()) {
             return self.run(&name, &words);
         }
@@ -269,6 +280,9 @@ impl App {
             self.stop_refusing();
             return Vec::new();
         }
+        if self.own.is_some() && self.editor.is_empty() {
+            return self.interrupt();
+        }
         if again && self.editor.is_empty() {
             return vec![Wish::Quit];
         }
@@ -283,6 +297,9 @@ impl App {
 
     /// Asks to stop what is being done.
     pub(crate) fn interrupt(&mut self) -> Vec<Wish> {
+        if self.own.is_some() {
+            return vec![Wish::StopOwn];
+        }
         match self.conversation.doing() {
             Doing::Nothing | Doing::Waits => Vec::new(),
             Doing::Stopping => {
@@ -352,7 +369,7 @@ impl App {
 
     /// Whether Up is about what waits to be heard.
     fn would_take_back(&self) -> bool {
-        let waits = !self.conversation.pending.is_empty();
+        let waits = self.last_said().is_some();
         waits && self.editor.is_empty() && self.refusing.is_none() && self.recalled.is_none()
     }
 

@@ -16,6 +16,7 @@ use crate::calls::Details;
 use crate::look;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
+use crate::shell;
 use crate::stream::Stream;
 use crate::words;
 
@@ -115,6 +116,14 @@ impl Pending {
             (true, false, _) => "waits: heard with your next message",
             (true, true, Delivery::Steer) => "steer: heard at the next step",
             (true, true, Delivery::Queue) => "queued: heard after the turn",
+        }
+    }
+
+    /// What it is called where there is little room.
+    pub(crate) fn title(&self) -> String {
+        match self.delivery {
+            Delivery::Steer | Delivery::Queue => self.text.clone(),
+            Delivery::Note => shell::title(&self.text),
         }
     }
 
@@ -235,8 +244,7 @@ impl Conversation {
                     joins: self.turn != Turn::None,
                     at_ms: record.at_ms,
                 };
-                self.said.push(pending.text.clone());
-                self.pending.push(pending);
+                self.accepted(pending);
             }
             Event::MessageDelivered { message } => self.delivered(message, record.at_ms),
             Event::MessageWithdrawn { message } => self.withdrawn(message),

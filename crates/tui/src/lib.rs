@@ -22,6 +22,7 @@ mod editor;
 mod keys;
 mod link;
 mod look;
+mod machine;
 mod markdown;
 mod meter;
 mod outbox;
@@ -30,6 +31,7 @@ mod plain;
 mod rows;
 #[cfg(test)]
 mod screens;
+mod shell;
 mod stream;
 mod talk;
 mod terminal;
@@ -38,4 +40,5 @@ mod words;
 
 pub use app::Fit;
 pub use look::Palette;
+pub use machine::Machine;
 pub use talk::{Adapt, Branch, Error, Form, Setup, Start, talk};

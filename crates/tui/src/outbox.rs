@@ -39,8 +39,19 @@ enum Then {
 impl App {
     /// Takes the last waiting message back into the input.
     pub(crate) fn take_last_back(&mut self) -> Vec<Wish> {
-        let place = self.conversation.pending.len().saturating_sub(1);
-        self.take_back(place, Then::Edit).unwrap_or_default()
+        let Some(place) = self.last_said() else {
+            return Vec::new();
+        };
+        self.take_back(place, Then::Edit).unwrap_or_else(|why| {
+            self.notice = Some(why);
+            Vec::new()
+        })
+    }
+
+    /// The last waiting message that was said; a note was not.
+    pub(crate) fn last_said(&self) -> Option<usize> {
+        let mut pending = self.conversation.pending.iter();
+        pending.rposition(|pending| pending.delivery != Delivery::Note)
     }
 
     fn take_back(&mut self, place: usize, then: Then) -> Result<Vec<Wish>, String> {
@@ -190,7 +201,8 @@ fn list(app: &mut App) -> Result<Vec<Wish>, String> {
             .iter()
             .enumerate()
             .map(|(place, pending)| {
-                let (text, _) = first_line(&pending.text);
+                let title = pending.title();
+                let (text, _) = first_line(&title);
                 let name = format!("{} {}", place + 1, cut(&text, OF_TEXT));
                 pair(&name, pending.class(has_turn))
             }),

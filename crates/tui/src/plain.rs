@@ -9,12 +9,11 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
 use quire_protocol::{Approval, CallId, Frame, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::watch;
 
 use crate::app::{App, Wish};
 use crate::keys::Mode;
 use crate::link::Link;
-use crate::talk::{Error, listed};
+use crate::talk::{Error, World, listed};
 
 /// What was said already.
 #[derive(Debug, Default)]
@@ -25,11 +24,7 @@ struct Told {
 }
 
 /// Talks until the lines end, or the person leaves.
-pub(crate) async fn talk(
-    app: &mut App,
-    link: &mut Link,
-    mut interrupts: watch::Receiver<u32>,
-) -> Result<(), Error> {
+pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Result<(), Error> {
     let mut typing = lines();
     let mut told = Told::default();
     print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
@@ -55,8 +50,14 @@ pub(crate) async fn talk(
                 }
                 continue;
             }
-            changed = interrupts.changed() => match changed {
-                Ok(()) if app.conversation.works() => app.interrupt(),
+            news = world.shell.next() => {
+                if let Some(op) = app.own_told(news) {
+                    link.ask(op);
+                }
+                continue;
+            }
+            changed = world.interrupts.changed() => match changed {
+                Ok(()) if app.conversation.works() || app.own.is_some() => app.interrupt(),
                 Ok(()) => return Ok(()),
                 Err(_) => std::future::pending().await,
             },
@@ -64,6 +65,8 @@ pub(crate) async fn talk(
         for wish in wishes {
             match wish {
                 Wish::Ask(op) => link.ask(op),
+                Wish::Run(command) => world.shell.start(&world.machine, command),
+                Wish::StopOwn => world.shell.stop(),
                 Wish::List => {
                     let heads = link.sessions(app).await?;
                     app.conversation.show(listed(&heads));

@@ -16,9 +16,11 @@ use crate::app::{App, Fit, Wish};
 use crate::commands::pair;
 use crate::link::Link;
 use crate::look::{self, Palette};
+use crate::machine::Machine;
 use crate::painter::Painter;
 use crate::plain;
 use crate::rows::safe;
+use crate::shell::Shell;
 use crate::terminal::{News, Terminal};
 use crate::view::picture;
 
@@ -40,6 +42,8 @@ pub struct Setup {
     pub first: Option<String>,
     /// Fits settings to another model.
     pub fit: Fit,
+    /// The machine of the person.
+    pub machine: Arc<dyn Machine>,
     /// Reads the branch of the folder.
     pub branch: Branch,
     /// How it is shown.
@@ -99,11 +103,15 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     if let Some(Wish::Ask(op)) = first {
         link.ask(op);
     }
+    let world = World {
+        machine: setup.machine,
+        shell: Shell::default(),
+        interrupts: setup.interrupts,
+        branch: setup.branch,
+    };
     let ended = match setup.form {
-        Form::Plain => plain::talk(&mut app, &mut link, setup.interrupts).await,
-        Form::Screen(palette) => {
-            on_screen(&mut app, &mut link, palette, setup.interrupts, setup.branch).await
-        }
+        Form::Plain => plain::talk(&mut app, &mut link, world).await,
+        Form::Screen(palette) => on_screen(&mut app, &mut link, palette, world).await,
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
     // leave one open.
@@ -112,20 +120,26 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     Ok(session)
 }
 
+/// What a face has besides its session.
+pub(crate) struct World {
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) shell: Shell,
+    pub(crate) interrupts: watch::Receiver<u32>,
+    branch: Branch,
+}
+
 async fn on_screen(
     app: &mut App,
     link: &mut Link,
     palette: Palette,
-    interrupts: watch::Receiver<u32>,
-    branch: Branch,
+    world: World,
 ) -> Result<(), Error> {
     let mut screen = Screen {
         painter: Painter::new(Terminal::size(), palette),
         terminal: Terminal::take()?,
         app,
         link,
-        interrupts,
-        branch,
+        world,
         due: Some(Instant::now()),
         drawn: Instant::now(),
         began: None,
@@ -142,8 +156,7 @@ struct Screen<'a> {
     link: &'a mut Link,
     painter: Painter,
     terminal: Terminal,
-    interrupts: watch::Receiver<u32>,
-    branch: Branch,
+    world: World,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -188,7 +201,14 @@ impl Screen<'_> {
                     Some(frame) => self.take_in(frame),
                     None => Then::Leave,
                 },
-                changed = self.interrupts.changed() => match changed {
+                news = self.world.shell.next() => {
+                    if let Some(op) = self.app.own_told(news) {
+                        self.link.ask(op);
+                    }
+                    self.draw_soon();
+                    Then::GoOn
+                }
+                changed = self.world.interrupts.changed() => match changed {
                     Ok(()) => Then::Leave,
                     Err(_) => std::future::pending().await,
                 },
@@ -236,6 +256,8 @@ impl Screen<'_> {
     async fn grant(&mut self, wish: Wish) -> Then {
         match wish {
             Wish::Ask(op) => self.link.ask(op),
+            Wish::Run(line) => self.world.shell.start(&self.world.machine, line),
+            Wish::StopOwn => self.world.shell.stop(),
             Wish::List => match self.link.sessions(self.app).await {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
                 Err(error) => self.app.conversation.warn(&error.to_string()),
@@ -272,7 +294,7 @@ impl Screen<'_> {
         let works = self.app.conversation.works();
         if works != self.began.is_some() {
             self.began = works.then(Instant::now);
-            self.app.branch = (self.branch)();
+            self.app.branch = (self.world.branch)();
         }
         self.draw_soon();
         Then::GoOn
@@ -310,6 +332,7 @@ impl Screen<'_> {
 
     /// Shows what is left to show and takes the picture away.
     async fn leave(&mut self) -> Result<(), Error> {
+        self.world.shell.end().await;
         self.terminal.written().await?;
         self.draw();
         self.terminal.written().await?;

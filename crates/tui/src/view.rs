@@ -14,6 +14,7 @@ use crate::keys::Mode;
 use crate::look;
 use crate::meter::short;
 use crate::rows::{cut, safe, width, wrap};
+use crate::shell;
 use crate::words;
 
 /// Rows of a word about the last key.
@@ -41,6 +42,9 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
     let wide = usize::from(columns);
     let most = usize::from(rows.saturating_sub(1)).max(1);
     let mut above = progress(&app.conversation, columns);
+    if let Some(own) = &app.own {
+        above.extend(shell::rows(own, wide));
+    }
     let mut fixed = Vec::new();
     if let Some((call, approval)) = app.conversation.asked.first() {
         fixed.extend(question(app, *call, approval, columns));
@@ -97,7 +101,8 @@ fn progress(conversation: &Conversation, columns: u16) -> Vec<Line<'static>> {
     }
     for pending in &conversation.pending {
         let class = pending.class(conversation.has_turn());
-        let (text, _) = first_line(&pending.text);
+        let title = pending.title();
+        let (text, _) = first_line(&title);
         rows.push(look::line(
             cut(&format!("↳ {text}  ({class})"), wide),
             look::MARK,
@@ -246,9 +251,7 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
     if app.editor.is_empty() && app.refusing.is_none() {
         let hint = match app.mode() {
             Mode::Asked => "",
-            _ if !app.conversation.pending.is_empty() => {
-                "Enter steers · Tab queues · Up takes back"
-            }
+            _ if app.last_said().is_some() => "Enter steers · Tab queues · Up takes back",
             _ if app.conversation.works() => "Enter steers · Tab queues",
             _ => "say what to do · / for commands",
         };

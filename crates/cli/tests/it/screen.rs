@@ -154,6 +154,34 @@ fn messages_that_wait_are_taken_back_edited_and_put_in_another_order() {
 }
 
 #[test]
+fn a_command_of_the_persons_own_runs_and_the_model_is_told_with_the_next_message() {
+    let provider = Provider::start(|_| Answer::Reply("I see", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("! touch mine; printf '\\033[2Jred\\n'; exit 3");
+    pty.sees("    red\n    (exit code 3");
+    pty.sees("(note: heard with your next message)");
+    assert!(place.work().join("mine").exists());
+    pty.type_line("!touch begun; trap '' TERM; sleep 300");
+    wait_for(&place, "begun");
+    pty.sees("(yours; Esc stops it)");
+    pty.press(ESC);
+    pty.sees("killed by signal 9");
+    assert!(provider.requests().is_empty());
+    pty.type_line("what was that?");
+    pty.sees("I see");
+    let told = said(&provider.requests()[0]);
+    assert!(told.contains("I ran this command myself"), "{told}");
+    assert!(
+        told.find("exit code 3") < told.find("what was that?"),
+        "{told}"
+    );
+    assert!(!pty.bytes().contains("\x1b[2Jred"));
+    pty.kill();
+}
+
+#[test]
 fn escape_stops_what_runs_and_the_next_message_begins_anew() {
     let provider = Provider::start(|request| match said(request) {
         said if said.contains("again") => Answer::Reply("begun anew", vec![]),

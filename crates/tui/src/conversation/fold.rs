@@ -11,6 +11,7 @@ use super::{Conversation, Kind, Pending, Running, Turn, is_long};
 use crate::calls;
 use crate::look;
 use crate::rows::safe;
+use crate::shell;
 use crate::stream::Stream;
 use crate::words;
 
@@ -27,9 +28,21 @@ impl Conversation {
         self.settings = Some(settings.clone());
     }
 
+    /// What was said is shown where it is heard; a note, where it was made.
+    pub(super) fn accepted(&mut self, pending: Pending) {
+        self.said.push(pending.title());
+        if pending.delivery == Delivery::Note {
+            self.add(Kind::Person, shell::shown(&pending.text));
+        }
+        self.pending.push(pending);
+    }
+
     pub(super) fn delivered(&mut self, message: &MessageId, at_ms: u64) {
         if let Some(pending) = self.take_pending(message) {
             let waited_ms = at_ms.saturating_sub(pending.at_ms);
+            if pending.delivery == Delivery::Note {
+                return self.note(&format!("heard from here on: {}", pending.title()));
+            }
             self.add(Kind::Person, said(&pending, waited_ms));
         }
     }

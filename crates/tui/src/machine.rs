@@ -1,0 +1,20 @@
+//! What a screen asks of the machine that it runs on. The root provides it; nothing here goes through
+//! a session, and no model reaches it.
+
+use std::sync::mpsc::Receiver;
+
+use quire_protocol::CommandEnd;
+
+/// The machine of the person at the screen, with the person's own rights. Every method may take long,
+/// and is called where that holds nothing up. Errors are for the person.
+pub trait Machine: Send + Sync {
+    /// Runs a command line with the person's shell, in the workspace, and waits for its end. What it
+    /// prints is handed over as it comes; what comes by `stop`, or that nobody can stop it any more,
+    /// stops it and all that it started.
+    fn shell(
+        &self,
+        line: &str,
+        stop: Receiver<()>,
+        printed: &mut dyn FnMut(&[u8]),
+    ) -> Result<CommandEnd, String>;
+}
