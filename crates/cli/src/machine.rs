@@ -8,6 +8,9 @@ use quire_tui::Machine;
 
 use crate::surroundings::Surroundings;
 
+/// Paths of a workspace that are offered, at most.
+const PATHS: usize = 50_000;
+
 /// This machine.
 pub(crate) struct OwnMachine {
     folder: PathBuf,
@@ -32,5 +35,9 @@ impl Machine for OwnMachine {
     ) -> Result<CommandEnd, String> {
         quire_sandbox::run_own(&self.shell, line, &self.folder, stop, printed)
             .map_err(|error| format!("{} cannot be started: {error}", self.shell))
+    }
+
+    fn paths(&self) -> Vec<String> {
+        quire_tools::paths(&self.folder, PATHS)
     }
 }

@@ -10,6 +10,7 @@ use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::keys::{Action, Mode, Reply, action};
 use crate::outbox::Outbox;
+use crate::paths::Paths;
 use crate::shell::Own;
 
 /// Fits settings to a model by its name, or says why it cannot be.
@@ -25,6 +26,8 @@ pub(crate) enum Wish {
     Run(String),
     /// Stop the one that runs.
     StopOwn,
+    /// Look at what is in the workspace.
+    Walk,
     /// List the sessions of this folder.
     List,
     /// Draw everything anew.
@@ -41,6 +44,8 @@ pub(crate) struct App {
     pub(crate) notice: Option<String>,
     /// What is being taken back of what was said.
     pub(crate) outbox: Outbox,
+    /// The paths that are offered.
+    pub(crate) paths: Paths,
     /// The command of the person's that runs.
     pub(crate) own: Option<Own>,
     /// The question whose no is being given a reason.
@@ -74,6 +79,7 @@ impl App {
             notice: None,
             outbox: Outbox::default(),
             own: None,
+            paths: Paths::default(),
             refusing: None,
             faced: None,
             branch: None,
@@ -94,6 +100,8 @@ impl App {
             Mode::Reason
         } else if self.faced.is_some() && !self.is_surprised() && self.editor.is_empty() {
             Mode::Asked
+        } else if self.paths.is_offering() {
+            Mode::Path
         } else if !self.offered().is_empty() {
             Mode::Command
         } else {
@@ -126,7 +134,17 @@ impl App {
         if wishes.contains(&Wish::Quit) && self.must_stay() {
             wishes.retain(|wish| *wish != Wish::Quit);
         }
+        wishes.extend(self.follow_path());
         wishes
+    }
+
+    /// What is written may be a path.
+    fn follow_path(&mut self) -> Option<Wish> {
+        let before = match self.refusing {
+            Some(_) => "",
+            None => self.editor.before(),
+        };
+        self.paths.follow(before).then_some(Wish::Walk)
     }
 
     fn pressed(&mut self, key: KeyEvent) -> Vec<Wish> {
@@ -143,8 +161,10 @@ impl App {
             Action::Send => return self.send(Delivery::Steer),
             Action::Queue => return self.send(Delivery::Queue),
             Action::Reply(reply) => return self.reply(reply),
+            Action::Back if self.refusing.is_none() => self.paths.dismiss(),
             Action::Back => self.stop_refusing(),
             Action::Redraw => return vec![Wish::Redraw],
+            Action::Complete if self.mode() == Mode::Path => self.take_path(),
             Action::Complete => self.complete(),
             Action::Details => self.toggle_details(),
             Action::Insert(char) => self.editor.insert(char.encode_utf8(&mut [0; 4])),
@@ -152,6 +172,8 @@ impl App {
             Action::Go(to) => self.editor.go(to),
             Action::Delete(to) => self.editor.delete(to),
             Action::PutBack => self.editor.put_back(),
+            Action::Up if self.mode() == Mode::Path => self.paths.choose(-1),
+            Action::Down if self.mode() == Mode::Path => self.paths.choose(1),
             Action::Up if self.would_take_back() => return self.take_last_back(),
             Action::Up => self.up(),
             Action::Down => self.down(),
@@ -160,9 +182,10 @@ impl App {
     }
 
     /// Text was pasted.
-    pub(crate) fn paste(&mut self, text: &str) {
+    pub(crate) fn paste(&mut self, text: &str) -> Vec<Wish> {
         self.notice = None;
         self.editor.paste(text);
+        self.follow_path().into_iter().collect()
     }
 
     /// What was recorded may have answered the question elsewhere, or settled what is being taken back.

@@ -118,6 +118,11 @@ const KEYS: &[(&str, &str)] = &[
         "Up, Down",
         "take back what waits to be heard; what you said before",
     ),
+    ("@PATH", "offer paths of the workspace"),
+    (
+        "! COMMAND",
+        "run a command of your own, and tell the model of it",
+    ),
     ("Ctrl+O", "show or fold what tools print"),
     ("y, p, n", "answer a question (with Alt while you type)"),
     ("Ctrl+C", "clear the input; twice, leave"),

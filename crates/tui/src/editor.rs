@@ -114,6 +114,14 @@ impl Editor {
         self.at += sign.len_utf8();
     }
 
+    /// Writes this instead of so many bytes before the cursor.
+    pub(crate) fn replace_before(&mut self, bytes: usize, text: &str) {
+        let start = self.at.saturating_sub(bytes);
+        self.text.replace_range(start..self.at, "");
+        self.at = start;
+        self.insert(text);
+    }
+
     /// Moves the cursor.
     pub(crate) fn go(&mut self, to: To) {
         self.at = self.place(to);

@@ -15,7 +15,7 @@ pub(crate) enum Action {
     Send,
     /// Send, to be heard after the turn.
     Queue,
-    /// Complete the command that is being written.
+    /// Complete the command or the path that is being written.
     Complete,
     /// End the turn now.
     Interrupt,
@@ -39,7 +39,7 @@ pub(crate) enum Action {
     Redraw,
     /// Answer the open question.
     Reply(Reply),
-    /// Back from giving a reason to the question.
+    /// Back from giving a reason to the question, or from what is offered.
     Back,
 }
 
@@ -61,6 +61,8 @@ pub(crate) enum Mode {
     Typing,
     /// The name of a command.
     Command,
+    /// A path, of which some are offered.
+    Path,
     /// An open question, and nothing is typed.
     Asked,
     /// The reason for a no.
@@ -84,10 +86,12 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
         (KeyCode::Char('p' | 'P' | 's' | 'S'), Mode::Asked) => Action::Reply(Reply::Always),
         (KeyCode::Char('n' | 'N'), Mode::Asked) => Action::Reply(Reply::No),
         (KeyCode::Enter, _) if shift => Action::Newline,
+        (KeyCode::Tab | KeyCode::Enter, Mode::Path) | (KeyCode::Tab, Mode::Command) => {
+            Action::Complete
+        }
         (KeyCode::Enter, _) => Action::Send,
-        (KeyCode::Tab, Mode::Command) => Action::Complete,
         (KeyCode::Tab, Mode::Typing) => Action::Queue,
-        (KeyCode::Esc, Mode::Reason) => Action::Back,
+        (KeyCode::Esc, Mode::Reason | Mode::Path) => Action::Back,
         (KeyCode::Esc, _) => Action::Interrupt,
         (KeyCode::Char(char), _) => Action::Insert(char),
         (KeyCode::Backspace, _) => Action::Delete(To::Left),
@@ -184,6 +188,10 @@ mod tests {
             (Char('j'), control, Mode::Typing, Some(Action::Newline)),
             (Tab, none, Mode::Typing, Some(Action::Queue)),
             (Tab, none, Mode::Command, Some(Action::Complete)),
+            (Tab, none, Mode::Path, Some(Action::Complete)),
+            (Enter, none, Mode::Path, Some(Action::Complete)),
+            (Enter, shift, Mode::Path, Some(Action::Newline)),
+            (Esc, none, Mode::Path, Some(Action::Back)),
             (Tab, none, Mode::Asked, None),
             (Esc, none, Mode::Typing, Some(Action::Interrupt)),
             (Esc, none, Mode::Asked, Some(Action::Interrupt)),

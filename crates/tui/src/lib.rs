@@ -19,6 +19,7 @@ mod calls;
 mod commands;
 mod conversation;
 mod editor;
+mod errands;
 mod keys;
 mod link;
 mod look;
@@ -27,6 +28,7 @@ mod markdown;
 mod meter;
 mod outbox;
 mod painter;
+mod paths;
 mod plain;
 mod rows;
 #[cfg(test)]

@@ -17,4 +17,8 @@ pub trait Machine: Send + Sync {
         stop: Receiver<()>,
         printed: &mut dyn FnMut(&[u8]),
     ) -> Result<CommandEnd, String>;
+
+    /// What is in the workspace, as far as it is looked at: paths relative to it, folders with a slash
+    /// at their end, without what git ignores.
+    fn paths(&self) -> Vec<String>;
 }

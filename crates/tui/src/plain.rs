@@ -71,7 +71,8 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                     let heads = link.sessions(app).await?;
                     app.conversation.show(listed(&heads));
                 }
-                Wish::Redraw => {}
+                // Nothing is offered where nothing is drawn.
+                Wish::Walk | Wish::Redraw => {}
                 Wish::Quit => return Ok(()),
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Fit, Wish};
 use crate::commands::pair;
+use crate::errands::{Done, Errands};
 use crate::link::Link;
 use crate::look::{self, Palette};
 use crate::machine::Machine;
@@ -104,6 +105,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         link.ask(op);
     }
     let world = World {
+        errands: Errands::new(Arc::clone(&setup.machine)),
         machine: setup.machine,
         shell: Shell::default(),
         interrupts: setup.interrupts,
@@ -124,6 +126,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
 pub(crate) struct World {
     pub(crate) machine: Arc<dyn Machine>,
     pub(crate) shell: Shell,
+    errands: Errands,
     pub(crate) interrupts: watch::Receiver<u32>,
     branch: Branch,
 }
@@ -201,6 +204,10 @@ impl Screen<'_> {
                     Some(frame) => self.take_in(frame),
                     None => Then::Leave,
                 },
+                done = self.world.errands.next() => {
+                    self.done(done);
+                    Then::GoOn
+                }
                 news = self.world.shell.next() => {
                     if let Some(op) = self.app.own_told(news) {
                         self.link.ask(op);
@@ -241,7 +248,9 @@ impl Screen<'_> {
                 self.due = Some(Instant::now());
             }
             Happened::Paste(text) => {
-                self.app.paste(&text);
+                for wish in self.app.paste(&text) {
+                    self.grant(wish).await;
+                }
                 self.due = Some(Instant::now());
             }
             Happened::Resize(..) => {
@@ -262,10 +271,22 @@ impl Screen<'_> {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
+            Wish::Walk => self
+                .world
+                .errands
+                .run(|machine| Done::Walked(machine.paths())),
             Wish::Redraw => self.resized = true,
             Wish::Quit => return Then::Leave,
         }
         Then::GoOn
+    }
+
+    /// Takes in what was asked of the machine.
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Walked(paths) => self.app.paths.know(paths),
+        }
+        self.draw_soon();
     }
 
     /// Takes a frame in, and those that have come with it.

@@ -167,7 +167,9 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
     let choices = match app.mode() {
         Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
         Mode::Asked => format!("  y once{always} · n no"),
-        Mode::Typing | Mode::Command => format!("  Alt+y once{always} (Alt+p) · Alt+n no"),
+        Mode::Typing | Mode::Command | Mode::Path => {
+            format!("  Alt+y once{always} (Alt+p) · Alt+n no")
+        }
     };
     let waiting = app.conversation.asked.len() - 1;
     let more = match waiting {
@@ -269,6 +271,9 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
 }
 
 fn offered(app: &App, wide: usize) -> Vec<Line<'static>> {
+    if app.mode() == Mode::Path {
+        return app.paths.rows(wide);
+    }
     let offered = app.offered();
     let rows = offered.iter().take(OF_COMMANDS).map(|command| {
         let usage = format!("  /{} {}", command.name, command.arguments);

@@ -182,6 +182,30 @@ fn a_command_of_the_persons_own_runs_and_the_model_is_told_with_the_next_message
 }
 
 #[test]
+fn paths_are_offered_behind_an_at_and_taken_with_a_key() {
+    let provider = Provider::start(|_| Answer::Reply("read", vec![]));
+    let place = Place::new();
+    place.write(".gitignore", "built/\n");
+    place.write("src/parse.rs", "");
+    place.write("src/part/one.rs", "");
+    place.write("built/parse.o", "");
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.press("look at @par");
+    pty.sees("▸ src/part/");
+    pty.sees("src/parse.rs");
+    assert!(!pty.screen().contains("parse.o"), "{}", pty.screen());
+    pty.press("\x1b[B\t");
+    pty.sees("› look at @src/parse.rs");
+    pty.press("and @one\r");
+    pty.sees("› look at @src/parse.rs and @src/part/one.rs");
+    pty.press("\r");
+    pty.sees("read");
+    assert!(said(&provider.requests()[0]).contains("look at @src/parse.rs and @src/part/one.rs"));
+    pty.kill();
+}
+
+#[test]
 fn escape_stops_what_runs_and_the_next_message_begins_anew() {
     let provider = Provider::start(|request| match said(request) {
         said if said.contains("again") => Answer::Reply("begun anew", vec![]),
