@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
+use quire_headless::History;
 use quire_protocol::CommandEnd;
 use quire_tui::Machine;
 
@@ -15,12 +16,17 @@ const PATHS: usize = 50_000;
 pub(crate) struct OwnMachine {
     folder: PathBuf,
     shell: String,
+    editor: Option<String>,
+    history: History,
 }
 
 impl OwnMachine {
     pub(crate) fn new(around: &Surroundings) -> Self {
+        let editor = around.variable("VISUAL").or(around.variable("EDITOR"));
         Self {
             folder: around.workspace.clone(),
+            editor: editor.map(str::to_owned),
+            history: History::new(&around.paths.data, &around.workspace),
             shell: around.variable("SHELL").unwrap_or("/bin/sh").to_owned(),
         }
     }
@@ -35,6 +41,20 @@ impl Machine for OwnMachine {
     ) -> Result<CommandEnd, String> {
         quire_sandbox::run_own(&self.shell, line, &self.folder, stop, printed)
             .map_err(|error| format!("{} cannot be started: {error}", self.shell))
+    }
+
+    fn said(&self) -> Vec<String> {
+        self.history.all()
+    }
+
+    fn keep(&self, text: &str) {
+        let _ = self.history.add(text);
+    }
+
+    fn edit(&self, text: &str) -> Result<String, String> {
+        let editor = self.editor.as_deref();
+        let editor = editor.ok_or("no editor is named: set VISUAL or EDITOR, to vi say")?;
+        quire_headless::edited(text, |file| quire_sandbox::edit_own(editor, file))
     }
 
     fn paths(&self) -> Vec<String> {

@@ -11,6 +11,7 @@ use crate::editor::Editor;
 use crate::keys::{Action, Mode, Reply, action};
 use crate::outbox::Outbox;
 use crate::paths::Paths;
+use crate::search::Search;
 use crate::shell::Own;
 
 /// Fits settings to a model by its name, or says why it cannot be.
@@ -26,6 +27,10 @@ pub(crate) enum Wish {
     Run(String),
     /// Stop the one that runs.
     StopOwn,
+    /// Find out what was said in this folder before.
+    Recall,
+    /// Write the input in an editor.
+    Compose,
     /// Look at what is in the workspace.
     Walk,
     /// List the sessions of this folder.
@@ -46,6 +51,8 @@ pub(crate) struct App {
     pub(crate) outbox: Outbox,
     /// The paths that are offered.
     pub(crate) paths: Paths,
+    /// What is searched for in what was said.
+    pub(crate) search: Option<Search>,
     /// The command of the person's that runs.
     pub(crate) own: Option<Own>,
     /// The question whose no is being given a reason.
@@ -79,6 +86,7 @@ impl App {
             notice: None,
             outbox: Outbox::default(),
             own: None,
+            search: None,
             paths: Paths::default(),
             refusing: None,
             faced: None,
@@ -96,7 +104,9 @@ impl App {
 
     /// What the keys are about.
     pub(crate) fn mode(&self) -> Mode {
-        if self.refusing.is_some() {
+        if self.search.is_some() {
+            Mode::Search
+        } else if self.refusing.is_some() {
             Mode::Reason
         } else if self.faced.is_some() && !self.is_surprised() && self.editor.is_empty() {
             Mode::Asked
@@ -122,7 +132,7 @@ impl App {
 
     /// The commands whose name is being written.
     pub(crate) fn offered(&self) -> Vec<&'static Command> {
-        if self.refusing.is_some() {
+        if self.refusing.is_some() || self.search.is_some() {
             return Vec::new();
         }
         commands::starting_with(self.editor.before())
@@ -140,9 +150,11 @@ impl App {
 
     /// What is written may be a path.
     fn follow_path(&mut self) -> Option<Wish> {
-        let before = match self.refusing {
-            Some(_) => "",
-            None => self.editor.before(),
+        self.follow_search();
+        let before = if self.refusing.is_some() || self.search.is_some() {
+            ""
+        } else {
+            self.editor.before()
         };
         self.paths.follow(before).then_some(Wish::Walk)
     }
@@ -152,6 +164,9 @@ impl App {
             return Vec::new();
         };
         self.notice = None;
+        if self.search.is_some() {
+            return self.search_key(action);
+        }
         let leaving = std::mem::take(&mut self.leaving);
         match action {
             Action::Clear => return self.clear(leaving),
@@ -163,6 +178,9 @@ impl App {
             Action::Reply(reply) => return self.reply(reply),
             Action::Back if self.refusing.is_none() => self.paths.dismiss(),
             Action::Back => self.stop_refusing(),
+            Action::Search if self.refusing.is_none() => return self.begin_search(),
+            Action::Search => {}
+            Action::Compose => return vec![Wish::Compose],
             Action::Redraw => return vec![Wish::Redraw],
             Action::Complete if self.mode() == Mode::Path => self.take_path(),
             Action::Complete => self.complete(),
@@ -212,6 +230,13 @@ impl App {
             self.notice = Some("that question is answered already".to_owned());
         }
         self.settle_outbox()
+    }
+
+    /// The input was written in an editor.
+    pub(crate) fn composed(&mut self, text: &str) {
+        self.recalled = None;
+        // Editors end a file with a newline, which nobody wrote.
+        self.editor.set(text.trim_end_matches('\n'));
     }
 
     /// Asks to say something.
@@ -353,7 +378,7 @@ impl App {
             Reply::Always => Answer::AllowAlways,
             Reply::No => {
                 self.refusing = Some(call);
-                self.aside = self.editor.take();
+                self.stash_input();
                 return Vec::new();
             }
         };
@@ -365,7 +390,12 @@ impl App {
         self.put_aside_back();
     }
 
-    fn put_aside_back(&mut self) {
+    /// Puts what is written aside, for something else that is written.
+    pub(crate) fn stash_input(&mut self) {
+        self.aside = self.editor.take();
+    }
+
+    pub(crate) fn put_aside_back(&mut self) {
         self.editor.set(&std::mem::take(&mut self.aside));
     }
 

@@ -123,6 +123,8 @@ const KEYS: &[(&str, &str)] = &[
         "! COMMAND",
         "run a command of your own, and tell the model of it",
     ),
+    ("Ctrl+R", "search what you said in this folder"),
+    ("Ctrl+G", "write in $VISUAL or $EDITOR"),
     ("Ctrl+O", "show or fold what tools print"),
     ("y, p, n", "answer a question (with Alt while you type)"),
     ("Ctrl+C", "clear the input; twice, leave"),

@@ -73,16 +73,22 @@ impl Editor {
 
     /// Takes all that was written, large pastes in full.
     pub(crate) fn take(&mut self) -> String {
-        let text = std::mem::take(&mut self.text);
+        let whole = self.whole();
+        self.text.clear();
         self.at = 0;
-        let mut full = String::with_capacity(text.len());
-        for char in text.chars() {
+        self.pastes.clear();
+        whole
+    }
+
+    /// All that is written, large pastes in full.
+    pub(crate) fn whole(&self) -> String {
+        let mut full = String::with_capacity(self.text.len());
+        for char in self.text.chars() {
             match self.paste_of(char) {
                 Some(paste) => full.push_str(paste),
                 None => full.push(char),
             }
         }
-        self.pastes.clear();
         full
     }
 

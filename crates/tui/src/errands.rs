@@ -11,6 +11,10 @@ use crate::machine::Machine;
 pub(crate) enum Done {
     /// The workspace was looked at.
     Walked(Vec<String>),
+    /// What was said in this folder was found out.
+    Recalled(Vec<String>),
+    /// Nothing that matters here.
+    Kept,
 }
 
 /// Errands on their way.

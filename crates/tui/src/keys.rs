@@ -35,6 +35,10 @@ pub(crate) enum Action {
     Down,
     /// Show more, or less, of what follows.
     Details,
+    /// Search what was said; while that is done, go on to an older one.
+    Search,
+    /// Write in an editor.
+    Compose,
     /// Draw everything anew.
     Redraw,
     /// Answer the open question.
@@ -63,6 +67,8 @@ pub(crate) enum Mode {
     Command,
     /// A path, of which some are offered.
     Path,
+    /// Words of what was said before.
+    Search,
     /// An open question, and nothing is typed.
     Asked,
     /// The reason for a no.
@@ -86,12 +92,11 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
         (KeyCode::Char('p' | 'P' | 's' | 'S'), Mode::Asked) => Action::Reply(Reply::Always),
         (KeyCode::Char('n' | 'N'), Mode::Asked) => Action::Reply(Reply::No),
         (KeyCode::Enter, _) if shift => Action::Newline,
-        (KeyCode::Tab | KeyCode::Enter, Mode::Path) | (KeyCode::Tab, Mode::Command) => {
-            Action::Complete
-        }
+        (KeyCode::Tab | KeyCode::Enter, Mode::Path | Mode::Search)
+        | (KeyCode::Tab, Mode::Command) => Action::Complete,
         (KeyCode::Enter, _) => Action::Send,
         (KeyCode::Tab, Mode::Typing) => Action::Queue,
-        (KeyCode::Esc, Mode::Reason | Mode::Path) => Action::Back,
+        (KeyCode::Esc, Mode::Reason | Mode::Path | Mode::Search) => Action::Back,
         (KeyCode::Esc, _) => Action::Interrupt,
         (KeyCode::Char(char), _) => Action::Insert(char),
         (KeyCode::Backspace, _) => Action::Delete(To::Left),
@@ -122,6 +127,8 @@ fn with_control(code: KeyCode) -> Option<Action> {
         KeyCode::Char('u') => Action::Delete(To::Home),
         KeyCode::Char('k') => Action::Delete(To::End),
         KeyCode::Char('y') => Action::PutBack,
+        KeyCode::Char('r') => Action::Search,
+        KeyCode::Char('g') => Action::Compose,
         KeyCode::Char('o') => Action::Details,
         KeyCode::Char('l') => Action::Redraw,
         KeyCode::Left => Action::Go(To::WordLeft),
@@ -197,6 +204,9 @@ mod tests {
             (Esc, none, Mode::Asked, Some(Action::Interrupt)),
             (Esc, none, Mode::Reason, Some(Action::Back)),
             (Char('c'), control, Mode::Asked, Some(Action::Clear)),
+            (Char('r'), control, Mode::Typing, Some(Action::Search)),
+            (Char('g'), control, Mode::Typing, Some(Action::Compose)),
+            (Esc, none, Mode::Search, Some(Action::Back)),
             (Char('d'), control, Mode::Typing, Some(Action::Leave)),
             (Up, none, Mode::Typing, Some(Action::Up)),
             (F(1), none, Mode::Typing, None),

@@ -33,6 +33,7 @@ mod plain;
 mod rows;
 #[cfg(test)]
 mod screens;
+mod search;
 mod shell;
 mod stream;
 mod talk;

@@ -18,6 +18,15 @@ pub trait Machine: Send + Sync {
         printed: &mut dyn FnMut(&[u8]),
     ) -> Result<CommandEnd, String>;
 
+    /// What the person said in this folder before, oldest first.
+    fn said(&self) -> Vec<String>;
+
+    /// Keeps what the person says now. That it cannot be kept is no reason not to say it.
+    fn keep(&self, text: &str);
+
+    /// Gives a text to the person's editor, which has the terminal meanwhile, and what became of it.
+    fn edit(&self, text: &str) -> Result<String, String>;
+
     /// What is in the workspace, as far as it is looked at: paths relative to it, folders with a slash
     /// at their end, without what git ignores.
     fn paths(&self) -> Vec<String>;

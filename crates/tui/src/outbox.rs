@@ -135,7 +135,7 @@ impl App {
 
     /// Writes a message into the input, before what is being typed.
     fn put_in(&mut self, text: &str) {
-        if self.refusing.is_some() {
+        if self.refusing.is_some() || self.search.is_some() {
             let gap = if self.aside.is_empty() { "" } else { "\n" };
             self.aside = format!("{text}{gap}{}", self.aside);
             return;

@@ -64,7 +64,10 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
         };
         for wish in wishes {
             match wish {
-                Wish::Ask(op) => link.ask(op),
+                Wish::Ask(op) => {
+                    world.keep(&op);
+                    link.ask(op);
+                }
                 Wish::Run(command) => world.shell.start(&world.machine, command),
                 Wish::StopOwn => world.shell.stop(),
                 Wish::List => {
@@ -72,7 +75,7 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                     app.conversation.show(listed(&heads));
                 }
                 // Nothing is offered where nothing is drawn.
-                Wish::Walk | Wish::Redraw => {}
+                Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw => {}
                 Wish::Quit => return Ok(()),
             }
         }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use crossterm::event::Event as Happened;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Client, ClientError, Delivery, Frame, SessionHead, SessionId, Settings};
+use quire_protocol::{
+    Client, ClientError, Delivery, Frame, Op, SessionHead, SessionId, Settings, joined_text,
+};
 use ratatui_core::text::Line;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -129,6 +131,22 @@ pub(crate) struct World {
     errands: Errands,
     pub(crate) interrupts: watch::Receiver<u32>,
     branch: Branch,
+}
+
+impl World {
+    /// Keeps what is said, to be found again.
+    pub(crate) fn keep(&self, op: &Op) {
+        if let Op::Say { content, .. } = op {
+            self.keep_text(joined_text(content));
+        }
+    }
+
+    pub(crate) fn keep_text(&self, text: String) {
+        self.errands.run(move |machine| {
+            machine.keep(&text);
+            Done::Kept
+        });
+    }
 }
 
 async fn on_screen(
@@ -264,8 +282,19 @@ impl Screen<'_> {
 
     async fn grant(&mut self, wish: Wish) -> Then {
         match wish {
-            Wish::Ask(op) => self.link.ask(op),
-            Wish::Run(line) => self.world.shell.start(&self.world.machine, line),
+            Wish::Ask(op) => {
+                self.world.keep(&op);
+                self.link.ask(op);
+            }
+            Wish::Run(line) => {
+                self.world.keep_text(format!("! {line}"));
+                self.world.shell.start(&self.world.machine, line);
+            }
+            Wish::Recall => self
+                .world
+                .errands
+                .run(|machine| Done::Recalled(machine.said())),
+            Wish::Compose => return self.compose().await,
             Wish::StopOwn => self.world.shell.stop(),
             Wish::List => match self.link.sessions(self.app).await {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
@@ -281,10 +310,43 @@ impl Screen<'_> {
         Then::GoOn
     }
 
+    /// Gives the input and the terminal to the person's editor, and takes both back.
+    async fn compose(&mut self) -> Then {
+        let text = self.app.editor.whole();
+        match self.edit(text).await {
+            Ok(Ok(text)) => self.app.composed(&text),
+            Ok(Err(why)) => self.app.notice = Some(why),
+            Err(_) => return Then::Leave,
+        }
+        self.due = Some(Instant::now());
+        Then::GoOn
+    }
+
+    async fn edit(&mut self, text: String) -> io::Result<Result<String, String>> {
+        self.terminal.written().await?;
+        let bytes = self.painter.leave();
+        self.terminal.write(bytes);
+        self.terminal.written().await?;
+        self.terminal.give()?;
+        let machine = Arc::clone(&self.world.machine);
+        let edited = tokio::task::spawn_blocking(move || machine.edit(&text)).await;
+        // Ctrl+C was meant for the editor.
+        self.world.interrupts.mark_unchanged();
+        self.terminal.take_back()?;
+        self.resized = Terminal::size() != self.painter.size();
+        Ok(edited.unwrap_or_else(|error| Err(error.to_string())))
+    }
+
     /// Takes in what was asked of the machine.
     fn done(&mut self, done: Done) {
         match done {
             Done::Walked(paths) => self.app.paths.know(paths),
+            Done::Recalled(before) => {
+                if let Some(search) = &mut self.app.search {
+                    search.know(before);
+                }
+            }
+            Done::Kept => return,
         }
         self.draw_soon();
     }

@@ -167,7 +167,7 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
     let choices = match app.mode() {
         Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
         Mode::Asked => format!("  y once{always} · n no"),
-        Mode::Typing | Mode::Command | Mode::Path => {
+        Mode::Typing | Mode::Command | Mode::Path | Mode::Search => {
             format!("  Alt+y once{always} (Alt+p) · Alt+n no")
         }
     };
@@ -226,7 +226,9 @@ fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Opti
 
 /// The input, with at most a third of the screen's rows, and where the cursor is in it.
 fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, usize)) {
-    let mark = if app.refusing.is_some() {
+    let mark = if app.search.is_some() {
+        "said before › "
+    } else if app.refusing.is_some() {
         "no, because › "
     } else {
         "› "
@@ -253,6 +255,7 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
     if app.editor.is_empty() && app.refusing.is_none() {
         let hint = match app.mode() {
             Mode::Asked => "",
+            Mode::Search => "words of it · Ctrl+R older · Enter takes it · Esc leaves",
             _ if app.last_said().is_some() => "Enter steers · Tab queues · Up takes back",
             _ if app.conversation.works() => "Enter steers · Tab queues",
             _ => "say what to do · / for commands",
@@ -271,6 +274,9 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
 }
 
 fn offered(app: &App, wide: usize) -> Vec<Line<'static>> {
+    if let Some(search) = &app.search {
+        return search.rows(wide);
+    }
     if app.mode() == Mode::Path {
         return app.paths.rows(wide);
     }

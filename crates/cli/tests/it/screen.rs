@@ -163,7 +163,7 @@ fn a_command_of_the_persons_own_runs_and_the_model_is_told_with_the_next_message
     pty.sees("    red\n    (exit code 3");
     pty.sees("(note: heard with your next message)");
     assert!(place.work().join("mine").exists());
-    pty.type_line("!touch begun; trap '' TERM; sleep 300");
+    pty.type_line("!trap '' TERM; touch begun; sleep 300");
     wait_for(&place, "begun");
     pty.sees("(yours; Esc stops it)");
     pty.press(ESC);
@@ -202,6 +202,48 @@ fn paths_are_offered_behind_an_at_and_taken_with_a_key() {
     pty.press("\r");
     pty.sees("read");
     assert!(said(&provider.requests()[0]).contains("look at @src/parse.rs and @src/part/one.rs"));
+    pty.kill();
+}
+
+#[test]
+fn what_was_said_in_another_session_is_found_and_edited_in_an_editor() {
+    let provider = Provider::start(|_| Answer::Reply("heard", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("mend the frobnicator");
+    pty.sees("heard");
+    pty.press("\x04");
+    pty.sees("the session is kept");
+    pty.end();
+    place.write(
+        "editor",
+        "cat \"$2\"; echo; echo in the editor; echo \"$1\" >> \"$2\"; read line; echo \"got $line\"\n",
+    );
+    let editor = format!("sh {} gently", place.work().join("editor").display());
+    let mut command = place.command(&["--model", "anthropic/double"]);
+    command
+        .env("ANTHROPIC_BASE_URL", &provider.url)
+        .env("ANTHROPIC_API_KEY", "key")
+        .env("VISUAL", &editor);
+    let mut pty = Pty::start(&command, 100, 40);
+    pty.sees("say what to do");
+    pty.press("\x12frob");
+    pty.sees("▸ mend the frobnicator");
+    pty.press("\r");
+    pty.sees("› mend the frobnicator");
+    pty.press("\x07");
+    pty.sees("in the editor");
+    pty.press("abc\r");
+    pty.sees("got abc");
+    pty.sees("  gently");
+    pty.press(" please\r");
+    pty.sees("heard");
+    let told = said(&provider.requests()[1]);
+    assert!(
+        told.contains("mend the frobnicator\\ngently please"),
+        "{told}"
+    );
     pty.kill();
 }
 
