@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::mpsc::Receiver;
 
 use quire_headless::History;
-use quire_protocol::CommandEnd;
+use quire_protocol::{CommandEnd, Content};
 use quire_tui::Machine;
 
 use crate::surroundings::Surroundings;
@@ -15,6 +15,7 @@ const PATHS: usize = 50_000;
 /// This machine.
 pub(crate) struct OwnMachine {
     folder: PathBuf,
+    home: Option<PathBuf>,
     shell: String,
     editor: Option<String>,
     history: History,
@@ -25,6 +26,7 @@ impl OwnMachine {
         let editor = around.variable("VISUAL").or(around.variable("EDITOR"));
         Self {
             folder: around.workspace.clone(),
+            home: around.variable("HOME").map(PathBuf::from),
             editor: editor.map(str::to_owned),
             history: History::new(&around.paths.data, &around.workspace),
             shell: around.variable("SHELL").unwrap_or("/bin/sh").to_owned(),
@@ -55,6 +57,14 @@ impl Machine for OwnMachine {
         let editor = self.editor.as_deref();
         let editor = editor.ok_or("no editor is named: set VISUAL or EDITOR, to vi say")?;
         quire_headless::edited(text, |file| quire_sandbox::edit_own(editor, file))
+    }
+
+    fn image(&self, path: &str) -> Result<Content, String> {
+        let path = match (path.strip_prefix("~/"), &self.home) {
+            (Some(rest), Some(home)) => home.join(rest),
+            _ => self.folder.join(path),
+        };
+        quire_headless::image(&path).map_err(|what| format!("{}: {what}", path.display()))
     }
 
     fn paths(&self) -> Vec<String> {

@@ -108,7 +108,7 @@ fn words(prompt: Option<&str>, piped: Option<&str>) -> Option<Content> {
 
 /// An image from a file: png, jpeg, gif or webp of at most 5 MiB. The error says what is wrong with
 /// the file, for a person.
-fn image(path: &Path) -> Result<Content, String> {
+pub fn image(path: &Path) -> Result<Content, String> {
     let size = std::fs::metadata(path)
         .map_err(|error| error.to_string())?
         .len();

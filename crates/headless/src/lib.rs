@@ -80,7 +80,7 @@ pub use cost::{CostBy, CostQuery, CostTable, cost};
 pub use demo::{DemoError, demo_folder, verify_demo};
 pub use find::{FindError, damage, find_session, journal, newest_session, sessions_asked};
 pub use history::History;
-pub use input::{check, edited, said, schema_file};
+pub use input::{check, edited, image, said, schema_file};
 pub use json::jsonl;
 pub use markdown::markdown;
 pub use models::{model_card, model_list};

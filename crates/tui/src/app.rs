@@ -8,6 +8,7 @@ use crate::calls::Details;
 use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
+use crate::images;
 use crate::keys::{Action, Mode, Reply, action};
 use crate::outbox::Outbox;
 use crate::paths::Paths;
@@ -31,6 +32,13 @@ pub(crate) enum Wish {
     Recall,
     /// Write the input in an editor.
     Compose,
+    /// Read an image.
+    Attach {
+        /// Where it is.
+        path: String,
+        /// What to write where it is none; else the person is told.
+        pasted: Option<String>,
+    },
     /// Look at what is in the workspace.
     Walk,
     /// List the sessions of this folder.
@@ -70,9 +78,9 @@ pub(crate) struct App {
     /// The place in what was said that is in the input.
     pub(crate) recalled: Option<usize>,
     /// What was in the input before an earlier message.
-    draft: String,
+    draft: Editor,
     /// What was in the input before a reason.
-    pub(crate) aside: String,
+    pub(crate) aside: Editor,
     /// Columns of the input.
     pub(crate) columns: usize,
 }
@@ -96,8 +104,8 @@ impl App {
             sent: 0,
             leaving: false,
             recalled: None,
-            draft: String::new(),
-            aside: String::new(),
+            draft: Editor::default(),
+            aside: Editor::default(),
             columns: 80,
         }
     }
@@ -202,6 +210,13 @@ impl App {
     /// Text was pasted.
     pub(crate) fn paste(&mut self, text: &str) -> Vec<Wish> {
         self.notice = None;
+        if self.refusing.is_none()
+            && self.search.is_none()
+            && let Some(path) = images::path(text)
+        {
+            let pasted = Some(text.to_owned());
+            return vec![Wish::Attach { path, pasted }];
+        }
         self.editor.paste(text);
         self.follow_path().into_iter().collect()
     }
@@ -236,7 +251,9 @@ impl App {
     pub(crate) fn composed(&mut self, text: &str) {
         self.recalled = None;
         // Editors end a file with a newline, which nobody wrote.
-        self.editor.set(text.trim_end_matches('\n'));
+        let images = self.editor.images();
+        self.editor.set("");
+        self.editor.write(text.trim_end_matches('\n'), &images);
     }
 
     /// Asks to say something.
@@ -285,8 +302,10 @@ impl App {
                 _ => Vec::new(),
             };
         }
-        let text = self.editor.take();
-        vec![self.say(text, delivery)]
+        let images = self.editor.images();
+        let mut content = vec![Content::text(self.editor.take())];
+        content.extend(images);
+        vec![Wish::Ask(self.say_content(content, delivery, None))]
     }
 
     fn run(&mut self, name: &str, words: &str) -> Vec<Wish> {
@@ -392,11 +411,11 @@ impl App {
 
     /// Puts what is written aside, for something else that is written.
     pub(crate) fn stash_input(&mut self) {
-        self.aside = self.editor.take();
+        self.aside = std::mem::take(&mut self.editor);
     }
 
     pub(crate) fn put_aside_back(&mut self) {
-        self.editor.set(&std::mem::take(&mut self.aside));
+        self.editor = std::mem::take(&mut self.aside);
     }
 
     fn complete(&mut self) {
@@ -435,7 +454,7 @@ impl App {
             return;
         };
         if self.recalled.is_none() {
-            self.draft = self.editor.take();
+            self.draft = std::mem::take(&mut self.editor);
         }
         self.recall(before);
     }
@@ -451,7 +470,7 @@ impl App {
             return self.recall(place + 1);
         }
         self.recalled = None;
-        self.editor.set(&std::mem::take(&mut self.draft));
+        self.editor = std::mem::take(&mut self.draft);
     }
 
     fn recall(&mut self, place: usize) {

@@ -12,6 +12,7 @@ use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
 use crate::conversation::Doing;
+use crate::images;
 use crate::look;
 use crate::meter::short;
 use crate::outbox;
@@ -90,6 +91,12 @@ const COMMANDS: &[Command] = &[
         arguments: "[WORDS | edit N | drop N | up N]",
         what: "say something for after the turn; list or change what waits",
         run: outbox::queue,
+    },
+    Command {
+        name: "image",
+        arguments: "PATH",
+        what: "attach an image; a pasted path of one is attached too",
+        run: images::image,
     },
     Command {
         name: "stop",

@@ -126,11 +126,6 @@ impl Pending {
             Delivery::Note => shell::title(&self.text),
         }
     }
-
-    /// Whether it is more than words.
-    pub(crate) fn has_images(&self) -> bool {
-        self.content.iter().any(|part| part.as_text().is_none())
-    }
 }
 
 /// A call whose tool runs.

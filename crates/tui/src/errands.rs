@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use quire_protocol::Content;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::machine::Machine;
@@ -13,6 +14,12 @@ pub(crate) enum Done {
     Walked(Vec<String>),
     /// What was said in this folder was found out.
     Recalled(Vec<String>),
+    /// An image was read.
+    Attached {
+        name: String,
+        image: Result<Content, String>,
+        pasted: Option<String>,
+    },
     /// Nothing that matters here.
     Kept,
 }

@@ -20,6 +20,7 @@ mod commands;
 mod conversation;
 mod editor;
 mod errands;
+mod images;
 mod keys;
 mod link;
 mod look;

@@ -3,7 +3,7 @@
 
 use std::sync::mpsc::Receiver;
 
-use quire_protocol::CommandEnd;
+use quire_protocol::{CommandEnd, Content};
 
 /// The machine of the person at the screen, with the person's own rights. Every method may take long,
 /// and is called where that holds nothing up. Errors are for the person.
@@ -26,6 +26,9 @@ pub trait Machine: Send + Sync {
 
     /// Gives a text to the person's editor, which has the terminal meanwhile, and what became of it.
     fn edit(&self, text: &str) -> Result<String, String>;
+
+    /// The image of a file, whose path is relative to the workspace, absolute or from `~/`.
+    fn image(&self, path: &str) -> Result<Content, String>;
 
     /// What is in the workspace, as far as it is looked at: paths relative to it, folders with a slash
     /// at their end, without what git ignores.

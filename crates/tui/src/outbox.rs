@@ -4,7 +4,7 @@
 
 use std::collections::VecDeque;
 
-use quire_protocol::{Delivery, MessageId, Op, first_line};
+use quire_protocol::{Content, Delivery, MessageId, Op, first_line, joined_text};
 
 use crate::app::{App, Wish};
 use crate::commands::pair;
@@ -17,7 +17,7 @@ pub(crate) struct Outbox {
     /// In order; the first one is asked for.
     taking: VecDeque<(MessageId, Then)>,
     /// What was said again and is not accepted yet.
-    again: Vec<(MessageId, String)>,
+    again: Vec<(MessageId, Vec<Content>)>,
     /// Whether the person was told that leaving now is too early.
     told: bool,
 }
@@ -57,9 +57,6 @@ impl App {
     fn take_back(&mut self, place: usize, then: Then) -> Result<Vec<Wish>, String> {
         let pending = self.conversation.pending.get(place);
         let pending = pending.ok_or("no such message waits: /queue lists them")?;
-        if then == Then::Edit && pending.has_images() {
-            return Err("it has an image, which the input cannot hold: /queue drop N".to_owned());
-        }
         Ok(self.begin_taking([(pending.message.clone(), then)]))
     }
 
@@ -108,13 +105,13 @@ impl App {
             let taken = withdrawn.iter().find(|taken| taken.message == message);
             match (taken, then) {
                 (None, _) => self.notice = Some("it was heard already".to_owned()),
-                (Some(taken), Then::Edit) => self.put_in(&taken.text),
+                (Some(taken), Then::Edit) => self.put_in(&taken.content),
                 (Some(_), Then::Drop) => self.notice = Some("it is dropped".to_owned()),
                 (Some(taken), Then::SayAgain) => {
                     let op = self.say_content(taken.content.clone(), taken.delivery, taken.effort);
                     if let Op::Say { message, .. } = &op {
-                        let text = taken.text.clone();
-                        self.outbox.again.push((message.clone(), text));
+                        let content = taken.content.clone();
+                        self.outbox.again.push((message.clone(), content));
                     }
                     ops.push(op);
                 }
@@ -128,24 +125,28 @@ impl App {
     pub(crate) fn was_refused(&mut self, why: &str) {
         self.conversation.warn(why);
         self.outbox.taking.clear();
-        for (_, text) in std::mem::take(&mut self.outbox.again) {
-            self.put_in(&text);
+        for (_, content) in std::mem::take(&mut self.outbox.again) {
+            self.put_in(&content);
         }
     }
 
     /// Writes a message into the input, before what is being typed.
-    fn put_in(&mut self, text: &str) {
-        if self.refusing.is_some() || self.search.is_some() {
-            let gap = if self.aside.is_empty() { "" } else { "\n" };
-            self.aside = format!("{text}{gap}{}", self.aside);
-            return;
+    fn put_in(&mut self, content: &[Content]) {
+        let input = if self.refusing.is_some() || self.search.is_some() {
+            &mut self.aside
+        } else {
+            self.recalled = None;
+            &mut self.editor
+        };
+        let (images, typed) = (input.images(), input.take());
+        let is_image = |part: &&Content| part.as_text().is_none();
+        let taken: Vec<Content> = content.iter().filter(is_image).cloned().collect();
+        for image in input.write(&joined_text(content), &taken) {
+            input.attach("without a name", image);
         }
-        self.recalled = None;
-        let typed = self.editor.take();
-        self.editor.set(text);
         if !typed.is_empty() {
-            self.editor.insert("\n");
-            self.editor.paste(&typed);
+            input.insert("\n");
+            input.write(&typed, &images);
         }
     }
 
@@ -214,7 +215,7 @@ fn list(app: &mut App) -> Result<Vec<Wish>, String> {
 #[cfg(test)]
 mod tests {
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
-    use quire_protocol::{Content, Event, Record, Seq, TurnId};
+    use quire_protocol::{Event, Record, Seq, TurnId};
 
     use super::*;
 
@@ -324,6 +325,28 @@ mod tests {
         desk.press(KeyCode::Char('x'));
         desk.grants(wishes);
         assert_eq!(desk.app.editor.text(), "a\nx");
+    }
+
+    #[test]
+    fn images_come_back_with_their_message() {
+        let mut desk = Desk::new(&[]);
+        let image = Content::Image {
+            media_type: "image/png".to_owned(),
+            data: "aGk=".to_owned(),
+        };
+        desk.app.editor.insert("see ");
+        desk.app.attached("shot.png", Ok(image), None);
+        let wishes = desk.press(KeyCode::Enter);
+        desk.grants(wishes);
+        let said = desk.app.conversation.pending[0].content.clone();
+        assert_eq!(said.len(), 2);
+        assert_eq!(desk.waiting(), [("see [image 1: shot.png]", Steer)]);
+        let wishes = desk.press(KeyCode::Up);
+        desk.grants(wishes);
+        assert_eq!(desk.app.editor.layout(80).rows, ["see [image shot.png]"]);
+        let wishes = desk.press(KeyCode::Enter);
+        desk.grants(wishes);
+        assert_eq!(desk.app.conversation.pending[0].content, said);
     }
 
     #[test]

@@ -75,6 +75,10 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                     app.conversation.show(listed(&heads));
                 }
                 // Nothing is offered where nothing is drawn.
+                Wish::Attach { .. } => {
+                    app.notice =
+                        Some("plain lines take no images: `quire exec --image`".to_owned());
+                }
                 Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw => {}
                 Wish::Quit => return Ok(()),
             }

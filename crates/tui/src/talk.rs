@@ -17,6 +17,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::app::{App, Fit, Wish};
 use crate::commands::pair;
 use crate::errands::{Done, Errands};
+use crate::images;
 use crate::link::Link;
 use crate::look::{self, Palette};
 use crate::machine::Machine;
@@ -290,6 +291,13 @@ impl Screen<'_> {
                 self.world.keep_text(format!("! {line}"));
                 self.world.shell.start(&self.world.machine, line);
             }
+            Wish::Attach { path, pasted } => {
+                self.world.errands.run(move |machine| Done::Attached {
+                    name: images::name(&path).to_owned(),
+                    image: machine.image(&path),
+                    pasted,
+                });
+            }
             Wish::Recall => self
                 .world
                 .errands
@@ -346,6 +354,11 @@ impl Screen<'_> {
                     search.know(before);
                 }
             }
+            Done::Attached {
+                name,
+                image,
+                pasted,
+            } => self.app.attached(&name, image, pasted),
             Done::Kept => return,
         }
         self.draw_soon();

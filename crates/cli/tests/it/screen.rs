@@ -248,6 +248,33 @@ fn what_was_said_in_another_session_is_found_and_edited_in_an_editor() {
 }
 
 #[test]
+fn a_pasted_path_of_an_image_is_sent_as_the_image() {
+    let provider = Provider::start(|_| Answer::Reply("seen", vec![]));
+    let place = Place::new();
+    place.write("my shot.png", b"\x89PNG\r\n\x1a\n and more");
+    place.write("words.png", "no image");
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.press(&format!("look at {ESC}[200~my\\ shot.png{ESC}[201~"));
+    pty.sees("› look at [image my shot.png]");
+    pty.press(&format!(" not {ESC}[200~words.png{ESC}[201~"));
+    pty.sees("not words.png");
+    pty.sees("it is no png, jpeg, gif or webp");
+    pty.press("\r");
+    pty.sees("seen");
+    let told = said(&provider.requests()[0]);
+    assert!(
+        told.contains("look at [image 1: my shot.png] not words.png"),
+        "{told}"
+    );
+    assert!(
+        told.contains("image/png") && told.contains("iVBORw0KGgogYW5kIG1vcmU="),
+        "{told}"
+    );
+    pty.kill();
+}
+
+#[test]
 fn escape_stops_what_runs_and_the_next_message_begins_anew() {
     let provider = Provider::start(|request| match said(request) {
         said if said.contains("again") => Answer::Reply("begun anew", vec![]),

@@ -239,7 +239,9 @@ impl Conversation {
 pub(super) fn shown_text(content: &[Content]) -> String {
     let images = content.iter().filter(|part| part.as_text().is_none());
     let mut text = joined_text(content);
-    for _ in images {
+    // Those that are named in it stand there already.
+    let named = text.matches("[image ").count();
+    for _ in images.skip(named) {
         text.push_str(if text.is_empty() { "" } else { "\n" });
         text.push_str("(an image)");
     }
