@@ -52,6 +52,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         client,
         start,
         first: args.prompt,
+        follow_up: resolved.follow_up(),
         fit: fit(around.clone(), catalogue),
         machine: Arc::new(OwnMachine::new(around)),
         branch: Box::new(move || quire_headless::branch(&folder)),

@@ -67,6 +67,8 @@ pub(crate) struct App {
     pub(crate) refusing: Option<CallId>,
     /// The question that a person had time to see: keys answer no other.
     faced: Option<CallId>,
+    /// What Enter makes of a message while a turn works.
+    pub(crate) follow_up: Delivery,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
     fit: Fit,
@@ -98,6 +100,7 @@ impl App {
             paths: Paths::default(),
             refusing: None,
             faced: None,
+            follow_up: Delivery::Steer,
             branch: None,
             fit,
             name,
@@ -181,8 +184,12 @@ impl App {
             Action::Leave if self.editor.is_empty() => return vec![Wish::Quit],
             Action::Leave => self.editor.delete(crate::editor::To::Right),
             Action::Interrupt => return self.interrupt(),
-            Action::Send => return self.send(Delivery::Steer),
-            Action::Queue => return self.send(Delivery::Queue),
+            Action::Send if self.breaks_line() => {
+                self.editor.delete(crate::editor::To::Left);
+                self.editor.insert("\n");
+            }
+            Action::Send => return self.send(self.follow_up),
+            Action::Queue => return self.send(self.other_delivery()),
             Action::Reply(reply) => return self.reply(reply),
             Action::Back if self.refusing.is_none() => self.paths.dismiss(),
             Action::Back => self.stop_refusing(),
@@ -277,17 +284,25 @@ impl App {
         }
     }
 
+    /// Whether Enter begins a new line.
+    fn breaks_line(&self) -> bool {
+        self.refusing.is_none() && self.editor.before().ends_with('\\')
+    }
+
+    /// What the other key makes of a message.
+    fn other_delivery(&self) -> Delivery {
+        match self.follow_up {
+            Delivery::Queue => Delivery::Steer,
+            Delivery::Steer | Delivery::Note => Delivery::Queue,
+        }
+    }
+
     fn send(&mut self, delivery: Delivery) -> Vec<Wish> {
         if let Some(call) = self.refusing.take() {
             let why = self.editor.take();
             self.put_aside_back();
             let answer = Answer::no(&why);
             return vec![Wish::Ask(Op::Answer { call, answer })];
-        }
-        if self.editor.before().ends_with('\\') && delivery == Delivery::Steer {
-            self.editor.delete(crate::editor::To::Left);
-            self.editor.insert("\n");
-            return Vec::new();
         }
         if self.editor.text().starts_with('!') {
             return self.run_own();

@@ -116,9 +116,12 @@ const COMMANDS: &[Command] = &[
 const KEYS: &[(&str, &str)] = &[
     (
         "Enter",
-        "send; while it works, it is heard at the next step",
+        "send; while it works, it is heard at the next step (or see --follow-up)",
     ),
-    ("Tab, Alt+Enter", "send, to be heard after the turn"),
+    (
+        "Tab, Alt+Enter",
+        "send, to be heard after the turn (or the other way round)",
+    ),
     ("Esc", "stop what it does"),
     ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
     (

@@ -11,9 +11,9 @@ pub(crate) enum Action {
     Insert(char),
     /// Begin a new line.
     Newline,
-    /// Send, to be heard at the next step.
+    /// Send; while a turn works, to be heard as the person set it.
     Send,
-    /// Send, to be heard after the turn.
+    /// Send, to be heard the other way.
     Queue,
     /// Complete the command or the path that is being written.
     Complete,

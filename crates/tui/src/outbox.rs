@@ -328,6 +328,21 @@ mod tests {
     }
 
     #[test]
+    fn the_keys_may_be_the_other_way_round() {
+        let mut desk = Desk::new(&[]);
+        desk.app.follow_up = Queue;
+        desk.app.editor.set("two lines \\");
+        assert_eq!(desk.press(KeyCode::Enter), []);
+        assert_eq!(desk.app.editor.text(), "two lines \n");
+        for (text, key) in [("a", KeyCode::Enter), ("b", KeyCode::Tab)] {
+            desk.app.editor.set(text);
+            let wishes = desk.press(key);
+            desk.grants(wishes);
+        }
+        assert_eq!(desk.waiting(), [("a", Queue), ("b", Steer)]);
+    }
+
+    #[test]
     fn images_come_back_with_their_message() {
         let mut desk = Desk::new(&[]);
         let image = Content::Image {

@@ -44,6 +44,8 @@ pub struct Setup {
     pub start: Start,
     /// What to say first.
     pub first: Option<String>,
+    /// How a message is delivered that is sent with Enter while a turn works; Tab does the other.
+    pub follow_up: Delivery,
     /// Fits settings to another model.
     pub fit: Fit,
     /// The machine of the person.
@@ -102,6 +104,7 @@ pub enum Error {
 pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
+    app.follow_up = setup.follow_up;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {

@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use quire_protocol::{Approval, CallId, PlanStatus, duration, first_line, visible};
+use quire_protocol::{Approval, CallId, Delivery, PlanStatus, duration, first_line, visible};
 use ratatui_core::text::{Line, Span};
 
 use crate::app::App;
@@ -256,8 +256,14 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
         let hint = match app.mode() {
             Mode::Asked => "",
             Mode::Search => "words of it · Ctrl+R older · Enter takes it · Esc leaves",
-            _ if app.last_said().is_some() => "Enter steers · Tab queues · Up takes back",
-            _ if app.conversation.works() => "Enter steers · Tab queues",
+            _ if app.last_said().is_some() => match app.follow_up {
+                Delivery::Queue => "Enter queues · Tab steers · Up takes back",
+                Delivery::Steer | Delivery::Note => "Enter steers · Tab queues · Up takes back",
+            },
+            _ if app.conversation.works() => match app.follow_up {
+                Delivery::Queue => "Enter queues · Tab steers",
+                Delivery::Steer | Delivery::Note => "Enter steers · Tab queues",
+            },
             _ => "say what to do · / for commands",
         };
         rows[1].push_span(Span::styled(

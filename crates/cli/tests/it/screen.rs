@@ -275,6 +275,31 @@ fn a_pasted_path_of_an_image_is_sent_as_the_image() {
 }
 
 #[test]
+fn enter_queues_where_the_person_wants_it_so() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", bash(HELD)),
+        _ => Answer::Reply("heard", vec![]),
+    });
+    let place = Place::new();
+    place.config("follow_up = \"queue\"\n");
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("do it please");
+    wait_for(&place, "started");
+    pty.sees("Enter queues · Tab steers");
+    pty.type_line("then this");
+    pty.sees("↳ then this  (queued: heard after the turn)");
+    pty.kill();
+    let mut pty = open(&place, &provider, &["--continue", "--follow-up", "steer"]);
+    pty.sees("Enter steers · Tab queues");
+    pty.type_line("look left");
+    pty.sees("↳ look left  (steer: heard at the next step)");
+    place.write("go", "");
+    pty.sees("steered: heard from this step on");
+    pty.kill();
+}
+
+#[test]
 fn escape_stops_what_runs_and_the_next_message_begins_anew() {
     let provider = Provider::start(|request| match said(request) {
         said if said.contains("again") => Answer::Reply("begun anew", vec![]),
