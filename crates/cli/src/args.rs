@@ -44,6 +44,9 @@ pub(crate) struct TalkArgs {
     /// Go on with this session (the first characters of its id are enough)
     #[arg(long, value_name = "ID")]
     pub(crate) resume: Option<String>,
+    /// What Enter does while a turn works; Tab does the other. Unless set, steer
+    #[arg(long, value_enum)]
+    pub(crate) follow_up: Option<FollowUp>,
     /// Plain lines that nothing is drawn over: for screen readers. Dumb terminals get them too
     #[arg(long)]
     pub(crate) plain: bool,
@@ -289,6 +292,14 @@ pub(crate) enum Approve {
     Never,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum FollowUp {
+    /// It is heard at the next step
+    Steer,
+    /// It is heard after the turn
+    Queue,
+}
+
 impl ExecArgs {
     /// The settings that flags make, with how each was written.
     pub(crate) fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
@@ -324,6 +335,11 @@ impl TalkArgs {
             ("effort", "--effort", self.effort.clone()),
             ("sandbox", "--sandbox", self.sandbox.as_ref().map(written)),
             ("approvals", "--approve", self.approve.as_ref().map(written)),
+            (
+                "follow_up",
+                "--follow-up",
+                self.follow_up.as_ref().map(written),
+            ),
         ];
         let given = given.into_iter();
         given

@@ -7,6 +7,7 @@ mod doctor;
 mod exec;
 mod generate;
 mod host;
+mod machine;
 mod models;
 mod reckon;
 mod sessions;

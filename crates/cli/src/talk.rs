@@ -10,6 +10,7 @@ use quire_protocol::{Client, Settings, Standing};
 use quire_tui::{Fit, Form, Palette, Setup, Start};
 
 use crate::args::TalkArgs;
+use crate::machine::OwnMachine;
 use crate::surroundings::{Surroundings, now_ms};
 use crate::{assemble, exec, host, terminal, usage, warnings};
 
@@ -51,7 +52,9 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         client,
         start,
         first: args.prompt,
+        follow_up: resolved.follow_up(),
         fit: fit(around.clone(), catalogue),
+        machine: Arc::new(OwnMachine::new(around)),
         branch: Box::new(move || quire_headless::branch(&folder)),
         form: match (plain, color) {
             (true, _) => Form::Plain,

@@ -106,6 +106,12 @@ pub const KEYS: &[Key] = &[
         "auto",
         "whether the effort moves from step to step, for models that do not think adaptively",
     ),
+    key(
+        "follow_up",
+        Kind::Choice(&["steer", "queue"]),
+        "steer",
+        "what Enter does on the screen while a turn works; Tab does the other",
+    ),
     key("budget_usd", Kind::Money, "", "money for a whole session"),
     key(
         "budget_tokens",

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quire_protocol::{
-    ApprovalMode, CompactionMode, ContextLimits, Effort, Limits, Money, Policy, Rule, SandboxMode,
+    ApprovalMode, CompactionMode, ContextLimits, Delivery, Effort, Limits, Money, Policy, Rule,
+    SandboxMode,
 };
 
 use crate::key::{KEYS, Key};
@@ -187,6 +188,15 @@ impl Resolved {
     #[must_use]
     pub fn fixes_effort(&self) -> bool {
         self.text("effort_choice") == Some("fixed")
+    }
+
+    /// How a message is delivered that is sent with Enter while a turn works.
+    #[must_use]
+    pub fn follow_up(&self) -> Delivery {
+        match self.text("follow_up") {
+            Some("queue") => Delivery::Queue,
+            _ => Delivery::Steer,
+        }
     }
 
     /// Where inference must happen.

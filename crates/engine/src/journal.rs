@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use futures_core::future::BoxFuture;
 use quire_protocol::{
-    CompactionStep, Content, Entry, Event, Item, Journal, Record, Seq, SessionId, Store, StoreError,
+    CompactionStep, Content, Delivery, Entry, Event, Item, Journal, Record, Seq, SessionId, Store,
+    StoreError,
 };
 
 /// How much of one tool result is searchable, in bytes: enough to find it again by its first words
@@ -43,6 +44,11 @@ pub fn decode_entry(entry: &Entry) -> Result<Record, StoreError> {
 pub fn search_text(event: &Event) -> Option<String> {
     let mut text = String::new();
     match event {
+        // A note is what the model is told besides: no title, and nothing that was said.
+        Event::MessageAccepted {
+            delivery: Delivery::Note,
+            ..
+        } => {}
         Event::MessageAccepted { content, .. } => add_content(&mut text, content, usize::MAX),
         Event::ModelReplied { items, .. } => {
             for item in items {

@@ -200,7 +200,9 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
     async fn record(&mut self, record: Record) -> Result<Option<Ending>, Error> {
         self.show(&record).await?;
         match record.event {
-            Event::MessageDelivered { message } if self.undelivered.as_ref() == Some(&message) => {
+            Event::MessageDelivered { message } | Event::MessageWithdrawn { message }
+                if self.undelivered.as_ref() == Some(&message) =>
+            {
                 self.undelivered = None;
             }
             Event::ApprovalAsked { call, approval } => self.asked(call, approval).await?,

@@ -1,10 +1,11 @@
 //! What a person says with one command line: words, piped text, images.
 
 use std::fs::File;
-use std::io::{Read as _, Stdin};
+use std::io::{Read as _, Stdin, Write as _};
 use std::os::fd::AsFd as _;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -107,7 +108,7 @@ fn words(prompt: Option<&str>, piped: Option<&str>) -> Option<Content> {
 
 /// An image from a file: png, jpeg, gif or webp of at most 5 MiB. The error says what is wrong with
 /// the file, for a person.
-fn image(path: &Path) -> Result<Content, String> {
+pub fn image(path: &Path) -> Result<Content, String> {
     let size = std::fs::metadata(path)
         .map_err(|error| error.to_string())?
         .len();
@@ -126,6 +127,40 @@ fn image(path: &Path) -> Result<Content, String> {
         media_type: media_type.to_owned(),
         data: STANDARD.encode(bytes),
     })
+}
+
+/// What becomes of a text in an editor, which `edit` opens a file in; it ends with a newline. The error is for a person.
+pub fn edited(
+    text: &str,
+    edit: impl FnOnce(&Path) -> std::io::Result<ExitStatus>,
+) -> Result<String, String> {
+    let told = |what: &str, error: std::io::Error| format!("the text cannot be {what}: {error}");
+    let name = format!("quire-{}.md", uuid::Uuid::now_v7());
+    let file = std::env::temp_dir().join(name);
+    let mut options = File::options();
+    let mut open = options
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&file)
+        .map_err(|error| told("given to an editor", error))?;
+    // A file of text ends with a newline.
+    let written = writeln!(open, "{text}");
+    let edited = written
+        .map_err(|error| told("given to an editor", error))
+        .and_then(|()| {
+            edit(&file).map_err(|error| format!("the editor cannot be started: {error}"))
+        })
+        .and_then(|status| {
+            if status.success() {
+                return std::fs::read_to_string(&file).map_err(|error| told("read back", error));
+            }
+            Err(format!(
+                "the editor failed ({status}): the input is as it was"
+            ))
+        });
+    let _ = std::fs::remove_file(&file);
+    edited
 }
 
 /// A command that must succeed where a goal is met, as it is written. A blank one would succeed whatever

@@ -81,6 +81,12 @@ fn event(text: &mut String, event: &Event) {
         }
         Event::JobEnded { end } => note(text, &format!("Job {} ended: {}", end.job, end.outcome)),
         Event::Noticed { text: notice } => note(text, &format!("Notice: {notice}")),
+        Event::MessageWithdrawn { message } => {
+            note(
+                text,
+                &format!("Message {message} was taken back before it was heard"),
+            );
+        }
         Event::InterruptAccepted { cause } => note(text, &format!("Interrupted ({cause})")),
         Event::Recovered { .. } => note(text, "Recovered after a crash"),
         Event::TurnEnded { reason, detail, .. } => {

@@ -125,6 +125,9 @@ impl Progress {
             Event::MessageAccepted { content, .. } => self.message(content),
             // What was cut is not gone on with, but answered.
             Event::MessageDelivered { .. } => self.release(),
+            Event::MessageWithdrawn { .. } => {
+                self.note("a message was taken back before it was heard")
+            }
             // The last lines tell it.
             Event::TurnPaused { .. }
             | Event::PrefixSet { .. }

@@ -76,6 +76,7 @@ impl<'a> Draft<'a> {
                 content,
                 effort,
             } => self.say(message, delivery, content, effort),
+            Op::Withdraw { message } => self.withdraw(message),
             Op::Resume => self.resume(),
             Op::Interrupt { cause } => self.interrupt(cause),
             Op::Answer { call, answer } => self.answer(call, answer),

@@ -196,6 +196,7 @@ impl Draft<'_> {
             return self.cross_boundary();
         }
         if aim.evidence(&self.state.ledger).is_empty() && !aim.asked {
+            self.deliver_due();
             let text = self.unproven();
             self.record(Event::Noticed { text });
             self.tell_what_is_new();

@@ -63,6 +63,7 @@ impl Session {
             }
             Event::Configured { .. }
             | Event::MessageDelivered { .. }
+            | Event::MessageWithdrawn { .. }
             | Event::TurnStarted { .. }
             | Event::ModelCalled { .. }
             | Event::ModelReplied { .. }

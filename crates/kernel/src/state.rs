@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    Answer, CallId, CompactionStep, ContextLimits, Event, Item, Limits, MessageId, ModelErrorKind,
-    PlanStep, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
+    Answer, CallId, CompactionStep, ContextLimits, Delivery, Event, Item, Limits, MessageId,
+    ModelErrorKind, PlanStep, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
 };
 
 use crate::approvals::rule_of;
@@ -124,10 +124,16 @@ impl State {
                 effort,
             } => {
                 self.mail.accepted(message, *delivery, content, *effort);
-                self.goal.spoken_to();
-                self.turn.spoken_to();
+                if *delivery != Delivery::Note {
+                    self.goal.spoken_to();
+                    self.turn.spoken_to(message);
+                }
             }
             Event::MessageDelivered { message } => self.delivered(message, context),
+            Event::MessageWithdrawn { message } => {
+                self.mail.take_out(message);
+                self.turn.unspoken(message);
+            }
             Event::JobStarted { job, call } => {
                 self.jobs.started(*job);
                 self.step.job_started(*call);
@@ -296,8 +302,12 @@ impl State {
 
     fn delivered(&mut self, message: &MessageId, context: &mut impl Context) {
         if let Some(letter) = self.mail.delivered(message) {
-            Arc::make_mut(&mut self.ledger).said(message, &letter.content);
-            self.turn.delivered(letter.effort);
+            if letter.delivery == Delivery::Note {
+                self.turn.noted();
+            } else {
+                Arc::make_mut(&mut self.ledger).said(message, &letter.content);
+                self.turn.delivered(letter.effort);
+            }
             context.push(weight::with_content(&letter.content), || Item::User {
                 message: letter.message.clone(),
                 content: letter.content.clone(),

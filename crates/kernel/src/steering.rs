@@ -1,9 +1,11 @@
 //! Messages between their acceptance and their delivery: none is lost, none delivered twice.
 //!
 //! A steer is delivered with the next request of the open turn. A queued message opens a turn of
-//! its own once the open one has ended in an ordinary way. After a turn that ended in any other
+//! its own once the open one has ended in an ordinary way. A note goes with the next request, whoever
+//! causes that, and causes none itself. After a turn that ended in any other
 //! way everything waits until a person speaks again; the turn that opens then gets all that
-//! waits, in order of acceptance, so that the model reads it as it was written.
+//! waits, in order of acceptance, so that the model reads it as it was written. What waits can be
+//! taken back: that is the other end that a message may come to.
 
 use std::sync::Arc;
 
@@ -33,17 +35,35 @@ pub(crate) struct Letter {
 impl Mail {
     /// Whether a message waits for nothing but its turn.
     pub(crate) fn opens_turn(&self) -> bool {
-        !self.held && !self.waiting.is_empty()
+        !self.held
+            && self
+                .letters()
+                .any(|letter| letter.delivery != Delivery::Note)
     }
 
+    /// Whether a message keeps the open turn going.
     pub(crate) fn has_steers(&self) -> bool {
-        self.steers().next().is_some()
+        let steers = |letter: &Letter| letter.delivery == Delivery::Steer;
+        !self.held && self.letters().any(steers)
     }
 
     /// What is to be delivered with the next request.
-    fn steers(&self) -> impl Iterator<Item = &Letter> {
-        let due = |letter: &&Letter| !self.held && letter.delivery == Delivery::Steer;
-        self.letters().filter(due)
+    fn due(&self) -> impl Iterator<Item = &Letter> {
+        self.letters().filter(|letter| match letter.delivery {
+            Delivery::Steer => !self.held,
+            Delivery::Queue => false,
+            Delivery::Note => true,
+        })
+    }
+
+    /// What is to be delivered with the next request where that opens the turn of the first message.
+    fn first(&self) -> impl Iterator<Item = &Letter> {
+        let is_note = |letter: &Letter| letter.delivery == Delivery::Note;
+        let first = self.letters().position(|letter| !is_note(letter));
+        let letters = self.letters().enumerate();
+        letters
+            .filter(move |(place, letter)| Some(*place) == first || is_note(letter))
+            .map(|(_, letter)| letter)
     }
 
     /// A turn ended: whether its end was one after which everything waits for a person.
@@ -62,7 +82,7 @@ impl Mail {
         content: &[Content],
         effort: Option<Effort>,
     ) {
-        self.held = false;
+        self.held &= delivery == Delivery::Note;
         self.waiting.push(Arc::new(Letter {
             message: message.clone(),
             delivery,
@@ -72,11 +92,17 @@ impl Mail {
     }
 
     pub(crate) fn delivered(&mut self, message: &MessageId) -> Option<Arc<Letter>> {
+        let letter = self.take_out(message)?;
+        self.unread |= letter.delivery != Delivery::Note;
+        Some(letter)
+    }
+
+    /// Takes a message out of those that wait.
+    pub(crate) fn take_out(&mut self, message: &MessageId) -> Option<Arc<Letter>> {
         let place = self
             .waiting
             .iter()
             .position(|letter| letter.message == *message)?;
-        self.unread = true;
         Some(self.waiting.remove(place))
     }
 
@@ -118,6 +144,14 @@ impl Draft<'_> {
         content: Vec<Content>,
         effort: Option<Effort>,
     ) {
+        if delivery == Delivery::Note {
+            return self.record(Event::MessageAccepted {
+                message,
+                delivery,
+                content,
+                effort,
+            });
+        }
         let dormant = self.state.turn.is_dormant();
         // Nothing runs in a dormant turn, so there is nothing to queue behind.
         let delivery = if dormant { Delivery::Steer } else { delivery };
@@ -135,33 +169,38 @@ impl Draft<'_> {
         }
     }
 
+    /// Takes a message back that waits; any other is beyond recall.
+    pub(crate) fn withdraw(&mut self, message: MessageId) {
+        let mut waiting = self.state.mail.letters();
+        if waiting.any(|letter| letter.message == message) {
+            drop(waiting);
+            self.record(Event::MessageWithdrawn { message });
+        }
+    }
+
     pub(crate) fn deliver_all(&mut self) {
         let messages = self.state.mail.letters().map(|l| l.message.clone());
         self.deliver(messages.collect());
     }
 
-    pub(crate) fn deliver_steers(&mut self) {
-        let steers = self.state.mail.steers();
-        self.deliver(steers.map(|letter| letter.message.clone()).collect());
+    /// Delivers what goes with the next request.
+    pub(crate) fn deliver_due(&mut self) {
+        let due = self.state.mail.due();
+        self.deliver(due.map(|letter| letter.message.clone()).collect());
     }
 
-    /// Delivers the steers that came too late for the last turn, or else the first queued message.
+    /// Delivers the steers that came too late for the last turn, or else the first queued message, with
+    /// the notes that wait. Where a turn opens for none of them, notes go with its first request for work.
     pub(crate) fn deliver_next(&mut self) {
-        if self.state.mail.has_steers() {
-            self.deliver_steers();
-        } else if self.state.mail.opens_turn() {
-            self.deliver_first();
+        let mail = &self.state.mail;
+        if mail.has_steers() || !mail.opens_turn() {
+            if self.state.turn.has_task() || mail.has_steers() {
+                self.deliver_due();
+            }
+            return;
         }
-    }
-
-    fn deliver_first(&mut self) {
-        let first = self.state.mail.letters().next();
-        self.deliver(
-            first
-                .map(|letter| letter.message.clone())
-                .into_iter()
-                .collect(),
-        );
+        let first = mail.first();
+        self.deliver(first.map(|letter| letter.message.clone()).collect());
     }
 
     fn deliver(&mut self, messages: Vec<MessageId>) {

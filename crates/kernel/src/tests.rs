@@ -1,7 +1,7 @@
 //! Stories in a few words: each line of a script is an input, and what it led to is printed
 //! below it.
 //!
-//! People: `say NAME [BYTES]`, `queue NAME`, `think NAME EFFORT`, `resume`, `interrupt`, `allow N`,
+//! People: `say NAME [BYTES]`, `queue NAME`, `tell NAME` (a note), `think NAME EFFORT`, `withdraw NAME`, `resume`, `interrupt`, `allow N`,
 //! `always N COVERED…`, `deny N`; `limit NAME NUMBER`, and `unlimited` for no budget; `window ROOM
 //! COMPACT_AT KEEP [MODE]`, `choice WHO` (of the effort), `compact [FOCUS…]`, `compact-to NAME`,
 //! `compact-from NAME`, `undo`; `goal WORDS…`, `checked-goal COMMAND WORDS…`,
@@ -128,6 +128,10 @@ impl Story {
                 say_more(words[1], Delivery::Steer, 0, effort)
             }
             "queue" => say(words[1], Delivery::Queue),
+            "tell" => say(words[1], Delivery::Note),
+            "withdraw" => Op::Withdraw {
+                message: MessageId::new(words[1]),
+            },
             "resume" => Op::Resume,
             "interrupt" => Op::Interrupt {
                 cause: "person".to_owned(),

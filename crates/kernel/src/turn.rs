@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallPlan, Effort, Event, Item, ModelFailure, Purpose, Reply, RequestId, StopReason, TokenStop,
-    TurnId,
+    CallPlan, Effort, Event, Item, MessageId, ModelFailure, Purpose, Reply, RequestId, StopReason,
+    TokenStop, TurnId,
 };
 
 use crate::Effect;
@@ -55,8 +55,8 @@ enum Mode {
     /// An interrupt was accepted; nothing starts any more.
     Stopping {
         cause: Arc<str>,
-        /// Whether a message came after the interrupt.
-        spoken_to: bool,
+        /// What was said after the interrupt, and not taken back.
+        said: Vec<MessageId>,
     },
 }
 
@@ -190,6 +190,13 @@ impl Turn {
         }
     }
 
+    /// A note reached the model, which is no task.
+    pub(crate) fn noted(&mut self) {
+        if let Some(open) = &mut self.open {
+            open.last_word = None;
+        }
+    }
+
     pub(crate) fn paused(&mut self) {
         if let Some(open) = &mut self.open {
             open.mode = Mode::Dormant { at_limit: true };
@@ -222,18 +229,28 @@ impl Turn {
         if let Some(open) = &mut self.open {
             open.mode = Mode::Stopping {
                 cause: cause.into(),
-                spoken_to: false,
+                said: Vec::new(),
             };
         }
     }
 
-    pub(crate) fn spoken_to(&mut self) {
-        if let Some(Open {
-            mode: Mode::Stopping { spoken_to, .. },
-            ..
-        }) = &mut self.open
-        {
-            *spoken_to = true;
+    pub(crate) fn spoken_to(&mut self, message: &MessageId) {
+        if let Some(said) = self.said_after_stop() {
+            said.push(message.clone());
+        }
+    }
+
+    /// A message was taken back: it opens no turn any more.
+    pub(crate) fn unspoken(&mut self, message: &MessageId) {
+        if let Some(said) = self.said_after_stop() {
+            said.retain(|other| other != message);
+        }
+    }
+
+    fn said_after_stop(&mut self) -> Option<&mut Vec<MessageId>> {
+        match &mut self.open.as_mut()?.mode {
+            Mode::Stopping { said, .. } => Some(said),
+            Mode::Live | Mode::Dormant { .. } => None,
         }
     }
 
@@ -347,7 +364,7 @@ impl Draft<'_> {
         }
         self.warn_of_repeats();
         self.tell_what_is_new();
-        self.deliver_steers();
+        self.deliver_due();
         self.call_model();
     }
 
@@ -453,6 +470,7 @@ impl Draft<'_> {
         if let Some(limit) = self.limit_reached() {
             return self.stop_at(limit);
         }
+        self.deliver_due();
         self.record(Event::Noticed {
             text: CONTINUE.to_owned(),
         });
@@ -462,6 +480,7 @@ impl Draft<'_> {
 
     /// Asks a model that said nothing once more; a second silence is its last word.
     fn ask_the_silent(&mut self) {
+        self.deliver_due();
         let text = "Your reply was empty. Go on; when you are done, say what came of it.";
         self.record(Event::Noticed {
             text: text.to_owned(),
@@ -545,10 +564,7 @@ impl Draft<'_> {
     pub(crate) fn finish_stopping(&mut self) {
         let spoken_to = matches!(
             self.state.turn.mode(),
-            Some(Mode::Stopping {
-                spoken_to: true,
-                ..
-            })
+            Some(Mode::Stopping { said, .. }) if !said.is_empty()
         );
         self.end_stopped();
         if spoken_to && self.state.turn.id().is_none() {

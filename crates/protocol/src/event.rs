@@ -41,6 +41,11 @@ pub enum Event {
         /// The message.
         message: MessageId,
     },
+    /// An accepted message was taken back before it reached the model. It never will.
+    MessageWithdrawn {
+        /// The message.
+        message: MessageId,
+    },
     /// A turn began.
     TurnStarted {
         /// The turn.

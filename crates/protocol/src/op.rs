@@ -9,7 +9,7 @@ use crate::{Answer, CallId, Content, ContextPart, Effort, Goal, MessageId, Setti
 #[serde(tag = "op", rename_all = "snake_case")]
 #[expect(clippy::large_enum_variant, reason = "ops are few and short-lived")]
 pub enum Op {
-    /// Says something. With no turn running, every delivery starts one.
+    /// Says something. With no turn running, every delivery but a note starts one.
     Say {
         /// Made by the client; a repeated id is ignored.
         message: MessageId,
@@ -20,6 +20,12 @@ pub enum Op {
         /// How hard to think in the turn that it opens; the session's own effort when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         effort: Option<Effort>,
+    },
+    /// Takes back a message that was accepted and has not reached the model; one that has reached it, or
+    /// that nobody knows, is left as it is.
+    Withdraw {
+        /// Which message. Its id stays known: it cannot be said again.
+        message: MessageId,
     },
     /// Goes on with a turn that a crash or a limit left open; without one, with the goal, if there is
     /// one.
@@ -66,4 +72,6 @@ pub enum Delivery {
     Steer,
     /// After the turn, as a turn of its own.
     Queue,
+    /// With the next request to the model, whenever that is: it starts no turn, and keeps none going.
+    Note,
 }

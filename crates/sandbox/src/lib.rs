@@ -25,6 +25,7 @@ mod linux;
 #[cfg(any(target_os = "macos", test))]
 mod macos;
 mod options;
+mod own;
 
 pub use environment::allowed_environment;
 #[cfg(target_os = "linux")]
@@ -32,3 +33,4 @@ pub use linux::{Spawner, run_if_spawner};
 #[cfg(target_os = "macos")]
 pub use macos::{Spawner, run_if_spawner};
 pub use options::Options;
+pub use own::{edit_own, run_own};

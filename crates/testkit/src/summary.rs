@@ -94,6 +94,8 @@ pub const EXPECTED: &[&str] = &[
     "resume:for-goal",
     "resume:of-nothing",
     "say:dormant",
+    "say:note",
+    "say:note-idle",
     "say:paused",
     "say:queue",
     "say:steer",
@@ -111,6 +113,11 @@ pub const EXPECTED: &[&str] = &[
     "tool:denied",
     "tool:failed",
     "turn:opened-by-itself",
+    "withdraw",
+    "withdraw:held",
+    "withdraw:paused",
+    "withdraw:too-late",
+    "withdraw:while-stopping",
 ];
 
 /// Counts over one or more lives.

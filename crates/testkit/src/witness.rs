@@ -17,8 +17,8 @@ use std::collections::BTreeSet;
 
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    Answer, CallId, CompactionStep, Event, JobId, Limits, MessageId, ModelErrorKind, Money, Op,
-    PlanStep, Rule, RuleAction, Settings, StopReason, TravelStep, Usage,
+    Answer, CallId, CompactionStep, Delivery, Event, JobId, Limits, MessageId, ModelErrorKind,
+    Money, Op, PlanStep, Rule, RuleAction, Settings, StopReason, TravelStep, Usage,
 };
 
 use crate::flight::Flight;
@@ -105,6 +105,12 @@ impl Witness {
                 self.due.push(Effect::RunTool(*call));
             }
             Event::MessageDelivered { message } => self.delivered(message, session)?,
+            Event::MessageWithdrawn { message } => {
+                let asked = matches!(cause, Cause::Input(Input::Op(Op::Withdraw { message: m }))
+                    if m == message);
+                ensure!(asked, "{message} is taken back by nobody");
+                self.mail.withdrawn(message)?;
+            }
             Event::TurnStarted { .. } | Event::TurnPaused { .. } | Event::TurnEnded { .. } => {
                 self.saw_turn(event, cause)?;
             }
@@ -171,8 +177,11 @@ impl Witness {
         let delivered = self
             .mail
             .delivered(message, item.map(AsRef::as_ref), requests)?;
-        self.turns.effort = delivered.effort.or(self.turns.effort);
-        self.compactions.said(message, &delivered.words);
+        if !delivered.is_note {
+            self.turns.has_task = true;
+            self.turns.effort = delivered.effort.or(self.turns.effort);
+            self.compactions.said(message, &delivered.words);
+        }
         self.circles.reset();
         Ok(())
     }
@@ -187,10 +196,9 @@ impl Witness {
                     self.mail.held = false;
                 }
                 ensure!(!self.turns.must_not_start(), "a turn opens after a stop");
-                let spoken = matches!(
-                    cause,
-                    Cause::Input(Input::Op(Op::Say { .. } | Op::Compact { .. }))
-                ) || resumed;
+                let spoken = is_said(cause)
+                    || matches!(cause, Cause::Input(Input::Op(Op::Compact { .. })))
+                    || resumed;
                 ensure!(
                     spoken || !self.may_hold_messages(),
                     "a turn opens by itself after {:?}",
@@ -305,7 +313,7 @@ impl Witness {
 
     /// Whoever speaks gets a request, or is told why not.
     fn check_answer(&self, cause: &Cause<'_>) -> Checked {
-        let said = matches!(cause, Cause::Input(Input::Op(Op::Say { .. })));
+        let said = is_said(cause);
         ensure!(
             !said || self.turns.open || !self.untold,
             "a person gets no answer"
@@ -356,6 +364,9 @@ impl Witness {
             }
             Cause::Input(Input::Op(Op::Say { message, .. })) => {
                 ensure!(self.mail.knows(message), "a message is dropped");
+            }
+            Cause::Input(Input::Op(Op::Withdraw { message })) => {
+                ensure!(!self.mail.holds(message), "a message is not given back");
             }
             Cause::Input(Input::AnsweredAlways { covered, .. }) => {
                 let open = self.calls.asked().any(|call| covered.contains(&call));
@@ -458,15 +469,14 @@ impl Witness {
         } else if self.turns.dormant {
             let raised =
                 self.turns.paused && matches!(cause, Cause::Input(Input::Op(Op::Configure { .. })));
-            let acted = matches!(
-                cause,
-                Cause::Input(
-                    Input::AnsweredAlways { .. }
-                        | Input::Op(
-                            Op::Say { .. } | Op::Answer { .. } | Op::Resume | Op::Compact { .. }
-                        )
-                )
-            );
+            let acted = is_said(cause)
+                || matches!(
+                    cause,
+                    Cause::Input(
+                        Input::AnsweredAlways { .. }
+                            | Input::Op(Op::Answer { .. } | Op::Resume | Op::Compact { .. })
+                    )
+                );
             if self.turns.paused && self.is_at_limit() || !(raised || acted) {
                 return Ok(());
             }
@@ -516,6 +526,12 @@ impl Witness {
                 _ => false,
             }
     }
+}
+
+/// Whether a person said something that is more than a note.
+fn is_said(cause: &Cause<'_>) -> bool {
+    matches!(cause, Cause::Input(Input::Op(Op::Say { delivery, .. }))
+        if *delivery != Delivery::Note)
 }
 
 #[cfg(test)]

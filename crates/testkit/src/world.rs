@@ -120,6 +120,7 @@ impl World {
             19..=21 => self.compact(),
             22 => self.undo(),
             23..=24 => self.set_goal(),
+            25..=27 => self.withdraw(),
             _ if self.session.is_at_limit() => self.configure(),
             _ => self.work(),
         }
@@ -142,13 +143,13 @@ impl World {
     // What people do.
 
     fn say(&mut self) -> Checked {
-        let delivery = if self.dice.chance(50) {
-            self.summary.see("say:steer");
-            Delivery::Steer
-        } else {
-            self.summary.see("say:queue");
-            Delivery::Queue
+        let (delivery, seen) = match self.dice.roll(100) {
+            0..45 => (Delivery::Steer, "say:steer"),
+            45..88 => (Delivery::Queue, "say:queue"),
+            _ if self.session.turn().is_none() => (Delivery::Note, "say:note-idle"),
+            _ => (Delivery::Note, "say:note"),
         };
+        self.summary.see(seen);
         if self.session.is_stopping() {
             self.summary.see("say:while-stopping");
         }
@@ -528,8 +529,10 @@ impl World {
         if self.session.turn().is_some() || !self.session.is_idle() || !self.flight.is_empty() {
             return Err("nothing runs and nobody is asked, but the turn is open".to_owned());
         }
-        let waits = self.session.queued().next().is_some();
-        if waits && !self.witness.may_hold_messages() {
+        let mut waiting = self.session.queued();
+        if waiting.any(|(_, delivery)| delivery != Delivery::Note)
+            && !self.witness.may_hold_messages()
+        {
             return Err("a message waits although its turn has come".to_owned());
         }
         Ok(())

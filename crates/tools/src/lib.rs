@@ -36,3 +36,4 @@ mod write;
 pub use confinement::confinement;
 pub use patch::{Chunk, ChunkLine, FilePatch, Patch, PatchError, parse_patch};
 pub use toolbox::{ToolDialect, Toolbox, ToolboxOptions, well_known_secrets};
+pub use walk::paths;

@@ -146,6 +146,7 @@ impl Search {
                 &format!("message:{message}"),
                 &joined_text(content),
             ),
+            Event::MessageWithdrawn { message } => self.forget(message),
             Event::ModelReplied { items, .. } => {
                 for item in items {
                     self.item(record.seq, item);
@@ -198,6 +199,15 @@ impl Search {
                 }
             }
             _ => {}
+        }
+    }
+
+    /// A person took a message back before it was heard: it is not for the model.
+    fn forget(&mut self, message: &MessageId) {
+        let place = format!("message:{message}");
+        self.found.retain(|found| found.place != place);
+        if self.what == What::Message(message.clone()) {
+            self.whole = None;
         }
     }
 

@@ -18,6 +18,15 @@ pub(crate) fn entries(
     depth: Option<usize>,
 ) -> impl Iterator<Item = DirEntry> + use<> {
     let guard = place.clone();
+    beneath(root, depth, move |path| guard.is_hidden(path))
+}
+
+/// The same, but for what is hidden.
+fn beneath<H: Fn(&Path) -> bool + Send + Sync + 'static>(
+    root: &Path,
+    depth: Option<usize>,
+    is_hidden: H,
+) -> impl Iterator<Item = DirEntry> + use<H> {
     let ignored = Mutex::new(Ignored::beneath(root));
     WalkBuilder::new(root)
         // Ignore files are read by `Ignored`: the walk's own reading can be held up.
@@ -28,7 +37,7 @@ pub(crate) fn entries(
         .filter_entry(move |entry| {
             entry.depth() == 0
                 || (entry.file_name() != ".git"
-                    && !guard.is_hidden(entry.path())
+                    && !is_hidden(entry.path())
                     && !lock(&ignored).leaves_out(entry.path(), kind(entry)))
         })
         .build()
@@ -41,6 +50,23 @@ fn kind(entry: &DirEntry) -> EntryKind {
         Some(kind) if kind.is_dir() => EntryKind::Folder,
         _ => EntryKind::Other,
     }
+}
+
+/// So many files and folders beneath a folder at most, as a person would name them: relative to it,
+/// folders with a slash at their end.
+#[must_use]
+pub fn paths(root: &Path, most: usize) -> Vec<String> {
+    let entries = beneath(root, None, |_| false).take(most);
+    let named = entries.filter_map(|entry| {
+        let path = entry.path().strip_prefix(root).ok()?.to_str()?;
+        let is_folder = entry.file_type().is_some_and(|kind| kind.is_dir());
+        Some(if is_folder {
+            format!("{path}/")
+        } else {
+            path.to_owned()
+        })
+    });
+    named.collect()
 }
 
 /// Whether an entry is a regular file.

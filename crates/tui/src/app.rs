@@ -2,14 +2,21 @@
 //! the world comes out as wishes.
 
 use crossterm::event::KeyEvent;
-use quire_protocol::{Answer, CallId, Content, Delivery, MessageId, Op, SessionId, Settings};
+use quire_protocol::{
+    Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionId, Settings,
+};
 
 use crate::calls::Details;
 use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
+use crate::images;
 use crate::keys::{Action, Mode, Pick, Reply, action};
+use crate::outbox::Outbox;
+use crate::paths::Paths;
 use crate::picker::{Choice, Picker};
+use crate::search::Search;
+use crate::shell::Own;
 use crate::travel::Journey;
 
 /// Fits settings to a model by its name, or says why it cannot be.
@@ -21,6 +28,23 @@ pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
 pub(crate) enum Wish {
     /// Ask this of the session.
     Ask(Op),
+    /// Run a command line of the person's.
+    Run(String),
+    /// Stop the one that runs.
+    StopOwn,
+    /// Find out what was said in this folder before.
+    Recall,
+    /// Write the input in an editor.
+    Compose,
+    /// Read an image.
+    Attach {
+        /// Where it is.
+        path: String,
+        /// What to write where it is none; else the person is told.
+        pasted: Option<String>,
+    },
+    /// Look at what is in the workspace.
+    Walk,
     /// List the sessions of this folder.
     List,
     /// Ask about the past.
@@ -44,10 +68,20 @@ pub(crate) struct App {
     pub(crate) editor: Editor,
     /// A word about the last key, until the next one.
     pub(crate) notice: Option<String>,
+    /// What is being taken back of what was said.
+    pub(crate) outbox: Outbox,
+    /// The paths that are offered.
+    pub(crate) paths: Paths,
+    /// What is searched for in what was said.
+    pub(crate) search: Option<Search>,
+    /// The command of the person's that runs.
+    pub(crate) own: Option<Own>,
     /// The question whose no is being given a reason.
     pub(crate) refusing: Option<CallId>,
     /// The question that a person had time to see: keys answer no other.
     faced: Option<CallId>,
+    /// What Enter makes of a message while a turn works.
+    pub(crate) follow_up: Delivery,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
     fit: Fit,
@@ -57,11 +91,11 @@ pub(crate) struct App {
     /// Whether another Ctrl+C quits.
     leaving: bool,
     /// The place in what was said that is in the input.
-    recalled: Option<usize>,
+    pub(crate) recalled: Option<usize>,
     /// What was in the input before an earlier message.
-    draft: String,
+    draft: Editor,
     /// What was in the input before a reason.
-    aside: String,
+    pub(crate) aside: Editor,
     /// Columns of the input.
     pub(crate) columns: usize,
     /// A list from which something is being chosen.
@@ -77,16 +111,21 @@ impl App {
             conversation: Conversation::default(),
             editor: Editor::default(),
             notice: None,
+            outbox: Outbox::default(),
+            own: None,
+            search: None,
+            paths: Paths::default(),
             refusing: None,
             faced: None,
+            follow_up: Delivery::Steer,
             branch: None,
             fit,
             name,
             sent: 0,
             leaving: false,
             recalled: None,
-            draft: String::new(),
-            aside: String::new(),
+            draft: Editor::default(),
+            aside: Editor::default(),
             columns: 80,
             picker: None,
             escaped: false,
@@ -97,10 +136,14 @@ impl App {
     pub(crate) fn mode(&self) -> Mode {
         if self.picker.is_some() {
             Mode::Picking
+        } else if self.search.is_some() {
+            Mode::Search
         } else if self.refusing.is_some() {
             Mode::Reason
         } else if self.faced.is_some() && !self.is_surprised() && self.editor.is_empty() {
             Mode::Asked
+        } else if self.paths.is_offering() {
+            Mode::Path
         } else if !self.offered().is_empty() {
             Mode::Command
         } else {
@@ -121,7 +164,7 @@ impl App {
 
     /// The commands whose name is being written.
     pub(crate) fn offered(&self) -> Vec<&'static Command> {
-        if self.refusing.is_some() {
+        if self.refusing.is_some() || self.search.is_some() {
             return Vec::new();
         }
         commands::starting_with(self.editor.before())
@@ -129,10 +172,33 @@ impl App {
 
     /// A key was pressed.
     pub(crate) fn key(&mut self, key: KeyEvent) -> Vec<Wish> {
+        let mut wishes = self.pressed(key);
+        if wishes.contains(&Wish::Quit) && self.must_stay() {
+            wishes.retain(|wish| *wish != Wish::Quit);
+        }
+        wishes.extend(self.follow_path());
+        wishes
+    }
+
+    /// What is written may be a path.
+    fn follow_path(&mut self) -> Option<Wish> {
+        self.follow_search();
+        let before = if self.refusing.is_some() || self.search.is_some() {
+            ""
+        } else {
+            self.editor.before()
+        };
+        self.paths.follow(before).then_some(Wish::Walk)
+    }
+
+    fn pressed(&mut self, key: KeyEvent) -> Vec<Wish> {
         let Some(action) = action(key, self.mode()) else {
             return Vec::new();
         };
         self.notice = None;
+        if self.search.is_some() {
+            return self.search_key(action);
+        }
         let leaving = std::mem::take(&mut self.leaving);
         let escaped = std::mem::take(&mut self.escaped);
         match action {
@@ -141,11 +207,20 @@ impl App {
             Action::Leave if self.editor.is_empty() => return vec![Wish::Quit],
             Action::Leave => self.editor.delete(crate::editor::To::Right),
             Action::Interrupt => return self.escape(escaped),
-            Action::Send => return self.send(Delivery::Steer),
-            Action::Queue => return self.send(Delivery::Queue),
+            Action::Send if self.breaks_line() => {
+                self.editor.delete(crate::editor::To::Left);
+                self.editor.insert("\n");
+            }
+            Action::Send => return self.send(self.follow_up),
+            Action::Queue => return self.send(self.other_delivery()),
             Action::Reply(reply) => return self.reply(reply),
+            Action::Back if self.refusing.is_none() => self.paths.dismiss(),
             Action::Back => self.stop_refusing(),
+            Action::Search if self.refusing.is_none() => return self.begin_search(),
+            Action::Search => {}
+            Action::Compose => return vec![Wish::Compose],
             Action::Redraw => return vec![Wish::Redraw],
+            Action::Complete if self.mode() == Mode::Path => self.take_path(),
             Action::Complete => self.complete(),
             Action::Details => self.toggle_details(),
             Action::Insert(char) => self.editor.insert(char.encode_utf8(&mut [0; 4])),
@@ -153,6 +228,9 @@ impl App {
             Action::Go(to) => self.editor.go(to),
             Action::Delete(to) => self.editor.delete(to),
             Action::PutBack => self.editor.put_back(),
+            Action::Up if self.mode() == Mode::Path => self.paths.choose(-1),
+            Action::Down if self.mode() == Mode::Path => self.paths.choose(1),
+            Action::Up if self.would_take_back() => return self.take_last_back(),
             Action::Up => self.up(),
             Action::Down => self.down(),
         }
@@ -160,13 +238,23 @@ impl App {
     }
 
     /// Text was pasted.
-    pub(crate) fn paste(&mut self, text: &str) {
+    pub(crate) fn paste(&mut self, text: &str) -> Vec<Wish> {
         self.notice = None;
+        if self.refusing.is_none()
+            && self.search.is_none()
+            && let Some(path) = images::path(text)
+        {
+            let pasted = Some(text.to_owned());
+            return vec![Wish::Attach { path, pasted }];
+        }
         self.editor.paste(text);
+        self.follow_path().into_iter().collect()
     }
 
-    /// What was recorded may have answered the question elsewhere.
-    pub(crate) fn settle(&mut self) {
+    /// What was recorded may have answered the question elsewhere, or settled what is being taken back.
+    /// Gives what to ask next.
+    #[must_use]
+    pub(crate) fn settle(&mut self) -> Vec<Op> {
         let open = |call| {
             self.conversation
                 .asked
@@ -186,17 +274,50 @@ impl App {
             self.editor.insert(&typed);
             self.notice = Some("that question is answered already".to_owned());
         }
+        self.settle_outbox()
+    }
+
+    /// The input was written in an editor.
+    pub(crate) fn composed(&mut self, text: &str) {
+        self.recalled = None;
+        // Editors end a file with a newline, which nobody wrote.
+        let images = self.editor.images();
+        self.editor.set("");
+        self.editor.write(text.trim_end_matches('\n'), &images);
     }
 
     /// Asks to say something.
     pub(crate) fn say(&mut self, text: String, delivery: Delivery) -> Wish {
+        Wish::Ask(self.say_content(vec![Content::text(text)], delivery, None))
+    }
+
+    /// What to ask to say this.
+    pub(crate) fn say_content(
+        &mut self,
+        content: Vec<Content>,
+        delivery: Delivery,
+        effort: Option<Effort>,
+    ) -> Op {
         self.sent += 1;
-        Wish::Ask(Op::Say {
+        Op::Say {
             message: MessageId::new(format!("{}-{}", self.name, self.sent)),
             delivery,
-            content: vec![Content::text(text)],
-            effort: None,
-        })
+            content,
+            effort,
+        }
+    }
+
+    /// Whether Enter begins a new line.
+    fn breaks_line(&self) -> bool {
+        self.refusing.is_none() && self.editor.before().ends_with('\\')
+    }
+
+    /// What the other key makes of a message.
+    fn other_delivery(&self) -> Delivery {
+        match self.follow_up {
+            Delivery::Queue => Delivery::Steer,
+            Delivery::Steer | Delivery::Note => Delivery::Queue,
+        }
     }
 
     fn send(&mut self, delivery: Delivery) -> Vec<Wish> {
@@ -206,10 +327,8 @@ impl App {
             let answer = Answer::no(&why);
             return vec![Wish::Ask(Op::Answer { call, answer })];
         }
-        if self.editor.before().ends_with('\\') && delivery == Delivery::Steer {
-            self.editor.delete(crate::editor::To::Left);
-            self.editor.insert("\n");
-            return Vec::new();
+        if self.editor.text().starts_with('!') {
+            return self.run_own();
         }
         if let Some((name, words)) = commands::read(self.editor.text()) {
             return self.run(&name, &words);
@@ -221,8 +340,10 @@ impl App {
                 _ => Vec::new(),
             };
         }
-        let text = self.editor.take();
-        vec![self.say(text, delivery)]
+        let images = self.editor.images();
+        let mut content = vec![Content::text(self.editor.take())];
+        content.extend(images);
+        vec![Wish::Ask(self.say_content(content, delivery, None))]
     }
 
     fn run(&mut self, name: &str, words: &str) -> Vec<Wish> {
@@ -263,6 +384,9 @@ impl App {
         if self.refusing.is_some() {
             self.stop_refusing();
             return Vec::new();
+        }
+        if self.own.is_some() && self.editor.is_empty() {
+            return self.interrupt();
         }
         if again && self.editor.is_empty() {
             return vec![Wish::Quit];
@@ -332,6 +456,8 @@ impl App {
         self.refusing = None;
         self.faced = None;
         self.picker = None;
+        self.search = None;
+        self.outbox = Outbox::default();
         self.recalled = None;
         if !text.is_empty() {
             self.editor.set(text);
@@ -340,6 +466,9 @@ impl App {
 
     /// Asks to stop what is being done.
     pub(crate) fn interrupt(&mut self) -> Vec<Wish> {
+        if self.own.is_some() {
+            return vec![Wish::StopOwn];
+        }
         match self.conversation.doing() {
             Doing::Nothing | Doing::Waits => Vec::new(),
             Doing::Stopping => {
@@ -370,7 +499,7 @@ impl App {
             Reply::Always => Answer::AllowAlways,
             Reply::No => {
                 self.refusing = Some(call);
-                self.aside = self.editor.take();
+                self.stash_input();
                 return Vec::new();
             }
         };
@@ -382,8 +511,13 @@ impl App {
         self.put_aside_back();
     }
 
-    fn put_aside_back(&mut self) {
-        self.editor.set(&std::mem::take(&mut self.aside));
+    /// Puts what is written aside, for something else that is written.
+    pub(crate) fn stash_input(&mut self) {
+        self.aside = std::mem::take(&mut self.editor);
+    }
+
+    pub(crate) fn put_aside_back(&mut self) {
+        self.editor = std::mem::take(&mut self.aside);
     }
 
     fn complete(&mut self) {
@@ -407,6 +541,12 @@ impl App {
         self.notice = Some(words.to_owned());
     }
 
+    /// Whether Up is about what waits to be heard.
+    fn would_take_back(&self) -> bool {
+        let waits = self.last_said().is_some();
+        waits && self.editor.is_empty() && self.refusing.is_none() && self.recalled.is_none()
+    }
+
     fn up(&mut self) {
         if self.editor.go_rows(-1, self.columns) || self.refusing.is_some() {
             return;
@@ -416,7 +556,7 @@ impl App {
             return;
         };
         if self.recalled.is_none() {
-            self.draft = self.editor.take();
+            self.draft = std::mem::take(&mut self.editor);
         }
         self.recall(before);
     }
@@ -432,7 +572,7 @@ impl App {
             return self.recall(place + 1);
         }
         self.recalled = None;
-        self.editor.set(&std::mem::take(&mut self.draft));
+        self.editor = std::mem::take(&mut self.draft);
     }
 
     fn recall(&mut self, place: usize) {

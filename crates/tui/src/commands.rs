@@ -7,13 +7,15 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Delivery, Effort, Goal, Op, Point, thousands};
+use quire_protocol::{ContextPart, Effort, Goal, Op, Point, thousands};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
 use crate::conversation::Doing;
+use crate::images;
 use crate::look;
 use crate::meter::short;
+use crate::outbox;
 use crate::travel::{self, Journey};
 
 /// A command.
@@ -117,9 +119,15 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "queue",
-        arguments: "WORDS",
-        what: "say something that is heard after the turn",
-        run: queue,
+        arguments: "[WORDS | edit N | drop N | up N]",
+        what: "say something for after the turn; list or change what waits",
+        run: outbox::queue,
+    },
+    Command {
+        name: "image",
+        arguments: "PATH",
+        what: "attach an image; a pasted path of one is attached too",
+        run: images::image,
     },
     Command {
         name: "stop",
@@ -139,15 +147,28 @@ const COMMANDS: &[Command] = &[
 const KEYS: &[(&str, &str)] = &[
     (
         "Enter",
-        "send; while it works, it is heard at the next step",
+        "send; while it works, it is heard at the next step (or see --follow-up)",
     ),
-    ("Tab, Alt+Enter", "send, to be heard after the turn"),
+    (
+        "Tab, Alt+Enter",
+        "send, to be heard after the turn (or the other way round)",
+    ),
     (
         "Esc",
         "stop what it does; twice, when nothing is done, go back in time",
     ),
     ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
-    ("Up, Down", "what you said before"),
+    (
+        "Up, Down",
+        "take back what waits to be heard; what you said before",
+    ),
+    ("@PATH", "offer paths of the workspace"),
+    (
+        "! COMMAND",
+        "run a command of your own, and tell the model of it",
+    ),
+    ("Ctrl+R", "search what you said in this folder"),
+    ("Ctrl+G", "write in $VISUAL or $EDITOR"),
     ("Ctrl+O", "show or fold what tools print"),
     ("y, p, n", "answer a question (with Alt while you type)"),
     ("Ctrl+C", "clear the input; twice, leave"),
@@ -211,13 +232,6 @@ fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let effort: Effort = words.parse()?;
     app.fitted(|settings| settings.effort = effort, None)
-}
-
-fn queue(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
-    if words.is_empty() {
-        return Err("what? /queue WORDS".to_owned());
-    }
-    Ok(vec![app.say(words.to_owned(), Delivery::Queue)])
 }
 
 fn compact(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {

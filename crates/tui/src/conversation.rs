@@ -6,8 +6,8 @@ mod fold;
 use std::collections::{BTreeMap, HashMap};
 
 use quire_protocol::{
-    Approval, CallId, Delivery, Delta, Event, MessageId, PlanStep, Purpose, Record, Retry, Seq,
-    Settings, Shown, TravelStep, duration, first_line,
+    Approval, CallId, Content, Delivery, Delta, Effort, Event, MessageId, PlanStep, Purpose,
+    Record, Retry, Seq, Settings, Shown, TravelStep, duration, first_line,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
@@ -16,6 +16,7 @@ use crate::calls::Details;
 use crate::look;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
+use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
 use crate::words;
@@ -30,6 +31,8 @@ pub(crate) struct Conversation {
     pub(crate) details: Details,
     /// Messages that were accepted and have not reached the model.
     pub(crate) pending: Vec<Pending>,
+    /// Messages that were taken back since somebody looked.
+    pub(crate) withdrawn: Vec<Pending>,
     /// Open questions, oldest first.
     pub(crate) asked: Vec<(CallId, Approval)>,
     /// Calls whose tool runs.
@@ -91,13 +94,41 @@ enum Kind {
 /// A message on its way.
 #[derive(Clone, Debug)]
 pub(crate) struct Pending {
-    message: MessageId,
+    pub(crate) message: MessageId,
     /// When it is to be heard.
     pub(crate) delivery: Delivery,
+    /// How hard to think about it, where it says so.
+    pub(crate) effort: Option<Effort>,
+    /// All of it.
+    pub(crate) content: Vec<Content>,
     /// What it says.
     pub(crate) text: String,
     /// Whether it was said while a turn worked.
     pub(crate) joins: bool,
+    /// When it was accepted.
+    at_ms: u64,
+}
+
+impl Pending {
+    /// When it is to be heard, in words.
+    pub(crate) fn class(&self, has_turn: bool) -> &'static str {
+        match (self.joins, has_turn, self.delivery) {
+            (_, true, Delivery::Note) => "note: heard with the next request",
+            (_, false, Delivery::Note) => "note: heard with your next message",
+            (false, _, _) => "sent",
+            (true, false, _) => "waits: heard with your next message",
+            (true, true, Delivery::Steer) => "steer: heard at the next step",
+            (true, true, Delivery::Queue) => "queued: heard after the turn",
+        }
+    }
+
+    /// What it is called where there is little room.
+    pub(crate) fn title(&self) -> String {
+        match self.delivery {
+            Delivery::Steer | Delivery::Queue => self.text.clone(),
+            Delivery::Note => shell::title(&self.text),
+        }
+    }
 }
 
 /// A call whose tool runs.
@@ -175,6 +206,12 @@ impl Conversation {
         }
     }
 
+    /// Whether a message waits to be heard.
+    pub(crate) fn waits(&self, message: &MessageId) -> bool {
+        let mut pending = self.pending.iter();
+        pending.any(|pending| pending.message == *message)
+    }
+
     /// Whether something is being done.
     pub(crate) fn works(&self) -> bool {
         !matches!(self.doing(), Doing::Nothing | Doing::Waits)
@@ -204,9 +241,21 @@ impl Conversation {
                 message,
                 delivery,
                 content,
-                ..
-            } => self.accepted(message, *delivery, content),
-            Event::MessageDelivered { message } => self.delivered(message),
+                effort,
+            } => {
+                let pending = Pending {
+                    message: message.clone(),
+                    delivery: *delivery,
+                    effort: *effort,
+                    text: fold::shown_text(content),
+                    content: content.clone(),
+                    joins: self.turn != Turn::None,
+                    at_ms: record.at_ms,
+                };
+                self.accepted(pending);
+            }
+            Event::MessageDelivered { message } => self.delivered(message, record.at_ms),
+            Event::MessageWithdrawn { message } => self.withdrawn(message),
             Event::TurnStarted { .. } => self.turn = Turn::Works,
             Event::ModelCalled { purpose, .. } => self.called(purpose),
             Event::ModelReplied { items, .. } => self.replied(items),

@@ -1,8 +1,9 @@
 //! What a person is typing: several lines of text with a cursor. Pure: knows no terminal.
 
+use std::fmt::Write as _;
 use std::ops::Range;
 
-use quire_protocol::{clean, counted, line_count};
+use quire_protocol::{Content, clean, counted, line_count};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 use crate::rows::width;
@@ -22,9 +23,18 @@ pub(crate) struct Editor {
     /// Where the cursor is, in bytes.
     at: usize,
     /// What the signs stand for.
-    pastes: Vec<String>,
+    signs: Vec<Sign>,
     /// What was cut last.
     cut: String,
+}
+
+/// What a sign stands for.
+#[derive(Clone, Debug)]
+enum Sign {
+    /// A large paste.
+    Paste(String),
+    /// An image, which is sent behind the words.
+    Image { name: String, image: Content },
 }
 
 /// The rows of an input on a screen.
@@ -73,23 +83,76 @@ impl Editor {
 
     /// Takes all that was written, large pastes in full.
     pub(crate) fn take(&mut self) -> String {
-        let text = std::mem::take(&mut self.text);
-        self.at = 0;
-        let mut full = String::with_capacity(text.len());
-        for char in text.chars() {
-            match self.paste_of(char) {
-                Some(paste) => full.push_str(paste),
+        let whole = self.whole();
+        self.set("");
+        whole
+    }
+
+    /// All that is written, large pastes in full, and images named by their number.
+    pub(crate) fn whole(&self) -> String {
+        let mut full = String::with_capacity(self.text.len());
+        let mut images = 0;
+        for char in self.text.chars() {
+            match self.sign_of(char) {
+                Some(Sign::Paste(paste)) => full.push_str(paste),
+                Some(Sign::Image { name, .. }) => {
+                    images += 1;
+                    let _ = write!(full, "{}{name}]", opening(images));
+                }
                 None => full.push(char),
             }
         }
-        self.pastes.clear();
         full
+    }
+
+    /// The images in what is written, in the order of their numbers.
+    pub(crate) fn images(&self) -> Vec<Content> {
+        let signs = self.text.chars().filter_map(|char| self.sign_of(char));
+        let images = signs.filter_map(|sign| match sign {
+            Sign::Image { image, .. } => Some(image.clone()),
+            Sign::Paste(_) => None,
+        });
+        images.collect()
+    }
+
+    /// Writes at the cursor what was whole elsewhere, with the images that are named in it; gives those
+    /// that are not.
+    pub(crate) fn write(&mut self, text: &str, images: &[Content]) -> Vec<Content> {
+        let mut rest = text;
+        let mut left = Vec::new();
+        for (number, image) in (1..).zip(images) {
+            let named = rest.split_once(&opening(number));
+            let named = named.and_then(|(before, after)| Some((before, after.split_once(']')?)));
+            let Some((before, (name, after))) = named else {
+                left.push(image.clone());
+                continue;
+            };
+            self.paste(before);
+            self.attach(name, image.clone());
+            rest = after;
+        }
+        self.paste(rest);
+        left
+    }
+
+    /// Writes the sign of an image at the cursor.
+    pub(crate) fn attach(&mut self, name: &str, image: Content) {
+        let name = typed(name).replace(['[', ']', '\n'], "");
+        self.insert_sign(Sign::Image { name, image });
+    }
+
+    fn insert_sign(&mut self, stands_for: Sign) {
+        let number = u32::try_from(self.signs.len()).unwrap_or(0);
+        let sign = char::from_u32(SIGNS + number).unwrap_or(' ');
+        self.signs.push(stands_for);
+        self.text.insert(self.at, sign);
+        self.at += sign.len_utf8();
     }
 
     /// Writes this instead of everything; a large text as a sign.
     pub(crate) fn set(&mut self, text: &str) {
         self.text.clear();
-        self.pastes.clear();
+        self.signs.clear();
         self.at = 0;
         self.paste(text);
     }
@@ -104,14 +167,18 @@ impl Editor {
     /// Writes pasted text at the cursor; a large one as a sign.
     pub(crate) fn paste(&mut self, text: &str) {
         let small = text.len() <= LARGE_BYTES && line_count(text) <= LARGE_LINES;
-        if small || self.pastes.len() >= MOST_SIGNS {
+        if small || self.signs.len() >= MOST_SIGNS {
             return self.insert(text);
         }
-        let number = u32::try_from(self.pastes.len()).unwrap_or(0);
-        let sign = char::from_u32(SIGNS + number).unwrap_or(' ');
-        self.pastes.push(typed(text));
-        self.text.insert(self.at, sign);
-        self.at += sign.len_utf8();
+        self.insert_sign(Sign::Paste(typed(text)));
+    }
+
+    /// Writes this instead of so many bytes before the cursor.
+    pub(crate) fn replace_before(&mut self, bytes: usize, text: &str) {
+        let start = self.at.saturating_sub(bytes);
+        self.text.replace_range(start..self.at, "");
+        self.at = start;
+        self.insert(text);
     }
 
     /// Moves the cursor.
@@ -258,17 +325,18 @@ impl Editor {
         graphemes.map(|grapheme| width(&self.shown(grapheme))).sum()
     }
 
-    fn paste_of(&self, char: char) -> Option<&String> {
+    fn sign_of(&self, char: char) -> Option<&Sign> {
         let number = u32::from(char).checked_sub(SIGNS)?;
-        self.pastes.get(usize::try_from(number).ok()?)
+        self.signs.get(usize::try_from(number).ok()?)
     }
 
     /// What stands on the screen for a grapheme.
     fn shown(&self, grapheme: &str) -> String {
         let sign = grapheme.chars().next();
         let number = sign.and_then(|sign| u32::from(sign).checked_sub(SIGNS));
-        match (sign.and_then(|sign| self.paste_of(sign)), number) {
-            (Some(paste), Some(number)) => {
+        match (sign.and_then(|sign| self.sign_of(sign)), number) {
+            (Some(Sign::Image { name, .. }), _) => format!("[image {name}]"),
+            (Some(Sign::Paste(paste)), Some(number)) => {
                 let lines = counted(line_count(paste), "line");
                 format!("[paste {}: {lines}]", number + 1)
             }
@@ -276,6 +344,11 @@ impl Editor {
             _ => grapheme.to_owned(),
         }
     }
+}
+
+/// What the name of an image begins with where it is sent.
+fn opening(number: usize) -> String {
+    format!("[image {number}: ")
 }
 
 /// Text as a person may type it: no control characters but newline and tab, and no signs.
@@ -381,6 +454,30 @@ mod tests {
         assert_eq!(editor.take(), "");
         editor.insert("a\u{f0000}b");
         assert_eq!(editor.take(), "ab");
+    }
+
+    #[test]
+    fn images_are_signs_that_keep_their_place() {
+        let image = |data: &str| Content::Image {
+            media_type: "image/png".to_owned(),
+            data: data.to_owned(),
+        };
+        let mut editor = at("left | right");
+        editor.attach("a[1].png", image("a"));
+        editor.insert(" and ");
+        editor.attach("b.png", image("b"));
+        assert_eq!(
+            editor.layout(80).rows,
+            ["left [image a1.png] and [image b.png] right"]
+        );
+        let (images, text) = (editor.images(), editor.take());
+        assert_eq!(text, "left [image 1: a1.png] and [image 2: b.png] right");
+        assert_eq!(editor.write(&text, &images), []);
+        assert_eq!(editor.images(), images);
+        assert_eq!(editor.take(), text);
+        let cut = text.replace("[image 1: a1.png] ", "");
+        assert_eq!(editor.write(&cut, &images), [image("a")]);
+        assert_eq!(editor.take(), "left and [image 1: b.png] right");
     }
 
     #[test]

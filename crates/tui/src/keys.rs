@@ -11,11 +11,11 @@ pub(crate) enum Action {
     Insert(char),
     /// Begin a new line.
     Newline,
-    /// Send, to be heard at the next step.
+    /// Send; while a turn works, to be heard as the person set it.
     Send,
-    /// Send, to be heard after the turn.
+    /// Send, to be heard the other way.
     Queue,
-    /// Complete the command that is being written.
+    /// Complete the command or the path that is being written.
     Complete,
     /// End the turn now.
     Interrupt,
@@ -35,11 +35,15 @@ pub(crate) enum Action {
     Down,
     /// Show more, or less, of what follows.
     Details,
+    /// Search what was said; while that is done, go on to an older one.
+    Search,
+    /// Write in an editor.
+    Compose,
     /// Draw everything anew.
     Redraw,
     /// Answer the open question.
     Reply(Reply),
-    /// Back from giving a reason to the question.
+    /// Back from giving a reason to the question, or from what is offered.
     Back,
     /// Choose from a list.
     Pick(Pick),
@@ -78,6 +82,10 @@ pub(crate) enum Mode {
     Typing,
     /// The name of a command.
     Command,
+    /// A path, of which some are offered.
+    Path,
+    /// Words of what was said before.
+    Search,
     /// An open question, and nothing is typed.
     Asked,
     /// The reason for a no.
@@ -108,10 +116,11 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
         (KeyCode::Char('p' | 'P' | 's' | 'S'), Mode::Asked) => Action::Reply(Reply::Always),
         (KeyCode::Char('n' | 'N'), Mode::Asked) => Action::Reply(Reply::No),
         (KeyCode::Enter, _) if shift => Action::Newline,
+        (KeyCode::Tab | KeyCode::Enter, Mode::Path | Mode::Search)
+        | (KeyCode::Tab, Mode::Command) => Action::Complete,
         (KeyCode::Enter, _) => Action::Send,
-        (KeyCode::Tab, Mode::Command) => Action::Complete,
         (KeyCode::Tab, Mode::Typing) => Action::Queue,
-        (KeyCode::Esc, Mode::Reason) => Action::Back,
+        (KeyCode::Esc, Mode::Reason | Mode::Path | Mode::Search) => Action::Back,
         (KeyCode::Esc, _) => Action::Interrupt,
         (KeyCode::Char(char), _) => Action::Insert(char),
         (KeyCode::Backspace, _) => Action::Delete(To::Left),
@@ -163,6 +172,8 @@ fn with_control(code: KeyCode) -> Option<Action> {
         KeyCode::Char('u') => Action::Delete(To::Home),
         KeyCode::Char('k') => Action::Delete(To::End),
         KeyCode::Char('y') => Action::PutBack,
+        KeyCode::Char('r') => Action::Search,
+        KeyCode::Char('g') => Action::Compose,
         KeyCode::Char('o') => Action::Details,
         KeyCode::Char('l') => Action::Redraw,
         KeyCode::Left => Action::Go(To::WordLeft),
@@ -229,11 +240,18 @@ mod tests {
             (Char('j'), control, Mode::Typing, Some(Action::Newline)),
             (Tab, none, Mode::Typing, Some(Action::Queue)),
             (Tab, none, Mode::Command, Some(Action::Complete)),
+            (Tab, none, Mode::Path, Some(Action::Complete)),
+            (Enter, none, Mode::Path, Some(Action::Complete)),
+            (Enter, shift, Mode::Path, Some(Action::Newline)),
+            (Esc, none, Mode::Path, Some(Action::Back)),
             (Tab, none, Mode::Asked, None),
             (Esc, none, Mode::Typing, Some(Action::Interrupt)),
             (Esc, none, Mode::Asked, Some(Action::Interrupt)),
             (Esc, none, Mode::Reason, Some(Action::Back)),
             (Char('c'), control, Mode::Asked, Some(Action::Clear)),
+            (Char('r'), control, Mode::Typing, Some(Action::Search)),
+            (Char('g'), control, Mode::Typing, Some(Action::Compose)),
+            (Esc, none, Mode::Search, Some(Action::Back)),
             (Char('d'), control, Mode::Typing, Some(Action::Leave)),
             (Up, none, Mode::Typing, Some(Action::Up)),
             (F(1), none, Mode::Typing, None),

@@ -7,14 +7,13 @@ use std::thread;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Approval, CallId, Delivery, Frame, visible};
+use quire_protocol::{Approval, CallId, Frame, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::sync::watch;
 
 use crate::app::{App, Wish};
 use crate::keys::{Mode, Pick};
 use crate::link::Link;
-use crate::talk::{Error, listed};
+use crate::talk::{Error, World, listed};
 
 /// What was said already.
 #[derive(Debug, Default)]
@@ -27,11 +26,7 @@ struct Told {
 }
 
 /// Talks until the lines end, or the person leaves.
-pub(crate) async fn talk(
-    app: &mut App,
-    link: &mut Link,
-    mut interrupts: watch::Receiver<u32>,
-) -> Result<(), Error> {
+pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Result<(), Error> {
     let mut typing = lines();
     let mut told = Told::default();
     print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
@@ -45,28 +40,39 @@ pub(crate) async fn talk(
             },
             Some(arrived) = link.arrived.recv() => app.arrived(arrived),
             Some(error) = link.refused.recv() => {
-                app.conversation.warn(&error.to_string());
+                app.was_refused(&error.to_string());
                 continue;
             }
             frame = link.frames.next() => {
                 let Some(frame) = frame else {
                     return Ok(());
                 };
-                take_in(app, frame);
+                take_in(app, link, frame);
                 while let Some(Some(frame)) = link.frames.next().now_or_never() {
-                    take_in(app, frame);
+                    take_in(app, link, frame);
                 }
                 continue;
             }
-            changed = interrupts.changed() => match changed {
-                Ok(()) if app.conversation.works() => app.interrupt(),
+            news = world.shell.next() => {
+                if let Some(op) = app.own_told(news) {
+                    link.ask(op);
+                }
+                continue;
+            }
+            changed = world.interrupts.changed() => match changed {
+                Ok(()) if app.conversation.works() || app.own.is_some() => app.interrupt(),
                 Ok(()) => return Ok(()),
                 Err(_) => std::future::pending().await,
             },
         };
         for wish in wishes {
             match wish {
-                Wish::Ask(op) => link.ask(op),
+                Wish::Ask(op) => {
+                    world.keep(&op);
+                    link.ask(op);
+                }
+                Wish::Run(command) => world.shell.start(&world.machine, command),
+                Wish::StopOwn => world.shell.stop(),
                 Wish::List => {
                     let heads = link.sessions(app).await?;
                     app.conversation.show(listed(&heads));
@@ -77,18 +83,29 @@ pub(crate) async fn talk(
                         app.conversation.warn(&error.to_string());
                     }
                 }
-                Wish::Redraw => {}
+                // Nothing is offered where nothing is drawn.
+                Wish::Attach { .. } => {
+                    app.notice =
+                        Some("plain lines take no images: `quire exec --image`".to_owned());
+                }
+                Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw => {}
                 Wish::Quit => return Ok(()),
             }
         }
     }
 }
 
-fn take_in(app: &mut App, frame: Frame) {
+fn take_in(app: &mut App, link: &Link, frame: Frame) {
     match frame {
         Frame::Record(record) => {
             app.conversation.record(&record);
-            app.settle();
+            for op in app.settle() {
+                link.ask(op);
+            }
+            // Nobody sees an input here.
+            if !app.editor.is_empty() {
+                app.notice = Some(format!("taken back: {}", app.editor.take()));
+            }
             // A whole line is not typed by accident.
             app.face();
         }
@@ -147,10 +164,8 @@ impl Told {
             }
         }
         for pending in app.conversation.pending.iter().skip(self.pending) {
-            match (pending.joins, pending.delivery) {
-                (false, _) => {}
-                (true, Delivery::Steer) => lines.push("heard at the next step".to_owned()),
-                (true, Delivery::Queue) => lines.push("heard after the turn".to_owned()),
+            if pending.joins {
+                lines.push(pending.class(app.conversation.has_turn()).to_owned());
             }
         }
         self.pending = app.conversation.pending.len();

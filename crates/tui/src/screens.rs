@@ -56,7 +56,7 @@ impl Screen {
             at_ms: self.now_ms,
             event,
         });
-        self.app.settle();
+        let _ = self.app.settle();
     }
 
     fn says(&mut self, id: &str, delivery: Delivery, text: &str) {
@@ -451,7 +451,7 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
         call: CallId(1),
         answer: Answer::AllowOnce,
     });
-    screen.app.settle();
+    let _ = screen.app.settle();
     for key in "s is bad".chars() {
         assert_eq!(screen.press(KeyCode::Char(key)), []);
     }

@@ -7,18 +7,24 @@ use std::time::Duration;
 
 use crossterm::event::Event as Happened;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Client, ClientError, Delivery, Frame, SessionHead, SessionId, Settings};
+use quire_protocol::{
+    Client, ClientError, Delivery, Frame, Op, SessionHead, SessionId, Settings, joined_text,
+};
 use ratatui_core::text::Line;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Fit, Wish};
 use crate::commands::pair;
+use crate::errands::{Done, Errands};
+use crate::images;
 use crate::link::Link;
 use crate::look::{self, Palette};
+use crate::machine::Machine;
 use crate::painter::Painter;
 use crate::plain;
 use crate::rows::safe;
+use crate::shell::Shell;
 use crate::terminal::{News, Terminal};
 use crate::view::picture;
 
@@ -38,8 +44,12 @@ pub struct Setup {
     pub start: Start,
     /// What to say first.
     pub first: Option<String>,
+    /// How a message is delivered that is sent with Enter while a turn works; Tab does the other.
+    pub follow_up: Delivery,
     /// Fits settings to another model.
     pub fit: Fit,
+    /// The machine of the person.
+    pub machine: Arc<dyn Machine>,
     /// Reads the branch of the folder.
     pub branch: Branch,
     /// How it is shown.
@@ -94,16 +104,22 @@ pub enum Error {
 pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
+    app.follow_up = setup.follow_up;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
         link.ask(op);
     }
+    let world = World {
+        errands: Errands::new(Arc::clone(&setup.machine)),
+        machine: setup.machine,
+        shell: Shell::default(),
+        interrupts: setup.interrupts,
+        branch: setup.branch,
+    };
     let ended = match setup.form {
-        Form::Plain => plain::talk(&mut app, &mut link, setup.interrupts).await,
-        Form::Screen(palette) => {
-            on_screen(&mut app, &mut link, palette, setup.interrupts, setup.branch).await
-        }
+        Form::Plain => plain::talk(&mut app, &mut link, world).await,
+        Form::Screen(palette) => on_screen(&mut app, &mut link, palette, world).await,
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
     // leave one open.
@@ -112,20 +128,43 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     Ok(session)
 }
 
+/// What a face has besides its session.
+pub(crate) struct World {
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) shell: Shell,
+    errands: Errands,
+    pub(crate) interrupts: watch::Receiver<u32>,
+    branch: Branch,
+}
+
+impl World {
+    /// Keeps what is said, to be found again.
+    pub(crate) fn keep(&self, op: &Op) {
+        if let Op::Say { content, .. } = op {
+            self.keep_text(joined_text(content));
+        }
+    }
+
+    pub(crate) fn keep_text(&self, text: String) {
+        self.errands.run(move |machine| {
+            machine.keep(&text);
+            Done::Kept
+        });
+    }
+}
+
 async fn on_screen(
     app: &mut App,
     link: &mut Link,
     palette: Palette,
-    interrupts: watch::Receiver<u32>,
-    branch: Branch,
+    world: World,
 ) -> Result<(), Error> {
     let mut screen = Screen {
         painter: Painter::new(Terminal::size(), palette),
         terminal: Terminal::take()?,
         app,
         link,
-        interrupts,
-        branch,
+        world,
         due: Some(Instant::now()),
         drawn: Instant::now(),
         began: None,
@@ -142,8 +181,7 @@ struct Screen<'a> {
     link: &'a mut Link,
     painter: Painter,
     terminal: Terminal,
-    interrupts: watch::Receiver<u32>,
-    branch: Branch,
+    world: World,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -185,7 +223,7 @@ impl Screen<'_> {
                     self.grant_all(wishes).await
                 }
                 Some(error) = self.link.refused.recv() => {
-                    self.app.conversation.warn(&error.to_string());
+                    self.app.was_refused(&error.to_string());
                     self.draw_soon();
                     Then::GoOn
                 }
@@ -193,7 +231,18 @@ impl Screen<'_> {
                     Some(frame) => self.take_in(frame),
                     None => Then::Leave,
                 },
-                changed = self.interrupts.changed() => match changed {
+                done = self.world.errands.next() => {
+                    self.done(done);
+                    Then::GoOn
+                }
+                news = self.world.shell.next() => {
+                    if let Some(op) = self.app.own_told(news) {
+                        self.link.ask(op);
+                    }
+                    self.draw_soon();
+                    Then::GoOn
+                }
+                changed = self.world.interrupts.changed() => match changed {
                     Ok(()) => Then::Leave,
                     Err(_) => std::future::pending().await,
                 },
@@ -223,7 +272,9 @@ impl Screen<'_> {
                 return self.grant_all(wishes).await;
             }
             Happened::Paste(text) => {
-                self.app.paste(&text);
+                for wish in self.app.paste(&text) {
+                    self.grant(wish).await;
+                }
                 self.due = Some(Instant::now());
             }
             Happened::Resize(..) => {
@@ -255,17 +306,87 @@ impl Screen<'_> {
 
     async fn grant(&mut self, wish: Wish) -> Then {
         match wish {
-            Wish::Ask(op) => self.link.ask(op),
+            Wish::Ask(op) => {
+                self.world.keep(&op);
+                self.link.ask(op);
+            }
+            Wish::Run(line) => {
+                self.world.keep_text(format!("! {line}"));
+                self.world.shell.start(&self.world.machine, line);
+            }
+            Wish::Attach { path, pasted } => {
+                self.world.errands.run(move |machine| Done::Attached {
+                    name: images::name(&path).to_owned(),
+                    image: machine.image(&path),
+                    pasted,
+                });
+            }
+            Wish::Recall => self
+                .world
+                .errands
+                .run(|machine| Done::Recalled(machine.said())),
+            Wish::Compose => return self.compose().await,
+            Wish::StopOwn => self.world.shell.stop(),
             Wish::List => match self.link.sessions(self.app).await {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
             Wish::Travel(journey) => self.link.travel(journey, self.app),
             Wish::Switch { session, text } => self.switch(session, &text).await,
+            Wish::Walk => self
+                .world
+                .errands
+                .run(|machine| Done::Walked(machine.paths())),
             Wish::Redraw => self.resized = true,
             Wish::Quit => return Then::Leave,
         }
         Then::GoOn
+    }
+
+    /// Gives the input and the terminal to the person's editor, and takes both back.
+    async fn compose(&mut self) -> Then {
+        let text = self.app.editor.whole();
+        match self.edit(text).await {
+            Ok(Ok(text)) => self.app.composed(&text),
+            Ok(Err(why)) => self.app.notice = Some(why),
+            Err(_) => return Then::Leave,
+        }
+        self.due = Some(Instant::now());
+        Then::GoOn
+    }
+
+    async fn edit(&mut self, text: String) -> io::Result<Result<String, String>> {
+        self.terminal.written().await?;
+        let bytes = self.painter.leave();
+        self.terminal.write(bytes);
+        self.terminal.written().await?;
+        self.terminal.give()?;
+        let machine = Arc::clone(&self.world.machine);
+        let edited = tokio::task::spawn_blocking(move || machine.edit(&text)).await;
+        // Ctrl+C was meant for the editor.
+        self.world.interrupts.mark_unchanged();
+        self.terminal.take_back()?;
+        self.resized = Terminal::size() != self.painter.size();
+        Ok(edited.unwrap_or_else(|error| Err(error.to_string())))
+    }
+
+    /// Takes in what was asked of the machine.
+    fn done(&mut self, done: Done) {
+        match done {
+            Done::Walked(paths) => self.app.paths.know(paths),
+            Done::Recalled(before) => {
+                if let Some(search) = &mut self.app.search {
+                    search.know(before);
+                }
+            }
+            Done::Attached {
+                name,
+                image,
+                pasted,
+            } => self.app.attached(&name, image, pasted),
+            Done::Kept => return,
+        }
+        self.draw_soon();
     }
 
     /// Takes a frame in, and those that have come with it.
@@ -276,7 +397,9 @@ impl Screen<'_> {
             match next {
                 Some(Frame::Record(record)) => {
                     self.app.conversation.record(&record);
-                    self.app.settle();
+                    for op in self.app.settle() {
+                        self.link.ask(op);
+                    }
                 }
                 Some(Frame::Delta(delta)) => self.app.conversation.delta(&delta),
                 None => return Then::Leave,
@@ -292,7 +415,7 @@ impl Screen<'_> {
         let works = self.app.conversation.works();
         if works != self.began.is_some() {
             self.began = works.then(Instant::now);
-            self.app.branch = (self.branch)();
+            self.app.branch = (self.world.branch)();
         }
         self.draw_soon();
         Then::GoOn
@@ -330,6 +453,7 @@ impl Screen<'_> {
 
     /// Shows what is left to show and takes the picture away.
     async fn leave(&mut self) -> Result<(), Error> {
+        self.world.shell.end().await;
         self.terminal.written().await?;
         self.draw();
         self.terminal.written().await?;

@@ -2,15 +2,21 @@
 //! frames are written by threads of their own, so that a slow terminal holds nothing else up.
 
 use std::io::{self, Write as _};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
 
 use crossterm::event::{self, Event};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
+use rustix::process::{Signal, getpid, kill_process};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// Bracketed paste, and keys told apart where the terminal can.
 const ENTER: &str = "\x1b[?2004h\x1b[>1u";
 const LEAVE: &str = "\x1b[<1u\x1b[?2004l\x1b[?25h\x1b[0m";
+
+/// How long the thread that reads keys may take to let them go.
+const GRACE: Duration = Duration::from_secs(2);
 
 /// What a terminal tells.
 #[derive(Debug)]
@@ -30,6 +36,63 @@ pub(crate) struct Terminal {
     /// Whether a frame is on its way.
     busy: bool,
     events: UnboundedReceiver<io::Result<Event>>,
+    gate: Arc<Gate>,
+}
+
+/// Where the thread that reads keys waits while somebody else has the terminal.
+#[derive(Debug, Default)]
+struct Gate {
+    state: Mutex<Reading>,
+    changed: Condvar,
+}
+
+/// What the thread that reads keys does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Reading {
+    /// It reads.
+    #[default]
+    Reads,
+    /// It was asked not to.
+    Asked,
+    /// It does not.
+    Waits,
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, Reading> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits while somebody else has the terminal.
+    fn pass(&self) {
+        let mut state = self.state();
+        if *state == Reading::Reads {
+            return;
+        }
+        *state = Reading::Waits;
+        self.changed.notify_all();
+        while *state == Reading::Waits {
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Has the thread wait, which it may only find out once something happens.
+    fn close(&self, make_happen: impl FnOnce()) -> bool {
+        *self.state() = Reading::Asked;
+        make_happen();
+        let waits = |state: &mut Reading| *state != Reading::Waits;
+        let waited = self.changed.wait_timeout_while(self.state(), GRACE, waits);
+        let (state, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        *state == Reading::Waits
+    }
+
+    fn open(&self) {
+        *self.state() = Reading::Reads;
+        self.changed.notify_all();
+    }
 }
 
 impl Terminal {
@@ -46,15 +109,40 @@ impl Terminal {
             }
         });
         let (happened, events) = unbounded_channel();
-        thread::spawn(move || read(&happened));
+        let gate = Arc::new(Gate::default());
+        let guard = Arc::clone(&gate);
+        thread::spawn(move || read(&happened, &guard));
         let mut terminal = Self {
             frames,
             written,
             busy: false,
             events,
+            gate,
         };
         terminal.write(ENTER.to_owned());
         Ok(terminal)
+    }
+
+    /// Gives the terminal to somebody else, as it was. What was written must be there.
+    pub(crate) fn give(&mut self) -> io::Result<()> {
+        // A change of size is all that the thread wakes up for by itself.
+        let wake = || {
+            let _ = kill_process(getpid(), Signal::WINCH);
+        };
+        if !self.gate.close(wake) {
+            self.gate.open();
+            return Err(io::Error::other("its keys cannot be let go of"));
+        }
+        write(LEAVE)?;
+        disable_raw_mode()
+    }
+
+    /// Takes it over again.
+    pub(crate) fn take_back(&mut self) -> io::Result<()> {
+        enable_raw_mode()?;
+        write(ENTER)?;
+        self.gate.open();
+        Ok(())
     }
 
     /// Columns and rows; 80 × 24 where the terminal does not say.
@@ -117,8 +205,9 @@ fn write(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-fn read(happened: &UnboundedSender<io::Result<Event>>) {
+fn read(happened: &UnboundedSender<io::Result<Event>>, gate: &Gate) {
     loop {
+        gate.pass();
         let event = event::read();
         let failed = event.is_err();
         if happened.send(event).is_err() || failed {

@@ -14,6 +14,7 @@ use crate::keys::Mode;
 use crate::look;
 use crate::meter::short;
 use crate::rows::{cut, safe, width, wrap};
+use crate::shell;
 use crate::words;
 
 /// Rows of a word about the last key.
@@ -41,6 +42,9 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
     let wide = usize::from(columns);
     let most = usize::from(rows.saturating_sub(1)).max(1);
     let mut above = progress(&app.conversation, columns);
+    if let Some(own) = &app.own {
+        above.extend(shell::rows(own, wide));
+    }
     let mut fixed = Vec::new();
     if let Some((call, approval)) = app.conversation.asked.first() {
         fixed.extend(question(app, *call, approval, columns));
@@ -99,12 +103,9 @@ fn progress(conversation: &Conversation, columns: u16) -> Vec<Line<'static>> {
         rows.extend(plan(conversation, wide));
     }
     for pending in &conversation.pending {
-        let class = match (pending.joins, pending.delivery) {
-            (false, _) => "sent",
-            (true, Delivery::Steer) => "steer: heard at the next step",
-            (true, Delivery::Queue) => "queued: heard after the turn",
-        };
-        let (text, _) = first_line(&pending.text);
+        let class = pending.class(conversation.has_turn());
+        let title = pending.title();
+        let (text, _) = first_line(&title);
         rows.push(look::line(
             cut(&format!("↳ {text}  ({class})"), wide),
             look::MARK,
@@ -169,7 +170,7 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
     let choices = match app.mode() {
         Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
         Mode::Asked => format!("  y once{always} · n no"),
-        Mode::Typing | Mode::Command | Mode::Picking => {
+        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
             format!("  Alt+y once{always} (Alt+p) · Alt+n no")
         }
     };
@@ -228,7 +229,9 @@ fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Opti
 
 /// The input, with at most a third of the screen's rows, and where the cursor is in it.
 fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, usize)) {
-    let mark = if app.refusing.is_some() {
+    let mark = if app.search.is_some() {
+        "said before › "
+    } else if app.refusing.is_some() {
         "no, because › "
     } else {
         "› "
@@ -255,7 +258,15 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
     if app.editor.is_empty() && app.refusing.is_none() {
         let hint = match app.mode() {
             Mode::Asked => "",
-            _ if app.conversation.works() => "Enter steers · Tab queues",
+            Mode::Search => "words of it · Ctrl+R older · Enter takes it · Esc leaves",
+            _ if app.last_said().is_some() => match app.follow_up {
+                Delivery::Queue => "Enter queues · Tab steers · Up takes back",
+                Delivery::Steer | Delivery::Note => "Enter steers · Tab queues · Up takes back",
+            },
+            _ if app.conversation.works() => match app.follow_up {
+                Delivery::Queue => "Enter queues · Tab steers",
+                Delivery::Steer | Delivery::Note => "Enter steers · Tab queues",
+            },
             _ => "say what to do · / for commands",
         };
         rows[1].push_span(Span::styled(
@@ -272,6 +283,12 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
 }
 
 fn offered(app: &App, wide: usize) -> Vec<Line<'static>> {
+    if let Some(search) = &app.search {
+        return search.rows(wide);
+    }
+    if app.mode() == Mode::Path {
+        return app.paths.rows(wide);
+    }
     let offered = app.offered();
     let rows = offered.iter().take(OF_COMMANDS).map(|command| {
         let usage = format!("  /{} {}", command.name, command.arguments);

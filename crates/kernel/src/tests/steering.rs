@@ -261,3 +261,263 @@ fn a_compaction_after_a_stop_does_not_let_out_what_waits_for_a_person() {
     "#]]
     .assert_eq(&told);
 }
+
+#[test]
+fn what_waits_is_taken_back_once_and_what_was_heard_is_not() {
+    let told = last(
+        "
+        say a
+        reply x
+        say b
+        queue c
+        withdraw b
+        withdraw b
+        withdraw a
+        withdraw nobody
+        say b
+        done 1 ok
+        withdraw c
+        reply
+        ",
+        8,
+    );
+    expect![[r#"
+        withdraw b
+            withdrawn b
+        withdraw b
+        withdraw a
+        withdraw nobody
+        say b
+        done 1 ok
+            call 1 Done: ok
+            request 2 with 4 items
+            → call the model: 2
+        withdraw c
+            withdrawn c
+        reply
+            request 2 answered
+            turn 1 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn taking_back_what_was_said_after_a_stop_leaves_the_stop() {
+    let told = last(
+        "
+        say a
+        queue b
+        interrupt
+        say c
+        withdraw c
+        fail
+        say d
+        ",
+        4,
+    );
+    expect![[r#"
+        say c
+            accepted c (Steer)
+        withdraw c
+            withdrawn c
+        fail
+            request 1 failed: cannot connect
+            turn 1 ended: Cancelled stopped by person
+        say d
+            accepted d (Steer)
+            turn 2 started
+            delivered b
+            delivered d
+            request 2 with 3 items
+            → call the model: 2
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn taking_back_at_a_limit_wakes_nothing() {
+    let told = last(
+        "
+        limit cents 1
+        say a
+        reply x
+        done 1 ok
+        say b
+        withdraw b
+        resume
+        ",
+        3,
+    );
+    expect![[r#"
+        say b
+            accepted b (Steer)
+        withdraw b
+            withdrawn b
+        resume
+            turn 1 paused: the session has spent $0.01 of its budget of $0.01: raise the budget to go on
+    "#]].assert_eq(&told);
+}
+
+#[test]
+fn a_note_opens_no_turn_and_is_heard_with_the_next_one() {
+    let told = last(
+        "
+        tell n
+        queue a
+        tell o
+        reply
+        tell p
+        queue b
+        ",
+        6,
+    );
+    expect![[r#"
+        tell n
+            accepted n (Note)
+        queue a
+            accepted a (Queue)
+            turn 1 started
+            delivered n
+            delivered a
+            request 1 with 2 items
+            → call the model: 1
+        tell o
+            accepted o (Note)
+        reply
+            request 1 answered
+            turn 1 ended: EndTurn
+        tell p
+            accepted p (Note)
+        queue b
+            accepted b (Queue)
+            turn 2 started
+            delivered o
+            delivered p
+            delivered b
+            request 2 with 6 items
+            → call the model: 2
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_note_goes_with_the_next_request_and_keeps_no_turn_going() {
+    let told = last(
+        "
+        say a
+        reply x
+        queue b
+        tell n
+        say c
+        done 1 ok
+        tell o
+        queue d
+        reply
+        ",
+        6,
+    );
+    expect![[r#"
+        tell n
+            accepted n (Note)
+        say c
+            accepted c (Steer)
+        done 1 ok
+            call 1 Done: ok
+            delivered n
+            delivered c
+            request 2 with 6 items
+            → call the model: 2
+        tell o
+            accepted o (Note)
+        queue d
+            accepted d (Queue)
+        reply
+            request 2 answered
+            turn 1 ended: EndTurn
+            turn 2 started
+            delivered b
+            delivered o
+            request 3 with 9 items
+            → call the model: 3
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_note_wakes_nothing_and_undoes_no_stop() {
+    let told = last(
+        "
+        say a
+        queue b
+        interrupt
+        tell n
+        fail
+        tell o
+        say c
+        crash
+        tell p
+        resume
+        ",
+        7,
+    );
+    expect![[r#"
+        tell n
+            accepted n (Note)
+        fail
+            request 1 failed: cannot connect
+            turn 1 ended: Cancelled stopped by person
+        tell o
+            accepted o (Note)
+        say c
+            accepted c (Steer)
+            turn 2 started
+            delivered b
+            delivered n
+            delivered o
+            delivered c
+            request 2 with 5 items
+            → call the model: 2
+        crash
+            recovered, lost calls [], lost request Some(RequestId(2))
+            request 2 failed: the process died while the model was answering
+        tell p
+            accepted p (Note)
+        resume
+            delivered p
+            request 3 with 6 items
+            → call the model: 3
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
+fn a_note_is_heard_before_an_answer_that_was_cut_goes_on() {
+    let told = last(
+        "
+        say a
+        tell n
+        cut-words half
+        tell o
+        reply silent
+        ",
+        4,
+    );
+    expect![[r#"
+        tell n
+            accepted n (Note)
+        cut-words half
+            request 1 answered
+            delivered n
+            noticed: Your answer was cut at the output limit. Go on exactly where it stopped, without repeating anything.
+            request 2 with 4 items
+            → call the model: 2
+        tell o
+            accepted o (Note)
+        reply silent
+            request 2 answered
+            delivered o
+            noticed: Your reply was empty. Go on; when you are done, say what came of it.
+            request 3 with 6 items
+            → call the model: 3
+    "#]].assert_eq(&told);
+}

@@ -12,6 +12,7 @@ pub(super) fn event_words(event: &Event) -> String {
             message, delivery, ..
         } => format!("accepted {message} ({delivery:?})"),
         Event::MessageDelivered { message } => format!("delivered {message}"),
+        Event::MessageWithdrawn { message } => format!("withdrawn {message}"),
         Event::TurnStarted { turn } => format!("turn {turn} started"),
         Event::ModelCalled {
             request,

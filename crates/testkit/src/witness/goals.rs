@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use quire_protocol::{
-    CallId, CheckRun, Event, Goal, GoalStep, GoalVerdict, Judgement, Note, NoteKind, Purpose,
-    TokenStop,
+    CallId, CheckRun, Delivery, Event, Goal, GoalStep, GoalVerdict, Judgement, Note, NoteKind,
+    Purpose, TokenStop,
 };
 
 use super::{Checked, ensure};
@@ -47,7 +47,9 @@ impl Goals {
     pub(super) fn saw(&mut self, event: &Event, last_stop: Option<TokenStop>) -> Checked {
         match event {
             Event::TurnStarted { .. } => self.judged = false,
-            Event::MessageAccepted { .. } => (self.stale, self.verdicts) = (0, 0),
+            Event::MessageAccepted { delivery, .. } if *delivery != Delivery::Note => {
+                (self.stale, self.verdicts) = (0, 0);
+            }
             Event::Noticed { text } => self.told |= text.starts_with("A goal is set"),
             Event::ToolEnded { call, outcome } => {
                 if outcome.end.is_some() || !outcome.changes.is_empty() {

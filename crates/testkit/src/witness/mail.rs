@@ -1,4 +1,4 @@
-//! Messages: each accepted once, delivered once, in order, at its time.
+//! Messages: each accepted once, delivered once or taken back, in order, at its time.
 
 use quire_protocol::{Content, Delivery, Effort, Event, Item, MessageId};
 
@@ -14,6 +14,7 @@ pub(super) struct Mail {
 
 /// What was delivered.
 pub(super) struct Delivered {
+    pub(super) is_note: bool,
     pub(super) effort: Option<Effort>,
     pub(super) words: Vec<Content>,
 }
@@ -24,7 +25,8 @@ struct Letter {
     delivery: Delivery,
     content: Vec<Content>,
     effort: Option<Effort>,
-    delivered: bool,
+    /// Whether it came to its end: was delivered, or taken back.
+    settled: bool,
 }
 
 impl Mail {
@@ -36,13 +38,13 @@ impl Mail {
             effort,
         } = event
         {
-            self.held = false;
+            self.held &= *delivery == Delivery::Note;
             self.letters.push(Letter {
                 message: message.clone(),
                 delivery: *delivery,
                 content: content.clone(),
                 effort: *effort,
-                delivered: false,
+                settled: false,
             });
         }
     }
@@ -56,7 +58,7 @@ impl Mail {
     }
 
     fn open(&self) -> impl Iterator<Item = &Letter> {
-        self.letters.iter().filter(|letter| !letter.delivered)
+        self.letters.iter().filter(|letter| !letter.settled)
     }
 
     pub(super) fn waiting(&self) -> impl Iterator<Item = &MessageId> {
@@ -64,11 +66,36 @@ impl Mail {
     }
 
     pub(super) fn opens_a_turn(&self) -> bool {
-        !self.held && self.open().next().is_some()
+        !self.held && self.waits_for_a_turn()
+    }
+
+    /// Whether something waits that is more than a note.
+    pub(super) fn waits_for_a_turn(&self) -> bool {
+        self.open().any(|letter| letter.delivery != Delivery::Note)
+    }
+
+    pub(super) fn has_notes(&self) -> bool {
+        self.open().any(|letter| letter.delivery == Delivery::Note)
     }
 
     pub(super) fn has_steers(&self) -> bool {
         !self.held && self.open().any(|letter| letter.delivery == Delivery::Steer)
+    }
+
+    /// Checks that what is taken back waited.
+    pub(super) fn withdrawn(&mut self, message: &MessageId) -> Result<(), String> {
+        let letter = self
+            .letters
+            .iter_mut()
+            .find(|letter| letter.message == *message && !letter.settled)
+            .ok_or_else(|| format!("{message} is taken back and does not wait"))?;
+        letter.settled = true;
+        Ok(())
+    }
+
+    /// Whether a message waits.
+    pub(super) fn holds(&self, message: &MessageId) -> bool {
+        self.waiting().any(|waiting| waiting == message)
     }
 
     /// Checks a delivery, as this item, after so many requests of its turn.
@@ -81,23 +108,26 @@ impl Mail {
         let place = self
             .letters
             .iter()
-            .position(|letter| letter.message == *message && !letter.delivered)
-            .ok_or_else(|| format!("{message} is delivered again, or unasked"))?;
+            .position(|letter| letter.message == *message && !letter.settled)
+            .ok_or_else(|| {
+                format!("{message} is delivered again, unasked, or after it was taken back")
+            })?;
         let delivery = self.letters[place].delivery;
         let overtaken = self.letters[..place]
             .iter()
-            .any(|letter| !letter.delivered && letter.delivery == delivery);
+            .any(|letter| !letter.settled && letter.delivery == delivery);
         ensure!(!overtaken, "{message} overtakes another message");
         ensure!(
-            delivery == Delivery::Steer || requests == 0,
+            delivery != Delivery::Queue || requests == 0,
             "{message} was queued and is delivered inside a turn"
         );
         let content = std::mem::take(&mut self.letters[place].content);
         let right = matches!(item, Some(Item::User { message: m, content: c })
             if m == message && *c == content);
         ensure!(right, "{message} is delivered as {item:?}");
-        self.letters[place].delivered = true;
+        self.letters[place].settled = true;
         Ok(Delivered {
+            is_note: delivery == Delivery::Note,
             effort: self.letters[place].effort,
             words: content,
         })

@@ -61,6 +61,8 @@ impl Witness {
         );
         let waits = self.mail.has_steers() && purpose.is_work();
         ensure!(!waits, "a request without a waiting steer");
+        let waits = self.mail.has_notes() && purpose.is_work();
+        ensure!(!waits, "a request without a waiting note");
         if self.calls.none_in_reply() {
             return self.circles.is_within(self.limits.repeats);
         }

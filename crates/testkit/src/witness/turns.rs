@@ -1,7 +1,8 @@
 //! Turns and requests: numbers, order, and that a stop is a stop.
 
 use quire_protocol::{
-    CompactionStep, Effort, Event, Item, ModelErrorKind, Purpose, RequestId, StopReason, TokenStop,
+    CompactionStep, Delivery, Effort, Event, Item, MessageId, ModelErrorKind, Purpose, RequestId,
+    StopReason, TokenStop,
 };
 
 use super::{Checked, ensure};
@@ -44,6 +45,8 @@ pub(super) struct Turns {
     pub(super) silences: u32,
     /// From an interrupt until a person speaks.
     pub(super) hushed: bool,
+    /// What was said since the last interrupt, and not taken back.
+    since: Vec<MessageId>,
 }
 
 impl Turns {
@@ -98,7 +101,6 @@ impl Turns {
             Event::ModelCalled { .. } | Event::ModelReplied { .. } | Event::ModelFailed { .. } => {
                 self.requested(event)?;
             }
-            Event::MessageDelivered { .. } => self.has_task = true,
             Event::Noticed { text } => {
                 self.has_task |= text.starts_with("The goal is not met yet");
                 self.cuts += u32::from(text.starts_with("Your answer was cut"));
@@ -115,8 +117,19 @@ impl Turns {
                 self.stopping = true;
                 self.woken();
                 self.hushed = true;
+                self.since.clear();
             }
-            Event::MessageAccepted { .. } => self.hushed = false,
+            Event::MessageAccepted {
+                message, delivery, ..
+            } if *delivery != Delivery::Note => {
+                self.hushed = false;
+                self.since.push(message.clone());
+            }
+            Event::MessageWithdrawn { message } => {
+                self.since.retain(|other| other != message);
+                // Whoever takes back what was said after a stop has not spoken.
+                self.hushed |= self.stopping && self.since.is_empty();
+            }
             Event::ToolStarted { .. } => {
                 ensure!(self.open && self.request.is_none(), "a tool out of step");
                 self.woken();

@@ -1,4 +1,4 @@
-//! What people ask of the context and of the goal, at any moment.
+//! What people ask of the context, of the goal and of their messages, at any moment.
 
 use quire_kernel::Input;
 use quire_protocol::{
@@ -103,5 +103,27 @@ impl World {
         goal.patience = self.dice.roll(4);
         goal.verdicts = self.dice.roll(6);
         goal
+    }
+
+    /// Takes back what waits, or tries to take back what is beyond recall.
+    pub(super) fn withdraw(&mut self) -> Checked {
+        let waiting: Vec<MessageId> = self.session.queued().map(|(id, _)| id.clone()).collect();
+        if let Some(message) = self.dice.pick(&waiting).cloned() {
+            self.summary.see(match () {
+                () if self.session.is_stopping() => "withdraw:while-stopping",
+                () if self.session.is_at_limit() => "withdraw:paused",
+                () if self.session.turn().is_none() => "withdraw:held",
+                () => "withdraw",
+            });
+            self.feed(&Input::Op(Op::Withdraw {
+                message: message.clone(),
+            }))?;
+            return self.feed_for_nothing(Input::Op(Op::Withdraw { message }));
+        }
+        let Some(message) = self.dice.pick(&self.said).cloned() else {
+            return Ok(());
+        };
+        self.summary.see("withdraw:too-late");
+        self.feed_for_nothing(Input::Op(Op::Withdraw { message }))
     }
 }

@@ -19,6 +19,15 @@ fn past() -> Vec<Record> {
             content: vec![Content::text("Never touch vendor. The codeword is heron.")],
             effort: None,
         },
+        Event::MessageAccepted {
+            message: MessageId::new("m2"),
+            delivery: Delivery::Queue,
+            content: vec![Content::text("The other codeword is bittern.")],
+            effort: None,
+        },
+        Event::MessageWithdrawn {
+            message: MessageId::new("m2"),
+        },
         replied(vec![
             Item::Assistant {
                 text: "I decided for serde because it is there.".to_owned(),
@@ -166,4 +175,13 @@ async fn images_come_back_too_and_unknown_handles_are_told() {
         let told = world.failed("recall", json!({"what": what})).await;
         assert!(told.contains(reason), "{told}");
     }
+}
+
+#[tokio::test]
+async fn a_message_that_was_taken_back_is_not_found() {
+    let world = world();
+    let told = world.done("recall", json!({"what": "bittern"})).await;
+    assert!(told.contains("Nothing in this session"), "{told}");
+    let told = world.failed("recall", json!({"what": "message:m2"})).await;
+    assert!(told.contains("there was no message:m2"), "{told}");
 }

@@ -3,7 +3,7 @@
 use quire_protocol::{
     Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item,
     MessageId, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome, counted,
-    first_line, joined_text, visible,
+    duration, first_line, joined_text, visible,
 };
 use ratatui_core::text::Line;
 
@@ -11,6 +11,7 @@ use super::{Conversation, Kind, Pending, Running, Turn, is_long};
 use crate::calls;
 use crate::look;
 use crate::rows::safe;
+use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
 use crate::words;
@@ -28,40 +29,38 @@ impl Conversation {
         self.settings = Some(settings.clone());
     }
 
-    pub(super) fn accepted(
-        &mut self,
-        message: &MessageId,
-        delivery: Delivery,
-        content: &[Content],
-    ) {
-        let images = content.iter().filter(|part| part.as_text().is_none());
-        let mut text = joined_text(content);
-        for _ in images {
-            text.push_str(if text.is_empty() { "" } else { "\n" });
-            text.push_str("(an image)");
+    /// What was said is shown where it is heard; a note, where it was made.
+    pub(super) fn accepted(&mut self, pending: Pending) {
+        self.said.push(pending.title());
+        if pending.delivery == Delivery::Note {
+            self.add(Kind::Person, shell::shown(&pending.text));
         }
-        self.said.push(text.clone());
-        self.pending.push(Pending {
-            message: message.clone(),
-            delivery,
-            text,
-            joins: self.turn != Turn::None,
-        });
+        self.pending.push(pending);
     }
 
-    pub(super) fn delivered(&mut self, message: &MessageId) {
-        let found = self
-            .pending
-            .iter()
-            .position(|pending| pending.message == *message);
-        if let Some(place) = found {
-            let pending = self.pending.remove(place);
+    pub(super) fn delivered(&mut self, message: &MessageId, at_ms: u64) {
+        if let Some(pending) = self.take_pending(message) {
+            let waited_ms = at_ms.saturating_sub(pending.at_ms);
+            if pending.delivery == Delivery::Note {
+                return self.note(&format!("heard from here on: {}", pending.title()));
+            }
             self.messages.push(Said {
                 message: message.clone(),
                 text: pending.text.clone(),
             });
-            self.add(Kind::Person, said(&pending));
+            self.add(Kind::Person, said(&pending, waited_ms));
         }
+    }
+
+    pub(super) fn withdrawn(&mut self, message: &MessageId) {
+        let taken = self.take_pending(message);
+        self.withdrawn.extend(taken);
+    }
+
+    fn take_pending(&mut self, message: &MessageId) -> Option<Pending> {
+        let mut pending = self.pending.iter();
+        let place = pending.position(|pending| pending.message == *message)?;
+        Some(self.pending.remove(place))
     }
 
     pub(super) fn called(&mut self, purpose: &Purpose) {
@@ -241,8 +240,21 @@ impl Conversation {
     }
 }
 
-/// A person's message.
-fn said(pending: &Pending) -> Vec<Line<'static>> {
+/// A message as text, with signs for what is none.
+pub(super) fn shown_text(content: &[Content]) -> String {
+    let images = content.iter().filter(|part| part.as_text().is_none());
+    let mut text = joined_text(content);
+    // Those that are named in it stand there already.
+    let named = text.matches("[image ").count();
+    for _ in images.skip(named) {
+        text.push_str(if text.is_empty() { "" } else { "\n" });
+        text.push_str("(an image)");
+    }
+    text
+}
+
+/// A person's message, and how long it waited to be heard.
+fn said(pending: &Pending, waited_ms: u64) -> Vec<Line<'static>> {
     let text = pending.text.trim_end();
     let all = text.lines().count();
     let mut lines: Vec<Line<'static>> = text
@@ -262,8 +274,13 @@ fn said(pending: &Pending) -> Vec<Line<'static>> {
         let class = match pending.delivery {
             Delivery::Steer => "  steered: heard from this step on",
             Delivery::Queue => "  was queued: heard after the turn",
+            Delivery::Note => "  noted: heard from this step on",
         };
-        lines.push(look::line(class, look::DIM));
+        let waited = match waited_ms / 1000 {
+            0 => String::new(),
+            seconds => format!(", {} after it was said", duration(seconds * 1000)),
+        };
+        lines.push(look::line(format!("{class}{waited}"), look::DIM));
     }
     lines
 }
