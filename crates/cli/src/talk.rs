@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Fit, Form, Palette, Setup, Start};
+use quire_tui::{Colours, Fit, Form, Looks, Setup, Start};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
@@ -44,7 +44,6 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     let client: Arc<dyn Client> = host.clone();
     let (_, catalogue) = assemble::models(around, &resolved);
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;
-    let color = around.variable("NO_COLOR").is_none();
     let plain = args.plain || around.variable("TERM") == Some("dumb");
     let folder = around.workspace.clone();
     let setup = Setup {
@@ -53,11 +52,8 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         first: args.prompt,
         fit: fit(around.clone(), catalogue),
         branch: Box::new(move || quire_headless::branch(&folder)),
-        form: match (plain, color) {
-            (true, _) => Form::Plain,
-            (false, true) => Form::Screen(Palette::Sixteen),
-            (false, false) => Form::Screen(Palette::None),
-        },
+        form: if plain { Form::Plain } else { Form::Screen },
+        looks: looks(around, &resolved),
         name: format!("tui-{}-{}", std::process::id(), now_ms()),
         interrupts: exec::interrupts()?,
     };
@@ -71,6 +67,12 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     }
     terminal::complain(&format!("the session is kept: quire --resume {session}"));
     Ok(ExitCode::SUCCESS)
+}
+
+fn looks(around: &Surroundings, resolved: &Resolved) -> Looks {
+    let colours = Colours::found(|name| around.variable(name));
+    let theme = colours.theme(resolved.theme()).unwrap_or_default();
+    Looks { colours, theme }
 }
 
 async fn start(

@@ -181,6 +181,12 @@ pub const KEYS: &[Key] = &[
         "whether AGENTS.md and CLAUDE.md are read",
     ),
     key(
+        "theme",
+        Kind::Choice(&["auto", "dark", "light", "ansi16", "none"]),
+        "auto",
+        "the colours of the screen",
+    ),
+    key(
         "store.durability",
         Kind::Choice(&["second", "commit"]),
         "second",

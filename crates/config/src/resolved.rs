@@ -103,6 +103,12 @@ impl Resolved {
         !matches!(self.get("instructions"), Some(Value::Toggle(false)))
     }
 
+    /// The theme of the screen, by its name.
+    #[must_use]
+    pub fn theme(&self) -> &str {
+        self.text("theme").unwrap_or("auto")
+    }
+
     /// What survives a power cut.
     #[must_use]
     pub fn durability(&self) -> Durability {

@@ -9,6 +9,7 @@ use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::keys::{Action, Mode, Reply, action};
+use crate::theme::{Colours, Theme};
 
 /// Fits settings to a model by its name, or says why it cannot be.
 pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
@@ -23,6 +24,8 @@ pub(crate) enum Wish {
     List,
     /// Draw everything anew.
     Redraw,
+    /// Draw everything anew, in this theme.
+    Wear(Theme),
     /// Close the session and leave.
     Quit,
 }
@@ -37,6 +40,8 @@ pub(crate) struct App {
     pub(crate) refusing: Option<CallId>,
     /// The question that a person had time to see: keys answer no other.
     faced: Option<CallId>,
+    /// What is known of the terminal's colours.
+    pub(crate) colours: Colours,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
     fit: Fit,
@@ -64,6 +69,7 @@ impl App {
             notice: None,
             refusing: None,
             faced: None,
+            colours: Colours::default(),
             branch: None,
             fit,
             name,

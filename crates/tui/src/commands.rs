@@ -14,6 +14,7 @@ use crate::app::{App, Wish};
 use crate::conversation::Doing;
 use crate::look;
 use crate::meter::short;
+use crate::theme;
 
 /// A command.
 #[derive(Debug)]
@@ -89,6 +90,12 @@ const COMMANDS: &[Command] = &[
         arguments: "WORDS",
         what: "say something that is heard after the turn",
         run: queue,
+    },
+    Command {
+        name: "theme",
+        arguments: "NAME",
+        what: "use other colours: auto, dark, light, ansi16, none",
+        run: theme,
     },
     Command {
         name: "stop",
@@ -177,6 +184,14 @@ fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let effort: Effort = words.parse()?;
     app.fitted(|settings| settings.effort = effort, None)
+}
+
+fn theme(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    let names = theme::NAMES.join(", ");
+    let theme = app.colours.theme(words);
+    let theme = theme.ok_or_else(|| format!("which one? /theme NAME, of {names}"))?;
+    app.notice = Some(format!("`quire config set theme {words}` keeps it"));
+    Ok(vec![Wish::Wear(theme)])
 }
 
 fn queue(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {

@@ -32,9 +32,10 @@ mod screens;
 mod stream;
 mod talk;
 mod terminal;
+mod theme;
 mod view;
 mod words;
 
 pub use app::Fit;
-pub use look::Palette;
-pub use talk::{Adapt, Branch, Error, Form, Setup, Start, talk};
+pub use talk::{Adapt, Branch, Error, Form, Looks, Setup, Start, talk};
+pub use theme::{Colours, Theme};

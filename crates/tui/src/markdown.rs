@@ -194,7 +194,6 @@ mod tests {
                 let mut marks = String::new();
                 for (modifier, mark) in [
                     (Modifier::BOLD, 'b'),
-                    (Modifier::DIM, 'd'),
                     (Modifier::ITALIC, 'i'),
                     (Modifier::UNDERLINED, 'u'),
                     (Modifier::CROSSED_OUT, 's'),
@@ -203,8 +202,10 @@ mod tests {
                         marks.push(mark);
                     }
                 }
-                if span.style.fg.is_some() {
-                    marks.push('c');
+                match span.style.fg {
+                    None => {}
+                    dim if dim == look::DIM.fg => marks.push('d'),
+                    Some(_) => marks.push('c'),
                 }
                 shown.push_str(&span.content);
                 if !marks.is_empty() {

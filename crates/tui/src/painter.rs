@@ -10,8 +10,9 @@ use ratatui_core::layout::Rect;
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
-use crate::look::{Palette, sgr};
+use crate::look::sgr;
 use crate::rows::{width, wrap};
+use crate::theme::Theme;
 use crate::view::Picture;
 
 /// The terminal shows nothing until the frame is whole, and no cursor jumping about.
@@ -25,7 +26,7 @@ const KEPT: usize = 400;
 pub(crate) struct Painter {
     columns: u16,
     rows: u16,
-    palette: Palette,
+    theme: Theme,
     /// The rows that are drawn in place.
     shown: Buffer,
     cursor: (u16, u16),
@@ -35,11 +36,11 @@ pub(crate) struct Painter {
 
 impl Painter {
     /// A terminal of that size, with the cursor at the start of a row.
-    pub(crate) fn new((columns, rows): (u16, u16), palette: Palette) -> Self {
+    pub(crate) fn new((columns, rows): (u16, u16), theme: Theme) -> Self {
         Self {
             columns: columns.max(1),
             rows: rows.max(1),
-            palette,
+            theme,
             shown: Buffer::empty(Rect::new(0, 0, columns.max(1), 0)),
             cursor: (0, 0),
             recent: VecDeque::new(),
@@ -49,6 +50,11 @@ impl Painter {
     /// Columns and rows.
     pub(crate) fn size(&self) -> (u16, u16) {
         (self.columns, self.rows)
+    }
+
+    /// Uses another theme from the next drawing anew on.
+    pub(crate) fn use_theme(&mut self, theme: Theme) {
+        self.theme = theme;
     }
 
     /// The bytes that show these lines for good and this picture below them; none when nothing
@@ -62,7 +68,7 @@ impl Painter {
                 return out;
             }
             out.push_str(BEGIN);
-            let mut pen = Pen::new(self.palette, self.cursor);
+            let mut pen = Pen::new(self.theme, self.cursor);
             for (column, row, cell) in changes {
                 pen.go(&mut out, column, row);
                 pen.cell(&mut out, cell);
@@ -166,7 +172,7 @@ impl Painter {
     }
 
     fn draw_whole(&self, out: &mut String, next: &Buffer, cursor: (u16, u16)) {
-        let mut pen = Pen::new(self.palette, (0, 0));
+        let mut pen = Pen::new(self.theme, (0, 0));
         for row in 0..next.area.height {
             if row > 0 {
                 pen.style(out, Style::new());
@@ -189,7 +195,7 @@ impl Painter {
     /// One row of a line that is done.
     fn row(&self, out: &mut String, row: &Line<'static>) {
         for span in &row.spans {
-            let style = sgr(row.style.patch(span.style), self.palette);
+            let style = sgr(row.style.patch(span.style), self.theme);
             out.push_str(&style);
             out.extend(span.content.chars().filter(|char| !char.is_control()));
             if !style.is_empty() {
@@ -210,7 +216,7 @@ fn row_width(buffer: &Buffer, row: u16) -> usize {
 
 /// Where the next character goes, and how it looks.
 struct Pen {
-    palette: Palette,
+    theme: Theme,
     style: Style,
     row: u16,
     /// The column, where it is known.
@@ -218,9 +224,9 @@ struct Pen {
 }
 
 impl Pen {
-    fn new(palette: Palette, (column, row): (u16, u16)) -> Self {
+    fn new(theme: Theme, (column, row): (u16, u16)) -> Self {
         Self {
-            palette,
+            theme,
             style: Style::new(),
             row,
             at: Some(column),
@@ -248,7 +254,11 @@ impl Pen {
     }
 
     fn style(&mut self, out: &mut String, style: Style) {
-        let (before, now) = (sgr(self.style, self.palette), sgr(style, self.palette));
+        if self.style == style {
+            return;
+        }
+        let (before, now) = (sgr(self.style, self.theme), sgr(style, self.theme));
+        self.style = style;
         if before == now {
             return;
         }
@@ -256,7 +266,6 @@ impl Pen {
             out.push_str("\x1b[0m");
         }
         out.push_str(&now);
-        self.style = style;
     }
 
     fn end(&mut self, out: &mut String, cursor: (u16, u16)) {
@@ -300,7 +309,7 @@ mod tests {
     #[test]
     fn done_lines_scroll_away_and_the_picture_stays_below_them() {
         let mut terminal = terminal(20, 6);
-        let mut painter = Painter::new((20, 6), Palette::Sixteen);
+        let mut painter = Painter::new((20, 6), Theme::default());
         let first = picture(&["› hi", "status"], (4, 0));
         terminal.process(painter.frame(Vec::new(), &first).as_bytes());
         assert_eq!(screen(&terminal)[..2], ["› hi", "status"]);
@@ -328,7 +337,7 @@ mod tests {
     #[test]
     fn only_changed_cells_are_written() {
         let mut terminal = terminal(20, 6);
-        let mut painter = Painter::new((20, 6), Palette::Sixteen);
+        let mut painter = Painter::new((20, 6), Theme::default());
         let before = picture(&["answer: 漢 one", "› hi", "status"], (4, 1));
         terminal.process(painter.frame(Vec::new(), &before).as_bytes());
         assert_eq!(painter.frame(Vec::new(), &before), "");
@@ -347,7 +356,7 @@ mod tests {
     #[test]
     fn every_size_shows_the_end_of_the_conversation_and_the_picture() {
         let mut terminal = terminal(20, 6);
-        let mut painter = Painter::new((20, 6), Palette::None);
+        let mut painter = Painter::new((20, 6), Theme::default());
         let shown = picture(&["› hi", "status"], (4, 0));
         let done = lines(&["one", "two words and more", "three"]);
         terminal.process(painter.frame(done, &shown).as_bytes());
@@ -364,7 +373,7 @@ mod tests {
 
     #[test]
     fn no_control_character_reaches_the_terminal() {
-        let mut painter = Painter::new((20, 6), Palette::Sixteen);
+        let mut painter = Painter::new((20, 6), Theme::default());
         let done = vec![Line::from("a\x1b[2Jb\rc")];
         let bytes = painter.frame(done, &picture(&["x\x1b]0;t\x07y"], (0, 0)));
         let rest = bytes

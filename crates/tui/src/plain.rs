@@ -68,7 +68,7 @@ pub(crate) async fn talk(
                     let heads = link.sessions(app).await?;
                     app.conversation.show(listed(&heads));
                 }
-                Wish::Redraw => {}
+                Wish::Redraw | Wish::Wear(_) => {}
                 Wish::Quit => return Ok(()),
             }
         }

@@ -14,8 +14,8 @@ use quire_protocol::{
 };
 
 use crate::app::{App, Wish};
-use crate::look::Palette;
 use crate::painter::Painter;
+use crate::theme::Theme;
 use crate::view::picture;
 
 /// A screen that is told records, fragments and keys.
@@ -36,7 +36,7 @@ impl Screen {
         };
         let mut screen = Self {
             app: App::new("test".to_owned(), Box::new(fit)),
-            painter: Painter::new((columns, rows), Palette::Sixteen),
+            painter: Painter::new((columns, rows), Theme::default()),
             terminal: vt100::Parser::new(size(rows), size(columns), 100),
             seq: 0,
             now_ms: 0,

@@ -15,11 +15,12 @@ use tokio::time::{Instant, sleep_until};
 use crate::app::{App, Fit, Wish};
 use crate::commands::pair;
 use crate::link::Link;
-use crate::look::{self, Palette};
+use crate::look;
 use crate::painter::Painter;
 use crate::plain;
 use crate::rows::safe;
 use crate::terminal::{News, Terminal};
+use crate::theme::{Colours, Theme};
 use crate::view::picture;
 
 /// Between frames, unless a key was pressed.
@@ -44,6 +45,8 @@ pub struct Setup {
     pub branch: Branch,
     /// How it is shown.
     pub form: Form,
+    /// How it looks.
+    pub looks: Looks,
     /// What no other screen is called.
     pub name: String,
     /// Counts requests to end.
@@ -54,9 +57,18 @@ pub struct Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// On a screen that is drawn in place.
-    Screen(Palette),
+    Screen,
     /// As plain lines, which nothing is drawn over: for screen readers and dumb terminals.
     Plain,
+}
+
+/// How a conversation looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks {
+    /// What is known of the terminal's colours.
+    pub colours: Colours,
+    /// The theme to begin with.
+    pub theme: Theme,
 }
 
 /// Which session a screen opens.
@@ -94,6 +106,7 @@ pub enum Error {
 pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
+    app.colours = setup.looks.colours;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
@@ -101,8 +114,9 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     }
     let ended = match setup.form {
         Form::Plain => plain::talk(&mut app, &mut link, setup.interrupts).await,
-        Form::Screen(palette) => {
-            on_screen(&mut app, &mut link, palette, setup.interrupts, setup.branch).await
+        Form::Screen => {
+            let (looks, interrupts) = (setup.looks, setup.interrupts);
+            on_screen(&mut app, &mut link, looks, interrupts, setup.branch).await
         }
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
@@ -115,12 +129,12 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
 async fn on_screen(
     app: &mut App,
     link: &mut Link,
-    palette: Palette,
+    looks: Looks,
     interrupts: watch::Receiver<u32>,
     branch: Branch,
 ) -> Result<(), Error> {
     let mut screen = Screen {
-        painter: Painter::new(Terminal::size(), palette),
+        painter: Painter::new(Terminal::size(), looks.theme),
         terminal: Terminal::take()?,
         app,
         link,
@@ -241,6 +255,10 @@ impl Screen<'_> {
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
             Wish::Redraw => self.resized = true,
+            Wish::Wear(theme) => {
+                self.painter.use_theme(theme);
+                self.resized = true;
+            }
             Wish::Quit => return Then::Leave,
         }
         Then::GoOn

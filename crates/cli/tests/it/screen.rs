@@ -352,6 +352,39 @@ fn commands_complete_and_unknown_ones_say_so() {
 }
 
 #[test]
+fn the_theme_fits_the_terminal_and_another_is_drawn_at_once() {
+    let provider = Provider::start(|_| Answer::Reply("run `ls` here", vec![]));
+    let place = Place::new();
+    let mut command = place.command(&["--model", "anthropic/double"]);
+    command
+        .env("ANTHROPIC_BASE_URL", &provider.url)
+        .env("ANTHROPIC_API_KEY", "key")
+        .env("COLORTERM", "truecolor")
+        .env("COLORFGBG", "15;0");
+    let mut pty = Pty::start(&command, 100, 40);
+    pty.sees("say what to do");
+    pty.type_line("how do I list files?");
+    pty.sees("· done");
+    let (dark, light) = ("\x1b[38;2;135;215;215mls", "\x1b[38;2;0;86;102mls");
+    assert!(pty.bytes().contains(dark), "{}", pty.bytes());
+    assert!(!pty.bytes().contains(light));
+    pty.type_line("/theme light");
+    pty.sees("`quire config set theme light` keeps it");
+    assert!(pty.bytes().contains(light), "{}", pty.bytes());
+    pty.type_line("/theme blue");
+    pty.sees("which one? /theme NAME");
+    pty.kill();
+    finish(place.command(&["config", "set", "theme", "none"])).says(0, &[]);
+    command.env("COLORTERM", "truecolor");
+    let mut pty = Pty::start(&command, 100, 40);
+    pty.sees("say what to do");
+    pty.type_line("how do I list files?");
+    pty.sees("· done");
+    assert!(!pty.bytes().contains("\x1b[38"), "{}", pty.bytes());
+    pty.kill();
+}
+
+#[test]
 fn plain_lines_are_never_drawn_over() {
     let provider = Provider::start(|request| match results(request) {
         0 => Answer::Slow("I **look** first.", bash("touch made")),
