@@ -7,6 +7,7 @@ use quire_protocol::{
 use ratatui_core::style::Style;
 use ratatui_core::text::{Line, Span};
 
+use crate::diff;
 use crate::look;
 use crate::rows::safe;
 
@@ -36,13 +37,20 @@ pub(crate) fn thought(text: &str) -> Line<'static> {
     look::line(format!("~ {}", &line[..end]), look::DIM)
 }
 
-/// A finished call with its result and its changes.
-pub(crate) fn ended(
-    shown: &Shown,
-    outcome: &ToolOutcome,
-    took_ms: u64,
-    details: Details,
-) -> Vec<Line<'static>> {
+/// A call that is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// What it is.
+    pub(crate) shown: Shown,
+    /// What came of it.
+    pub(crate) outcome: ToolOutcome,
+    /// How long it took.
+    pub(crate) took_ms: u64,
+}
+
+/// A finished call with its result and its changes, for a screen of so many columns.
+pub(crate) fn ended(call: &Ended, details: Details, columns: u16) -> Vec<Line<'static>> {
+    let (shown, outcome, took_ms) = (&call.shown, &call.outcome, call.took_ms);
     if outcome.plan.is_some() && outcome.status == ToolStatus::Done {
         // The plan itself is shown.
         return Vec::new();
@@ -67,7 +75,11 @@ pub(crate) fn ended(
         if outcome.changes.len() > 1 || outcome.end.is_some() {
             lines.push(named(change));
         }
-        lines.extend(diff(change, details));
+        let most = match details {
+            Details::Folded => OF_DIFF,
+            Details::Shown => IN_DETAIL,
+        };
+        lines.extend(diff::lines(change, most, columns));
     }
     lines
 }
@@ -143,14 +155,13 @@ pub(crate) fn below(text: &str, style: Style) -> Line<'static> {
 
 /// `new, +3 −1`.
 fn extent(change: &FileChange) -> String {
-    let lines = body(&change.diff);
-    let count = |sign: char| lines.iter().filter(|line| line.starts_with(sign)).count();
+    let (added, removed) = diff::extent(change);
     let kind = match change.kind {
         ChangeKind::Added => "new, ",
         ChangeKind::Deleted => "deleted, ",
         ChangeKind::Modified => "",
     };
-    format!("{kind}+{} −{}", count('+'), count('-'))
+    format!("{kind}+{added} −{removed}")
 }
 
 /// `✎ src/lib.rs · +3 −1`, where a call changed several files.
@@ -162,37 +173,6 @@ fn named(change: &FileChange) -> Line<'static> {
     ])
 }
 
-/// The first lines of a diff.
-fn diff(change: &FileChange, details: Details) -> Vec<Line<'static>> {
-    let lines = body(&change.diff);
-    let most = match details {
-        Details::Folded => OF_DIFF,
-        Details::Shown => IN_DETAIL,
-    };
-    let shown = lines.iter().take(most).map(|line| {
-        let style = match line.as_bytes().first() {
-            Some(b'+') => look::GOOD,
-            Some(b'-') => look::BAD,
-            _ => look::DIM,
-        };
-        below(line, style)
-    });
-    let mut rows: Vec<Line<'static>> = shown.collect();
-    if lines.len() > most {
-        let more = counted((lines.len() - most) as u64, "more line");
-        rows.push(below(&format!("… {more}"), look::DIM));
-    }
-    rows
-}
-
-/// The diff without the lines that name the file.
-fn body(diff: &str) -> Vec<&str> {
-    diff.lines()
-        .skip_while(|line| !line.starts_with("@@"))
-        .filter(|line| !line.starts_with('\\'))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
@@ -201,12 +181,16 @@ mod tests {
     use super::*;
 
     fn check(outcome: &ToolOutcome, took_ms: u64, details: Details, expected: &Expect) {
-        let shown = Shown {
-            name: "bash".into(),
-            detail: "cargo test".into(),
-            kind: CallKind::Command,
+        let call = Ended {
+            shown: Shown {
+                name: "bash".into(),
+                detail: "cargo test".into(),
+                kind: CallKind::Command,
+            },
+            outcome: outcome.clone(),
+            took_ms,
         };
-        let lines = ended(&shown, outcome, took_ms, details);
+        let lines = ended(&call, details, 80);
         let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
         expected.assert_eq(&(text.join("\n") + "\n"));
     }
@@ -281,24 +265,11 @@ mod tests {
             Details::Folded,
             &expect![[r#"
                 ✓ bash cargo test · +1 −1
-                    @@ -1,3 +1,3 @@
-                     fn f() {
-                    --- one
-                    +two
-                     }
+                    1  fn f() {
+                    2 --- one
+                    2 +two
+                    3  }
             "#]],
         );
-        let lines = ended(
-            &Shown {
-                name: String::new(),
-                detail: String::new(),
-                kind: CallKind::Other,
-            },
-            &outcome,
-            0,
-            Details::Folded,
-        );
-        assert_eq!(lines[3].spans[0].style, look::BAD);
-        assert_eq!(lines[4].spans[0].style, look::GOOD);
     }
 }

@@ -27,6 +27,8 @@ const OF_OUTPUT: usize = 4_000;
 pub(crate) struct Conversation {
     /// How much of what follows is shown.
     pub(crate) details: Details,
+    /// Columns of the screen; none where that is not known yet.
+    pub(crate) columns: u16,
     /// Messages that were accepted and have not reached the model.
     pub(crate) pending: Vec<Pending>,
     /// Open questions, oldest first.

@@ -16,8 +16,10 @@
 
 mod app;
 mod calls;
+mod code;
 mod commands;
 mod conversation;
+mod diff;
 mod editor;
 mod keys;
 mod link;

@@ -26,6 +26,24 @@ pub(crate) const NOTICE: Style = of(Role::Notice);
 pub(crate) const MARK: Style = of(Role::Mark);
 /// Code within words, and blocks of it.
 pub(crate) const CODE: Style = of(Role::Code);
+/// A keyword of code.
+pub(crate) const KEYWORD: Style = of(Role::Keyword);
+/// A text in code.
+pub(crate) const TEXT: Style = of(Role::Text);
+/// A number in code.
+pub(crate) const NUMBER: Style = of(Role::Number);
+/// A comment in code.
+pub(crate) const COMMENT: Style = of(Role::Comment);
+/// The ground of an added line, and of what is new in it.
+pub(crate) const ADDED: Style = on(Role::Added);
+pub(crate) const ADDED_WORD: Style = on(Role::AddedWord);
+/// The ground of a removed line, and of what is gone in it.
+pub(crate) const REMOVED: Style = on(Role::Removed);
+pub(crate) const REMOVED_WORD: Style = on(Role::RemovedWord);
+
+const fn on(role: Role) -> Style {
+    Style::new().bg(Color::Indexed(role as u8))
+}
 
 const fn of(role: Role) -> Style {
     Style::new().fg(Color::Indexed(role as u8))

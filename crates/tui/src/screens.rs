@@ -44,6 +44,7 @@ impl Screen {
             seq: 0,
             now_ms: 0,
         };
+        screen.app.conversation.columns = columns;
         screen.app.branch = Some("topic/größe".to_owned());
         screen.record(Event::Configured {
             settings: settings(),

@@ -189,6 +189,30 @@ mod tests {
         }
     }
 
+    /// Code in a block has its colours however it comes, and keeps them.
+    #[test]
+    fn every_cut_of_code_has_the_same_colours() {
+        let text = "see:\n```rust\n/* one\ntwo */ let x = \"a\nb\"; // end\n```\nover";
+        let whole = Stream::default().finish(&said(text));
+        assert!(
+            whole[3]
+                .spans
+                .iter()
+                .any(|span| span.style == look::KEYWORD)
+        );
+        for size in 1..text.len() {
+            let mut stream = Stream::default();
+            let mut lines = Vec::new();
+            for piece in text.as_bytes().chunks(size) {
+                lines.extend(stream.text(std::str::from_utf8(piece).unwrap()));
+                // What is drawn of the line that is not whole changes nothing.
+                stream.tail();
+            }
+            lines.extend(stream.finish(&said(text)));
+            assert_eq!(lines, whole, "pieces of {size}");
+        }
+    }
+
     #[test]
     fn what_was_lost_on_the_way_is_shown_from_the_record() {
         let mut stream = Stream::default();

@@ -308,6 +308,7 @@ impl Screen<'_> {
             self.painter.size()
         };
         self.app.columns = usize::from(size.0).saturating_sub(2);
+        self.app.conversation.columns = size.0;
         let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());
         let picture = picture(self.app, size, working);
         let mut bytes = String::new();

@@ -18,6 +18,22 @@ pub(crate) enum Role {
     Mark,
     /// Code within words, and blocks of it.
     Code,
+    /// A keyword of code.
+    Keyword,
+    /// A text in code.
+    Text,
+    /// A number in code.
+    Number,
+    /// A comment in code.
+    Comment,
+    /// The ground of a line that was added.
+    Added,
+    /// The ground of a line that was removed.
+    Removed,
+    /// The ground of what is new in a line.
+    AddedWord,
+    /// The ground of what is gone in a line.
+    RemovedWord,
 }
 
 /// What a role is: as a colour on dark and on light grounds, and as parameters of SGR where there are
@@ -53,9 +69,23 @@ const LOOKS: &[Look] = &[
     look(Role::Notice, (0x00ff_d75f, 0x007a_4b00), "35", ""),
     look(Role::Mark, (0x005f_d7d7, 0x0000_5f87), "36", ""),
     look(Role::Code, (0x0087_d7d7, 0x0000_5666), "36", ""),
+    look(Role::Keyword, (0x0087_afff, 0x005f_0087), "35", ""),
+    look(Role::Text, (0x00af_d787, 0x001e_5f0f), "32", ""),
+    look(Role::Number, (0x00d7_af87, 0x007a_3b00), "36", ""),
+    look(Role::Comment, (0x00a0_a0a0, 0x005a_5a5a), "2", "2"),
+    look(Role::Added, (0x0004_2a10, 0x00e2_f7e4), "32", ""),
+    look(Role::Removed, (0x003a_1218, 0x00fd_e6e6), "31", ""),
+    look(Role::AddedWord, (0x0006_3f16, 0x00b4_ebbc), "1;4;32", "4"),
+    look(Role::RemovedWord, (0x0064_1c26, 0x00fd_cccc), "1;4;31", "4"),
 ];
 
 impl Role {
+    /// Whether it is a ground on which text stands.
+    fn is_ground(self) -> bool {
+        use Role::{Added, AddedWord, Removed, RemovedWord};
+        matches!(self, Added | AddedWord | Removed | RemovedWord)
+    }
+
     /// The role of that number.
     pub(crate) fn numbered(number: u8) -> Option<Self> {
         LOOKS.get(usize::from(number)).map(|look| look.role)
@@ -165,7 +195,7 @@ impl Theme {
             Kind::None => return look.none.to_owned(),
         };
         let [_, red, green, blue] = color.to_be_bytes();
-        let mut code = "38".to_owned();
+        let mut code = if role.is_ground() { "48" } else { "38" }.to_owned();
         let _ = match self.depth {
             Depth::All => write!(code, ";2;{red};{green};{blue}"),
             Depth::Sixteen | Depth::Many => write!(code, ";5;{}", nearest([red, green, blue])),
@@ -269,7 +299,7 @@ mod tests {
         0.2126 * part(16) + 0.7152 * part(8) + 0.0722 * part(0)
     }
 
-    pub(super) fn contrast(a: u32, b: u32) -> f64 {
+    fn contrast(a: u32, b: u32) -> f64 {
         let (a, b) = (luminance(a), luminance(b));
         (a.max(b) + 0.05) / (a.min(b) + 0.05)
     }
@@ -277,9 +307,13 @@ mod tests {
     #[test]
     fn every_role_can_be_read_on_the_grounds_that_people_have() {
         let dark = [0x0000_0000, 0x001e_1e1e, 0x0028_2c34, 0x0000_2b36];
+        let grounds = LOOKS.iter().filter(|look| look.role.is_ground());
+        let tints: Vec<&Look> = grounds.collect();
         let light = [0x00ff_ffff, 0x00fd_f6e3, 0x00ee_eeee];
-        for look in LOOKS {
-            for ground in dark {
+        let dark = dark.into_iter().chain(tints.iter().map(|look| look.dark));
+        let light = light.into_iter().chain(tints.iter().map(|look| look.light));
+        for look in LOOKS.iter().filter(|look| !look.role.is_ground()) {
+            for ground in dark.clone() {
                 let contrast = contrast(look.dark, ground);
                 assert!(
                     contrast >= 4.5,
@@ -287,7 +321,7 @@ mod tests {
                     look.role
                 );
             }
-            for ground in light {
+            for ground in light.clone() {
                 let contrast = contrast(look.light, ground);
                 assert!(
                     contrast >= 4.5,

@@ -8,7 +8,7 @@ use quire_protocol::{
 use ratatui_core::text::Line;
 
 use super::{Conversation, Kind, Pending, Running, Turn, is_long};
-use crate::calls;
+use crate::calls::{self, Ended};
 use crate::look;
 use crate::rows::safe;
 use crate::stream::Stream;
@@ -146,9 +146,13 @@ impl Conversation {
         self.asked.retain(|(open, _)| *open != call);
         let begun_ms = self.running.remove(&call).map(|running| running.begun_ms);
         let took_ms = at_ms.saturating_sub(begun_ms.unwrap_or(at_ms));
-        let shown = self.shown(call);
+        let ended = Ended {
+            shown: self.shown(call),
+            outcome: outcome.clone(),
+            took_ms,
+        };
         self.calls.remove(&call);
-        let lines = calls::ended(&shown, outcome, took_ms, self.details);
+        let lines = calls::ended(&ended, self.details, self.columns);
         self.add(Kind::Call, lines);
     }
 

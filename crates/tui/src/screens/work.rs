@@ -71,15 +71,15 @@ fn a_turn_at_work() {
     let mut small = Screen::new(80, 24);
     at_work(&mut small);
     small.check(&expect![[r#"
+        2. then the fix
 
         ✗ bash cargo test · exit 101, 2 lines, 3.7 s
             running 1 test
             FAILED größe
         ✓ edit src/größe.rs · +1 −1
-            @@ -1,2 +1,2 @@
-             fn 漢() {
-            -old
-            +new
+            1  fn 漢() {
+            2 -old
+            2 +new
 
         · plan: 1 of 3 done
 
@@ -114,10 +114,9 @@ fn a_turn_at_work() {
             running 1 test
             FAILED größe
         ✓ edit src/größe.rs · +1 −1
-            @@ -1,2 +1,2 @@
-             fn 漢() {
-            -old
-            +new
+            1  fn 漢() {
+            2 -old
+            2 +new
 
         · plan: 1 of 3 done
 
@@ -133,7 +132,7 @@ fn a_turn_at_work() {
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         › and 漢
         anthropic/double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
-        [31, 8]
+        [30, 8]
     "#]]);
 }
 
