@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Colours, Fit, Form, Looks, Setup, Start};
+use quire_tui::{Colours, Fit, Form, Looks, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
@@ -72,7 +72,16 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
 fn looks(around: &Surroundings, resolved: &Resolved) -> Looks {
     let colours = Colours::found(|name| around.variable(name));
     let theme = colours.theme(resolved.theme()).unwrap_or_default();
-    Looks { colours, theme }
+    Looks {
+        colours,
+        theme,
+        thinking: if resolved.shows_thinking() {
+            Thinking::Shown
+        } else {
+            Thinking::Folded
+        },
+        progress: resolved.progress(),
+    }
 }
 
 async fn start(

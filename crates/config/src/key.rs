@@ -187,6 +187,18 @@ pub const KEYS: &[Key] = &[
         "the colours of the screen",
     ),
     key(
+        "thinking_shown",
+        Kind::Toggle,
+        "false",
+        "whether the screen shows all that is thought, not its first sentence",
+    ),
+    key(
+        "progress_s",
+        Kind::Count,
+        "1",
+        "how often the screen says for how long it has worked, in seconds",
+    ),
+    key(
         "store.durability",
         Kind::Choice(&["second", "commit"]),
         "second",

@@ -109,6 +109,18 @@ impl Resolved {
         self.text("theme").unwrap_or("auto")
     }
 
+    /// Whether the screen shows all that is thought.
+    #[must_use]
+    pub fn shows_thinking(&self) -> bool {
+        matches!(self.get("thinking_shown"), Some(Value::Toggle(true)))
+    }
+
+    /// Between looks of the screen at the clock.
+    #[must_use]
+    pub fn progress(&self) -> Duration {
+        Duration::from_secs(self.count("progress_s").unwrap_or(1).into())
+    }
+
     /// What survives a power cut.
     #[must_use]
     pub fn durability(&self) -> Durability {

@@ -4,7 +4,6 @@
 use crossterm::event::KeyEvent;
 use quire_protocol::{Answer, CallId, Content, Delivery, MessageId, Op, Settings};
 
-use crate::calls::Details;
 use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
@@ -24,6 +23,8 @@ pub(crate) enum Wish {
     List,
     /// Draw everything anew.
     Redraw,
+    /// Show the last calls in full.
+    Unfold,
     /// Draw everything anew, in this theme.
     Wear(Theme),
     /// Close the session and leave.
@@ -132,7 +133,7 @@ impl App {
             Action::Back => self.stop_refusing(),
             Action::Redraw => return vec![Wish::Redraw],
             Action::Complete => self.complete(),
-            Action::Details => self.toggle_details(),
+            Action::Details => return vec![Wish::Unfold],
             Action::Insert(char) => self.editor.insert(char.encode_utf8(&mut [0; 4])),
             Action::Newline => self.editor.insert("\n"),
             Action::Go(to) => self.editor.go(to),
@@ -318,16 +319,6 @@ impl App {
             };
             self.editor.set(&format!("/{}{space}", command.name));
         }
-    }
-
-    fn toggle_details(&mut self) {
-        let details = &mut self.conversation.details;
-        let (now, words) = match details {
-            Details::Folded => (Details::Shown, "what tools print is shown from here on"),
-            Details::Shown => (Details::Folded, "tools are one line again from here on"),
-        };
-        *details = now;
-        self.notice = Some(words.to_owned());
     }
 
     fn up(&mut self) {

@@ -19,6 +19,8 @@ pub(crate) enum Details {
     Folded,
     /// Much of the output too.
     Shown,
+    /// All of it.
+    Whole,
 }
 
 /// Lines of a failure that are shown.
@@ -27,14 +29,27 @@ const OF_FAILURE: usize = 6;
 const OF_DIFF: usize = 12;
 /// Lines of either with details.
 const IN_DETAIL: usize = 200;
+/// Lines of either where all of it is asked for: more than any tool gives.
+const WHOLE: usize = 20_000;
 /// From here on, a call's time is worth saying.
 const WORTH_SAYING_MS: u64 = 1_000;
 
-/// Thinking in one line: its first sentence.
-pub(crate) fn thought(text: &str) -> Line<'static> {
-    let (line, _) = first_line(&text.replace("**", ""));
-    let end = line.find(". ").map_or(line.len(), |end| end + 1);
-    look::line(format!("~ {}", &line[..end]), look::DIM)
+/// Thinking: its first sentence in a line, or all of it.
+pub(crate) fn thoughts(text: &str, details: Details) -> Vec<Line<'static>> {
+    let text = text.trim().replace("**", "");
+    if text.is_empty() {
+        return Vec::new();
+    }
+    if details == Details::Folded {
+        let (line, _) = first_line(&text);
+        let end = line.find(". ").map_or(line.len(), |end| end + 1);
+        return vec![look::line(format!("~ {}", &line[..end]), look::DIM)];
+    }
+    let marks = std::iter::once("~ ").chain(std::iter::repeat("  "));
+    text.lines()
+        .zip(marks)
+        .map(|(line, mark)| look::line(format!("{mark}{}", safe(line)), look::DIM))
+        .collect()
 }
 
 /// A call that is over.
@@ -78,6 +93,7 @@ pub(crate) fn ended(call: &Ended, details: Details, columns: u16) -> Vec<Line<'s
         let most = match details {
             Details::Folded => OF_DIFF,
             Details::Shown => IN_DETAIL,
+            Details::Whole => WHOLE,
         };
         lines.extend(diff::lines(change, most, columns));
     }
@@ -124,6 +140,7 @@ fn verdict(outcome: &ToolOutcome) -> (char, Style, String) {
 /// The last lines of a result, where they matter or details are wanted.
 fn output(outcome: &ToolOutcome, bad: bool, details: Details) -> Vec<Line<'static>> {
     let most = match (details, bad, outcome.status) {
+        (Details::Whole, ..) => WHOLE,
         (Details::Shown, ..) => IN_DETAIL,
         (Details::Folded, false, _)
         | (Details::Folded, true, ToolStatus::Cancelled | ToolStatus::Lost) => return Vec::new(),

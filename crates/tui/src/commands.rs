@@ -12,6 +12,7 @@ use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
 use crate::conversation::Doing;
+use crate::folded;
 use crate::look;
 use crate::meter::short;
 use crate::theme;
@@ -92,6 +93,18 @@ const COMMANDS: &[Command] = &[
         run: queue,
     },
     Command {
+        name: "show",
+        arguments: "[N | always | folded]",
+        what: "show the last calls in full, or all that follow",
+        run: folded::show,
+    },
+    Command {
+        name: "thinking",
+        arguments: "[on | off]",
+        what: "show what was thought last, or all that follows",
+        run: folded::thinking,
+    },
+    Command {
         name: "theme",
         arguments: "NAME",
         what: "use other colours: auto, dark, light, ansi16, none",
@@ -121,7 +134,10 @@ const KEYS: &[(&str, &str)] = &[
     ("Esc", "stop what it does"),
     ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
     ("Up, Down", "what you said before"),
-    ("Ctrl+O", "show or fold what tools print"),
+    (
+        "Ctrl+O",
+        "show the last call in full; again, the one before",
+    ),
     ("y, p, n", "answer a question (with Alt while you type)"),
     ("Ctrl+C", "clear the input; twice, leave"),
     ("Ctrl+D", "leave, when the input is empty"),

@@ -12,7 +12,8 @@ use quire_protocol::{
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
-use crate::calls::Details;
+use crate::calls::{self, Details, Ended};
+use crate::folded::Calls;
 use crate::look;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
@@ -27,6 +28,12 @@ const OF_OUTPUT: usize = 4_000;
 pub(crate) struct Conversation {
     /// How much of what follows is shown.
     pub(crate) details: Details,
+    /// How much of the thinking that follows is shown.
+    pub(crate) thinking: Details,
+    /// What was thought last.
+    pub(crate) thought: String,
+    /// Calls that are over.
+    pub(crate) ended: Calls,
     /// Columns of the screen; none where that is not known yet.
     pub(crate) columns: u16,
     /// Messages that were accepted and have not reached the model.
@@ -271,6 +278,16 @@ impl Conversation {
         }
         self.last = Some(kind);
         self.done.extend(lines);
+    }
+
+    /// A call that is over.
+    fn add_call(&mut self, call: Ended) {
+        let lines = calls::ended(&call, self.details, self.columns);
+        if lines.is_empty() {
+            return;
+        }
+        self.ended.keep(call);
+        self.add(Kind::Call, lines);
     }
 
     fn marked(&mut self, mark: &str, text: &str, style: Style) {

@@ -33,7 +33,7 @@ pub(crate) enum Action {
     Up,
     /// A row down, or to a later message.
     Down,
-    /// Show more, or less, of what follows.
+    /// Show what was folded in full.
     Details,
     /// Draw everything anew.
     Redraw,

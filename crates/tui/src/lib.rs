@@ -21,6 +21,7 @@ mod commands;
 mod conversation;
 mod diff;
 mod editor;
+mod folded;
 mod keys;
 mod link;
 mod look;
@@ -39,5 +40,5 @@ mod view;
 mod words;
 
 pub use app::Fit;
-pub use talk::{Adapt, Branch, Error, Form, Looks, Setup, Start, talk};
+pub use talk::{Adapt, Branch, Error, Form, Looks, Setup, Start, Thinking, talk};
 pub use theme::{Colours, Theme};

@@ -68,6 +68,7 @@ pub(crate) async fn talk(
                     let heads = link.sessions(app).await?;
                     app.conversation.show(listed(&heads));
                 }
+                Wish::Unfold => app.notice = app.conversation.show_again().err(),
                 Wish::Redraw | Wish::Wear(_) => {}
                 Wish::Quit => return Ok(()),
             }

@@ -1,5 +1,6 @@
 //! Whole screens, from journals to what a terminal shows, in two sizes.
 
+mod folded;
 mod questions;
 mod work;
 

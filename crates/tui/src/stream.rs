@@ -4,7 +4,7 @@
 use quire_protocol::Item;
 use ratatui_core::text::Line;
 
-use crate::calls::thought;
+use crate::calls::{Details, thoughts};
 use crate::look;
 use crate::markdown::Markdown;
 use crate::rows::end_of;
@@ -24,6 +24,8 @@ pub(crate) struct Stream {
     begun: bool,
     /// Empty lines that stand before the next line with words, if there is one.
     empty: usize,
+    /// How much of the thinking is shown.
+    details: Details,
     /// The thinking that is being streamed.
     thinking: String,
     /// Pieces of thinking that were shown for good.
@@ -33,6 +35,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Nothing yet, of which so much of the thinking is to be shown.
+    pub(crate) fn new(details: Details) -> Self {
+        Self {
+            details,
+            ..Self::default()
+        }
+    }
+
     /// Takes more of the answer; gives the lines that are whole now.
     pub(crate) fn text(&mut self, text: &str) -> Vec<Line<'static>> {
         let mut lines = self.end_thinking();
@@ -96,7 +106,7 @@ impl Stream {
                 if self.thoughts > 0 {
                     self.thoughts -= 1;
                 } else {
-                    lines.push(thought(text));
+                    lines.extend(thoughts(text, self.details));
                 }
             }
             let Some(text) = words_of(item) else {
@@ -115,7 +125,7 @@ impl Stream {
             return Vec::new();
         }
         self.thoughts += 1;
-        vec![thought(&text)]
+        thoughts(&text, self.details)
     }
 
     fn whole_lines(&mut self) -> Vec<Line<'static>> {

@@ -1,5 +1,6 @@
 //! The loop of the screen: keys and frames in, wishes and drawings out. Sleeps until something
-//! happens; while something is being done, it wakes once a second for the clock.
+//! happens; while something is being done, it wakes for the clock, once a
+//! second if the settings do not say otherwise.
 
 use std::io;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Fit, Wish};
+use crate::calls::Details;
 use crate::commands::pair;
 use crate::link::Link;
 use crate::look;
@@ -25,8 +27,6 @@ use crate::view::picture;
 
 /// Between frames, unless a key was pressed.
 const FRAME: Duration = Duration::from_millis(16);
-/// Between looks at the clock while something is being done.
-const TICK: Duration = Duration::from_secs(1);
 /// How long no key must be pressed before keys answer a question that has just come.
 const PAUSE: Duration = Duration::from_millis(400);
 /// Fragments that are taken in before anything else is looked at.
@@ -69,6 +69,19 @@ pub struct Looks {
     pub colours: Colours,
     /// The theme to begin with.
     pub theme: Theme,
+    /// How thinking is shown.
+    pub thinking: Thinking,
+    /// Between looks at the clock while something is being done.
+    pub progress: Duration,
+}
+
+/// How thinking is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// Its first sentence.
+    Folded,
+    /// All of it.
+    Shown,
 }
 
 /// Which session a screen opens.
@@ -107,6 +120,10 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
     app.colours = setup.looks.colours;
+    app.conversation.thinking = match setup.looks.thinking {
+        Thinking::Folded => Details::Folded,
+        Thinking::Shown => Details::Shown,
+    };
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
@@ -140,6 +157,7 @@ async fn on_screen(
         link,
         interrupts,
         branch,
+        progress: looks.progress,
         due: Some(Instant::now()),
         drawn: Instant::now(),
         began: None,
@@ -158,6 +176,8 @@ struct Screen<'a> {
     terminal: Terminal,
     interrupts: watch::Receiver<u32>,
     branch: Branch,
+    /// Between looks at the clock.
+    progress: Duration,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -180,7 +200,7 @@ impl Screen<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
-            let tick = self.began.map(|_| self.drawn + TICK);
+            let tick = self.began.map(|_| self.drawn + self.progress);
             let faced = self.app.is_surprised().then(|| self.disturbed + PAUSE);
             let then = tokio::select! {
                 biased;
@@ -254,6 +274,7 @@ impl Screen<'_> {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
+            Wish::Unfold => self.app.notice = self.app.conversation.show_again().err(),
             Wish::Redraw => self.resized = true,
             Wish::Wear(theme) => {
                 self.painter.use_theme(theme);

@@ -64,7 +64,7 @@ impl Conversation {
             self.turn = Turn::Works;
         }
         self.request = Some(purpose.clone());
-        self.stream = Stream::default();
+        self.stream = Stream::new(self.thinking);
         self.failure.clear();
         self.told = false;
     }
@@ -81,8 +81,14 @@ impl Conversation {
             _ => false,
         });
         for item in items {
-            if let Item::ToolCall(call) = item {
-                self.calls.insert(call.call, call.shown());
+            match item {
+                Item::ToolCall(call) => {
+                    self.calls.insert(call.call, call.shown());
+                }
+                Item::Thinking { text, .. } if !text.trim().is_empty() => {
+                    self.thought.clone_from(text);
+                }
+                _ => {}
             }
         }
         let lines = stream.finish(items);
@@ -152,8 +158,7 @@ impl Conversation {
             took_ms,
         };
         self.calls.remove(&call);
-        let lines = calls::ended(&ended, self.details, self.columns);
-        self.add(Kind::Call, lines);
+        self.add_call(ended);
     }
 
     pub(super) fn shown(&self, call: CallId) -> Shown {
