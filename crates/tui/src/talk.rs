@@ -323,11 +323,9 @@ impl Screen<'_> {
     fn draw(&mut self) {
         self.due = None;
         self.drawn = Instant::now();
-        let size = if self.resized {
-            Terminal::size()
-        } else {
-            self.painter.size()
-        };
+        // A new size that comes together with a key may not be told.
+        let size = Terminal::size();
+        self.resized |= size != self.painter.size();
         self.app.columns = usize::from(size.0).saturating_sub(2);
         self.app.conversation.columns = size.0;
         let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());

@@ -129,6 +129,22 @@ impl Pty {
         self.shown.0.lock().unwrap().parser.screen().contents()
     }
 
+    /// Does something while the process is stopped, so that it finds all of it at once.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test stops the program under test"
+    )]
+    pub(crate) fn while_stopped(&mut self, act: impl FnOnce(&mut Self)) {
+        let pid = self.child.process_id().unwrap().to_string();
+        let signal = |name: &str| {
+            let sent = Command::new("kill").args([name, pid.as_str()]).status();
+            assert!(sent.unwrap().success());
+        };
+        signal("-STOP");
+        act(self);
+        signal("-CONT");
+    }
+
     /// All bytes that the terminal was sent.
     pub(crate) fn bytes(&self) -> String {
         String::from_utf8_lossy(&self.shown.0.lock().unwrap().bytes).into_owned()

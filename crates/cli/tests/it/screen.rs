@@ -200,6 +200,22 @@ fn after_a_storm_of_sizes_the_screen_is_whole() {
 }
 
 #[test]
+fn a_key_and_a_new_size_at_once_are_both_seen() {
+    let provider = Provider::start(|_| Answer::Reply("never", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.while_stopped(|pty| {
+        pty.press("both");
+        pty.resize(70, 20);
+    });
+    pty.sees_when("the key in the new size", |screen| {
+        screen.contains("› both") && screen.lines().any(|line| line == "─".repeat(70))
+    });
+    pty.kill();
+}
+
+#[test]
 fn foreign_escape_sequences_do_nothing() {
     let provider = Provider::start(|request| match results(request) {
         0 => Answer::Reply(
