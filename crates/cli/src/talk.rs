@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Colours, Fit, Form, Looks, Setup, Start, Thinking};
+use quire_tui::{Colours, Fit, Form, Looks, Room, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
@@ -75,6 +75,11 @@ fn looks(around: &Surroundings, resolved: &Resolved) -> Looks {
     Looks {
         colours,
         theme,
+        room: if resolved.fills_screen() {
+            Room::Full
+        } else {
+            Room::Inline
+        },
         thinking: if resolved.shows_thinking() {
             Thinking::Shown
         } else {

@@ -187,6 +187,12 @@ pub const KEYS: &[Key] = &[
         "the colours of the screen",
     ),
     key(
+        "screen",
+        Kind::Choice(&["inline", "full"]),
+        "inline",
+        "whether the screen is the last rows of the terminal, or all of it",
+    ),
+    key(
         "thinking_shown",
         Kind::Toggle,
         "false",

@@ -109,6 +109,12 @@ impl Resolved {
         self.text("theme").unwrap_or("auto")
     }
 
+    /// Whether the screen is all of the terminal.
+    #[must_use]
+    pub fn fills_screen(&self) -> bool {
+        self.text("screen") == Some("full")
+    }
+
     /// Whether the screen shows all that is thought.
     #[must_use]
     pub fn shows_thinking(&self) -> bool {

@@ -8,6 +8,7 @@ use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::keys::{Action, Mode, Reply, action};
+use crate::talk::Room;
 use crate::theme::{Colours, Theme};
 
 /// Fits settings to a model by its name, or says why it cannot be.
@@ -25,6 +26,8 @@ pub(crate) enum Wish {
     Redraw,
     /// Show the last calls in full.
     Unfold,
+    /// Look for these words in the conversation.
+    Find(String),
     /// Draw everything anew, in this theme.
     Wear(Theme),
     /// Close the session and leave.
@@ -43,6 +46,8 @@ pub(crate) struct App {
     faced: Option<CallId>,
     /// What is known of the terminal's colours.
     pub(crate) colours: Colours,
+    /// How much of the terminal is drawn.
+    pub(crate) room: Room,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
     fit: Fit,
@@ -71,6 +76,7 @@ impl App {
             refusing: None,
             faced: None,
             colours: Colours::default(),
+            room: Room::Inline,
             branch: None,
             fit,
             name,

@@ -105,6 +105,12 @@ const COMMANDS: &[Command] = &[
         run: folded::thinking,
     },
     Command {
+        name: "find",
+        arguments: "WORDS",
+        what: "look for words above; again without words (full screen)",
+        run: |_, words| Ok(vec![Wish::Find(words.to_owned())]),
+    },
+    Command {
         name: "theme",
         arguments: "NAME",
         what: "use other colours: auto, dark, light, ansi16, none",

@@ -57,7 +57,7 @@ pub(crate) struct Conversation {
     /// The last place in the journal that is shown.
     pub(crate) seq: Seq,
     pub(crate) stream: Stream,
-    done: Vec<Line<'static>>,
+    done: Vec<Part>,
     last: Option<Kind>,
     calls: HashMap<CallId, Shown>,
     turn: Turn,
@@ -69,6 +69,17 @@ pub(crate) struct Conversation {
     failure: String,
     /// Whether the last reply said or called something.
     spoke: bool,
+}
+
+/// Lines that are done, and what they are.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// The lines.
+    pub(crate) lines: Vec<Line<'static>>,
+    /// The number of the call that they are of.
+    pub(crate) call: Option<u64>,
+    /// Whether a person said them.
+    pub(crate) said: bool,
 }
 
 /// How far the turn is.
@@ -146,6 +157,12 @@ pub(crate) enum Doing {
 impl Conversation {
     /// Lines that are done since the last time.
     pub(crate) fn take_done(&mut self) -> Vec<Line<'static>> {
+        let parts = self.take_parts();
+        parts.into_iter().flat_map(|part| part.lines).collect()
+    }
+
+    /// The same, with what they are.
+    pub(crate) fn take_parts(&mut self) -> Vec<Part> {
         std::mem::take(&mut self.done)
     }
 
@@ -274,10 +291,14 @@ impl Conversation {
             return;
         }
         if self.last.is_some_and(|last| last != kind) || kind == Kind::Person {
-            self.done.push(Line::default());
+            self.put(vec![Line::default()]);
         }
         self.last = Some(kind);
-        self.done.extend(lines);
+        self.done.push(Part {
+            lines,
+            call: None,
+            said: kind == Kind::Person,
+        });
     }
 
     /// A call that is over.
@@ -286,8 +307,18 @@ impl Conversation {
         if lines.is_empty() {
             return;
         }
-        self.ended.keep(call);
+        let number = self.ended.keep(call);
         self.add(Kind::Call, lines);
+        if let Some(part) = self.done.last_mut() {
+            part.call = Some(number);
+        }
+    }
+
+    fn put(&mut self, lines: Vec<Line<'static>>) {
+        self.done.push(Part {
+            lines,
+            ..Part::default()
+        });
     }
 
     fn marked(&mut self, mark: &str, text: &str, style: Style) {
@@ -308,8 +339,8 @@ impl Conversation {
     /// Lines that a person asked for.
     pub(crate) fn show(&mut self, lines: Vec<Line<'static>>) {
         self.last = None;
-        self.done.push(Line::default());
-        self.done.extend(lines);
+        self.put(vec![Line::default()]);
+        self.put(lines);
         self.last = Some(Kind::Note);
     }
 }

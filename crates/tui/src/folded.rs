@@ -19,14 +19,16 @@ const BYTES: usize = 2_000_000;
 pub(crate) struct Calls {
     /// Oldest first.
     kept: VecDeque<Ended>,
+    /// How many were let go.
+    first: u64,
     bytes: usize,
     /// How many of the last were shown again, one after the other.
     again: usize,
 }
 
 impl Calls {
-    /// Keeps a call.
-    pub(crate) fn keep(&mut self, call: Ended) {
+    /// Keeps a call; gives its number, by which it is found while it is kept.
+    pub(crate) fn keep(&mut self, call: Ended) -> u64 {
         self.again = 0;
         self.bytes += weight(&call);
         self.kept.push_back(call);
@@ -35,7 +37,15 @@ impl Calls {
                 break;
             };
             self.bytes -= weight(&old);
+            self.first += 1;
         }
+        self.first + self.kept.len() as u64
+    }
+
+    /// A call by its number.
+    pub(crate) fn get(&self, number: u64) -> Option<&Ended> {
+        let place = number.checked_sub(self.first + 1)?;
+        self.kept.get(usize::try_from(place).ok()?)
     }
 
     /// The last so many calls before the `skipped` very last, oldest first.
@@ -160,8 +170,11 @@ mod tests {
             .collect();
         assert_eq!(last, ["147", "148"]);
         for _ in 0..5 {
-            calls.keep(call("x".repeat(BYTES / 3)));
+            let last = calls.keep(call("x".repeat(BYTES / 3)));
+            assert!(calls.get(last).is_some());
+            assert!(calls.get(last + 1).is_none());
         }
+        assert!(calls.get(1).is_none());
         assert!(calls.bytes <= BYTES);
         assert_eq!(calls.kept.len(), 3);
     }

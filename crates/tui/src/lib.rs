@@ -27,6 +27,7 @@ mod link;
 mod look;
 mod markdown;
 mod meter;
+mod pages;
 mod painter;
 mod plain;
 mod rows;
@@ -40,5 +41,5 @@ mod view;
 mod words;
 
 pub use app::Fit;
-pub use talk::{Adapt, Branch, Error, Form, Looks, Setup, Start, Thinking, talk};
+pub use talk::{Adapt, Branch, Error, Form, Looks, Room, Setup, Start, Thinking, talk};
 pub use theme::{Colours, Theme};

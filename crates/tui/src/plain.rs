@@ -69,6 +69,7 @@ pub(crate) async fn talk(
                     app.conversation.show(listed(&heads));
                 }
                 Wish::Unfold => app.notice = app.conversation.show_again().err(),
+                Wish::Find(_) => app.notice = Some(crate::talk::ELSEWHERE.to_owned()),
                 Wish::Redraw | Wish::Wear(_) => {}
                 Wish::Quit => return Ok(()),
             }

@@ -1,6 +1,7 @@
 //! Whole screens, from journals to what a terminal shows, in two sizes.
 
 mod folded;
+mod full;
 mod questions;
 mod work;
 
@@ -19,8 +20,11 @@ use quire_protocol::{
 
 use crate::app::{App, Wish};
 use crate::painter::Painter;
+use crate::talk::Room;
 use crate::theme::Theme;
-use crate::view::picture;
+use ratatui_core::text::Line;
+
+use crate::view::{Picture, picture};
 
 /// A screen that is told records, fragments and keys.
 struct Screen {
@@ -40,7 +44,7 @@ impl Screen {
         };
         let mut screen = Self {
             app: App::new("test".to_owned(), Box::new(fit)),
-            painter: Painter::new((columns, rows), Theme::default()),
+            painter: Painter::new((columns, rows), Theme::default(), Room::Inline),
             terminal: vt100::Parser::new(size(rows), size(columns), 100),
             seq: 0,
             now_ms: 0,
@@ -139,7 +143,12 @@ impl Screen {
         let size = self.painter.size();
         let picture = picture(&self.app, size, Duration::from_millis(12_345));
         let done = self.app.conversation.take_done();
-        let bytes = self.painter.frame(done, &picture);
+        self.show(done, &picture)
+    }
+
+    fn show(&mut self, done: Vec<Line<'static>>, picture: &Picture) -> String {
+        let size = self.painter.size();
+        let bytes = self.painter.frame(done, picture);
         self.terminal.process(bytes.as_bytes());
         let screen = self.terminal.screen();
         let rows: Vec<String> = screen

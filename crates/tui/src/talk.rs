@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crossterm::event::Event as Happened;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Client, ClientError, Delivery, Frame, SessionHead, SessionId, Settings};
+use quire_protocol::{Client, ClientError, Delivery, Frame, Op, SessionHead, SessionId, Settings};
 use ratatui_core::text::Line;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
@@ -18,12 +18,13 @@ use crate::calls::Details;
 use crate::commands::pair;
 use crate::link::Link;
 use crate::look;
+use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
 use crate::plain;
 use crate::rows::safe;
 use crate::terminal::{News, Terminal};
 use crate::theme::{Colours, Theme};
-use crate::view::picture;
+use crate::view::{Picture, picture};
 
 /// Between frames, unless a key was pressed.
 const FRAME: Duration = Duration::from_millis(16);
@@ -31,6 +32,10 @@ const FRAME: Duration = Duration::from_millis(16);
 const PAUSE: Duration = Duration::from_millis(400);
 /// Fragments that are taken in before anything else is looked at.
 const BATCH: usize = 256;
+/// What is said of looking for words where the terminal keeps them.
+pub(crate) const ELSEWHERE: &str =
+    "your terminal looks through what it keeps; /find is for `quire --full-screen`";
+
 /// What a screen needs.
 pub struct Setup {
     /// Where sessions live.
@@ -69,10 +74,21 @@ pub struct Looks {
     pub colours: Colours,
     /// The theme to begin with.
     pub theme: Theme,
+    /// How much of the terminal is drawn.
+    pub room: Room,
     /// How thinking is shown.
     pub thinking: Thinking,
     /// Between looks at the clock while something is being done.
     pub progress: Duration,
+}
+
+/// How much of the terminal is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The last rows; what is done goes into the terminal's own scrollback.
+    Inline,
+    /// All of it, as a screen of its own.
+    Full,
 }
 
 /// How thinking is shown.
@@ -120,10 +136,17 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
     app.colours = setup.looks.colours;
+    app.room = match setup.form {
+        Form::Screen => setup.looks.room,
+        Form::Plain => Room::Inline,
+    };
     app.conversation.thinking = match setup.looks.thinking {
         Thinking::Folded => Details::Folded,
         Thinking::Shown => Details::Shown,
     };
+    if setup.form == Form::Screen {
+        (app.conversation.columns, _) = Terminal::size();
+    }
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
@@ -151,13 +174,14 @@ async fn on_screen(
     branch: Branch,
 ) -> Result<(), Error> {
     let mut screen = Screen {
-        painter: Painter::new(Terminal::size(), looks.theme),
-        terminal: Terminal::take()?,
+        painter: Painter::new(Terminal::size(), looks.theme, looks.room),
+        terminal: Terminal::take(looks.room)?,
         app,
         link,
         interrupts,
         branch,
         progress: looks.progress,
+        pages: (looks.room == Room::Full).then(Pages::default),
         due: Some(Instant::now()),
         drawn: Instant::now(),
         began: None,
@@ -178,6 +202,8 @@ struct Screen<'a> {
     branch: Branch,
     /// Between looks at the clock.
     progress: Duration,
+    /// The conversation, where all of the terminal is drawn.
+    pages: Option<Pages>,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -247,12 +273,19 @@ impl Screen<'_> {
         match event {
             Happened::Key(key) => {
                 self.disturbed = Instant::now();
+                self.due = Some(Instant::now());
+                let typed = !self.app.editor.is_empty();
+                if let Some(pages) = &mut self.pages
+                    && let Some(scroll) = scroll_of_key(key, typed)
+                {
+                    pages.scroll(scroll);
+                    return Then::GoOn;
+                }
                 for wish in self.app.key(key) {
                     if self.grant(wish).await == Then::Leave {
                         return Then::Leave;
                     }
                 }
-                self.due = Some(Instant::now());
             }
             Happened::Paste(text) => {
                 self.app.paste(&text);
@@ -262,19 +295,44 @@ impl Screen<'_> {
                 self.resized = true;
                 self.draw_soon();
             }
-            Happened::FocusGained | Happened::FocusLost | Happened::Mouse(_) => {}
+            Happened::Mouse(mouse) => {
+                if let (Some(pages), Some(scroll)) = (&mut self.pages, scroll_of_mouse(mouse.kind))
+                {
+                    pages.scroll(scroll);
+                    self.draw_soon();
+                }
+            }
+            Happened::FocusGained | Happened::FocusLost => {}
         }
         Then::GoOn
     }
 
     async fn grant(&mut self, wish: Wish) -> Then {
         match wish {
-            Wish::Ask(op) => self.link.ask(op),
+            Wish::Ask(op) => {
+                if let (Some(pages), Op::Say { .. }) = (&mut self.pages, &op) {
+                    pages.show_the_end();
+                }
+                self.link.ask(op);
+            }
             Wish::List => match self.link.sessions(self.app).await {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
-            Wish::Unfold => self.app.notice = self.app.conversation.show_again().err(),
+            Wish::Unfold => {
+                let conversation = &mut self.app.conversation;
+                let unfolded = match &mut self.pages {
+                    Some(pages) => pages.unfold(&conversation.ended),
+                    None => conversation.show_again(),
+                };
+                self.app.notice = unfolded.err();
+            }
+            Wish::Find(words) => {
+                self.app.notice = match &mut self.pages {
+                    Some(pages) => pages.find(&words).err(),
+                    None => Some(ELSEWHERE.to_owned()),
+                };
+            }
             Wish::Redraw => self.resized = true,
             Wish::Wear(theme) => {
                 self.painter.use_theme(theme);
@@ -329,16 +387,20 @@ impl Screen<'_> {
         self.app.columns = usize::from(size.0).saturating_sub(2);
         self.app.conversation.columns = size.0;
         let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-        let picture = picture(self.app, size, working);
+        let mut picture = picture(self.app, size, working);
+        let mut done = Vec::new();
+        match &mut self.pages {
+            Some(pages) => {
+                pages.take_in(self.app.conversation.take_parts());
+                picture = pages.above(picture, size);
+            }
+            None => done = self.app.conversation.take_done(),
+        }
         let mut bytes = String::new();
         if std::mem::take(&mut self.resized) {
             bytes = self.painter.resize(size, &picture);
         }
-        bytes.push_str(
-            &self
-                .painter
-                .frame(self.app.conversation.take_done(), &picture),
-        );
+        bytes.push_str(&self.painter.frame(done, &picture));
         if !bytes.is_empty() {
             self.terminal.write(bytes);
         }
@@ -349,7 +411,16 @@ impl Screen<'_> {
         self.terminal.written().await?;
         self.draw();
         self.terminal.written().await?;
-        let bytes = self.painter.leave();
+        let mut bytes = String::new();
+        if let Some(pages) = self.pages.take() {
+            self.terminal.leave_full();
+            self.terminal.written().await?;
+            self.painter = Painter::new(self.painter.size(), self.painter.theme(), Room::Inline);
+            bytes = self
+                .painter
+                .frame(pages.last_exchange(), &Picture::default());
+        }
+        bytes.push_str(&self.painter.leave());
         self.terminal.write(bytes);
         Ok(self.terminal.written().await?)
     }

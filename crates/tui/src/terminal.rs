@@ -4,6 +4,7 @@
 use std::io::{self, Write as _};
 use std::thread;
 
+use crate::talk::Room;
 use crossterm::event::{self, Event};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -11,6 +12,10 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 /// Bracketed paste, and keys told apart where the terminal can.
 const ENTER: &str = "\x1b[?2004h\x1b[>1u";
 const LEAVE: &str = "\x1b[<1u\x1b[?2004l\x1b[?25h\x1b[0m";
+
+/// A screen of its own, and the wheel of the mouse.
+const ENTER_FULL: &str = "\x1b[?1049h\x1b[H\x1b[2J\x1b[?1000h\x1b[?1006h";
+const LEAVE_FULL: &str = "\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?1049l";
 
 /// What a terminal tells.
 #[derive(Debug)]
@@ -30,11 +35,12 @@ pub(crate) struct Terminal {
     /// Whether a frame is on its way.
     busy: bool,
     events: UnboundedReceiver<io::Result<Event>>,
+    room: Room,
 }
 
 impl Terminal {
     /// Takes the terminal over.
-    pub(crate) fn take() -> io::Result<Self> {
+    pub(crate) fn take(room: Room) -> io::Result<Self> {
         enable_raw_mode()?;
         let (frames, to_write) = std::sync::mpsc::channel::<String>();
         let (done, written) = unbounded_channel();
@@ -52,8 +58,12 @@ impl Terminal {
             written,
             busy: false,
             events,
+            room,
         };
-        terminal.write(ENTER.to_owned());
+        terminal.write(match room {
+            Room::Inline => ENTER.to_owned(),
+            Room::Full => ENTER_FULL.to_owned() + ENTER,
+        });
         Ok(terminal)
     }
 
@@ -94,6 +104,13 @@ impl Terminal {
         }
     }
 
+    /// Gives a screen of its own back; what is written from now on stays in the terminal.
+    pub(crate) fn leave_full(&mut self) {
+        if std::mem::replace(&mut self.room, Room::Inline) == Room::Full {
+            self.write(LEAVE_FULL.to_owned());
+        }
+    }
+
     /// Waits until what was handed over last is written.
     pub(crate) async fn written(&mut self) -> io::Result<()> {
         if !std::mem::take(&mut self.busy) {
@@ -106,6 +123,9 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        if self.room == Room::Full {
+            let _ = write(LEAVE_FULL);
+        }
         let _ = write(LEAVE);
         let _ = disable_raw_mode();
     }

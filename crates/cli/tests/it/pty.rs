@@ -145,6 +145,12 @@ impl Pty {
         signal("-CONT");
     }
 
+    /// Whether a screen of its own is shown, beside which the terminal keeps what was there.
+    pub(crate) fn is_full(&self) -> bool {
+        let shown = self.shown.0.lock().unwrap();
+        shown.parser.screen().alternate_screen()
+    }
+
     /// All bytes that the terminal was sent.
     pub(crate) fn bytes(&self) -> String {
         String::from_utf8_lossy(&self.shown.0.lock().unwrap().bytes).into_owned()

@@ -13,7 +13,7 @@ fn an_empty_screen() {
 }
 
 /// A turn in the middle of its work: an answer was given, tools ran and run, messages wait.
-fn at_work(screen: &mut Screen) {
+pub(super) fn at_work(screen: &mut Screen) {
     screen.asks("please fix the tests\nin 漢字/größe.rs 👩‍👩‍👧");
     screen.replies(vec![
         Item::Thinking {
