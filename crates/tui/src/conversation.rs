@@ -34,8 +34,9 @@ pub(crate) struct Conversation {
     pub(crate) thought: String,
     /// Calls that are over.
     pub(crate) ended: Calls,
-    /// Columns of the screen; none where that is not known yet.
+    /// Columns and rows of the screen; none where that is not known.
     pub(crate) columns: u16,
+    pub(crate) rows: u16,
     /// Messages that were accepted and have not reached the model.
     pub(crate) pending: Vec<Pending>,
     /// Open questions, oldest first.

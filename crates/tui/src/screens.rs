@@ -49,7 +49,10 @@ impl Screen {
             seq: 0,
             now_ms: 0,
         };
-        screen.app.conversation.columns = columns;
+        (
+            screen.app.conversation.columns,
+            screen.app.conversation.rows,
+        ) = (columns, rows);
         screen.app.branch = Some("topic/größe".to_owned());
         screen.record(Event::Configured {
             settings: settings(),

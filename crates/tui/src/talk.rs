@@ -145,7 +145,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         Thinking::Shown => Details::Shown,
     };
     if setup.form == Form::Screen {
-        (app.conversation.columns, _) = Terminal::size();
+        (app.conversation.columns, app.conversation.rows) = Terminal::size();
     }
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
@@ -385,7 +385,7 @@ impl Screen<'_> {
         let size = Terminal::size();
         self.resized |= size != self.painter.size();
         self.app.columns = usize::from(size.0).saturating_sub(2);
-        self.app.conversation.columns = size.0;
+        (self.app.conversation.columns, self.app.conversation.rows) = size;
         let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());
         let mut picture = picture(self.app, size, working);
         let mut done = Vec::new();

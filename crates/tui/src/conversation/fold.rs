@@ -10,7 +10,7 @@ use ratatui_core::text::Line;
 use super::{Conversation, Kind, Pending, Running, Turn, is_long};
 use crate::calls::{self, Ended};
 use crate::look;
-use crate::rows::safe;
+use crate::rows::{safe, wrap};
 use crate::stream::Stream;
 use crate::words;
 
@@ -107,7 +107,7 @@ impl Conversation {
 
     /// What is too long to be seen whole in the question stands above it: nothing may hide.
     pub(super) fn asks(&mut self, call: CallId, approval: &Approval) {
-        if is_long(approval) {
+        if is_long(approval) || self.is_too_small_for(approval) {
             let about = self.shown(call).name;
             let mut lines = vec![look::line(
                 format!("? {about} asks to run all of this:"),
@@ -118,6 +118,15 @@ impl Conversation {
             self.add(Kind::Note, lines);
         }
         self.asked.push((call, approval.clone()));
+    }
+
+    /// Whether the screen has no room for what is asked with all that stands around it.
+    fn is_too_small_for(&self, approval: &Approval) -> bool {
+        const AROUND: usize = 6;
+        let action = visible(approval.action.trim());
+        let lines = action.lines().map(|line| calls::below(line, look::BOLD));
+        let rows: usize = lines.map(|line| wrap(&line, self.columns).len()).sum();
+        self.rows > 0 && rows + AROUND > usize::from(self.rows)
     }
 
     pub(super) fn answered(&mut self, call: CallId, answer: &Answer) {

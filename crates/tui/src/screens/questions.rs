@@ -4,7 +4,11 @@ use super::*;
 
 /// A screen with an open question.
 fn asked() -> Screen {
-    let mut screen = Screen::new(80, 24);
+    asked_on(80, 24)
+}
+
+fn asked_on(columns: u16, rows: u16) -> Screen {
+    let mut screen = Screen::new(columns, rows);
     screen.asks("push it");
     screen.replies(vec![call(1, "bash", r#"{"command":"git push"}"#)]);
     screen.record(Event::ApprovalAsked {
@@ -140,6 +144,92 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
         answer: Answer::AllowOnce,
     });
     assert_eq!(screen.press(KeyCode::Char('y')), [allowed]);
+}
+
+/// What would run and the keys that answer it are the last that a small screen leaves out.
+#[test]
+fn a_question_can_be_answered_on_the_smallest_screen() {
+    for (columns, rows, expected) in [
+        (
+            40,
+            8,
+            expect![[r#"
+            › push it
+
+            ? git push origin\u{202e} trunk\u{1b}[2J
+            y/p/n
+            ◦ waiting… · 12 s · 1.2k tokens · Esc st
+            ────────────────────────────────────────
+            ›
+            double · high · context 26% of 200k
+            [6, 2]
+        "#]],
+        ),
+        (
+            20,
+            5,
+            expect![[r#"
+                    trunk\u{1b}[2J
+                ? git push
+                origin\u{202e}…
+                y/p/n
+                ›
+                [4, 2]
+            "#]],
+        ),
+        (
+            10,
+            3,
+            expect![[r#"
+                    2J
+                y/p/n? gi…
+                ›
+                [2, 2]
+            "#]],
+        ),
+        (
+            10,
+            2,
+            expect![[r#"
+                    2J
+                y/p/n? gi…
+                [1, 2]
+            "#]],
+        ),
+    ] {
+        let mut screen = asked_on(columns, rows);
+        screen.check(&expected);
+        let allowed = Wish::Ask(Op::Answer {
+            call: CallId(1),
+            answer: Answer::AllowOnce,
+        });
+        assert_eq!(screen.press(KeyCode::Char('y')), [allowed]);
+        screen.types("do");
+        let shown = screen.shown();
+        assert!(shown.contains("› do"), "{shown}");
+    }
+}
+
+#[test]
+fn what_a_small_screen_hides_of_a_question_stands_above_it() {
+    for (columns, rows, hidden) in [
+        (80, 24, false),
+        (40, 8, false),
+        (20, 5, true),
+        (10, 3, true),
+    ] {
+        let mut screen = asked_on(columns, rows);
+        let above: Vec<String> = screen
+            .app
+            .conversation
+            .take_done()
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let above = above.join("\n");
+        let all = "asks to run all of this:\n    git push origin\\u{202e} trunk\\u{1b}[2J";
+        assert_eq!(above.contains(all), hidden, "{columns} {rows} {above}");
+    }
 }
 
 #[test]
