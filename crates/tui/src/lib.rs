@@ -42,4 +42,5 @@ mod words;
 
 pub use app::Fit;
 pub use talk::{Adapt, Branch, Error, Form, Looks, Room, Setup, Start, Thinking, talk};
+pub use terminal::columns;
 pub use theme::{Colours, Theme};

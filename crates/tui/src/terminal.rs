@@ -28,6 +28,12 @@ pub(crate) enum News {
     Gone,
 }
 
+/// Columns of the terminal; 80 where it does not say.
+#[must_use]
+pub fn columns() -> usize {
+    usize::from(Terminal::size().0)
+}
+
 /// A terminal in raw mode; dropping it gives it back.
 pub(crate) struct Terminal {
     frames: std::sync::mpsc::Sender<String>,
