@@ -2,9 +2,11 @@
 //! works, over [`quire_protocol::Client`] alone.
 //!
 //! What is done goes into the terminal's own scrollback; a few rows below it are drawn in place.
+//! Where all of the terminal is drawn, `pages` holds the conversation instead.
 //! `conversation` folds the journal, `editor` holds what is typed, `keys` is the table of keys, `app`
-//! puts them together, `view` says what is drawn and `painter` makes bytes of it. All of these are
-//! pure; [`talk()`] moves them. In [`Form::Plain`] the same conversation is plain lines.
+//! puts them together, `view` says what is drawn and `painter` makes bytes of it, by the table of
+//! `theme`. All of these are pure; [`talk()`] moves them. In [`Form::Plain`] the same conversation is
+//! plain lines.
 
 #![cfg_attr(
     test,
