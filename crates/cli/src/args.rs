@@ -50,6 +50,9 @@ pub(crate) struct TalkArgs {
     /// Plain lines that nothing is drawn over: for screen readers. Dumb terminals get them too
     #[arg(long)]
     pub(crate) plain: bool,
+    /// Draw on all of the terminal, in a screen of its own that is gone afterwards
+    #[arg(long)]
+    pub(crate) full_screen: bool,
     /// What commands may do. Unless set, workspace-write
     #[arg(long, value_enum)]
     pub(crate) sandbox: Option<Sandbox>,
@@ -330,6 +333,7 @@ impl ExecArgs {
 impl TalkArgs {
     /// The settings that flags make, with how each was written.
     pub(crate) fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
+        let full = self.full_screen.then(|| "full".to_owned());
         let given = [
             ("model", "--model", self.model.clone()),
             ("effort", "--effort", self.effort.clone()),
@@ -340,6 +344,7 @@ impl TalkArgs {
                 "--follow-up",
                 self.follow_up.as_ref().map(written),
             ),
+            ("screen", "--full-screen", full),
         ];
         let given = given.into_iter();
         given

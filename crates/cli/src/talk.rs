@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Fit, Form, Palette, Setup, Start};
+use quire_tui::{Colours, Fit, Form, Looks, Room, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
 use crate::machine::OwnMachine;
@@ -45,7 +45,6 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     let client: Arc<dyn Client> = host.clone();
     let (_, catalogue) = assemble::models(around, &resolved);
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;
-    let color = around.variable("NO_COLOR").is_none();
     let plain = args.plain || around.variable("TERM") == Some("dumb");
     let folder = around.workspace.clone();
     let setup = Setup {
@@ -56,11 +55,8 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         fit: fit(around.clone(), catalogue),
         machine: Arc::new(OwnMachine::new(around)),
         branch: Box::new(move || quire_headless::branch(&folder)),
-        form: match (plain, color) {
-            (true, _) => Form::Plain,
-            (false, true) => Form::Screen(Palette::Sixteen),
-            (false, false) => Form::Screen(Palette::None),
-        },
+        form: if plain { Form::Plain } else { Form::Screen },
+        looks: looks(around, &resolved),
         name: format!("tui-{}-{}", std::process::id(), now_ms()),
         interrupts: exec::interrupts()?,
     };
@@ -74,6 +70,26 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     }
     terminal::complain(&format!("the session is kept: quire --resume {session}"));
     Ok(ExitCode::SUCCESS)
+}
+
+fn looks(around: &Surroundings, resolved: &Resolved) -> Looks {
+    let colours = Colours::found(|name| around.variable(name));
+    let theme = colours.theme(resolved.theme()).unwrap_or_default();
+    Looks {
+        colours,
+        theme,
+        room: if resolved.fills_screen() {
+            Room::Full
+        } else {
+            Room::Inline
+        },
+        thinking: if resolved.shows_thinking() {
+            Thinking::Shown
+        } else {
+            Thinking::Folded
+        },
+        progress: resolved.progress(),
+    }
 }
 
 async fn start(

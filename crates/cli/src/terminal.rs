@@ -31,16 +31,15 @@ pub(crate) fn print(text: &str) -> anyhow::Result<()> {
 pub(crate) fn style(surroundings: &Surroundings, terminal: bool) -> Style {
     let plain = surroundings.variable("NO_COLOR").is_some()
         || surroundings.variable("TERM") == Some("dumb");
-    let columns = surroundings
-        .variable("COLUMNS")
-        .and_then(|columns| columns.parse().ok());
+    let said = surroundings.variable("COLUMNS");
+    let said = said.and_then(|columns| columns.parse().ok());
     Style {
         color: if terminal && !plain {
             Color::Always
         } else {
             Color::Never
         },
-        width: columns.unwrap_or(if terminal { 100 } else { 0 }),
+        width: said.unwrap_or_else(|| if terminal { quire_tui::columns() } else { 0 }),
     }
 }
 

@@ -193,6 +193,30 @@ pub const KEYS: &[Key] = &[
         "whether changes of files are kept, so that they can be taken back",
     ),
     key(
+        "theme",
+        Kind::Choice(&["auto", "dark", "light", "ansi16", "none"]),
+        "auto",
+        "the colours of the screen",
+    ),
+    key(
+        "screen",
+        Kind::Choice(&["inline", "full"]),
+        "inline",
+        "whether the screen is the last rows of the terminal, or all of it",
+    ),
+    key(
+        "thinking_shown",
+        Kind::Toggle,
+        "false",
+        "whether the screen shows all that is thought, not its first sentence",
+    ),
+    key(
+        "progress_s",
+        Kind::Count,
+        "1",
+        "how often the screen says for how long it has worked, in seconds",
+    ),
+    key(
         "store.durability",
         Kind::Choice(&["second", "commit"]),
         "second",

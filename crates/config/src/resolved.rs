@@ -109,6 +109,30 @@ impl Resolved {
         !matches!(self.get("instructions"), Some(Value::Toggle(false)))
     }
 
+    /// The theme of the screen, by its name.
+    #[must_use]
+    pub fn theme(&self) -> &str {
+        self.text("theme").unwrap_or("auto")
+    }
+
+    /// Whether the screen is all of the terminal.
+    #[must_use]
+    pub fn fills_screen(&self) -> bool {
+        self.text("screen") == Some("full")
+    }
+
+    /// Whether the screen shows all that is thought.
+    #[must_use]
+    pub fn shows_thinking(&self) -> bool {
+        matches!(self.get("thinking_shown"), Some(Value::Toggle(true)))
+    }
+
+    /// Between looks of the screen at the clock.
+    #[must_use]
+    pub fn progress(&self) -> Duration {
+        Duration::from_secs(self.count("progress_s").unwrap_or(1).into())
+    }
+
     /// What survives a power cut.
     #[must_use]
     pub fn durability(&self) -> Durability {

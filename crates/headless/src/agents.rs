@@ -7,7 +7,10 @@ use crate::sessions::{WORKSPACE, age, tail, unique_length};
 use crate::style::Paint;
 use crate::table::Side::{Left, Right};
 use crate::table::table;
-use crate::text::first_line;
+use crate::text::{cut, first_line};
+
+/// Columns of a title.
+const TITLE: usize = 32;
 
 /// Agents by what they need, those that need a person first. `now_ms` is in milliseconds since the Unix
 /// epoch.
@@ -27,7 +30,7 @@ pub fn agents(list: &[Agent], now_ms: u64, style: Style) -> String {
         let rows: Vec<_> = list
             .iter()
             .filter(|agent| agent.standing == standing)
-            .map(|agent| row(agent, short, now_ms))
+            .map(|agent| row(agent, short, now_ms, style))
             .collect();
         if rows.is_empty() {
             continue;
@@ -49,20 +52,23 @@ pub fn agents(list: &[Agent], now_ms: u64, style: Style) -> String {
     text
 }
 
-fn row(agent: &Agent, short: usize, now_ms: u64) -> [String; 5] {
+fn row(agent: &Agent, short: usize, now_ms: u64, style: Style) -> [String; 5] {
     let head = &agent.head;
     [
         head.session.as_str().chars().take(short).collect(),
         age(now_ms.saturating_sub(head.updated_ms)),
-        tail(&first_line(&head.workspace).0, WORKSPACE),
-        cut(&first_line(&head.title).0),
+        tail(&first_line(&head.workspace).0, share(style, WORKSPACE)),
+        cut(&first_line(&head.title).0, share(style, TITLE)),
         first_line(&agent.detail).0,
     ]
 }
 
-/// A title that leaves room for what comes after it.
-fn cut(title: &str) -> String {
-    crate::text::cut(title, 32)
+/// What a column may take, so that there is room for what comes after it.
+fn share(style: Style, most: usize) -> usize {
+    match style.width {
+        0 => most,
+        width => (width / 5).clamp(6, most),
+    }
 }
 
 fn heading(standing: Standing) -> &'static str {
@@ -98,6 +104,42 @@ mod tests {
             model: "m".to_owned(),
             asked: None,
             faces: 1,
+        }
+    }
+
+    #[test]
+    fn no_row_is_wider_than_the_terminal() {
+        let list = [
+            agent(
+                "0199-a",
+                Standing::Working,
+                "修正 größe 漢字漢字漢字漢字漢字漢字漢字漢字",
+                "bash cargo test --workspace --all-features -- --nocapture --test-threads 1",
+            ),
+            agent(
+                "0199-b",
+                Standing::Working,
+                "short",
+                "答え 漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字漢字",
+            ),
+        ];
+        let style = Style {
+            color: Color::Never,
+            width: 60,
+        };
+        let shown = agents(&list, 180_000, style);
+        expect![[r#"
+            Working
+            ID        AGE  WORKSPACE     TASK         NOW
+            0199-a  2 min  …e/me/parser  修正 größe…  bash cargo test -…
+            0199-b  2 min  …e/me/parser  short        答え 漢字漢字漢字…
+        "#]]
+        .assert_eq(&shown);
+        for width in [40, 60, 80, 120] {
+            let shown = agents(&list, 180_000, Style { width, ..style });
+            for line in shown.lines() {
+                assert!(crate::text::columns(line) <= width, "{width}: {line}");
+            }
         }
     }
 

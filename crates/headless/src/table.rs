@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::Style;
 use crate::style::Paint;
+use crate::text::{columns, cut};
 
 /// On which side of its column a cell stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +22,7 @@ pub(crate) fn table<const N: usize>(
     let mut all = vec![names.map(|(name, _)| name.to_owned())];
     all.extend(rows);
     let widths: [usize; N] = std::array::from_fn(|column| {
-        let cells = all.iter().map(|row| row[column].chars().count());
+        let cells = all.iter().map(|row| columns(&row[column]));
         cells.max().unwrap_or(0)
     });
     let mut text = String::new();
@@ -29,13 +30,13 @@ pub(crate) fn table<const N: usize>(
         let mut line = String::new();
         for (column, cell) in row.iter().enumerate() {
             let width = widths[column];
+            let space = " ".repeat(width.saturating_sub(columns(cell)));
             let _ = match names[column].1 {
                 Side::Left if column + 1 == N => {
-                    let taken = line.chars().count();
-                    write!(line, "{}", style.fit(cell, taken))
+                    write!(line, "{}", last(cell, columns(&line), style.width))
                 }
-                Side::Left => write!(line, "{cell:width$}  "),
-                Side::Right => write!(line, "{cell:>width$}  "),
+                Side::Left => write!(line, "{cell}{space}  "),
+                Side::Right => write!(line, "{space}{cell}  "),
             };
         }
         let line = line.trim_end();
@@ -46,4 +47,15 @@ pub(crate) fn table<const N: usize>(
         let _ = writeln!(text, "{line}");
     }
     text
+}
+
+/// The last cell of a row, cut so that it fits beside so many columns. Where nothing is left, it is
+/// readable all the same.
+fn last(cell: &str, taken: usize, width: usize) -> String {
+    const LEAST: usize = 20;
+    match width.saturating_sub(taken) {
+        _ if width == 0 => cell.to_owned(),
+        0 => cut(cell, LEAST),
+        room => cut(cell, room),
+    }
 }

@@ -1,16 +1,32 @@
 //! Small pure functions on text, besides those of all faces: what fits, what is said first, how
 //! sizes read.
 
+use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
+
 pub(crate) use quire_protocol::{
     clean, counted, duration, first_line, line_count, thousands, visible,
 };
 
-/// Cuts to at most `width` characters, the last of which is then `…`.
+/// Columns that a text takes.
+pub(crate) fn columns(text: &str) -> usize {
+    text.width()
+}
+
+/// Cuts to at most `width` columns, the last of which is then `…`.
 pub(crate) fn cut(line: &str, width: usize) -> String {
-    if line.chars().nth(width).is_none() {
+    // Every column takes a byte at least.
+    if line.len() <= width || columns(line) <= width {
         return line.to_owned();
     }
-    let kept: String = line.chars().take(width.saturating_sub(1)).collect();
+    let mut kept = String::new();
+    let mut taken = 0;
+    for char in line.chars() {
+        taken += char.width().unwrap_or(0);
+        if taken >= width {
+            break;
+        }
+        kept.push(char);
+    }
     format!("{}…", kept.trim_end())
 }
 
@@ -53,6 +69,9 @@ mod tests {
         assert_eq!(cut("abcdef", 6), "abcdef");
         assert_eq!(cut("abcdefg", 6), "abcde…");
         assert_eq!(cut("ab  ééé", 6), "ab  é…");
+        assert_eq!(cut("漢字漢字", 8), "漢字漢字");
+        assert_eq!(cut("漢字漢字", 7), "漢字漢…");
+        assert_eq!(cut("漢字漢字", 6), "漢字…");
         assert_eq!(size(0), "0 KiB");
         assert_eq!(size(1025), "2 KiB");
         assert_eq!(size((50 << 20) - 1), "49 MiB");

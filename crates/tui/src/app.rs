@@ -6,7 +6,6 @@ use quire_protocol::{
     Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionId, Settings,
 };
 
-use crate::calls::Details;
 use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
@@ -17,6 +16,8 @@ use crate::paths::Paths;
 use crate::picker::{Choice, Picker};
 use crate::search::Search;
 use crate::shell::Own;
+use crate::talk::Room;
+use crate::theme::{Colours, Theme};
 use crate::travel::Journey;
 
 /// Fits settings to a model by its name, or says why it cannot be.
@@ -58,6 +59,12 @@ pub(crate) enum Wish {
     },
     /// Draw everything anew.
     Redraw,
+    /// Show the last calls in full.
+    Unfold,
+    /// Look for these words in the conversation.
+    Find(String),
+    /// Draw everything anew, in this theme.
+    Wear(Theme),
     /// Close the session and leave.
     Quit,
 }
@@ -82,6 +89,10 @@ pub(crate) struct App {
     faced: Option<CallId>,
     /// What Enter makes of a message while a turn works.
     pub(crate) follow_up: Delivery,
+    /// What is known of the terminal's colours.
+    pub(crate) colours: Colours,
+    /// How much of the terminal is drawn.
+    pub(crate) room: Room,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
     fit: Fit,
@@ -118,6 +129,8 @@ impl App {
             refusing: None,
             faced: None,
             follow_up: Delivery::Steer,
+            colours: Colours::default(),
+            room: Room::Inline,
             branch: None,
             fit,
             name,
@@ -222,7 +235,7 @@ impl App {
             Action::Redraw => return vec![Wish::Redraw],
             Action::Complete if self.mode() == Mode::Path => self.take_path(),
             Action::Complete => self.complete(),
-            Action::Details => self.toggle_details(),
+            Action::Details => return vec![Wish::Unfold],
             Action::Insert(char) => self.editor.insert(char.encode_utf8(&mut [0; 4])),
             Action::Newline => self.editor.insert("\n"),
             Action::Go(to) => self.editor.go(to),
@@ -529,16 +542,6 @@ impl App {
             };
             self.editor.set(&format!("/{}{space}", command.name));
         }
-    }
-
-    fn toggle_details(&mut self) {
-        let details = &mut self.conversation.details;
-        let (now, words) = match details {
-            Details::Folded => (Details::Shown, "what tools print is shown from here on"),
-            Details::Shown => (Details::Folded, "tools are one line again from here on"),
-        };
-        *details = now;
-        self.notice = Some(words.to_owned());
     }
 
     /// Whether Up is about what waits to be heard.

@@ -7,6 +7,7 @@ use quire_protocol::{
 use ratatui_core::style::Style;
 use ratatui_core::text::{Line, Span};
 
+use crate::diff;
 use crate::look;
 use crate::rows::safe;
 
@@ -18,6 +19,8 @@ pub(crate) enum Details {
     Folded,
     /// Much of the output too.
     Shown,
+    /// All of it.
+    Whole,
 }
 
 /// Lines of a failure that are shown.
@@ -26,23 +29,43 @@ const OF_FAILURE: usize = 6;
 const OF_DIFF: usize = 12;
 /// Lines of either with details.
 const IN_DETAIL: usize = 200;
+/// Lines of either where all of it is asked for: more than any tool gives.
+const WHOLE: usize = 20_000;
 /// From here on, a call's time is worth saying.
 const WORTH_SAYING_MS: u64 = 1_000;
 
-/// Thinking in one line: its first sentence.
-pub(crate) fn thought(text: &str) -> Line<'static> {
-    let (line, _) = first_line(&text.replace("**", ""));
-    let end = line.find(". ").map_or(line.len(), |end| end + 1);
-    look::line(format!("~ {}", &line[..end]), look::DIM)
+/// Thinking: its first sentence in a line, or all of it.
+pub(crate) fn thoughts(text: &str, details: Details) -> Vec<Line<'static>> {
+    let text = text.trim().replace("**", "");
+    if text.is_empty() {
+        return Vec::new();
+    }
+    if details == Details::Folded {
+        let (line, _) = first_line(&text);
+        let end = line.find(". ").map_or(line.len(), |end| end + 1);
+        return vec![look::line(format!("~ {}", &line[..end]), look::DIM)];
+    }
+    let marks = std::iter::once("~ ").chain(std::iter::repeat("  "));
+    text.lines()
+        .zip(marks)
+        .map(|(line, mark)| look::line(format!("{mark}{}", safe(line)), look::DIM))
+        .collect()
 }
 
-/// A finished call with its result and its changes.
-pub(crate) fn ended(
-    shown: &Shown,
-    outcome: &ToolOutcome,
-    took_ms: u64,
-    details: Details,
-) -> Vec<Line<'static>> {
+/// A call that is over.
+#[derive(Clone, Debug)]
+pub(crate) struct Ended {
+    /// What it is.
+    pub(crate) shown: Shown,
+    /// What came of it.
+    pub(crate) outcome: ToolOutcome,
+    /// How long it took.
+    pub(crate) took_ms: u64,
+}
+
+/// A finished call with its result and its changes, for a screen of so many columns.
+pub(crate) fn ended(call: &Ended, details: Details, columns: u16) -> Vec<Line<'static>> {
+    let (shown, outcome, took_ms) = (&call.shown, &call.outcome, call.took_ms);
     if outcome.plan.is_some() && outcome.status == ToolStatus::Done {
         // The plan itself is shown.
         return Vec::new();
@@ -67,7 +90,12 @@ pub(crate) fn ended(
         if outcome.changes.len() > 1 || outcome.end.is_some() {
             lines.push(named(change));
         }
-        lines.extend(diff(change, details));
+        let most = match details {
+            Details::Folded => OF_DIFF,
+            Details::Shown => IN_DETAIL,
+            Details::Whole => WHOLE,
+        };
+        lines.extend(diff::lines(change, most, columns));
     }
     lines
 }
@@ -112,6 +140,7 @@ fn verdict(outcome: &ToolOutcome) -> (char, Style, String) {
 /// The last lines of a result, where they matter or details are wanted.
 fn output(outcome: &ToolOutcome, bad: bool, details: Details) -> Vec<Line<'static>> {
     let most = match (details, bad, outcome.status) {
+        (Details::Whole, ..) => WHOLE,
         (Details::Shown, ..) => IN_DETAIL,
         (Details::Folded, false, _)
         | (Details::Folded, true, ToolStatus::Cancelled | ToolStatus::Lost) => return Vec::new(),
@@ -143,14 +172,13 @@ pub(crate) fn below(text: &str, style: Style) -> Line<'static> {
 
 /// `new, +3 −1`.
 fn extent(change: &FileChange) -> String {
-    let lines = body(&change.diff);
-    let count = |sign: char| lines.iter().filter(|line| line.starts_with(sign)).count();
+    let (added, removed) = diff::extent(change);
     let kind = match change.kind {
         ChangeKind::Added => "new, ",
         ChangeKind::Deleted => "deleted, ",
         ChangeKind::Modified => "",
     };
-    format!("{kind}+{} −{}", count('+'), count('-'))
+    format!("{kind}+{added} −{removed}")
 }
 
 /// `✎ src/lib.rs · +3 −1`, where a call changed several files.
@@ -162,43 +190,6 @@ fn named(change: &FileChange) -> Line<'static> {
     ])
 }
 
-/// The first lines of a diff.
-fn diff(change: &FileChange, details: Details) -> Vec<Line<'static>> {
-    let lines = body(&change.diff);
-    let most = match details {
-        Details::Folded => OF_DIFF,
-        Details::Shown => IN_DETAIL,
-    };
-    let mut rows: Vec<Line<'static>> = diff_lines(lines.iter().take(most).copied()).collect();
-    if lines.len() > most {
-        let more = counted((lines.len() - most) as u64, "more line");
-        rows.push(below(&format!("… {more}"), look::DIM));
-    }
-    rows
-}
-
-/// Lines of a diff as they look.
-pub(crate) fn diff_lines<'a>(
-    lines: impl Iterator<Item = &'a str>,
-) -> impl Iterator<Item = Line<'static>> {
-    lines.map(|line| {
-        let style = match line.as_bytes().first() {
-            Some(b'+') => look::GOOD,
-            Some(b'-') => look::BAD,
-            _ => look::DIM,
-        };
-        below(line, style)
-    })
-}
-
-/// The diff without the lines that name the file.
-fn body(diff: &str) -> Vec<&str> {
-    diff.lines()
-        .skip_while(|line| !line.starts_with("@@"))
-        .filter(|line| !line.starts_with('\\'))
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::{Expect, expect};
@@ -207,12 +198,16 @@ mod tests {
     use super::*;
 
     fn check(outcome: &ToolOutcome, took_ms: u64, details: Details, expected: &Expect) {
-        let shown = Shown {
-            name: "bash".into(),
-            detail: "cargo test".into(),
-            kind: CallKind::Command,
+        let call = Ended {
+            shown: Shown {
+                name: "bash".into(),
+                detail: "cargo test".into(),
+                kind: CallKind::Command,
+            },
+            outcome: outcome.clone(),
+            took_ms,
         };
-        let lines = ended(&shown, outcome, took_ms, details);
+        let lines = ended(&call, details, 80);
         let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
         expected.assert_eq(&(text.join("\n") + "\n"));
     }
@@ -287,24 +282,11 @@ mod tests {
             Details::Folded,
             &expect![[r#"
                 ✓ bash cargo test · +1 −1
-                    @@ -1,3 +1,3 @@
-                     fn f() {
-                    --- one
-                    +two
-                     }
+                    1  fn f() {
+                    2 --- one
+                    2 +two
+                    3  }
             "#]],
         );
-        let lines = ended(
-            &Shown {
-                name: String::new(),
-                detail: String::new(),
-                kind: CallKind::Other,
-            },
-            &outcome,
-            0,
-            Details::Folded,
-        );
-        assert_eq!(lines[3].spans[0].style, look::BAD);
-        assert_eq!(lines[4].spans[0].style, look::GOOD);
     }
 }

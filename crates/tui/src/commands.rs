@@ -12,10 +12,12 @@ use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
 use crate::conversation::Doing;
+use crate::folded;
 use crate::images;
 use crate::look;
 use crate::meter::short;
 use crate::outbox;
+use crate::theme;
 use crate::travel::{self, Journey};
 
 /// A command.
@@ -130,6 +132,30 @@ const COMMANDS: &[Command] = &[
         run: images::image,
     },
     Command {
+        name: "show",
+        arguments: "[N | always | folded]",
+        what: "show the last calls in full, or all that follow",
+        run: folded::show,
+    },
+    Command {
+        name: "thinking",
+        arguments: "[on | off]",
+        what: "show what was thought last, or all that follows",
+        run: folded::thinking,
+    },
+    Command {
+        name: "find",
+        arguments: "WORDS",
+        what: "look for words above; again without words (full screen)",
+        run: |_, words| Ok(vec![Wish::Find(words.to_owned())]),
+    },
+    Command {
+        name: "theme",
+        arguments: "NAME",
+        what: "use other colours: auto, dark, light, ansi16, none",
+        run: theme,
+    },
+    Command {
         name: "stop",
         arguments: "",
         what: "stop what it does",
@@ -170,6 +196,11 @@ const KEYS: &[(&str, &str)] = &[
     ("Ctrl+R", "search what you said in this folder"),
     ("Ctrl+G", "write in $VISUAL or $EDITOR"),
     ("Ctrl+O", "show or fold what tools print"),
+    ("Up, Down", "what you said before"),
+    (
+        "Ctrl+O",
+        "show the last call in full; again, the one before",
+    ),
     ("y, p, n", "answer a question (with Alt while you type)"),
     ("Ctrl+C", "clear the input; twice, leave"),
     ("Ctrl+D", "leave, when the input is empty"),
@@ -232,6 +263,14 @@ fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let effort: Effort = words.parse()?;
     app.fitted(|settings| settings.effort = effort, None)
+}
+
+fn theme(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    let names = theme::NAMES.join(", ");
+    let theme = app.colours.theme(words);
+    let theme = theme.ok_or_else(|| format!("which one? /theme NAME, of {names}"))?;
+    app.notice = Some(format!("`quire config set theme {words}` keeps it"));
+    Ok(vec![Wish::Wear(theme)])
 }
 
 fn compact(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {

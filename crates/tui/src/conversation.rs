@@ -12,7 +12,8 @@ use quire_protocol::{
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
-use crate::calls::Details;
+use crate::calls::{self, Details, Ended};
+use crate::folded::Calls;
 use crate::look;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
@@ -29,6 +30,15 @@ const OF_OUTPUT: usize = 4_000;
 pub(crate) struct Conversation {
     /// How much of what follows is shown.
     pub(crate) details: Details,
+    /// How much of the thinking that follows is shown.
+    pub(crate) thinking: Details,
+    /// What was thought last.
+    pub(crate) thought: String,
+    /// Calls that are over.
+    pub(crate) ended: Calls,
+    /// Columns and rows of the screen; none where that is not known.
+    pub(crate) columns: u16,
+    pub(crate) rows: u16,
     /// Messages that were accepted and have not reached the model.
     pub(crate) pending: Vec<Pending>,
     /// Messages that were taken back since somebody looked.
@@ -54,7 +64,7 @@ pub(crate) struct Conversation {
     /// The last place in the journal that is shown.
     pub(crate) seq: Seq,
     pub(crate) stream: Stream,
-    done: Vec<Line<'static>>,
+    done: Vec<Part>,
     last: Option<Kind>,
     calls: HashMap<CallId, Shown>,
     turn: Turn,
@@ -66,6 +76,17 @@ pub(crate) struct Conversation {
     failure: String,
     /// Whether the last reply said or called something.
     spoke: bool,
+}
+
+/// Lines that are done, and what they are.
+#[derive(Debug, Default)]
+pub(crate) struct Part {
+    /// The lines.
+    pub(crate) lines: Vec<Line<'static>>,
+    /// The number of the call that they are of.
+    pub(crate) call: Option<u64>,
+    /// Whether a person said them.
+    pub(crate) said: bool,
 }
 
 /// How far the turn is.
@@ -173,7 +194,10 @@ impl Conversation {
     pub(crate) fn anew(&mut self) -> Self {
         Self {
             details: self.details,
-            done: self.take_done(),
+            done: self.take_parts(),
+            columns: self.columns,
+            rows: self.rows,
+            thinking: self.thinking,
             last: self.last,
             ..Self::default()
         }
@@ -181,6 +205,12 @@ impl Conversation {
 
     /// Lines that are done since the last time.
     pub(crate) fn take_done(&mut self) -> Vec<Line<'static>> {
+        let parts = self.take_parts();
+        parts.into_iter().flat_map(|part| part.lines).collect()
+    }
+
+    /// The same, with what they are.
+    pub(crate) fn take_parts(&mut self) -> Vec<Part> {
         std::mem::take(&mut self.done)
     }
 
@@ -339,10 +369,34 @@ impl Conversation {
             return;
         }
         if self.last.is_some_and(|last| last != kind) || kind == Kind::Person {
-            self.done.push(Line::default());
+            self.put(vec![Line::default()]);
         }
         self.last = Some(kind);
-        self.done.extend(lines);
+        self.done.push(Part {
+            lines,
+            call: None,
+            said: kind == Kind::Person,
+        });
+    }
+
+    /// A call that is over.
+    fn add_call(&mut self, call: Ended) {
+        let lines = calls::ended(&call, self.details, self.columns);
+        if lines.is_empty() {
+            return;
+        }
+        let number = self.ended.keep(call);
+        self.add(Kind::Call, lines);
+        if let Some(part) = self.done.last_mut() {
+            part.call = Some(number);
+        }
+    }
+
+    fn put(&mut self, lines: Vec<Line<'static>>) {
+        self.done.push(Part {
+            lines,
+            ..Part::default()
+        });
     }
 
     fn marked(&mut self, mark: &str, text: &str, style: Style) {
@@ -363,8 +417,8 @@ impl Conversation {
     /// Lines that a person asked for.
     pub(crate) fn show(&mut self, lines: Vec<Line<'static>>) {
         self.last = None;
-        self.done.push(Line::default());
-        self.done.extend(lines);
+        self.put(vec![Line::default()]);
+        self.put(lines);
         self.last = Some(Kind::Note);
     }
 }

@@ -33,7 +33,7 @@ pub(crate) enum Action {
     Up,
     /// A row down, or to a later message.
     Down,
-    /// Show more, or less, of what follows.
+    /// Show what was folded in full.
     Details,
     /// Search what was said; while that is done, go on to an older one.
     Search,

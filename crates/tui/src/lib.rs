@@ -2,9 +2,11 @@
 //! works, over [`quire_protocol::Client`] alone.
 //!
 //! What is done goes into the terminal's own scrollback; a few rows below it are drawn in place.
+//! Where all of the terminal is drawn, `pages` holds the conversation instead.
 //! `conversation` folds the journal, `editor` holds what is typed, `keys` is the table of keys, `app`
-//! puts them together, `view` says what is drawn and `painter` makes bytes of it. All of these are
-//! pure; [`talk()`] moves them. In [`Form::Plain`] the same conversation is plain lines.
+//! puts them together, `view` says what is drawn and `painter` makes bytes of it, by the table of
+//! `theme`. All of these are pure; [`talk()`] moves them. In [`Form::Plain`] the same conversation is
+//! plain lines.
 
 #![cfg_attr(
     test,
@@ -16,10 +18,13 @@
 
 mod app;
 mod calls;
+mod code;
 mod commands;
 mod conversation;
+mod diff;
 mod editor;
 mod errands;
+mod folded;
 mod images;
 mod keys;
 mod link;
@@ -28,6 +33,7 @@ mod machine;
 mod markdown;
 mod meter;
 mod outbox;
+mod pages;
 mod painter;
 mod paths;
 mod picker;
@@ -40,11 +46,13 @@ mod shell;
 mod stream;
 mod talk;
 mod terminal;
+mod theme;
 mod travel;
 mod view;
 mod words;
 
 pub use app::Fit;
-pub use look::Palette;
 pub use machine::Machine;
-pub use talk::{Adapt, Branch, Error, Form, Setup, Start, talk};
+pub use talk::{Adapt, Branch, Error, Form, Looks, Room, Setup, Start, Thinking, talk};
+pub use terminal::columns;
+pub use theme::{Colours, Theme};

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::look;
-use crate::talk::Start;
+use crate::talk::{Room, Start};
 use crate::travel::{Arrived, Journey};
 
 /// Lines of an earlier conversation that are shown again.
@@ -202,6 +202,16 @@ async fn catch_up(app: &mut App, frames: &mut BoxStream<'static, Frame>, opened:
             None => break,
         }
     }
+    if app.room == Room::Inline {
+        show_last(app);
+    }
+    if let Some(repaired) = &opened.repaired {
+        app.conversation.warn(repaired);
+    }
+}
+
+/// Shows the last lines of what was recorded; a screen of its own keeps more by itself.
+fn show_last(app: &mut App) {
     let mut lines = app.conversation.take_done();
     let hidden = lines.len().saturating_sub(AGAIN);
     lines.drain(..hidden);
@@ -211,7 +221,4 @@ async fn catch_up(app: &mut App, frames: &mut BoxStream<'static, Frame>, opened:
         lines.insert(0, look::line(words, look::DIM));
     }
     app.conversation.show(lines);
-    if let Some(repaired) = &opened.repaired {
-        app.conversation.warn(repaired);
-    }
 }

@@ -4,6 +4,7 @@
 use ratatui_core::style::{Modifier, Style};
 use ratatui_core::text::{Line, Span};
 
+use crate::code::Code;
 use crate::look;
 use crate::rows::safe;
 
@@ -13,8 +14,50 @@ const LONGEST: usize = 8_000;
 /// What has to be remembered from line to line.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Markdown {
-    /// The fence that would close the block of code: its character and how many of it.
-    fence: Option<(char, usize)>,
+    /// The block of code that is open.
+    block: Option<Block>,
+}
+
+/// A block of code.
+#[derive(Clone, Copy, Debug)]
+struct Block {
+    /// The fence that would close it: its character and how many of it.
+    fence: (char, usize),
+    written: Written,
+}
+
+/// What a block of code is written in.
+#[derive(Clone, Copy, Debug)]
+enum Written {
+    Known(Code),
+    Diff,
+    Unknown,
+}
+
+impl Block {
+    fn opened(fence: (char, usize), name: &str) -> Self {
+        let written = match name.trim() {
+            "diff" | "patch" => Written::Diff,
+            name => Code::named(name).map_or(Written::Unknown, Written::Known),
+        };
+        Self { fence, written }
+    }
+
+    fn line(&mut self, text: &str) -> Line<'static> {
+        match &mut self.written {
+            Written::Known(code) => Line::from(code.line(text, look::PLAIN)),
+            Written::Unknown => look::line(text, look::CODE),
+            Written::Diff => {
+                let style = match text.as_bytes().first() {
+                    Some(b'+') => look::GOOD,
+                    Some(b'-') => look::BAD,
+                    Some(b'@') => look::MARK,
+                    _ => look::PLAIN,
+                };
+                look::line(text, style)
+            }
+        }
+    }
 }
 
 impl Markdown {
@@ -25,8 +68,8 @@ impl Markdown {
         if let Some(fence) = fence(text) {
             return self.fenced(text, fence);
         }
-        if self.fence.is_some() {
-            return look::line(text, look::CODE);
+        if let Some(block) = &mut self.block {
+            return block.line(text);
         }
         if text.len() > LONGEST {
             return look::line(text, look::PLAIN);
@@ -59,17 +102,17 @@ impl Markdown {
     }
 
     fn fenced(&mut self, text: &str, (mark, count, opens): (char, usize, bool)) -> Line<'static> {
-        match self.fence {
+        match &mut self.block {
             None => {
-                self.fence = Some((mark, count));
-                look::line(text, look::DIM)
+                let name = text.trim_start().trim_start_matches(mark);
+                self.block = Some(Block::opened((mark, count), name));
             }
-            Some((open, least)) if open == mark && count >= least && !opens => {
-                self.fence = None;
-                look::line(text, look::DIM)
+            Some(block) if block.fence.0 == mark && count >= block.fence.1 && !opens => {
+                self.block = None;
             }
-            Some(_) => look::line(text, look::CODE),
+            Some(block) => return block.line(text),
         }
+        look::line(text, look::DIM)
     }
 }
 
@@ -194,7 +237,6 @@ mod tests {
                 let mut marks = String::new();
                 for (modifier, mark) in [
                     (Modifier::BOLD, 'b'),
-                    (Modifier::DIM, 'd'),
                     (Modifier::ITALIC, 'i'),
                     (Modifier::UNDERLINED, 'u'),
                     (Modifier::CROSSED_OUT, 's'),
@@ -203,8 +245,10 @@ mod tests {
                         marks.push(mark);
                     }
                 }
-                if span.style.fg.is_some() {
-                    marks.push('c');
+                match span.style.fg {
+                    None => {}
+                    dim if dim == look::DIM.fg => marks.push('d'),
+                    Some(_) => marks.push('c'),
                 }
                 shown.push_str(&span.content);
                 if !marks.is_empty() {
@@ -236,9 +280,9 @@ mod tests {
             "```rust\nlet a = *b;\n~~~\n```x\n```\nafter *it*",
             &expect![[r#"
                 ```rust{d}
-                let a = *b;{c}
-                ~~~{c}
-                ```x{c}
+                let{c} a = *b;
+                ~~~
+                ```x
                 ```{d}
                 after it{i}
             "#]],

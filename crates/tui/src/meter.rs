@@ -1,8 +1,12 @@
 //! What a session used: tokens, money, how full the context is, and what of it this turn was.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::path::PathBuf;
 
-use quire_protocol::{Bill, CompactionStep, Event, Money, Record, TravelStep, Usage, duration};
+use quire_protocol::{
+    Bill, CompactionStep, Event, Money, Record, TravelStep, Usage, counted, duration,
+};
 
 /// Counts records; never looks at a clock.
 #[derive(Clone, Debug, Default)]
@@ -20,12 +24,16 @@ pub(crate) struct Meter {
 }
 
 /// What had been used at some time.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Mark {
     at_ms: u64,
     now_ms: u64,
     output: u64,
     cost: Money,
+    /// Tools that ran since.
+    tools: u64,
+    /// Files that they changed.
+    files: BTreeSet<PathBuf>,
 }
 
 impl Meter {
@@ -39,6 +47,7 @@ impl Meter {
                     now_ms: record.at_ms,
                     output: self.usage.output,
                     cost: self.bill.known,
+                    ..Mark::default()
                 };
             }
             Event::ModelCalled {
@@ -60,6 +69,15 @@ impl Meter {
                     ..Self::default()
                 };
             }
+            Event::ToolStarted { .. } => self.turn.tools += 1,
+            Event::ToolEnded { outcome, .. } => {
+                let files = outcome.changes.iter().map(|change| change.path.clone());
+                self.turn.files.extend(files);
+            }
+            Event::Travel(TravelStep::Kept { files, .. }) => {
+                let files = files.iter().map(|file| PathBuf::from(&file.path));
+                self.turn.files.extend(files);
+            }
             Event::Compaction(CompactionStep::Done { compaction }) => {
                 self.context = compaction.tokens_after;
             }
@@ -72,7 +90,7 @@ impl Meter {
         self.usage.output.saturating_sub(self.turn.output)
     }
 
-    /// ` · 12 s · 1.2k tokens · $0.01` of the turn.
+    /// ` · 12 s · 1.2k tokens · $0.01 · 3 tools · 1 file changed` of the turn.
     pub(crate) fn turn_in_words(&self) -> String {
         let took = self.turn.now_ms.saturating_sub(self.turn.at_ms);
         let mut words = format!(" · {}", duration(took));
@@ -82,6 +100,13 @@ impl Meter {
         let cost = Money::from_picos(self.bill.known.picos() - self.turn.cost.picos());
         if cost > Money::ZERO {
             let _ = write!(words, " · ${}", cost.rounded(4));
+        }
+        if self.turn.tools > 0 {
+            let _ = write!(words, " · {}", counted(self.turn.tools, "tool"));
+        }
+        if !self.turn.files.is_empty() {
+            let files = counted(self.turn.files.len() as u64, "file");
+            let _ = write!(words, " · {files} changed");
         }
         words
     }

@@ -10,8 +10,10 @@ use ratatui_core::layout::Rect;
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
-use crate::look::{Palette, sgr};
+use crate::look::sgr;
 use crate::rows::{width, wrap};
+use crate::talk::Room;
+use crate::theme::Theme;
 use crate::view::Picture;
 
 /// The terminal shows nothing until the frame is whole, and no cursor jumping about.
@@ -25,7 +27,8 @@ const KEPT: usize = 400;
 pub(crate) struct Painter {
     columns: u16,
     rows: u16,
-    palette: Palette,
+    theme: Theme,
+    room: Room,
     /// The rows that are drawn in place.
     shown: Buffer,
     cursor: (u16, u16),
@@ -34,12 +37,14 @@ pub(crate) struct Painter {
 }
 
 impl Painter {
-    /// A terminal of that size, with the cursor at the start of a row.
-    pub(crate) fn new((columns, rows): (u16, u16), palette: Palette) -> Self {
+    /// A terminal of that size, with the cursor at the start of a row; where all of it is to be
+    /// drawn, in its first.
+    pub(crate) fn new((columns, rows): (u16, u16), theme: Theme, room: Room) -> Self {
         Self {
+            room,
             columns: columns.max(1),
             rows: rows.max(1),
-            palette,
+            theme,
             shown: Buffer::empty(Rect::new(0, 0, columns.max(1), 0)),
             cursor: (0, 0),
             recent: VecDeque::new(),
@@ -49,6 +54,16 @@ impl Painter {
     /// Columns and rows.
     pub(crate) fn size(&self) -> (u16, u16) {
         (self.columns, self.rows)
+    }
+
+    /// The theme that is used.
+    pub(crate) fn theme(&self) -> Theme {
+        self.theme
+    }
+
+    /// Uses another theme from the next drawing anew on.
+    pub(crate) fn use_theme(&mut self, theme: Theme) {
+        self.theme = theme;
     }
 
     /// The bytes that show these lines for good and this picture below them; none when nothing
@@ -62,7 +77,7 @@ impl Painter {
                 return out;
             }
             out.push_str(BEGIN);
-            let mut pen = Pen::new(self.palette, self.cursor);
+            let mut pen = Pen::new(self.theme, self.cursor);
             for (column, row, cell) in changes {
                 pen.go(&mut out, column, row);
                 pen.cell(&mut out, cell);
@@ -92,6 +107,9 @@ impl Painter {
     /// were there is not known, so all of them that can be ours are cleared.
     pub(crate) fn resize(&mut self, (columns, rows): (u16, u16), picture: &Picture) -> String {
         let columns = columns.max(1);
+        if self.room == Room::Full {
+            return self.anew((columns, rows.max(1)), picture);
+        }
         let above = self.rows_above(columns);
         (self.columns, self.rows) = (columns, rows.max(1));
         let next = self.buffer(picture);
@@ -113,6 +131,18 @@ impl Painter {
             self.row(&mut out, row);
             out.push_str("\r\n");
         }
+        self.draw_whole(&mut out, &next, picture.cursor);
+        out.push_str(END);
+        self.shown = next;
+        self.cursor = picture.cursor;
+        out
+    }
+
+    /// The bytes that draw a whole screen.
+    fn anew(&mut self, (columns, rows): (u16, u16), picture: &Picture) -> String {
+        (self.columns, self.rows) = (columns, rows);
+        let next = self.buffer(picture);
+        let mut out = format!("{BEGIN}\x1b[H\x1b[2J");
         self.draw_whole(&mut out, &next, picture.cursor);
         out.push_str(END);
         self.shown = next;
@@ -150,7 +180,11 @@ impl Painter {
 
     fn buffer(&self, picture: &Picture) -> Buffer {
         let height = u16::try_from(picture.rows.len()).unwrap_or(u16::MAX);
-        let height = height.min(self.rows.saturating_sub(1)).max(1);
+        let most = match self.room {
+            Room::Inline => self.rows.saturating_sub(1),
+            Room::Full => self.rows,
+        };
+        let height = height.min(most).max(1);
         let mut buffer = Buffer::empty(Rect::new(0, 0, self.columns, height));
         for (row, line) in (0..height).zip(&picture.rows) {
             buffer.set_line(0, row, line, self.columns);
@@ -166,7 +200,7 @@ impl Painter {
     }
 
     fn draw_whole(&self, out: &mut String, next: &Buffer, cursor: (u16, u16)) {
-        let mut pen = Pen::new(self.palette, (0, 0));
+        let mut pen = Pen::new(self.theme, (0, 0));
         for row in 0..next.area.height {
             if row > 0 {
                 pen.style(out, Style::new());
@@ -189,7 +223,7 @@ impl Painter {
     /// One row of a line that is done.
     fn row(&self, out: &mut String, row: &Line<'static>) {
         for span in &row.spans {
-            let style = sgr(row.style.patch(span.style), self.palette);
+            let style = sgr(row.style.patch(span.style), self.theme);
             out.push_str(&style);
             out.extend(span.content.chars().filter(|char| !char.is_control()));
             if !style.is_empty() {
@@ -210,7 +244,7 @@ fn row_width(buffer: &Buffer, row: u16) -> usize {
 
 /// Where the next character goes, and how it looks.
 struct Pen {
-    palette: Palette,
+    theme: Theme,
     style: Style,
     row: u16,
     /// The column, where it is known.
@@ -218,9 +252,9 @@ struct Pen {
 }
 
 impl Pen {
-    fn new(palette: Palette, (column, row): (u16, u16)) -> Self {
+    fn new(theme: Theme, (column, row): (u16, u16)) -> Self {
         Self {
-            palette,
+            theme,
             style: Style::new(),
             row,
             at: Some(column),
@@ -248,7 +282,11 @@ impl Pen {
     }
 
     fn style(&mut self, out: &mut String, style: Style) {
-        let (before, now) = (sgr(self.style, self.palette), sgr(style, self.palette));
+        if self.style == style {
+            return;
+        }
+        let (before, now) = (sgr(self.style, self.theme), sgr(style, self.theme));
+        self.style = style;
         if before == now {
             return;
         }
@@ -256,7 +294,6 @@ impl Pen {
             out.push_str("\x1b[0m");
         }
         out.push_str(&now);
-        self.style = style;
     }
 
     fn end(&mut self, out: &mut String, cursor: (u16, u16)) {
@@ -300,7 +337,7 @@ mod tests {
     #[test]
     fn done_lines_scroll_away_and_the_picture_stays_below_them() {
         let mut terminal = terminal(20, 6);
-        let mut painter = Painter::new((20, 6), Palette::Sixteen);
+        let mut painter = Painter::new((20, 6), Theme::default(), Room::Inline);
         let first = picture(&["› hi", "status"], (4, 0));
         terminal.process(painter.frame(Vec::new(), &first).as_bytes());
         assert_eq!(screen(&terminal)[..2], ["› hi", "status"]);
@@ -328,7 +365,7 @@ mod tests {
     #[test]
     fn only_changed_cells_are_written() {
         let mut terminal = terminal(20, 6);
-        let mut painter = Painter::new((20, 6), Palette::Sixteen);
+        let mut painter = Painter::new((20, 6), Theme::default(), Room::Inline);
         let before = picture(&["answer: 漢 one", "› hi", "status"], (4, 1));
         terminal.process(painter.frame(Vec::new(), &before).as_bytes());
         assert_eq!(painter.frame(Vec::new(), &before), "");
@@ -347,7 +384,7 @@ mod tests {
     #[test]
     fn every_size_shows_the_end_of_the_conversation_and_the_picture() {
         let mut terminal = terminal(20, 6);
-        let mut painter = Painter::new((20, 6), Palette::None);
+        let mut painter = Painter::new((20, 6), Theme::default(), Room::Inline);
         let shown = picture(&["› hi", "status"], (4, 0));
         let done = lines(&["one", "two words and more", "three"]);
         terminal.process(painter.frame(done, &shown).as_bytes());
@@ -364,7 +401,7 @@ mod tests {
 
     #[test]
     fn no_control_character_reaches_the_terminal() {
-        let mut painter = Painter::new((20, 6), Palette::Sixteen);
+        let mut painter = Painter::new((20, 6), Theme::default(), Room::Inline);
         let done = vec![Line::from("a\x1b[2Jb\rc")];
         let bytes = painter.frame(done, &picture(&["x\x1b]0;t\x07y"], (0, 0)));
         let rest = bytes

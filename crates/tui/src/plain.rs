@@ -88,7 +88,9 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                     app.notice =
                         Some("plain lines take no images: `quire exec --image`".to_owned());
                 }
-                Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw => {}
+                Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}
+                Wish::Unfold => app.notice = app.conversation.show_again().err(),
+                Wish::Find(_) => app.notice = Some(crate::talk::ELSEWHERE.to_owned()),
                 Wish::Quit => return Ok(()),
             }
         }

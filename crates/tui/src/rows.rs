@@ -78,7 +78,7 @@ fn hang(text: &str) -> usize {
     }
     let digits = words.bytes().take_while(u8::is_ascii_digit).count();
     match words.get(digits..digits + 2) {
-        Some(". " | ") ") if digits > 0 => spaces + digits + 2,
+        Some(". " | ") " | " +" | " -" | "  ") if digits > 0 => spaces + digits + 2,
         _ => spaces,
     }
 }
@@ -165,6 +165,7 @@ mod tests {
             ("abcdefghij", 4, vec!["abcd", "efgh", "ij"]),
             ("• one two three", 9, vec!["• one two", "  three"]),
             ("12. one two", 8, vec!["12. one", "    two"]),
+            ("  12 -one two", 12, vec!["  12 -one", "      two"]),
             ("  deep indent", 8, vec!["  deep", "  indent"]),
             ("漢字漢字漢字", 5, vec!["漢字", "漢字", "漢字"]),
             ("ab 👩‍👩‍👧 cd", 5, vec!["ab 👩‍👩‍👧", "cd"]),

@@ -4,7 +4,7 @@
 use quire_protocol::Item;
 use ratatui_core::text::Line;
 
-use crate::calls::thought;
+use crate::calls::{Details, thoughts};
 use crate::look;
 use crate::markdown::Markdown;
 use crate::rows::end_of;
@@ -24,6 +24,8 @@ pub(crate) struct Stream {
     begun: bool,
     /// Empty lines that stand before the next line with words, if there is one.
     empty: usize,
+    /// How much of the thinking is shown.
+    details: Details,
     /// The thinking that is being streamed.
     thinking: String,
     /// Pieces of thinking that were shown for good.
@@ -33,6 +35,14 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
+    /// Nothing yet, of which so much of the thinking is to be shown.
+    pub(crate) fn new(details: Details) -> Self {
+        Self {
+            details,
+            ..Self::default()
+        }
+    }
+
     /// Takes more of the answer; gives the lines that are whole now.
     pub(crate) fn text(&mut self, text: &str) -> Vec<Line<'static>> {
         let mut lines = self.end_thinking();
@@ -96,7 +106,7 @@ impl Stream {
                 if self.thoughts > 0 {
                     self.thoughts -= 1;
                 } else {
-                    lines.push(thought(text));
+                    lines.extend(thoughts(text, self.details));
                 }
             }
             let Some(text) = words_of(item) else {
@@ -115,7 +125,7 @@ impl Stream {
             return Vec::new();
         }
         self.thoughts += 1;
-        vec![thought(&text)]
+        thoughts(&text, self.details)
     }
 
     fn whole_lines(&mut self) -> Vec<Line<'static>> {
@@ -186,6 +196,30 @@ mod tests {
             }
             lines.extend(stream.finish(&said(text)));
             assert_eq!(shown(&lines), whole, "pieces of {size}");
+        }
+    }
+
+    /// Code in a block has its colours however it comes, and keeps them.
+    #[test]
+    fn every_cut_of_code_has_the_same_colours() {
+        let text = "see:\n```rust\n/* one\ntwo */ let x = \"a\nb\"; // end\n```\nover";
+        let whole = Stream::default().finish(&said(text));
+        assert!(
+            whole[3]
+                .spans
+                .iter()
+                .any(|span| span.style == look::KEYWORD)
+        );
+        for size in 1..text.len() {
+            let mut stream = Stream::default();
+            let mut lines = Vec::new();
+            for piece in text.as_bytes().chunks(size) {
+                lines.extend(stream.text(std::str::from_utf8(piece).unwrap()));
+                // What is drawn of the line that is not whole changes nothing.
+                stream.tail();
+            }
+            lines.extend(stream.finish(&said(text)));
+            assert_eq!(lines, whole, "pieces of {size}");
         }
     }
 

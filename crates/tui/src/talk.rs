@@ -1,5 +1,6 @@
 //! The loop of the screen: keys and frames in, wishes and drawings out. Sleeps until something
-//! happens; while something is being done, it wakes once a second for the clock.
+//! happens; while something is being done, it wakes for the clock, once a
+//! second if the settings do not say otherwise.
 
 use std::io;
 use std::sync::Arc;
@@ -15,27 +16,32 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Fit, Wish};
+use crate::calls::Details;
 use crate::commands::pair;
 use crate::errands::{Done, Errands};
 use crate::images;
 use crate::link::Link;
-use crate::look::{self, Palette};
+use crate::look;
 use crate::machine::Machine;
+use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
 use crate::plain;
 use crate::rows::safe;
 use crate::shell::Shell;
 use crate::terminal::{News, Terminal};
-use crate::view::picture;
+use crate::theme::{Colours, Theme};
+use crate::view::{Picture, picture};
 
 /// Between frames, unless a key was pressed.
 const FRAME: Duration = Duration::from_millis(16);
-/// Between looks at the clock while something is being done.
-const TICK: Duration = Duration::from_secs(1);
 /// How long no key must be pressed before keys answer a question that has just come.
 const PAUSE: Duration = Duration::from_millis(400);
 /// Fragments that are taken in before anything else is looked at.
 const BATCH: usize = 256;
+/// What is said of looking for words where the terminal keeps them.
+pub(crate) const ELSEWHERE: &str =
+    "your terminal looks through what it keeps; /find is for `quire --full-screen`";
+
 /// What a screen needs.
 pub struct Setup {
     /// Where sessions live.
@@ -54,6 +60,8 @@ pub struct Setup {
     pub branch: Branch,
     /// How it is shown.
     pub form: Form,
+    /// How it looks.
+    pub looks: Looks,
     /// What no other screen is called.
     pub name: String,
     /// Counts requests to end.
@@ -64,9 +72,42 @@ pub struct Setup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     /// On a screen that is drawn in place.
-    Screen(Palette),
+    Screen,
     /// As plain lines, which nothing is drawn over: for screen readers and dumb terminals.
     Plain,
+}
+
+/// How a conversation looks.
+#[derive(Clone, Copy, Debug)]
+pub struct Looks {
+    /// What is known of the terminal's colours.
+    pub colours: Colours,
+    /// The theme to begin with.
+    pub theme: Theme,
+    /// How much of the terminal is drawn.
+    pub room: Room,
+    /// How thinking is shown.
+    pub thinking: Thinking,
+    /// Between looks at the clock while something is being done.
+    pub progress: Duration,
+}
+
+/// How much of the terminal is drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Room {
+    /// The last rows; what is done goes into the terminal's own scrollback.
+    Inline,
+    /// All of it, as a screen of its own.
+    Full,
+}
+
+/// How thinking is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// Its first sentence.
+    Folded,
+    /// All of it.
+    Shown,
 }
 
 /// Which session a screen opens.
@@ -105,6 +146,18 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
     app.follow_up = setup.follow_up;
+    app.colours = setup.looks.colours;
+    app.room = match setup.form {
+        Form::Screen => setup.looks.room,
+        Form::Plain => Room::Inline,
+    };
+    app.conversation.thinking = match setup.looks.thinking {
+        Thinking::Folded => Details::Folded,
+        Thinking::Shown => Details::Shown,
+    };
+    if setup.form == Form::Screen {
+        (app.conversation.columns, app.conversation.rows) = Terminal::size();
+    }
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
@@ -119,7 +172,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     };
     let ended = match setup.form {
         Form::Plain => plain::talk(&mut app, &mut link, world).await,
-        Form::Screen(palette) => on_screen(&mut app, &mut link, palette, world).await,
+        Form::Screen => on_screen(&mut app, &mut link, setup.looks, world).await,
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
     // leave one open.
@@ -156,15 +209,17 @@ impl World {
 async fn on_screen(
     app: &mut App,
     link: &mut Link,
-    palette: Palette,
+    looks: Looks,
     world: World,
 ) -> Result<(), Error> {
     let mut screen = Screen {
-        painter: Painter::new(Terminal::size(), palette),
-        terminal: Terminal::take()?,
+        painter: Painter::new(Terminal::size(), looks.theme, looks.room),
+        terminal: Terminal::take(looks.room)?,
         app,
         link,
         world,
+        progress: looks.progress,
+        pages: (looks.room == Room::Full).then(Pages::default),
         due: Some(Instant::now()),
         drawn: Instant::now(),
         began: None,
@@ -182,6 +237,10 @@ struct Screen<'a> {
     painter: Painter,
     terminal: Terminal,
     world: World,
+    /// Between looks at the clock.
+    progress: Duration,
+    /// The conversation, where all of the terminal is drawn.
+    pages: Option<Pages>,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -204,7 +263,7 @@ impl Screen<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
-            let tick = self.began.map(|_| self.drawn + TICK);
+            let tick = self.began.map(|_| self.drawn + self.progress);
             let faced = self.app.is_surprised().then(|| self.disturbed + PAUSE);
             let then = tokio::select! {
                 biased;
@@ -267,8 +326,15 @@ impl Screen<'_> {
         match event {
             Happened::Key(key) => {
                 self.disturbed = Instant::now();
-                let wishes = self.app.key(key);
                 self.due = Some(Instant::now());
+                let typed = !self.app.editor.is_empty();
+                if let Some(pages) = &mut self.pages
+                    && let Some(scroll) = scroll_of_key(key, typed)
+                {
+                    pages.scroll(scroll);
+                    return Then::GoOn;
+                }
+                let wishes = self.app.key(key);
                 return self.grant_all(wishes).await;
             }
             Happened::Paste(text) => {
@@ -281,7 +347,14 @@ impl Screen<'_> {
                 self.resized = true;
                 self.draw_soon();
             }
-            Happened::FocusGained | Happened::FocusLost | Happened::Mouse(_) => {}
+            Happened::Mouse(mouse) => {
+                if let (Some(pages), Some(scroll)) = (&mut self.pages, scroll_of_mouse(mouse.kind))
+                {
+                    pages.scroll(scroll);
+                    self.draw_soon();
+                }
+            }
+            Happened::FocusGained | Happened::FocusLost => {}
         }
         Then::GoOn
     }
@@ -307,6 +380,9 @@ impl Screen<'_> {
     async fn grant(&mut self, wish: Wish) -> Then {
         match wish {
             Wish::Ask(op) => {
+                if let (Some(pages), Op::Say { .. }) = (&mut self.pages, &op) {
+                    pages.show_the_end();
+                }
                 self.world.keep(&op);
                 self.link.ask(op);
             }
@@ -337,7 +413,25 @@ impl Screen<'_> {
                 .world
                 .errands
                 .run(|machine| Done::Walked(machine.paths())),
+            Wish::Unfold => {
+                let conversation = &mut self.app.conversation;
+                let unfolded = match &mut self.pages {
+                    Some(pages) => pages.unfold(&conversation.ended),
+                    None => conversation.show_again(),
+                };
+                self.app.notice = unfolded.err();
+            }
+            Wish::Find(words) => {
+                self.app.notice = match &mut self.pages {
+                    Some(pages) => pages.find(&words).err(),
+                    None => Some(ELSEWHERE.to_owned()),
+                };
+            }
             Wish::Redraw => self.resized = true,
+            Wish::Wear(theme) => {
+                self.painter.use_theme(theme);
+                self.resized = true;
+            }
             Wish::Quit => return Then::Leave,
         }
         Then::GoOn
@@ -429,23 +523,26 @@ impl Screen<'_> {
     fn draw(&mut self) {
         self.due = None;
         self.drawn = Instant::now();
-        let size = if self.resized {
-            Terminal::size()
-        } else {
-            self.painter.size()
-        };
+        // A new size that comes together with a key may not be told.
+        let size = Terminal::size();
+        self.resized |= size != self.painter.size();
         self.app.columns = usize::from(size.0).saturating_sub(2);
+        (self.app.conversation.columns, self.app.conversation.rows) = size;
         let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-        let picture = picture(self.app, size, working);
+        let mut picture = picture(self.app, size, working);
+        let mut done = Vec::new();
+        match &mut self.pages {
+            Some(pages) => {
+                pages.take_in(self.app.conversation.take_parts());
+                picture = pages.above(picture, size);
+            }
+            None => done = self.app.conversation.take_done(),
+        }
         let mut bytes = String::new();
         if std::mem::take(&mut self.resized) {
             bytes = self.painter.resize(size, &picture);
         }
-        bytes.push_str(
-            &self
-                .painter
-                .frame(self.app.conversation.take_done(), &picture),
-        );
+        bytes.push_str(&self.painter.frame(done, &picture));
         if !bytes.is_empty() {
             self.terminal.write(bytes);
         }
@@ -457,7 +554,16 @@ impl Screen<'_> {
         self.terminal.written().await?;
         self.draw();
         self.terminal.written().await?;
-        let bytes = self.painter.leave();
+        let mut bytes = String::new();
+        if let Some(pages) = self.pages.take() {
+            self.terminal.leave_full();
+            self.terminal.written().await?;
+            self.painter = Painter::new(self.painter.size(), self.painter.theme(), Room::Inline);
+            bytes = self
+                .painter
+                .frame(pages.last_exchange(), &Picture::default());
+        }
+        bytes.push_str(&self.painter.leave());
         self.terminal.write(bytes);
         Ok(self.terminal.written().await?)
     }

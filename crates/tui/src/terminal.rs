@@ -6,6 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
+use crate::talk::Room;
 use crossterm::event::{self, Event};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
 use rustix::process::{Signal, getpid, kill_process};
@@ -17,6 +18,9 @@ const LEAVE: &str = "\x1b[<1u\x1b[?2004l\x1b[?25h\x1b[0m";
 
 /// How long the thread that reads keys may take to let them go.
 const GRACE: Duration = Duration::from_secs(2);
+/// A screen of its own, and the wheel of the mouse.
+const ENTER_FULL: &str = "\x1b[?1049h\x1b[H\x1b[2J\x1b[?1000h\x1b[?1006h";
+const LEAVE_FULL: &str = "\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?1049l";
 
 /// What a terminal tells.
 #[derive(Debug)]
@@ -29,6 +33,12 @@ pub(crate) enum News {
     Gone,
 }
 
+/// Columns of the terminal; 80 where it does not say.
+#[must_use]
+pub fn columns() -> usize {
+    usize::from(Terminal::size().0)
+}
+
 /// A terminal in raw mode; dropping it gives it back.
 pub(crate) struct Terminal {
     frames: std::sync::mpsc::Sender<String>,
@@ -37,6 +47,8 @@ pub(crate) struct Terminal {
     busy: bool,
     events: UnboundedReceiver<io::Result<Event>>,
     gate: Arc<Gate>,
+    /// Whether it has a screen of its own.
+    room: Room,
 }
 
 /// Where the thread that reads keys waits while somebody else has the terminal.
@@ -97,7 +109,7 @@ impl Gate {
 
 impl Terminal {
     /// Takes the terminal over.
-    pub(crate) fn take() -> io::Result<Self> {
+    pub(crate) fn take(room: Room) -> io::Result<Self> {
         enable_raw_mode()?;
         let (frames, to_write) = std::sync::mpsc::channel::<String>();
         let (done, written) = unbounded_channel();
@@ -118,8 +130,12 @@ impl Terminal {
             busy: false,
             events,
             gate,
+            room,
         };
-        terminal.write(ENTER.to_owned());
+        terminal.write(match room {
+            Room::Inline => ENTER.to_owned(),
+            Room::Full => ENTER_FULL.to_owned() + ENTER,
+        });
         Ok(terminal)
     }
 
@@ -133,6 +149,9 @@ impl Terminal {
             self.gate.open();
             return Err(io::Error::other("its keys cannot be let go of"));
         }
+        if self.room == Room::Full {
+            write(LEAVE_FULL)?;
+        }
         write(LEAVE)?;
         disable_raw_mode()
     }
@@ -140,6 +159,9 @@ impl Terminal {
     /// Takes it over again.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
+        if self.room == Room::Full {
+            write(ENTER_FULL)?;
+        }
         write(ENTER)?;
         self.gate.open();
         Ok(())
@@ -182,6 +204,13 @@ impl Terminal {
         }
     }
 
+    /// Gives a screen of its own back; what is written from now on stays in the terminal.
+    pub(crate) fn leave_full(&mut self) {
+        if std::mem::replace(&mut self.room, Room::Inline) == Room::Full {
+            self.write(LEAVE_FULL.to_owned());
+        }
+    }
+
     /// Waits until what was handed over last is written.
     pub(crate) async fn written(&mut self) -> io::Result<()> {
         if !std::mem::take(&mut self.busy) {
@@ -194,6 +223,9 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
+        if self.room == Room::Full {
+            let _ = write(LEAVE_FULL);
+        }
         let _ = write(LEAVE);
         let _ = disable_raw_mode();
     }

@@ -8,7 +8,7 @@ use quire_protocol::{
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
-use crate::calls;
+use crate::diff;
 use crate::look;
 use crate::picker::{Choice, Picker, Row};
 use crate::rows::safe;
@@ -102,7 +102,7 @@ impl App {
             Arrived::Forked { session, text } => vec![Wish::Switch { session, text }],
             Arrived::TakenBack { taken, to, then } => self.taken_back(&taken, &to, then.as_ref()),
             Arrived::Changed(changes) => {
-                let lines = changed(&changes);
+                let lines = changed(&changes, self.conversation.columns);
                 self.conversation.show(lines);
                 Vec::new()
             }
@@ -118,10 +118,11 @@ impl App {
     }
 
     fn taken_back(&mut self, taken: &TakenBack, to: &Point, then: Option<&Said>) -> Vec<Wish> {
+        let columns = self.conversation.columns;
         let lines = taken
             .files
             .iter()
-            .flat_map(|file| fate(&file.path, &file.fate));
+            .flat_map(|file| fate(&file.path, &file.fate, columns));
         let lines: Vec<Line<'static>> = lines.collect();
         let nothing = lines.is_empty();
         if nothing && then.is_none() {
@@ -215,7 +216,7 @@ fn conversation(said: &Said) -> Vec<Wish> {
 }
 
 /// What became of a file.
-fn fate(path: &str, fate: &Fate) -> Vec<Line<'static>> {
+fn fate(path: &str, fate: &Fate, columns: u16) -> Vec<Line<'static>> {
     let path = safe(path);
     let line = |mark: &str, words: &str, style| {
         vec![look::mixed([
@@ -236,19 +237,19 @@ fn fate(path: &str, fate: &Fate) -> Vec<Line<'static>> {
         Fate::Failed { reason } => line("✗", reason, look::BAD),
         Fate::Conflict { reason, merge } => {
             let mut lines = line("!", reason, look::NOTICE);
-            let merge: Vec<&str> = merge.lines().collect();
-            lines.extend(calls::diff_lines(merge.iter().take(OF_MERGE).copied()));
-            if merge.len() > OF_MERGE {
-                let more = format!("    … {} more lines", merge.len() - OF_MERGE);
-                lines.push(look::line(more, look::DIM));
-            }
+            let change = FileChange {
+                path: path.into(),
+                kind: ChangeKind::Modified,
+                diff: merge.clone(),
+            };
+            lines.extend(diff::lines(&change, OF_MERGE, columns));
             lines
         }
     }
 }
 
 /// What became of files, as diffs.
-fn changed(changes: &[FileChange]) -> Vec<Line<'static>> {
+fn changed(changes: &[FileChange], columns: u16) -> Vec<Line<'static>> {
     if changes.is_empty() {
         return vec![look::line("· no file differs from what it was", look::DIM)];
     }
@@ -263,7 +264,7 @@ fn changed(changes: &[FileChange]) -> Vec<Line<'static>> {
             (safe(&change.path.to_string_lossy()), look::BOLD),
             (format!("  {kind}"), look::DIM),
         ]));
-        lines.extend(calls::diff_lines(change.diff.lines()));
+        lines.extend(diff::lines(change, usize::MAX, columns));
     }
     lines
 }

@@ -45,30 +45,37 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
     if let Some(own) = &app.own {
         above.extend(shell::rows(own, wide));
     }
-    let mut fixed = Vec::new();
-    if let Some((call, approval)) = app.conversation.asked.first() {
-        fixed.extend(question(app, *call, approval, columns));
-    }
-    fixed.extend(activity(&app.conversation, working, wide));
+    let mut fixed: Vec<_> = activity(&app.conversation, working, wide)
+        .into_iter()
+        .collect();
     if let Some(notice) = &app.notice {
         let notice = look::line(safe(notice), look::NOTICE);
         fixed.extend(wrap(&notice, columns).into_iter().take(OF_NOTICE));
     }
-    let (input, (column, row)) = input(app, wide, most);
+    let (mut input, (column, mut row)) = input(app, wide, most);
     let mut below = match &app.picker {
         Some(picker) => picker.lines(wide),
         None => offered(app, wide),
     };
     below.push(status(app, wide));
     // The input comes first where there is little room, then what is asked, then what goes on.
-    let room = most.saturating_sub(input.len());
+    let mut room = most.saturating_sub(input.len());
+    let mut asked = asked(app, columns, room);
+    if room == 0 && !asked.is_empty() {
+        let only = std::mem::take(&mut asked);
+        if app.editor.is_empty() {
+            (input, row) = (only, 0);
+        }
+    }
+    room -= asked.len().min(room);
     below.truncate(room);
-    let room = room - below.len();
+    room -= below.len();
     let hidden = fixed.len().saturating_sub(room);
     fixed.drain(..hidden);
-    let room = room - fixed.len();
+    room -= fixed.len();
     let hidden = above.len().saturating_sub(room);
     above.drain(..hidden);
+    fixed.splice(..0, asked);
     let before = above.len() + fixed.len();
     let rows = [above, fixed, input, below].concat();
     let place = |number: usize| u16::try_from(number).unwrap_or(u16::MAX);
@@ -138,6 +145,49 @@ fn plan(conversation: &Conversation, wide: usize) -> Vec<Line<'static>> {
             look::line(cut(&format!("  {mark} {text}"), wide), style)
         })
         .collect()
+}
+
+/// The first open question in at most so many rows, but one at least.
+fn asked(app: &App, columns: u16, room: usize) -> Vec<Line<'static>> {
+    let Some((call, approval)) = app.conversation.asked.first() else {
+        return Vec::new();
+    };
+    let rows = question(app, *call, approval, columns);
+    if rows.len() <= room {
+        return rows;
+    }
+    small_question(app, approval, columns, room.max(1))
+}
+
+/// A question where there is no room for more than what would run and how to answer it.
+fn small_question(app: &App, approval: &Approval, columns: u16, room: usize) -> Vec<Line<'static>> {
+    let wide = usize::from(columns);
+    let action = visible(approval.action.trim()).replace(['\n', '\t'], " ");
+    let always = if approval.prefix.is_empty() { "" } else { "/p" };
+    let keys = match app.mode() {
+        Mode::Reason => "Enter/Esc".to_owned(),
+        Mode::Asked => format!("y{always}/n"),
+        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
+            format!("Alt+y{always}/n")
+        }
+    };
+    if room == 1 {
+        let action = cut(&action, wide.saturating_sub(width(&keys) + 2));
+        return vec![look::mixed([
+            (format!("{keys}? "), look::NOTICE),
+            (action, look::BOLD),
+        ])];
+    }
+    let mut rows = wrap(&look::line(format!("? {action}"), look::BOLD), columns);
+    if rows.len() > room - 1 {
+        rows.truncate(room - 1);
+        if let Some(last) = rows.last_mut() {
+            let text = format!("{}…", cut(&last.to_string(), wide.saturating_sub(1)));
+            *last = look::line(text, look::BOLD);
+        }
+    }
+    rows.push(look::line(cut(&keys, wide), look::MARK));
+    rows
 }
 
 /// A question with everything in it visible, and how to answer it.
@@ -275,7 +325,7 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
         ));
     }
     let mut row = 1 + layout.row - first;
-    if most < 4 {
+    if most < 5 {
         rows.remove(0);
         row -= 1;
     }

@@ -129,6 +129,28 @@ impl Pty {
         self.shown.0.lock().unwrap().parser.screen().contents()
     }
 
+    /// Does something while the process is stopped, so that it finds all of it at once.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the test stops the program under test"
+    )]
+    pub(crate) fn while_stopped(&mut self, act: impl FnOnce(&mut Self)) {
+        let pid = self.child.process_id().unwrap().to_string();
+        let signal = |name: &str| {
+            let sent = Command::new("kill").args([name, pid.as_str()]).status();
+            assert!(sent.unwrap().success());
+        };
+        signal("-STOP");
+        act(self);
+        signal("-CONT");
+    }
+
+    /// Whether a screen of its own is shown, beside which the terminal keeps what was there.
+    pub(crate) fn is_full(&self) -> bool {
+        let shown = self.shown.0.lock().unwrap();
+        shown.parser.screen().alternate_screen()
+    }
+
     /// All bytes that the terminal was sent.
     pub(crate) fn bytes(&self) -> String {
         String::from_utf8_lossy(&self.shown.0.lock().unwrap().bytes).into_owned()

@@ -385,6 +385,22 @@ fn after_a_storm_of_sizes_the_screen_is_whole() {
 }
 
 #[test]
+fn a_key_and_a_new_size_at_once_are_both_seen() {
+    let provider = Provider::start(|_| Answer::Reply("never", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.while_stopped(|pty| {
+        pty.press("both");
+        pty.resize(70, 20);
+    });
+    pty.sees_when("the key in the new size", |screen| {
+        screen.contains("› both") && screen.lines().any(|line| line == "─".repeat(70))
+    });
+    pty.kill();
+}
+
+#[test]
 fn foreign_escape_sequences_do_nothing() {
     let provider = Provider::start(|request| match results(request) {
         0 => Answer::Reply(
@@ -534,6 +550,107 @@ fn commands_complete_and_unknown_ones_say_so() {
     pty.sees("the session is kept");
     assert_eq!(pty.end(), 0);
     assert!(provider.requests().is_empty());
+}
+
+#[test]
+fn the_theme_fits_the_terminal_and_another_is_drawn_at_once() {
+    let provider = Provider::start(|_| Answer::Reply("run `ls` here", vec![]));
+    let place = Place::new();
+    let mut command = place.command(&["--model", "anthropic/double"]);
+    command
+        .env("ANTHROPIC_BASE_URL", &provider.url)
+        .env("ANTHROPIC_API_KEY", "key")
+        .env("COLORTERM", "truecolor")
+        .env("COLORFGBG", "15;0");
+    let mut pty = Pty::start(&command, 100, 40);
+    pty.sees("say what to do");
+    pty.type_line("how do I list files?");
+    pty.sees("· done");
+    let (dark, light) = ("\x1b[38;2;135;215;215mls", "\x1b[38;2;0;86;102mls");
+    assert!(pty.bytes().contains(dark), "{}", pty.bytes());
+    assert!(!pty.bytes().contains(light));
+    pty.type_line("/theme light");
+    pty.sees("`quire config set theme light` keeps it");
+    assert!(pty.bytes().contains(light), "{}", pty.bytes());
+    pty.type_line("/theme blue");
+    pty.sees("which one? /theme NAME");
+    pty.kill();
+    finish(place.command(&["config", "set", "theme", "none"])).says(0, &[]);
+    command.env("COLORTERM", "truecolor");
+    let mut pty = Pty::start(&command, 100, 40);
+    pty.sees("say what to do");
+    pty.type_line("how do I list files?");
+    pty.sees("· done");
+    assert!(!pty.bytes().contains("\x1b[38"), "{}", pty.bytes());
+    pty.kill();
+}
+
+#[test]
+fn a_full_screen_scrolls_and_leaves_the_terminal_as_it_was() {
+    let long: Vec<String> = (0..100)
+        .map(|number| format!("line {number} 漢字"))
+        .collect();
+    let long: &str = long.join("\n").leak();
+    let provider = Provider::start(move |request| match said(request) {
+        said if said.contains("again") => Answer::Reply("the last 👧 answer", vec![]),
+        _ => Answer::Reply(long, vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &["--full-screen"]);
+    pty.sees("say what to do");
+    assert!(pty.bytes().contains("\x1b[?1049h"));
+    pty.type_line("count for me");
+    pty.sees("· done");
+    pty.sees_when("the end", |screen| {
+        screen.contains("line 99 漢字") && !screen.contains("line 20 漢字")
+    });
+    pty.press("\x1b[5~");
+    pty.sees("lines below · End");
+    pty.press("\x1b[<64;5;5M");
+    pty.press("\x1b[H");
+    pty.sees_when("the start", |screen| {
+        screen.contains("› count for me") && screen.contains("line 20 漢字")
+    });
+    pty.type_line("/find line 77");
+    pty.sees("line 77 漢字");
+    pty.press("\x1b[F");
+    pty.sees("line 99 漢字");
+    for number in 0..40_u16 {
+        pty.resize(3 + number * 7 % 120, 1 + number * 5 % 50);
+    }
+    pty.resize(90, 30);
+    pty.sees_when("all of it, once", |screen| {
+        let once = |words: &str| screen.matches(words).count() == 1;
+        once("line 99 漢字") && once("say what to do") && once(&"─".repeat(90))
+    });
+    pty.type_line("and again please");
+    pty.sees("the last 👧 answer");
+    pty.sees_when("the end of the turn", |screen| {
+        screen.matches("· done").count() == 2
+    });
+    assert!(pty.bytes().rfind("\x1b[?1049l").is_none());
+    pty.press("\x04");
+    pty.sees_when("the last exchange on the screen as it was", |screen| {
+        screen.contains("the session is kept")
+            && screen.contains("› and again please")
+            && screen.contains("the last 👧 answer")
+            && !screen.contains("line 99")
+            && !screen.contains("say what to do")
+    });
+    assert!(!pty.is_full());
+    for mode in ["1000", "1006", "1049"] {
+        let bytes = pty.bytes();
+        let off = bytes.matches(&format!("\x1b[?{mode}l")).count();
+        assert_eq!(off, 1, "{mode}");
+    }
+    assert_eq!(pty.end(), 0);
+    finish(place.command(&["config", "set", "screen", "full"])).says(0, &[]);
+    let mut pty = open(&place, &provider, &["--continue"]);
+    pty.sees("the last 👧 answer");
+    assert!(pty.is_full());
+    pty.press("\x1b[1;5H");
+    pty.sees("› count for me");
+    pty.kill();
 }
 
 #[test]

@@ -8,9 +8,9 @@ use quire_protocol::{
 use ratatui_core::text::Line;
 
 use super::{Conversation, Kind, Pending, Running, Turn, is_long};
-use crate::calls;
+use crate::calls::{self, Ended};
 use crate::look;
-use crate::rows::safe;
+use crate::rows::{safe, wrap};
 use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
@@ -68,7 +68,7 @@ impl Conversation {
             self.turn = Turn::Works;
         }
         self.request = Some(purpose.clone());
-        self.stream = Stream::default();
+        self.stream = Stream::new(self.thinking);
         self.failure.clear();
         self.told = false;
     }
@@ -85,8 +85,14 @@ impl Conversation {
             _ => false,
         });
         for item in items {
-            if let Item::ToolCall(call) = item {
-                self.calls.insert(call.call, call.shown());
+            match item {
+                Item::ToolCall(call) => {
+                    self.calls.insert(call.call, call.shown());
+                }
+                Item::Thinking { text, .. } if !text.trim().is_empty() => {
+                    self.thought.clone_from(text);
+                }
+                _ => {}
             }
         }
         let lines = stream.finish(items);
@@ -105,7 +111,7 @@ impl Conversation {
 
     /// What is too long to be seen whole in the question stands above it: nothing may hide.
     pub(super) fn asks(&mut self, call: CallId, approval: &Approval) {
-        if is_long(approval) {
+        if is_long(approval) || self.is_too_small_for(approval) {
             let about = self.shown(call).name;
             let mut lines = vec![look::line(
                 format!("? {about} asks to run all of this:"),
@@ -116,6 +122,15 @@ impl Conversation {
             self.add(Kind::Note, lines);
         }
         self.asked.push((call, approval.clone()));
+    }
+
+    /// Whether the screen has no room for what is asked with all that stands around it.
+    fn is_too_small_for(&self, approval: &Approval) -> bool {
+        const AROUND: usize = 6;
+        let action = visible(approval.action.trim());
+        let lines = action.lines().map(|line| calls::below(line, look::BOLD));
+        let rows: usize = lines.map(|line| wrap(&line, self.columns).len()).sum();
+        self.rows > 0 && rows + AROUND > usize::from(self.rows)
     }
 
     pub(super) fn answered(&mut self, call: CallId, answer: &Answer) {
@@ -150,10 +165,13 @@ impl Conversation {
         self.asked.retain(|(open, _)| *open != call);
         let begun_ms = self.running.remove(&call).map(|running| running.begun_ms);
         let took_ms = at_ms.saturating_sub(begun_ms.unwrap_or(at_ms));
-        let shown = self.shown(call);
+        let ended = Ended {
+            shown: self.shown(call),
+            outcome: outcome.clone(),
+            took_ms,
+        };
         self.calls.remove(&call);
-        let lines = calls::ended(&shown, outcome, took_ms, self.details);
-        self.add(Kind::Call, lines);
+        self.add_call(ended);
     }
 
     pub(super) fn shown(&self, call: CallId) -> Shown {

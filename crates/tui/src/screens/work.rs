@@ -1,0 +1,274 @@
+//! Turns on a screen: at work, streamed, failed, and with commands.
+
+use super::*;
+
+#[test]
+fn an_empty_screen() {
+    Screen::new(80, 24).check(&expect![[r#"
+        ────────────────────────────────────────────────────────────────────────────────
+        › say what to do · / for commands
+        double · high · context 0% of 200k · $0.00 · workspace-write · topic/größe
+        [1, 2]
+    "#]]);
+}
+
+/// A turn in the middle of its work: an answer was given, tools ran and run, messages wait.
+pub(super) fn at_work(screen: &mut Screen) {
+    screen.asks("please fix the tests\nin 漢字/größe.rs 👩‍👩‍👧");
+    screen.replies(vec![
+        Item::Thinking {
+            text: "First I look at what fails. Then I mend it.".to_owned(),
+            opaque: None,
+        },
+        words("I'll run the **tests** first:\n\n1. `cargo test` in the folder that has the failing one, 漢字, with all features\n2. then the fix"),
+        call(1, "bash", r#"{"command":"cargo test"}"#),
+        call(2, "edit", r#"{"path":"src/größe.rs"}"#),
+        call(3, "bash", r#"{"command":"cargo test --workspace --all-features -- --nocapture --test-threads 1 größe"}"#),
+    ]);
+    screen.record(Event::ToolStarted { call: CallId(1) });
+    screen.now_ms += 3_000;
+    screen.ends(
+        1,
+        ToolOutcome {
+            end: Some(CommandEnd::Exited { code: 101 }),
+            ..ToolOutcome::text(
+                ToolStatus::Done,
+                "running 1 test\n\x1b[31mFAILED\x1b[0m größe",
+            )
+        },
+    );
+    screen.record(Event::ToolStarted { call: CallId(2) });
+    screen.ends(
+        2,
+        ToolOutcome {
+            changes: vec![FileChange {
+                path: "src/größe.rs".into(),
+                kind: ChangeKind::Modified,
+                diff: "--- a\n+++ b\n@@ -1,2 +1,2 @@\n fn 漢() {\n-old\n+new\n".to_owned(),
+            }],
+            ..ToolOutcome::text(ToolStatus::Done, "ok")
+        },
+    );
+    screen.record(Event::PlanSet {
+        steps: vec![
+            step("look", PlanStatus::Completed),
+            step("mend größe", PlanStatus::InProgress),
+            step("test again", PlanStatus::Pending),
+        ],
+    });
+    screen.record(Event::ToolStarted { call: CallId(3) });
+    screen.app.conversation.delta(&Delta::ToolOutput {
+        call: CallId(3),
+        text: "   Compiling 漢字 v0.1.0\n\ttest one ... \x1b[2Jok\n".to_owned(),
+    });
+    screen.says("m2", Delivery::Steer, "not the slow ones");
+    screen.says("m3", Delivery::Queue, "then commit it, with a long message that says what was wrong and why it is right now, 漢字");
+    screen.types("and 漢");
+}
+
+#[test]
+fn a_turn_at_work() {
+    let mut small = Screen::new(80, 24);
+    at_work(&mut small);
+    small.check(&expect![[r#"
+        2. then the fix
+
+        ✗ bash cargo test · exit 101, 2 lines, 3.7 s
+            running 1 test
+            FAILED größe
+        ✓ edit src/größe.rs · +1 −1
+            1  fn 漢() {
+            2 -old
+            2 +new
+
+        · plan: 1 of 3 done
+
+        ● bash cargo test --workspace --all-features -- --nocapture --test-threads 1 gr…
+               Compiling 漢字 v0.1.0
+                test one ... ok
+          ☑ look
+          ▸ mend größe
+          ☐ test again
+        ↳ not the slow ones  (steer: heard at the next step)
+        ↳ then commit it, with a long message that says what was wrong and why it is ri…
+        ◦ running · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        › and 漢
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [22, 8]
+    "#]]);
+    let mut large = Screen::new(120, 40);
+    at_work(&mut large);
+    large.check(&expect![[r#"
+
+        › please fix the tests
+          in 漢字/größe.rs 👩‍👩‍👧
+
+        ~ First I look at what fails.
+        I'll run the tests first:
+
+        1. cargo test in the folder that has the failing one, 漢字, with all features
+        2. then the fix
+
+        ✗ bash cargo test · exit 101, 2 lines, 3.7 s
+            running 1 test
+            FAILED größe
+        ✓ edit src/größe.rs · +1 −1
+            1  fn 漢() {
+            2 -old
+            2 +new
+
+        · plan: 1 of 3 done
+
+        ● bash cargo test --workspace --all-features -- --nocapture --test-threads 1 größe
+               Compiling 漢字 v0.1.0
+                test one ... ok
+          ☑ look
+          ▸ mend größe
+          ☐ test again
+        ↳ not the slow ones  (steer: heard at the next step)
+        ↳ then commit it, with a long message that says what was wrong and why it is right now, 漢字  (queued: heard after the…
+        ◦ running · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        › and 漢
+        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [30, 8]
+    "#]]);
+}
+
+#[test]
+fn a_streamed_answer_ends_as_it_was_shown() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("tell me");
+    screen.streams("# Größe\n\nIt is `漢字`, an");
+    screen.check(&expect![[r#"
+
+        › tell me
+
+        Größe
+
+        It is 漢字, an
+        ◦ answering · 12 s · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        › Enter steers · Tab queues
+        double · high · context 26% of 200k · $0.00 · workspace-write · topic/größe
+        [8, 2]
+    "#]]);
+    screen.streams("d **more");
+    screen.replies(vec![words("# Größe\n\nIt is `漢字`, and **more**.")]);
+    screen.record(Event::TurnEnded {
+        turn: TurnId(1),
+        reason: StopReason::EndTurn,
+        detail: String::new(),
+    });
+    screen.check(&expect![[r#"
+
+        › tell me
+
+        Größe
+
+        It is 漢字, and more.
+
+        · done · 2.8 s · 1.2k tokens · $0.0425
+        ────────────────────────────────────────────────────────────────────────────────
+        › say what to do · / for commands
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [9, 2]
+    "#]]);
+}
+
+#[test]
+fn why_a_turn_failed_is_said_once() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("tell me");
+    screen.streams("It is");
+    screen.record(Event::ModelFailed {
+        request: RequestId(1),
+        error: ModelError {
+            kind: ModelErrorKind::BadRequest,
+            message: "the provider answered 400: no".to_owned(),
+            hint: "Check the settings.".to_owned(),
+            status: Some(400),
+        },
+        usage: Usage::default(),
+        cost: None,
+        retries: Vec::new(),
+    });
+    screen.record(Event::TurnEnded {
+        turn: TurnId(1),
+        reason: StopReason::Error,
+        detail: "the provider answered 400: no: Check the settings.".to_owned(),
+    });
+    screen.check(&expect![[r#"
+
+        › tell me
+
+        It is
+
+        ✗ the provider answered 400: no. Check the settings.
+        ! the turn failed · 2.8 s; your next message goes on from here
+        ────────────────────────────────────────────────────────────────────────────────
+        › say what to do · / for commands
+        double · high · context 26% of 200k · $0.00 · workspace-write · topic/größe
+        [8, 2]
+    "#]]);
+}
+
+#[test]
+fn commands_are_offered_and_shown() {
+    let mut screen = Screen::new(120, 40);
+    screen.types("/co");
+    screen.check(&expect![[r#"
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        › /co
+          /compact [FOCUS]           summarise the older part of the context
+          /cost                      show what the session used
+          /context                   show how full the context is
+        anthropic/double · high · context 0% of 200k · $0.00 · workspace-write · topic/größe
+        [1, 5]
+    "#]]);
+    screen.calls_model();
+    screen.replies(vec![words("x")]);
+    screen.types("ntext");
+    screen.press(KeyCode::Enter);
+    screen.check(&expect![[r#"
+        x
+
+        Context  █████████████░░░░░░░░░░░░░░░░░░░░░░░░▒▒▒▒▒········  26%
+          █ used (estimated)             52,000 tokens
+          ░ free                         compacted at 151,200
+          ▒ a margin                     a prompt has at most 168,000
+          · kept for the answer          32,000
+          the model's window             200k tokens
+        ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+        › say what to do · / for commands
+        anthropic/double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [9, 2]
+    "#]]);
+}
+
+#[test]
+fn no_size_is_too_small() {
+    for (columns, rows) in [(1, 1), (2, 3), (5, 2), (9, 5), (300, 4)] {
+        let mut screen = Screen::new(columns, rows);
+        at_work(&mut screen);
+        let size = screen.painter.size();
+        let drawn = picture(&screen.app, size, Duration::ZERO);
+        assert!(drawn.rows.len() <= usize::from(rows).max(2), "{rows}");
+        screen.shown();
+    }
+}
+
+#[test]
+fn twenty_thousand_fragments_cost_little() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("tell me");
+    let begun = std::time::Instant::now();
+    for number in 0..20_000 {
+        screen.streams(if number % 12 == 0 { "word\n" } else { "word " });
+        if number % 100 == 0 {
+            screen.shown();
+        }
+    }
+    assert!(begun.elapsed() < Duration::from_secs(10));
+}
