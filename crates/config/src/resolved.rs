@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quire_protocol::{
-    ApprovalMode, CompactionMode, ContextLimits, Effort, Limits, Money, Policy, Rule, SandboxMode,
+    ApprovalMode, CompactionMode, ContextLimits, Effort, Limits, Money, Phase, Policy, Rule,
+    SandboxMode,
 };
 
 use crate::key::{KEYS, Key};
@@ -134,6 +135,7 @@ impl Resolved {
                 .map(|path| self.expand(path))
                 .collect(),
             environment: self.list("environment"),
+            phase: Phase::Work,
         }
     }
 

@@ -8,7 +8,6 @@ use quire_protocol::{
     PlanStep, Purpose, Settings, StopReason, ToolOutcome,
 };
 
-use crate::approvals::rule_of;
 use crate::budget::Spent;
 use crate::calls::Step;
 use crate::compaction::Compacting;
@@ -16,6 +15,7 @@ use crate::context::Context;
 use crate::goal::Aim;
 use crate::jobs::Jobs;
 use crate::ledger::Ledger;
+use crate::planning;
 use crate::progress::Progress;
 use crate::steering::Mail;
 use crate::summary::is_block;
@@ -39,6 +39,7 @@ pub(crate) struct State {
     pub(crate) compacting: Compacting,
     pub(crate) goal: Aim,
     pub(crate) signals: Signals,
+    pub(crate) planning: planning::Told,
 }
 
 impl State {
@@ -209,6 +210,7 @@ impl State {
             CompactionStep::Asked { .. } | CompactionStep::Failed { .. } => return,
         }
         self.scale.shrunk();
+        self.planning.compacted();
     }
 
     fn noticed(&mut self, text: &str, context: &mut impl Context) {
@@ -219,6 +221,7 @@ impl State {
         self.turn.noticed(text);
         self.jobs.told(text);
         self.progress.noticed(text);
+        self.planning.noticed(text);
     }
 
     fn configured(&mut self, settings: &Settings) {
@@ -287,7 +290,7 @@ impl State {
         let Some(approval) = self.step.answered(call, answer) else {
             return;
         };
-        let rule = rule_of(&approval).filter(|_| *answer == Answer::AllowAlways);
+        let rule = approval.always().filter(|_| *answer == Answer::AllowAlways);
         if let (Some(settings), Some(rule)) = (self.settings.as_mut(), rule) {
             Arc::make_mut(settings).policy.rules.push(rule);
         }

@@ -5,9 +5,11 @@
     reason = "all commands are functions of one type"
 )]
 
+pub(crate) mod plan;
+
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Delivery, Effort, Goal, Op, thousands};
+use quire_protocol::{ContextPart, Delivery, Effort, Goal, Op, Settings, thousands};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -47,6 +49,12 @@ const COMMANDS: &[Command] = &[
         arguments: "LEVEL",
         what: "think less or more: low, medium, high, xhigh, max",
         run: effort,
+    },
+    Command {
+        name: "plan",
+        arguments: "[WORDS | accept | off]",
+        what: "plan first: nothing is changed until you accept",
+        run: plan::plan,
     },
     Command {
         name: "compact",
@@ -164,6 +172,14 @@ pub(crate) fn pair(name: &str, what: &str) -> Line<'static> {
         (format!("  {name:<30} "), look::MARK),
         (what.to_owned(), look::PLAIN),
     ])
+}
+
+/// The settings with a change in them.
+fn configured(app: &App, change: impl FnOnce(&mut Settings)) -> Result<Vec<Wish>, String> {
+    let settings = app.conversation.settings.clone();
+    let mut settings = settings.ok_or("the session has not begun yet")?;
+    change(&mut settings);
+    Ok(vec![Wish::Ask(Op::Configure { settings })])
 }
 
 fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {

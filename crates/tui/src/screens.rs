@@ -1,5 +1,7 @@
 //! Whole screens, from journals to what a terminal shows, in two sizes.
 
+mod commands;
+
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -8,8 +10,8 @@ use expect_test::{Expect, expect};
 use quire_protocol::{
     Answer, Approval, ApprovalMode, CallId, CallPlan, ChangeKind, CommandEnd, Content,
     ContextLimits, Delivery, Delta, Effort, EffortChoice, Event, FileChange, Item, Limits,
-    MessageId, ModelError, ModelErrorKind, Op, PlanStatus, PlanStep, Policy, Purpose, Record,
-    RequestId, SandboxMode, Seq, Settings, StopReason, TokenStop, ToolCall, ToolOutcome,
+    MessageId, ModelError, ModelErrorKind, Op, Phase, PlanStatus, PlanStep, Policy, Purpose,
+    Record, RequestId, SandboxMode, Seq, Settings, StopReason, TokenStop, ToolCall, ToolOutcome,
     ToolStatus, TurnId, Usage,
 };
 
@@ -162,6 +164,7 @@ fn settings() -> Settings {
             domains: Vec::new(),
             writable: Vec::new(),
             environment: Vec::new(),
+            phase: Phase::Work,
         },
         limits: Limits::default(),
         output_schema: None,

@@ -10,6 +10,7 @@ mod golden;
 mod host;
 mod journey;
 mod library;
+mod planning;
 mod provider;
 mod pty;
 mod run;

@@ -9,6 +9,7 @@ use ratatui_core::text::Line;
 
 use super::{Conversation, Kind, Pending, Running, Turn, is_long};
 use crate::calls;
+use crate::commands::plan::{OFFER, is_planning};
 use crate::look;
 use crate::rows::safe;
 use crate::stream::Stream;
@@ -115,8 +116,15 @@ impl Conversation {
     }
 
     pub(super) fn answered(&mut self, call: CallId, answer: &Answer) {
-        self.asked.retain(|(open, _)| *open != call);
+        let place = self.asked.iter().position(|(open, _)| *open == call);
+        let question = place.map(|place| self.asked.remove(place).1);
         let about = self.about(call);
+        // It is a rule of the session now, which the next change of its settings must not lose.
+        if let (Answer::AllowAlways, Some(question), Some(settings)) =
+            (answer, question, &mut self.settings)
+        {
+            settings.policy.rules.extend(question.always());
+        }
         match answer {
             Answer::AllowOnce => self.note(&format!("allowed once: {about}")),
             Answer::AllowAlways => self.note(&format!("allowed for this session: {about}")),
@@ -170,7 +178,8 @@ impl Conversation {
     }
 
     pub(super) fn noticed(&mut self, text: &str) {
-        let told = std::mem::take(&mut self.told) || text.starts_with("Background job");
+        let known = ["Background job", "Plan mode"];
+        let told = std::mem::take(&mut self.told) || known.iter().any(|own| text.starts_with(own));
         if !told {
             self.note(&format!("told the model: {}", first_line(text).0));
         }
@@ -215,7 +224,12 @@ impl Conversation {
         let words = words::ended(reason, detail);
         let sum = self.meter.turn_in_words();
         match reason {
-            StopReason::EndTurn if self.spoke => self.note(&format!("done{sum}")),
+            StopReason::EndTurn if self.spoke => {
+                self.note(&format!("done{sum}"));
+                if is_planning(self) {
+                    self.note(OFFER);
+                }
+            }
             StopReason::EndTurn => self.warn("the model ended without an answer"),
             // Why was just said.
             StopReason::Error if !self.failure.is_empty() => {
