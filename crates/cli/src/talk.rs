@@ -7,11 +7,11 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Fit, Form, Palette, Setup, Start};
+use quire_tui::{Check, Fit, Form, Palette, Setup, Start};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, host, terminal, usage, warnings};
+use crate::{assemble, doctor, exec, host, terminal, usage, warnings};
 
 pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Result<ExitCode> {
     if let Some(word) = args
@@ -53,6 +53,9 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         first: args.prompt,
         fit: fit(around.clone(), catalogue),
         branch: Box::new(move || quire_headless::branch(&folder)),
+        check: check(around.clone()),
+        origins: resolved.origins(),
+        now_ms,
         form: match (plain, color) {
             (true, _) => Form::Plain,
             (false, true) => Form::Screen(Palette::Sixteen),
@@ -97,13 +100,29 @@ async fn start(
     Ok(Start::Open { session, adapt })
 }
 
-/// Fits settings to a model by the name that a person gives it.
+/// Fits settings to what a person sets on the screen, as flags would set it.
 fn fit(around: Surroundings, catalogue: Arc<Catalogue>) -> Fit {
-    Box::new(move |mut settings, name| {
-        let resolved = around
-            .settings([("model", "/model", name.to_owned())])
+    Arc::new(move |settings, flags| {
+        let flags = flags
+            .iter()
+            .map(|(key, value)| (*key, "the screen", value.clone()));
+        let resolved = around.settings(flags).map_err(|error| error.to_string())?;
+        let model = resolved
+            .flagged_model()
             .map_err(|error| error.to_string())?;
-        settings.model = resolved.model_name().map_err(|error| error.to_string())?;
-        assemble::adapted(settings, &resolved, &catalogue)
+        assemble::adapted(resolved.flags_over(settings, model), &resolved, &catalogue)
+    })
+}
+
+/// The checks of `quire doctor` for a model, in lines.
+fn check(around: Surroundings) -> Check {
+    Box::new(move |model| {
+        let around = around.clone();
+        Box::pin(async move {
+            match doctor::examine(Some(&model), &around).await {
+                Ok(report) => report.text().to_owned(),
+                Err(error) => format!("{error:#}"),
+            }
+        })
     })
 }

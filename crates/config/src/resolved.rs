@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quire_protocol::{
     ApprovalMode, CompactionMode, ContextLimits, Effort, Limits, Money, Phase, Policy, Rule,
-    SandboxMode,
+    RuleAction, SandboxMode,
 };
 
 use crate::key::{KEYS, Key};
@@ -63,6 +63,24 @@ impl Resolved {
     #[must_use]
     pub fn source(&self, key: &str) -> Option<&Source> {
         self.values.get(key).map(|sourced| &sourced.source)
+    }
+
+    /// Where what concerns commands comes from: the names of keys, and rules in words, each with its
+    /// place.
+    #[must_use]
+    pub fn origins(&self) -> Vec<(String, String)> {
+        let keys = self.values.iter();
+        let keys = keys.map(|(key, value)| ((*key).to_owned(), value.source.to_string()));
+        let rules = self.rules.iter().map(|rule| {
+            let action = match rule.value.action {
+                RuleAction::Allow => "allow",
+                RuleAction::Ask => "ask",
+                RuleAction::Deny => "deny",
+            };
+            let words = format!("{action} {}", rule.value.prefix.join(" "));
+            (words, rule.source.to_string())
+        });
+        keys.chain(rules).collect()
     }
 
     /// Whether the workspace's own file counts.

@@ -1,8 +1,12 @@
 //! What a screen is: a conversation, an input, and what keys do to them. Pure: what it wants from
 //! the world comes out as wishes.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyEvent;
-use quire_protocol::{Answer, CallId, Content, Delivery, MessageId, Op, Settings};
+use quire_protocol::{
+    Answer, CallId, Content, Delivery, MessageId, Op, SessionHead, SessionId, Settings,
+};
 
 use crate::calls::Details;
 use crate::commands::{self, Command};
@@ -10,8 +14,10 @@ use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::keys::{Action, Mode, Reply, action};
 
-/// Fits settings to a model by its name, or says why it cannot be.
-pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
+/// Settings with others in the place of some (a key and its value, as flags are written), fitted to
+/// their model; or why they cannot be.
+pub type Fit =
+    Arc<dyn Fn(Settings, &[(&'static str, String)]) -> Result<Settings, String> + Send + Sync>;
 
 /// What a screen wants from the world.
 #[derive(Debug, PartialEq, Eq)]
@@ -21,6 +27,12 @@ pub(crate) enum Wish {
     Ask(Op),
     /// List the sessions of this folder.
     List,
+    /// Look for sessions of this folder to go over to.
+    Find(String),
+    /// Go over to this session.
+    Switch(SessionId),
+    /// Check key, endpoint, sandbox, git and disk.
+    Check,
     /// Draw everything anew.
     Redraw,
     /// Close the session and leave.
@@ -39,7 +51,13 @@ pub(crate) struct App {
     faced: Option<CallId>,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
-    fit: Fit,
+    pub(crate) fit: Fit,
+    /// Where settings come from, by their names.
+    pub(crate) origins: Vec<(String, String)>,
+    /// Reads the clock.
+    pub(crate) now_ms: fn() -> u64,
+    /// The sessions that were listed with numbers last.
+    pub(crate) listed: Vec<SessionHead>,
     /// What makes this screen's messages its own.
     name: String,
     sent: u32,
@@ -66,6 +84,9 @@ impl App {
             faced: None,
             branch: None,
             fit,
+            origins: Vec::new(),
+            now_ms: || 0,
+            listed: Vec::new(),
             name,
             sent: 0,
             leaving: false,
@@ -221,21 +242,24 @@ impl App {
         }
     }
 
-    /// The settings with another model or effort.
-    pub(crate) fn fitted(
-        &self,
-        change: impl FnOnce(&mut Settings),
-        model: Option<&str>,
-    ) -> Result<Vec<Wish>, String> {
+    /// The settings with others in the place of some, as flags would set them.
+    pub(crate) fn refitted(&self, flags: &[(&'static str, String)]) -> Result<Vec<Wish>, String> {
         let settings = self.conversation.settings.clone();
-        let mut settings = settings.ok_or("the session has not begun yet")?;
-        change(&mut settings);
-        let model = model.unwrap_or(&settings.model).to_owned();
-        let settings = (self.fit)(settings, &model)?;
+        let settings = settings.ok_or("the session has not begun yet")?;
+        let settings = (self.fit)(settings, flags)?;
         if self.conversation.settings.as_ref() == Some(&settings) {
             return Err("that is what is set already".to_owned());
         }
         Ok(vec![Wish::Ask(Op::Configure { settings })])
+    }
+
+    /// Another conversation stands here from now on: what was about the last one is gone.
+    pub(crate) fn left(&mut self) {
+        self.refusing = None;
+        self.faced = None;
+        self.recalled = None;
+        self.notice = None;
+        self.listed.clear();
     }
 
     fn clear(&mut self, again: bool) -> Vec<Wish> {

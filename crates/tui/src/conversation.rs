@@ -6,14 +6,15 @@ mod fold;
 use std::collections::{BTreeMap, HashMap};
 
 use quire_protocol::{
-    Approval, CallId, Delivery, Delta, Event, MessageId, PlanStep, Purpose, Record, Retry, Seq,
-    Settings, Shown, duration, first_line,
+    Approval, CallId, Delivery, Delta, Event, JobId, MessageId, PlanStep, Purpose, Record, Retry,
+    Rule, Seq, Settings, Shown, duration, first_line,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
 use crate::calls::Details;
 use crate::look;
+use crate::makeup::Makeup;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
 use crate::stream::Stream;
@@ -39,6 +40,12 @@ pub(crate) struct Conversation {
     pub(crate) settings: Option<Settings>,
     /// What was used.
     pub(crate) meter: Meter,
+    /// What the context is made of.
+    pub(crate) makeup: Makeup,
+    /// Background jobs that run.
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Rules that answers of "always" have made in this session and that are in force.
+    pub(crate) allowed: Vec<Rule>,
     /// The goal.
     pub(crate) goal: Option<String>,
     /// Compactions that can be taken back.
@@ -105,6 +112,15 @@ pub(crate) struct Running {
     /// The end of what it printed.
     pub(crate) output: String,
     begun_ms: u64,
+}
+
+/// A background job that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// What it is, in a few words.
+    pub(crate) about: String,
+    /// When it began.
+    pub(crate) begun_ms: u64,
 }
 
 /// What is being done now.
@@ -185,6 +201,7 @@ impl Conversation {
     pub(crate) fn record(&mut self, record: &Record) {
         self.seq = record.seq;
         self.meter.record(record);
+        self.makeup.record(&record.event);
         match &record.event {
             Event::Configured { settings } => self.configured(settings),
             Event::MessageAccepted {
@@ -203,7 +220,10 @@ impl Conversation {
             Event::ToolStarted { call } => self.tool_started(*call, record.at_ms),
             Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome, record.at_ms),
             Event::PlanSet { steps } => self.planned(steps),
-            Event::JobEnded { end } => self.note(&words::job_ended(end)),
+            Event::JobEnded { end } => {
+                self.jobs.remove(&end.job);
+                self.note(&words::job_ended(end));
+            }
             Event::Noticed { text } => self.noticed(text),
             Event::InterruptAccepted { .. } => {
                 if self.turn != Turn::None {
@@ -215,6 +235,7 @@ impl Conversation {
             Event::TurnPaused { detail, .. } => {
                 self.turn = Turn::Waits;
                 self.warn(&format!("paused: {detail}"));
+                self.note("/budget raises a limit; what waits then goes on by itself");
             }
             Event::TurnEnded { reason, detail, .. } => self.ended(*reason, detail),
             Event::Recovered { .. } => {
@@ -224,7 +245,8 @@ impl Conversation {
                 self.asked.clear();
                 self.warn("the work was cut short by a crash");
             }
-            Event::PrefixSet { .. } | Event::JobStarted { .. } => {}
+            Event::JobStarted { job, call } => self.job_started(*job, *call, record.at_ms),
+            Event::PrefixSet { .. } => {}
         }
     }
 

@@ -22,10 +22,12 @@ mod editor;
 mod keys;
 mod link;
 mod look;
+mod makeup;
 mod markdown;
 mod meter;
 mod painter;
 mod plain;
+mod resume;
 mod rows;
 #[cfg(test)]
 mod screens;
@@ -37,4 +39,4 @@ mod words;
 
 pub use app::Fit;
 pub use look::Palette;
-pub use talk::{Adapt, Branch, Error, Form, Setup, Start, talk};
+pub use talk::{Adapt, Branch, Check, Error, Form, Setup, Start, talk};

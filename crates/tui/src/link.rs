@@ -27,6 +27,9 @@ pub(crate) struct Link {
     pub(crate) frames: BoxStream<'static, Frame>,
     /// Why something that was asked was not done.
     pub(crate) refused: UnboundedReceiver<ClientError>,
+    /// What was worked out meanwhile, to be shown.
+    pub(crate) news: UnboundedReceiver<String>,
+    tell: UnboundedSender<String>,
     ops: UnboundedSender<Op>,
     asking: JoinHandle<()>,
 }
@@ -53,6 +56,7 @@ impl Link {
         }
         let (ops, mut asked) = unbounded_channel();
         let (refusals, refused) = unbounded_channel();
+        let (tell, news) = unbounded_channel();
         let (teller, whose) = (Arc::clone(&client), session.clone());
         // One thing after the other, so that the screen waits for none of it.
         let asking = tokio::spawn(async move {
@@ -67,6 +71,8 @@ impl Link {
             session,
             frames,
             refused,
+            news,
+            tell,
             ops,
             asking,
         })
@@ -76,6 +82,25 @@ impl Link {
     pub(crate) fn ask(&self, op: Op) {
         // Who does not listen any more died with the session, which `frames` tells.
         let _ = self.ops.send(op);
+    }
+
+    /// Which session it is.
+    pub(crate) fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// Where sessions live.
+    pub(crate) fn client(&self) -> Arc<dyn Client> {
+        Arc::clone(&self.client)
+    }
+
+    /// Shows what comes of something, once it does.
+    pub(crate) fn show_later(&self, work: impl Future<Output = String> + Send + 'static) {
+        let tell = self.tell.clone();
+        tokio::spawn(async move {
+            // The screen may be gone by then.
+            let _ = tell.send(work.await);
+        });
     }
 
     /// The sessions of this session's folder.

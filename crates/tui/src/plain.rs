@@ -14,7 +14,8 @@ use tokio::sync::watch;
 use crate::app::{App, Wish};
 use crate::keys::Mode;
 use crate::link::Link;
-use crate::talk::{Error, listed};
+use crate::resume;
+use crate::talk::{self, Check, Error, listed};
 
 /// What was said already.
 #[derive(Debug, Default)]
@@ -28,6 +29,7 @@ struct Told {
 pub(crate) async fn talk(
     app: &mut App,
     link: &mut Link,
+    check: &Check,
     mut interrupts: watch::Receiver<u32>,
 ) -> Result<(), Error> {
     let mut typing = lines();
@@ -43,6 +45,10 @@ pub(crate) async fn talk(
             },
             Some(error) = link.refused.recv() => {
                 app.conversation.warn(&error.to_string());
+                continue;
+            }
+            Some(text) = link.news.recv() => {
+                app.conversation.show(talk::told(&text));
                 continue;
             }
             frame = link.frames.next() => {
@@ -68,6 +74,9 @@ pub(crate) async fn talk(
                     let heads = link.sessions(app).await?;
                     app.conversation.show(listed(&heads));
                 }
+                Wish::Find(words) => resume::find(app, link, &words).await,
+                Wish::Switch(session) => resume::switch(app, link, session).await,
+                Wish::Check => talk::check(app, link, check),
                 Wish::Redraw => {}
                 Wish::Quit => return Ok(()),
             }

@@ -3,6 +3,7 @@
 mod commands;
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -32,12 +33,19 @@ struct Screen {
 impl Screen {
     fn new(columns: u16, rows: u16) -> Self {
         let size = |number| NonZeroU16::new(number).unwrap();
-        let fit = |mut settings: Settings, model: &str| {
-            model.clone_into(&mut settings.model);
+        let fit = |mut settings: Settings, flags: &[(&'static str, String)]| {
+            for (key, value) in flags {
+                match *key {
+                    "model" => settings.model.clone_from(value),
+                    "effort" => settings.effort = value.parse()?,
+                    "budget_usd" => settings.limits.budget = value.parse().ok(),
+                    other => return Err(format!("{other} is not set here")),
+                }
+            }
             Ok(settings)
         };
         let mut screen = Self {
-            app: App::new("test".to_owned(), Box::new(fit)),
+            app: App::new("test".to_owned(), Arc::new(fit)),
             painter: Painter::new((columns, rows), Palette::Sixteen),
             terminal: vt100::Parser::new(size(rows), size(columns), 100),
             seq: 0,
@@ -603,7 +611,7 @@ fn commands_are_offered_and_shown() {
         › /co
           /compact [FOCUS]           summarise the older part of the context
           /cost                      show what the session used
-          /context                   show how full the context is
+          /context                   show what fills the context
         anthropic/double · high · context 0% of 200k · $0.00 · workspace-write · topic/größe
         [1, 5]
     "#]]);
@@ -614,9 +622,9 @@ fn commands_are_offered_and_shown() {
     screen.check(&expect![[r#"
         x
 
-        Context  █████████████░░░░░░░░░░░░░░░░░░░░░░░░▒▒▒▒▒········  26%
-          █ used (estimated)             52,000 tokens
-          ░ free                         compacted at 151,200
+        Context  ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░▒▒▒▒▒········  0%
+          █ used (estimated)             0 tokens
+          ░ free                         151,200 until it is compacted at 151,200
           ▒ a margin                     a prompt has at most 168,000
           · kept for the answer          32,000
           the model's window             200k tokens

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::Event as Happened;
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use quire_protocol::{Client, ClientError, Delivery, Frame, SessionHead, SessionId, Settings};
 use ratatui_core::text::Line;
@@ -18,6 +19,7 @@ use crate::link::Link;
 use crate::look::{self, Palette};
 use crate::painter::Painter;
 use crate::plain;
+use crate::resume;
 use crate::rows::safe;
 use crate::terminal::{News, Terminal};
 use crate::view::picture;
@@ -42,6 +44,12 @@ pub struct Setup {
     pub fit: Fit,
     /// Reads the branch of the folder.
     pub branch: Branch,
+    /// Checks what the work needs.
+    pub check: Check,
+    /// Where settings come from: names and places.
+    pub origins: Vec<(String, String)>,
+    /// Reads the clock: milliseconds since the Unix epoch.
+    pub now_ms: fn() -> u64,
     /// How it is shown.
     pub form: Form,
     /// What no other screen is called.
@@ -76,6 +84,9 @@ pub enum Start {
 /// Reads the branch of the folder; nothing where there is none.
 pub type Branch = Box<dyn Fn() -> Option<String> + Send>;
 
+/// Checks what the work of this model needs, in lines for a person.
+pub type Check = Box<dyn Fn(String) -> BoxFuture<'static, String> + Send>;
+
 /// Changes recorded settings, or says why they cannot be.
 pub type Adapt = Box<dyn FnOnce(Settings) -> Result<Settings, String> + Send>;
 
@@ -94,15 +105,18 @@ pub enum Error {
 pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
     app.branch = (setup.branch)();
+    app.origins = setup.origins;
+    app.now_ms = setup.now_ms;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
         link.ask(op);
     }
     let ended = match setup.form {
-        Form::Plain => plain::talk(&mut app, &mut link, setup.interrupts).await,
+        Form::Plain => plain::talk(&mut app, &mut link, &setup.check, setup.interrupts).await,
         Form::Screen(palette) => {
-            on_screen(&mut app, &mut link, palette, setup.interrupts, setup.branch).await
+            let around = (setup.branch, setup.check);
+            on_screen(&mut app, &mut link, palette, setup.interrupts, around).await
         }
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
@@ -117,7 +131,7 @@ async fn on_screen(
     link: &mut Link,
     palette: Palette,
     interrupts: watch::Receiver<u32>,
-    branch: Branch,
+    (branch, check): (Branch, Check),
 ) -> Result<(), Error> {
     let mut screen = Screen {
         painter: Painter::new(Terminal::size(), palette),
@@ -126,6 +140,7 @@ async fn on_screen(
         link,
         interrupts,
         branch,
+        check,
         due: Some(Instant::now()),
         drawn: Instant::now(),
         began: None,
@@ -144,6 +159,7 @@ struct Screen<'a> {
     terminal: Terminal,
     interrupts: watch::Receiver<u32>,
     branch: Branch,
+    check: Check,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -181,6 +197,11 @@ impl Screen<'_> {
                 }
                 Some(error) = self.link.refused.recv() => {
                     self.app.conversation.warn(&error.to_string());
+                    self.draw_soon();
+                    Then::GoOn
+                }
+                Some(text) = self.link.news.recv() => {
+                    self.app.conversation.show(told(&text));
                     self.draw_soon();
                     Then::GoOn
                 }
@@ -240,6 +261,9 @@ impl Screen<'_> {
                 Ok(heads) => self.app.conversation.show(listed(&heads)),
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
+            Wish::Find(words) => resume::find(self.app, self.link, &words).await,
+            Wish::Switch(session) => resume::switch(self.app, self.link, session).await,
+            Wish::Check => check(self.app, self.link, &self.check),
             Wish::Redraw => self.resized = true,
             Wish::Quit => return Then::Leave,
         }
@@ -322,6 +346,21 @@ async fn until(time: Option<Instant>) {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
+}
+
+/// Checks what the session's model needs, and shows what came of it once it is known.
+pub(crate) fn check(app: &App, link: &Link, check: &Check) {
+    let settings = app.conversation.settings.as_ref();
+    let model = settings.map_or(String::new(), |settings| settings.model.clone());
+    link.show_later(check(model));
+}
+
+/// What was worked out, as lines.
+pub(crate) fn told(text: &str) -> Vec<Line<'static>> {
+    let lines = text.lines();
+    lines
+        .map(|line| look::line(safe(line), look::PLAIN))
+        .collect()
 }
 
 /// Sessions as lines.

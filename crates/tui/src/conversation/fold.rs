@@ -1,13 +1,13 @@
 //! What each record changes in a conversation.
 
 use quire_protocol::{
-    Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item,
+    Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item, JobId,
     MessageId, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome, counted,
     first_line, joined_text, visible,
 };
 use ratatui_core::text::Line;
 
-use super::{Conversation, Kind, Pending, Running, Turn, is_long};
+use super::{Conversation, Job, Kind, Pending, Running, Turn, is_long};
 use crate::calls;
 use crate::commands::plan::{OFFER, is_planning};
 use crate::look;
@@ -25,6 +25,8 @@ impl Conversation {
         {
             self.note(&change);
         }
+        self.allowed
+            .retain(|rule| settings.policy.rules.contains(rule));
         self.settings = Some(settings.clone());
     }
 
@@ -123,6 +125,7 @@ impl Conversation {
         if let (Answer::AllowAlways, Some(question), Some(settings)) =
             (answer, question, &mut self.settings)
         {
+            self.allowed.extend(question.always());
             settings.policy.rules.extend(question.always());
         }
         match answer {
@@ -155,9 +158,18 @@ impl Conversation {
         let begun_ms = self.running.remove(&call).map(|running| running.begun_ms);
         let took_ms = at_ms.saturating_sub(begun_ms.unwrap_or(at_ms));
         let shown = self.shown(call);
+        if let Some(job) = outcome.job {
+            self.job_started(job, call, at_ms);
+        }
         self.calls.remove(&call);
         let lines = calls::ended(&shown, outcome, took_ms, self.details);
         self.add(Kind::Call, lines);
+    }
+
+    /// The end of the call that started a job tells of it, or the journal before that.
+    pub(super) fn job_started(&mut self, job: JobId, call: CallId, begun_ms: u64) {
+        let about = self.about(call);
+        self.jobs.entry(job).or_insert(Job { about, begun_ms });
     }
 
     pub(super) fn shown(&self, call: CallId) -> Shown {
