@@ -1,9 +1,7 @@
 //! `quire config`: every setting and where it comes from.
 
-use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
 use quire_config::{Layer, parse, set, trust, untrust};
 
 use crate::args::{ConfigArgs, ConfigCommand};
@@ -59,23 +57,13 @@ fn trust_folder(surroundings: &Surroundings) -> anyhow::Result<()> {
     ))
 }
 
-/// Changes the person's own file, keeping its comments; written beside it and moved over it.
+/// Changes the person's own file, keeping its comments.
 fn edit(
     surroundings: &Surroundings,
     change: impl FnOnce(&std::path::Path, &str) -> Result<String, quire_config::Error>,
 ) -> anyhow::Result<()> {
     let path = surroundings.paths.config_file();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(usage(format!("cannot read {}: {error}", path.display()))),
-    };
-    let changed = change(&path, &text).map_err(usage)?;
-    let cannot = || format!("cannot write {}", path.display());
-    std::fs::create_dir_all(&surroundings.paths.config).with_context(cannot)?;
-    let beside = path.with_extension("toml.new");
-    std::fs::write(&beside, changed).with_context(cannot)?;
-    std::fs::rename(&beside, &path).with_context(cannot)?;
+    quire_headless::edit(&path, change).map_err(usage)?;
     terminal::complain(&format!("wrote {}", path.display()));
     Ok(())
 }

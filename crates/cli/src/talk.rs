@@ -11,7 +11,7 @@ use quire_tui::{Check, Fit, Form, Palette, Setup, Start};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, doctor, exec, host, terminal, usage, warnings};
+use crate::{assemble, doctor, exec, first, host, terminal, usage, warnings};
 
 pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Result<ExitCode> {
     if let Some(word) = args
@@ -31,6 +31,11 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     }
     let mut flags = args.flags();
     let mut resolved = around.settings(flags.clone())?;
+    let fresh = args.resume.is_none() && !args.continue_newest && resolved.model().is_none();
+    if fresh && resolved.model_name().is_err() && !around.paths.config_file().exists() {
+        first::start(around).await?;
+        resolved = around.settings(flags.clone())?;
+    }
     for notice in resolved.notices() {
         terminal::complain(&format!("{}: {}", notice.source, notice.message));
     }

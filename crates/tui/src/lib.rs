@@ -35,8 +35,10 @@ mod stream;
 mod talk;
 mod terminal;
 mod view;
+mod welcome;
 mod words;
 
 pub use app::Fit;
 pub use look::Palette;
 pub use talk::{Adapt, Branch, Check, Error, Form, Setup, Start, talk};
+pub use welcome::{Choice, Models, Offer, Place, Takes, Welcome, welcome};

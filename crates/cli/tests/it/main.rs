@@ -5,6 +5,7 @@
 mod accounts;
 mod bad_input;
 mod crash;
+mod first;
 mod goals;
 mod golden;
 mod host;
