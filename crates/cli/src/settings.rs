@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use quire_config::{Layer, parse, set, trust, untrust};
+use quire_config::{Layer, parse, refuse, set, trust, untrust};
+use quire_tui::Trusting;
 
 use crate::args::{ConfigArgs, ConfigCommand};
 use crate::surroundings::Surroundings;
@@ -42,19 +43,35 @@ fn trust_folder(surroundings: &Surroundings) -> anyhow::Result<()> {
             file.display()
         ))
     })?;
-    let listing = parse(Layer::Project, &file, &bytes)
-        .map_err(usage)?
-        .listing();
+    let parsed = parse(Layer::Project, &file, &bytes).map_err(usage)?;
+    let sets = quire_protocol::clean(&parsed.summary());
     edit(surroundings, |path, text| trust(path, text, folder, &bytes))?;
-    let sets = match quire_protocol::clean(&listing) {
-        none if none.is_empty() => "It sets nothing.\n".to_owned(),
-        sets => format!("It sets (what lets commands do more is marked with `!`):\n{sets}"),
-    };
     terminal::print(&format!(
         "trusted: {}, while {} stays as it is; `quire config untrust` takes it back\n{sets}",
         folder.display(),
         file.display()
     ))
+}
+
+/// Asks whether the folder's settings may count, and remembers the answer.
+pub(crate) fn ask_trust(surroundings: &Surroundings) -> anyhow::Result<()> {
+    let (folder, (file, bytes)) = (&surroundings.workspace, surroundings.project_file()?);
+    let bytes = bytes.unwrap_or_default();
+    let Ok(parsed) = parse(Layer::Project, &file, &bytes) else {
+        // What is wrong with it is said with why it does not count.
+        return Ok(());
+    };
+    let listing = quire_protocol::clean(&parsed.listing());
+    if listing.is_empty() {
+        return Ok(());
+    }
+    match quire_tui::trusting(&file.display().to_string(), &listing)? {
+        Trusting::Trusted => edit(surroundings, |path, text| trust(path, text, folder, &bytes)),
+        Trusting::Refused => edit(surroundings, |path, text| {
+            refuse(path, text, folder, &bytes)
+        }),
+        Trusting::Undecided => Ok(()),
+    }
 }
 
 /// Changes the person's own file, keeping its comments.

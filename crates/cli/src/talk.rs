@@ -11,7 +11,7 @@ use quire_tui::{Check, Fit, Form, Palette, Setup, Start};
 
 use crate::args::TalkArgs;
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, doctor, exec, first, host, terminal, usage, warnings};
+use crate::{assemble, doctor, exec, first, host, settings, terminal, usage, warnings};
 
 pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Result<ExitCode> {
     if let Some(word) = args
@@ -34,6 +34,10 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     let fresh = args.resume.is_none() && !args.continue_newest && resolved.model().is_none();
     if fresh && resolved.model_name().is_err() && !around.paths.config_file().exists() {
         first::start(around).await?;
+        resolved = around.settings(flags.clone())?;
+    }
+    if resolved.is_undecided() {
+        settings::ask_trust(around)?;
         resolved = around.settings(flags.clone())?;
     }
     for notice in resolved.notices() {
@@ -71,10 +75,8 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     };
     let session = quire_tui::talk(setup).await?;
     let agents = host.agents().await.unwrap_or_default();
-    let mut working = agents
-        .iter()
-        .filter(|agent| agent.standing == Standing::Working);
-    if working.any(|agent| agent.head.session == session) {
+    let left = agents.iter().find(|agent| agent.head.session == session);
+    if left.is_some_and(|agent| agent.standing == Standing::Working) {
         terminal::complain("it works on without this screen: `quire agents` shows what it does");
     }
     terminal::complain(&format!("the session is kept: quire --resume {session}"));

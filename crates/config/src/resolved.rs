@@ -12,6 +12,7 @@ use quire_protocol::{
 use crate::key::{KEYS, Key};
 use crate::provider::{ModelEntry, Provider};
 use crate::source::{Source, Sourced};
+use crate::trust::Standing;
 use crate::value::{Durability, Value};
 
 /// Something odd that does no harm: an unknown key, a file that is not trusted.
@@ -42,7 +43,8 @@ pub struct Resolved {
     pub(crate) rules: Vec<Sourced<Rule>>,
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) models: BTreeMap<String, ModelEntry>,
-    pub(crate) trusted: bool,
+    /// How the workspace's own file stands, if there is one.
+    pub(crate) standing: Option<Standing>,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -86,7 +88,16 @@ impl Resolved {
     /// Whether the workspace's own file counts.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.trusted
+        self.standing == Some(Standing::Trusted)
+    }
+
+    /// Whether the workspace has a file of its own about which the person has said nothing yet, as it
+    /// is now.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        let decided = [Standing::Trusted, Standing::Refused];
+        self.standing
+            .is_some_and(|standing| !decided.contains(&standing))
     }
 
     /// What is odd, in the order of the layers.

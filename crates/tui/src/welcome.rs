@@ -228,14 +228,14 @@ fn named<'a>(line: &str, shown: &[&'a String], models: &'a [String]) -> Named<'a
     }
 }
 
-fn say(text: &str) -> io::Result<()> {
+pub(crate) fn say(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
 }
 
 /// The next line; none when there is no other.
-fn line() -> io::Result<Option<String>> {
+pub(crate) fn line() -> io::Result<Option<String>> {
     let mut line = String::new();
     let read = io::stdin().lock().read_line(&mut line)?;
     Ok((read > 0).then_some(line))

@@ -17,3 +17,4 @@ mod pty;
 mod run;
 mod screen;
 mod survival;
+mod trust;
