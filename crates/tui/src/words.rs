@@ -99,6 +99,9 @@ pub(crate) fn settings_changed(before: &Settings, now: &Settings) -> Option<Stri
         (Phase::Plan, Phase::Work) => changes.push("plan mode is over".to_owned()),
         (Phase::Work, Phase::Work) | (Phase::Plan, Phase::Plan) => {}
     }
+    if before.policy.rules != now.policy.rules {
+        changes.push("other rules for commands".to_owned());
+    }
     if before.limits != now.limits {
         changes.push("other limits".to_owned());
     }

@@ -86,6 +86,11 @@ fn permissions_say_where_they_come_from_and_a_session_s_own_can_be_taken_back() 
         .collect();
     assert_eq!(left, ["git push", "npm ci"]);
     screen.record(Event::Configured { settings });
+    assert!(
+        screen
+            .shown()
+            .contains("from the next request on: other rules")
+    );
     assert!(asked(&mut screen, "/permissions drop 2").is_empty());
     assert!(screen.shown().contains("with N from 1 to 1"));
 }
