@@ -3,6 +3,10 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use quire_protocol::Phase;
+
+/// What accepting a plan says to the model.
+const ACCEPTED: &str = "The plan is accepted: carry it out.";
 
 /// An open agent system: plans, codes, debugs and reviews with any model, confined and durable.
 #[derive(Debug, Parser)]
@@ -205,6 +209,7 @@ Examples:
   git diff | quire exec \"review this change\" --model anthropic/claude-opus-5-5 --effort max
   quire exec --json \"list the public API\" --output-schema api.json
   quire exec --resume 0199                    go on where a killed session stopped
+  quire exec --plan \"speed up the parser\"     then: quire exec --resume 0199 --plan=accept
   quire exec --goal \"all tests pass\" --check \"cargo test\" --budget-usd 5
   quire exec -- \"- a task that starts with a dash\"
 
@@ -264,6 +269,9 @@ pub(crate) struct ExecArgs {
     /// Go on with this session (the first characters of its id are enough)
     #[arg(long, value_name = "ID")]
     pub(crate) resume: Option<String>,
+    /// Change nothing and print a plan; --plan=accept with --resume or --continue carries it out
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "only")]
+    pub(crate) plan: Option<Planning>,
     /// Show the model an image (png, jpeg, gif, webp); may be repeated
     #[arg(long, value_name = "FILE")]
     pub(crate) image: Vec<PathBuf>,
@@ -303,7 +311,30 @@ pub(crate) enum FollowUp {
     Queue,
 }
 
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Planning {
+    /// Look, change nothing, and print a plan
+    Only,
+    /// Let what changes files work again; without a task, carry the plan out
+    Accept,
+}
+
 impl ExecArgs {
+    /// Whether the task is planned or worked; as the session has it where no flag says.
+    pub(crate) fn phase(&self) -> Option<Phase> {
+        self.plan.map(|plan| match plan {
+            Planning::Only => Phase::Plan,
+            Planning::Accept => Phase::Work,
+        })
+    }
+
+    /// The task in words.
+    pub(crate) fn task(&self) -> Option<&str> {
+        let accepted = (self.phase() == Some(Phase::Work)).then_some(ACCEPTED);
+        let said = self.prompt.as_deref().or(self.goal.as_deref());
+        said.or(accepted)
+    }
+
     /// The settings that flags make, with how each was written.
     pub(crate) fn flags(&self) -> Vec<(&'static str, &'static str, String)> {
         let given = [

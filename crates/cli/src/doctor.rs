@@ -14,6 +14,16 @@ pub(crate) async fn doctor(
     model: Option<&str>,
     surroundings: &Surroundings,
 ) -> anyhow::Result<ExitCode> {
+    let report = examine(model, surroundings).await?;
+    terminal::print(report.text())?;
+    Ok(ExitCode::from(u8::from(report.is_bad())))
+}
+
+/// Checks everything, for this model or the one that is set.
+pub(crate) async fn examine(
+    model: Option<&str>,
+    surroundings: &Surroundings,
+) -> anyhow::Result<Checkup> {
     let flag = model.map(|model| ("model", "--model", model.to_owned()));
     let resolved = surroundings.settings(flag)?;
     let mut report = Checkup::default();
@@ -35,8 +45,7 @@ pub(crate) async fn doctor(
         &temporary,
         &surroundings.workspace,
     );
-    terminal::print(report.text())?;
-    Ok(ExitCode::from(u8::from(report.is_bad())))
+    Ok(report)
 }
 
 async fn check_model(report: &mut Checkup, surroundings: &Surroundings, resolved: &Resolved) {

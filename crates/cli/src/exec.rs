@@ -85,9 +85,8 @@ pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow:
 /// What is said: the prompt, what comes on standard input, the images. Nothing, to go on with an
 /// unfinished turn.
 async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
-    let prompt = args.prompt.as_deref().or(args.goal.as_deref());
     let input = std::io::stdin();
-    let said = quire_headless::said(prompt, input, &args.image, terminal::complain).await;
+    let said = quire_headless::said(args.task(), input, &args.image, terminal::complain).await;
     let goes_on = (args.resume.is_some() || args.continue_newest) && args.image.is_empty();
     match said.map_err(usage)? {
         None if !goes_on => Err(usage(
@@ -116,17 +115,20 @@ async fn start(
         let model = resolved.model_name().map_err(usage)?;
         let mut settings = assemble::session_settings(surroundings, resolved, catalogue, model);
         settings.output_schema = schema;
+        settings.policy.phase = args.phase().unwrap_or_default();
         return Ok(Start::New(settings));
     };
     let model = resolved.flagged_model().map_err(usage)?;
     let (resolved, catalogue) = (resolved.clone(), Arc::clone(catalogue));
     // Without a new task the old one goes on, and so does the form of its answer.
     let keeps_schema = content.is_empty() && schema.is_none();
+    let phase = args.phase();
     let adapt = move |settings: Settings| {
         let mut settings = resolved.flags_over(settings, model);
         if !keeps_schema {
             settings.output_schema = schema;
         }
+        settings.policy.phase = phase.unwrap_or(settings.policy.phase);
         assemble::adapted(settings, &resolved, &catalogue)
     };
     Ok(Start::Open {

@@ -5,6 +5,7 @@ mod assemble;
 mod demo;
 mod doctor;
 mod exec;
+mod first;
 mod generate;
 mod host;
 mod machine;

@@ -1,10 +1,9 @@
 //! `quire config`: every setting and where it comes from.
 
-use std::io::ErrorKind;
 use std::process::ExitCode;
 
-use anyhow::Context as _;
-use quire_config::{Layer, parse, set, trust, untrust};
+use quire_config::{Layer, parse, refuse, set, trust, untrust};
+use quire_tui::Trusting;
 
 use crate::args::{ConfigArgs, ConfigCommand};
 use crate::surroundings::Surroundings;
@@ -44,14 +43,9 @@ fn trust_folder(surroundings: &Surroundings) -> anyhow::Result<()> {
             file.display()
         ))
     })?;
-    let listing = parse(Layer::Project, &file, &bytes)
-        .map_err(usage)?
-        .listing();
+    let parsed = parse(Layer::Project, &file, &bytes).map_err(usage)?;
+    let sets = quire_protocol::clean(&parsed.summary());
     edit(surroundings, |path, text| trust(path, text, folder, &bytes))?;
-    let sets = match quire_protocol::clean(&listing) {
-        none if none.is_empty() => "It sets nothing.\n".to_owned(),
-        sets => format!("It sets (what lets commands do more is marked with `!`):\n{sets}"),
-    };
     terminal::print(&format!(
         "trusted: {}, while {} stays as it is; `quire config untrust` takes it back\n{sets}",
         folder.display(),
@@ -59,23 +53,34 @@ fn trust_folder(surroundings: &Surroundings) -> anyhow::Result<()> {
     ))
 }
 
-/// Changes the person's own file, keeping its comments; written beside it and moved over it.
+/// Asks whether the folder's settings may count, and remembers the answer.
+pub(crate) fn ask_trust(surroundings: &Surroundings) -> anyhow::Result<()> {
+    let (folder, (file, bytes)) = (&surroundings.workspace, surroundings.project_file()?);
+    let bytes = bytes.unwrap_or_default();
+    let Ok(parsed) = parse(Layer::Project, &file, &bytes) else {
+        // What is wrong with it is said with why it does not count.
+        return Ok(());
+    };
+    let listing = quire_protocol::clean(&parsed.listing());
+    if listing.is_empty() {
+        return Ok(());
+    }
+    match quire_tui::trusting(&file.display().to_string(), &listing)? {
+        Trusting::Trusted => edit(surroundings, |path, text| trust(path, text, folder, &bytes)),
+        Trusting::Refused => edit(surroundings, |path, text| {
+            refuse(path, text, folder, &bytes)
+        }),
+        Trusting::Undecided => Ok(()),
+    }
+}
+
+/// Changes the person's own file, keeping its comments.
 fn edit(
     surroundings: &Surroundings,
     change: impl FnOnce(&std::path::Path, &str) -> Result<String, quire_config::Error>,
 ) -> anyhow::Result<()> {
     let path = surroundings.paths.config_file();
-    let text = match std::fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
-        Err(error) => return Err(usage(format!("cannot read {}: {error}", path.display()))),
-    };
-    let changed = change(&path, &text).map_err(usage)?;
-    let cannot = || format!("cannot write {}", path.display());
-    std::fs::create_dir_all(&surroundings.paths.config).with_context(cannot)?;
-    let beside = path.with_extension("toml.new");
-    std::fs::write(&beside, changed).with_context(cannot)?;
-    std::fs::rename(&beside, &path).with_context(cannot)?;
+    quire_headless::edit(&path, change).map_err(usage)?;
     terminal::complain(&format!("wrote {}", path.display()));
     Ok(())
 }

@@ -83,7 +83,7 @@ impl Surroundings {
     /// The folder's own settings file, and what it holds if it is there.
     pub(crate) fn project_file(&self) -> anyhow::Result<(PathBuf, Option<Vec<u8>>)> {
         let path = Paths::project_file(&self.workspace);
-        let bytes = read_if_there(&path)?;
+        let bytes = quire_headless::read_if_there(&path).map_err(usage)?;
         Ok((path, bytes))
     }
 
@@ -92,12 +92,21 @@ impl Surroundings {
         &self,
         flags: impl IntoIterator<Item = (&'static str, &'static str, String)>,
     ) -> anyhow::Result<Resolved> {
+        let user = quire_headless::read_if_there(&self.paths.config_file());
+        self.settings_with(user.map_err(usage)?, flags)
+    }
+
+    /// The same with these bytes in the place of the person's own file.
+    pub(crate) fn settings_with(
+        &self,
+        user: Option<Vec<u8>>,
+        flags: impl IntoIterator<Item = (&'static str, &'static str, String)>,
+    ) -> anyhow::Result<Resolved> {
         let mut layers = Layers::new(&self.workspace)
             .home(self.paths.home.clone())
             .environment(self.variables.iter().cloned());
-        let user = self.paths.config_file();
-        if let Some(bytes) = read_if_there(&user)? {
-            layers = layers.user(&user, bytes);
+        if let Some(bytes) = user {
+            layers = layers.user(&self.paths.config_file(), bytes);
         }
         let (project, bytes) = self.project_file()?;
         if let Some(bytes) = bytes {
@@ -136,23 +145,4 @@ fn lookup<'a>(variables: &'a [(String, String)], name: &str) -> Option<&'a str> 
         .iter()
         .find(|(known, _)| known == name)
         .map(|(_, value)| value.as_str())
-}
-
-fn read_if_there(path: &std::path::Path) -> anyhow::Result<Option<Vec<u8>>> {
-    // A pipe of that name would never end.
-    if std::fs::metadata(path).is_ok_and(|found| !found.is_file()) {
-        return Err(usage(format!("{} is no file", path.display())));
-    }
-    match std::fs::read(path) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory
-            ) =>
-        {
-            Ok(None)
-        }
-        Err(error) => Err(usage(format!("cannot read {}: {error}", path.display()))),
-    }
 }

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Colours, Fit, Form, Looks, Room, Setup, Start, Thinking};
+use quire_tui::{Check, Colours, Fit, Form, Looks, Room, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
 use crate::machine::OwnMachine;
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, host, terminal, usage, warnings};
+use crate::{assemble, doctor, exec, first, host, settings, terminal, usage, warnings};
 
 pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Result<ExitCode> {
     if let Some(word) = args
@@ -32,6 +32,15 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     }
     let mut flags = args.flags();
     let mut resolved = around.settings(flags.clone())?;
+    let fresh = args.resume.is_none() && !args.continue_newest && resolved.model().is_none();
+    if fresh && resolved.model_name().is_err() && !around.paths.config_file().exists() {
+        first::start(around).await?;
+        resolved = around.settings(flags.clone())?;
+    }
+    if resolved.is_undecided() {
+        settings::ask_trust(around)?;
+        resolved = around.settings(flags.clone())?;
+    }
     for notice in resolved.notices() {
         terminal::complain(&format!("{}: {}", notice.source, notice.message));
     }
@@ -57,15 +66,16 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         branch: Box::new(move || quire_headless::branch(&folder)),
         form: if plain { Form::Plain } else { Form::Screen },
         looks: looks(around, &resolved),
+        check: check(around.clone()),
+        origins: resolved.origins(),
+        now_ms,
         name: format!("tui-{}-{}", std::process::id(), now_ms()),
         interrupts: exec::interrupts()?,
     };
     let session = quire_tui::talk(setup).await?;
     let agents = host.agents().await.unwrap_or_default();
-    let mut working = agents
-        .iter()
-        .filter(|agent| agent.standing == Standing::Working);
-    if working.any(|agent| agent.head.session == session) {
+    let left = agents.iter().find(|agent| agent.head.session == session);
+    if left.is_some_and(|agent| agent.standing == Standing::Working) {
         terminal::complain("it works on without this screen: `quire agents` shows what it does");
     }
     terminal::complain(&format!("the session is kept: quire --resume {session}"));
@@ -116,13 +126,29 @@ async fn start(
     Ok(Start::Open { session, adapt })
 }
 
-/// Fits settings to a model by the name that a person gives it.
+/// Fits settings to what a person sets on the screen, as flags would set it.
 fn fit(around: Surroundings, catalogue: Arc<Catalogue>) -> Fit {
-    Box::new(move |mut settings, name| {
-        let resolved = around
-            .settings([("model", "/model", name.to_owned())])
+    Arc::new(move |settings, flags| {
+        let flags = flags
+            .iter()
+            .map(|(key, value)| (*key, "the screen", value.clone()));
+        let resolved = around.settings(flags).map_err(|error| error.to_string())?;
+        let model = resolved
+            .flagged_model()
             .map_err(|error| error.to_string())?;
-        settings.model = resolved.model_name().map_err(|error| error.to_string())?;
-        assemble::adapted(settings, &resolved, &catalogue)
+        assemble::adapted(resolved.flags_over(settings, model), &resolved, &catalogue)
+    })
+}
+
+/// The checks of `quire doctor` for a model, in lines.
+fn check(around: Surroundings) -> Check {
+    Box::new(move |model| {
+        let around = around.clone();
+        Box::pin(async move {
+            match doctor::examine(Some(&model), &around).await {
+                Ok(report) => report.text().to_owned(),
+                Err(error) => format!("{error:#}"),
+            }
+        })
     })
 }

@@ -45,12 +45,32 @@ pub fn unset(path: &Path, text: &str, key: &str) -> Result<String, Error> {
 /// The text of a settings file that trusts a folder (absolute, with no link in it) for as long as
 /// its own settings file holds just these bytes.
 pub fn trust(path: &Path, text: &str, folder: &Path, bytes: &[u8]) -> Result<String, Error> {
+    remember(path, text, ("trusted", "refused"), folder, bytes)
+}
+
+/// The text of a settings file that remembers that a folder's own settings, as they are, are not
+/// trusted.
+pub fn refuse(path: &Path, text: &str, folder: &Path, bytes: &[u8]) -> Result<String, Error> {
+    remember(path, text, ("refused", "trusted"), folder, bytes)
+}
+
+/// Puts a folder into one list and takes it from the other.
+fn remember(
+    path: &Path,
+    text: &str,
+    (list, other): (&str, &str),
+    folder: &Path,
+    bytes: &[u8],
+) -> Result<String, Error> {
     let folder = folder.to_str().filter(|folder| folder.starts_with('/'));
     let folder = folder
         .ok_or_else(|| trusted("only an absolute path in UTF-8 can be trusted".to_owned()))?;
     let mut document = editable(path, text)?;
+    if let Some(array) = document.get_mut(other).and_then(Item::as_array_mut) {
+        array.retain(|entry| !names(entry, Path::new(folder)));
+    }
     let item = document
-        .entry("trusted")
+        .entry(list)
         .or_insert_with(|| toml_edit::value(Array::new()));
     if let Some(array) = item.as_array_mut() {
         array.retain(|entry| !names(entry, Path::new(folder)));

@@ -25,6 +25,8 @@ pub struct ConfigFile {
     pub(crate) providers: BTreeMap<String, Described>,
     pub(crate) models: BTreeMap<String, ModelEntry>,
     pub(crate) trusted: Vec<Trusted>,
+    /// Like `trusted`: what was looked at and is not to count.
+    pub(crate) refused: Vec<Trusted>,
     /// What is odd in it but does no harm: unknown keys.
     pub notices: Vec<Notice>,
 }
@@ -38,6 +40,7 @@ impl ConfigFile {
             && self.providers.is_empty()
             && self.models.is_empty()
             && self.trusted.is_empty()
+            && self.refused.is_empty()
     }
 }
 
@@ -60,7 +63,7 @@ pub fn parse(layer: Layer, path: &Path, bytes: &[u8]) -> Result<ConfigFile, Erro
 /// Tables whose keys are settings.
 const SECTIONS: &[&str] = &["network", "context", "store"];
 /// What a file may hold besides settings with one value.
-const SPECIAL: &[&str] = &["trusted", "rule", "providers", "models"];
+const SPECIAL: &[&str] = &["trusted", "refused", "rule", "providers", "models"];
 
 /// Walks one document and gathers what it says.
 struct Reader<'a> {
@@ -94,7 +97,7 @@ impl<'a> Reader<'a> {
                 self.table(&full, section)?;
             } else {
                 match full.as_str() {
-                    "trusted" => self.trusted(item, at)?,
+                    "trusted" | "refused" => self.trusted(&full, item, at)?,
                     "rule" => self.rules(item, &at)?,
                     "providers" => self.providers(item, &at)?,
                     "models" => self.models(item, &at)?,
@@ -118,13 +121,17 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    fn trusted(&mut self, item: &Item, at: Range<usize>) -> Result<(), Error> {
+    fn trusted(&mut self, name: &str, item: &Item, at: Range<usize>) -> Result<(), Error> {
         let entries: Option<Vec<Trusted>> = item
             .as_array()
             .and_then(|entries| entries.iter().map(trusted_entry).collect());
         let expected = "a list of folders as `quire config trust` writes it";
-        let entries = entries.ok_or_else(|| self.misfit("trusted", expected, at))?;
-        self.file.trusted.extend(entries);
+        let entries = entries.ok_or_else(|| self.misfit(name, expected, at))?;
+        let known = match name {
+            "refused" => &mut self.file.refused,
+            _ => &mut self.file.trusted,
+        };
+        known.extend(entries);
         Ok(())
     }
 

@@ -85,8 +85,8 @@ impl Layers {
         };
         let mut notices = user.notices.clone();
         let standing = self.project.as_ref().map(|(_, bytes)| {
-            let entries = &user.trusted;
-            Standing::of(entries, &self.workspace, bytes)
+            let (trusted, refused) = (&user.trusted, &user.refused);
+            Standing::of(trusted, refused, &self.workspace, bytes)
         });
         let project = self.project_file(standing, &mut notices)?;
         let mut values = defaults();
@@ -104,7 +104,7 @@ impl Layers {
             rules: user.rules.into_iter().chain(project.rules).collect(),
             providers: provider::resolve(&user.providers, &|name| self.variable(name)),
             models,
-            trusted: standing == Some(Standing::Trusted),
+            standing,
             notices,
         })
     }
@@ -123,6 +123,7 @@ impl Layers {
             let mut file = parsed?;
             notices.append(&mut file.notices);
             file.trusted.clear();
+            file.refused.clear();
             return Ok(file);
         };
         let broken = parsed

@@ -5,13 +5,14 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use quire_protocol::{
-    ApprovalMode, CompactionMode, ContextLimits, Delivery, Effort, Limits, Money, Policy, Rule,
-    SandboxMode,
+    ApprovalMode, CompactionMode, ContextLimits, Delivery, Effort, Limits, Money, Phase, Policy,
+    Rule, RuleAction, SandboxMode,
 };
 
 use crate::key::{KEYS, Key};
 use crate::provider::{ModelEntry, Provider};
 use crate::source::{Source, Sourced};
+use crate::trust::Standing;
 use crate::value::{Durability, Value};
 
 /// Something odd that does no harm: an unknown key, a file that is not trusted.
@@ -42,7 +43,8 @@ pub struct Resolved {
     pub(crate) rules: Vec<Sourced<Rule>>,
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) models: BTreeMap<String, ModelEntry>,
-    pub(crate) trusted: bool,
+    /// How the workspace's own file stands, if there is one.
+    pub(crate) standing: Option<Standing>,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -65,10 +67,37 @@ impl Resolved {
         self.values.get(key).map(|sourced| &sourced.source)
     }
 
+    /// Where what concerns commands comes from: the names of keys, and rules in words, each with its
+    /// place.
+    #[must_use]
+    pub fn origins(&self) -> Vec<(String, String)> {
+        let keys = self.values.iter();
+        let keys = keys.map(|(key, value)| ((*key).to_owned(), value.source.to_string()));
+        let rules = self.rules.iter().map(|rule| {
+            let action = match rule.value.action {
+                RuleAction::Allow => "allow",
+                RuleAction::Ask => "ask",
+                RuleAction::Deny => "deny",
+            };
+            let words = format!("{action} {}", rule.value.prefix.join(" "));
+            (words, rule.source.to_string())
+        });
+        keys.chain(rules).collect()
+    }
+
     /// Whether the workspace's own file counts.
     #[must_use]
     pub fn is_trusted(&self) -> bool {
-        self.trusted
+        self.standing == Some(Standing::Trusted)
+    }
+
+    /// Whether the workspace has a file of its own about which the person has said nothing yet, as it
+    /// is now.
+    #[must_use]
+    pub fn is_undecided(&self) -> bool {
+        let decided = [Standing::Trusted, Standing::Refused];
+        self.standing
+            .is_some_and(|standing| !decided.contains(&standing))
     }
 
     /// What is odd, in the order of the layers.
@@ -164,6 +193,7 @@ impl Resolved {
                 .map(|path| self.expand(path))
                 .collect(),
             environment: self.list("environment"),
+            phase: Phase::Work,
         }
     }
 

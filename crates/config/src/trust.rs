@@ -22,6 +22,8 @@ pub(crate) struct Trusted {
 pub(crate) enum Standing {
     /// It is what was trusted.
     Trusted,
+    /// It is what was refused.
+    Refused,
     /// Its folder was never trusted.
     Unknown,
     /// Its folder is trusted, for another content.
@@ -31,8 +33,18 @@ pub(crate) enum Standing {
 }
 
 impl Standing {
-    pub(crate) fn of(trusted: &[Trusted], folder: &Path, bytes: &[u8]) -> Self {
+    pub(crate) fn of(
+        trusted: &[Trusted],
+        refused: &[Trusted],
+        folder: &Path,
+        bytes: &[u8],
+    ) -> Self {
         let hash = fingerprint(bytes);
+        let mut refused = refused.iter().filter(|entry| entry.folder == folder);
+        // Of two answers that fit, the careful one counts.
+        if refused.any(|entry| entry.sha256.as_ref() == Some(&hash)) {
+            return Self::Refused;
+        }
         let entries = trusted.iter().filter(|entry| entry.folder == folder);
         let standings = entries.map(|entry| match &entry.sha256 {
             Some(sha256) if *sha256 == hash => Self::Trusted,
@@ -48,6 +60,9 @@ impl Standing {
     pub(crate) const fn objection(self) -> Option<&'static str> {
         match self {
             Self::Trusted => None,
+            Self::Refused => {
+                Some("ignored: you do not trust what it says; `quire config trust` lets it count")
+            }
             Self::Unknown => Some(
                 "ignored: this folder is not trusted; look at the file, and let it count with \
                  `quire config trust`",
@@ -70,6 +85,15 @@ pub(crate) fn fingerprint(bytes: &[u8]) -> String {
 }
 
 impl ConfigFile {
+    /// What it sets, in words for a person who has just trusted it.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        match self.listing() {
+            none if none.is_empty() => "It sets nothing.\n".to_owned(),
+            sets => format!("It sets (what lets commands do more is marked with `!`):\n{sets}"),
+        }
+    }
+
     /// What it sets, a line each, for a person who is to trust it: what lets commands do more, or
     /// asks less, begins with `!` and says so.
     #[must_use]
@@ -148,9 +172,18 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                Standing::of(&trusted, Path::new("/a"), b"x"),
+                Standing::of(&trusted, &[], Path::new("/a"), b"x"),
                 standing,
                 "{trusted:?}"
+            );
+            let refused = [entry("/a", Some("x"))];
+            assert_eq!(
+                Standing::of(&trusted, &refused, Path::new("/a"), b"x"),
+                Standing::Refused
+            );
+            assert_ne!(
+                Standing::of(&trusted, &refused, Path::new("/a"), b"z"),
+                Standing::Refused
             );
         }
     }

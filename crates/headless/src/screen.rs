@@ -4,7 +4,7 @@
 use std::io::{self, Write};
 use std::time::Duration;
 
-use quire_protocol::{Approval, CallId, Delta, Event, Money, Record, SessionId};
+use quire_protocol::{Approval, CallId, Delta, Event, Money, Phase, Record, SessionId};
 
 use crate::json::{self, ResultLine};
 use crate::limits;
@@ -32,6 +32,8 @@ pub(crate) struct Screen<W, E> {
     pub(crate) budget: Option<Money>,
     /// Whether the model is a recording, with which nobody can go on.
     recorded: bool,
+    /// Whether the session only plans.
+    plans: bool,
     /// What is to be said once the question on the screen is answered; none while there is none.
     kept: Option<String>,
 }
@@ -71,6 +73,7 @@ impl<W: Write, E: Write> Screen<W, E> {
             strict: false,
             budget: None,
             recorded: false,
+            plans: false,
             kept: None,
         }
     }
@@ -85,6 +88,7 @@ impl<W: Write, E: Write> Screen<W, E> {
     fn follow_settings(&mut self, record: &Record) {
         if let Event::Configured { settings } = &record.event {
             self.recorded = settings.model.starts_with("recorded/");
+            self.plans = settings.policy.phase == Phase::Plan;
         }
     }
 
@@ -262,7 +266,7 @@ impl<W: Write, E: Write> Screen<W, E> {
         );
         let mut text = format!("{words}{}\n", self.style.paint(Paint::Dim, &numbers));
         if let Some(session) = self.session.as_ref().filter(|_| !self.recorded) {
-            let resume = format!("  go on: {}", Self::way_on(ending, session));
+            let resume = format!("  go on: {}", self.way_on(ending, session));
             text.push_str(&self.style.paint(Paint::Dim, &resume));
             text.push('\n');
         }
@@ -270,8 +274,11 @@ impl<W: Write, E: Write> Screen<W, E> {
     }
 
     /// How to go on. A paused turn goes on by itself once its limit is raised.
-    fn way_on(ending: &Ending, session: &SessionId) -> String {
+    fn way_on(&self, ending: &Ending, session: &SessionId) -> String {
         let resume = format!("quire exec --resume {session}");
+        if self.plans && ending.outcome == Outcome::Done {
+            return format!("{resume} --plan=accept carries it out, {resume} \"…\" changes it");
+        }
         if ending.outcome != Outcome::Budget {
             return format!("{resume} \"…\"");
         }

@@ -1,6 +1,6 @@
 //! Questions to a person, and what their answers lead to.
 
-use quire_protocol::{Answer, Approval, CallId, Event, Rule, RuleAction, ToolStatus};
+use quire_protocol::{Answer, Approval, CallId, Event, ToolStatus};
 
 use crate::draft::Draft;
 
@@ -26,7 +26,7 @@ impl Draft<'_> {
     /// where it makes no rule there are none.
     pub(crate) fn answer_always(&mut self, call: CallId, covered: Vec<CallId>) {
         let asked = self.state.step.find_question(call);
-        let Some(rule) = asked.map(rule_of) else {
+        let Some(rule) = asked.map(Approval::always) else {
             return;
         };
         self.record(Event::ApprovalAnswered {
@@ -47,14 +47,6 @@ impl Draft<'_> {
     fn is_asked(&self, call: CallId) -> bool {
         self.state.step.find_question(call).is_some()
     }
-}
-
-/// The rule that "always" makes of a question; none where it cannot be remembered.
-pub(crate) fn rule_of(approval: &Approval) -> Option<Rule> {
-    (!approval.prefix.is_empty()).then(|| Rule {
-        prefix: approval.prefix.clone(),
-        action: RuleAction::Allow,
-    })
 }
 
 /// What the model is told. The reason may be a person's or, where nobody can be asked, the face's.

@@ -182,10 +182,10 @@ impl Draft<'_> {
     }
 
     /// The model has ended its turn. With a goal that is not the end: a claim without evidence is
-    /// asked for it once, then the evaluator judges.
+    /// asked for it once, then the evaluator judges. A plan waits for the person first.
     pub(crate) fn end_of_turn(&mut self) {
         let aim = &self.state.goal;
-        if aim.goal.is_none() {
+        if aim.goal.is_none() || self.is_planning() {
             return self.end(StopReason::EndTurn, String::new());
         }
         if let Some(limit) = self.limit_reached() {

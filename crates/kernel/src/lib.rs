@@ -8,8 +8,8 @@
 //! `calls` (which calls of a reply run when), `approvals`, `steering` (messages that wait),
 //! `budget` and `progress` (what ends a turn that should not go on), `goal` (what makes one go on),
 //! `context`, `weight`, `compaction` and `summary` (how large the context is, and what is done about
-//! it), `ledger` (what must outlive it), `thinking` (how hard the next step is), `jobs`, `news` (what
-//! the model has not heard of), `travel` (files that changed or went back, forks), `recovery`.
+//! it), `ledger` (what must outlive it), `thinking` (how hard the next step is), `planning`, `jobs`, `news`
+//! (what the model has not heard of), `travel` (files that changed or went back, forks), `recovery`.
 //! Each holds its part of the state, how events change it, and what is decided from it.
 
 mod approvals;
@@ -24,6 +24,7 @@ mod input;
 mod jobs;
 mod ledger;
 mod news;
+mod planning;
 mod progress;
 mod recovery;
 mod request;

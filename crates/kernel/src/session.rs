@@ -8,7 +8,6 @@ use quire_protocol::{
     Policy, Prefix, Settings, ToolCall, Transcript, TurnId, Usage,
 };
 
-use crate::approvals::rule_of;
 use crate::context::Window;
 use crate::draft::Draft;
 use crate::state::State;
@@ -213,7 +212,7 @@ impl Session {
     /// The policy with the rule that "always" would add to it as the answer to an open question; none
     /// where it would add none.
     pub fn policy_with_always(&self, call: CallId) -> Option<Policy> {
-        let rule = rule_of(self.state.step.find_question(call)?)?;
+        let rule = self.state.step.find_question(call)?.always()?;
         let mut policy = self.settings()?.policy.clone();
         policy.rules.push(rule);
         Some(policy)

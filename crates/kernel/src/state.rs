@@ -8,7 +8,6 @@ use quire_protocol::{
     ModelErrorKind, PlanStep, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
 };
 
-use crate::approvals::rule_of;
 use crate::budget::Spent;
 use crate::calls::Step;
 use crate::compaction::Compacting;
@@ -17,6 +16,7 @@ use crate::goal::Aim;
 use crate::jobs::Jobs;
 use crate::ledger::Ledger;
 use crate::news::News;
+use crate::planning;
 use crate::progress::Progress;
 use crate::steering::Mail;
 use crate::summary::is_block;
@@ -42,6 +42,7 @@ pub(crate) struct State {
     pub(crate) compacting: Compacting,
     pub(crate) goal: Aim,
     pub(crate) signals: Signals,
+    pub(crate) planning: planning::Told,
 }
 
 impl State {
@@ -223,6 +224,7 @@ impl State {
             CompactionStep::Asked { .. } | CompactionStep::Failed { .. } => return,
         }
         self.scale.shrunk();
+        self.planning.compacted();
     }
 
     fn noticed(&mut self, text: &str, context: &mut impl Context) {
@@ -233,6 +235,7 @@ impl State {
         self.turn.noticed(text);
         self.news.told(text);
         self.progress.noticed(text);
+        self.planning.noticed(text);
     }
 
     fn configured(&mut self, settings: &Settings) {
@@ -321,7 +324,7 @@ impl State {
         let Some(approval) = self.step.answered(call, answer) else {
             return;
         };
-        let rule = rule_of(&approval).filter(|_| *answer == Answer::AllowAlways);
+        let rule = approval.always().filter(|_| *answer == Answer::AllowAlways);
         if let (Some(settings), Some(rule)) = (self.settings.as_mut(), rule) {
             Arc::make_mut(settings).policy.rules.push(rule);
         }

@@ -3,7 +3,7 @@
 //!
 //! People: `say NAME [BYTES]`, `queue NAME`, `tell NAME` (a note), `think NAME EFFORT`, `withdraw NAME`, `resume`, `interrupt`, `allow N`,
 //! `always N COVERED…`, `deny N`; `limit NAME NUMBER`, and `unlimited` for no budget; `window ROOM
-//! COMPACT_AT KEEP [MODE]`, `choice WHO` (of the effort), `compact [FOCUS…]`, `compact-to NAME`,
+//! COMPACT_AT KEEP [MODE]`, `choice WHO` (of the effort), `plan`, `work`, `compact [FOCUS…]`, `compact-to NAME`,
 //! `compact-from NAME`, `undo`; `goal WORDS…`, `checked-goal COMMAND WORDS…`,
 //! `capped-goal VERDICTS WORDS…`, `no-goal`.
 //!
@@ -26,6 +26,7 @@ mod goal;
 mod jobs;
 mod overflow;
 mod pause;
+mod planning;
 mod progress;
 mod recovery;
 mod steering;
@@ -41,8 +42,8 @@ use quire_protocol::{
     Answer, Approval, ApprovalMode, CallId, CallPlan, CheckRun, CommandEnd, CompactionMode,
     Content, ContextLimits, ContextPart, Delivery, Effort, EffortChoice, Event, Goal, Item, JobEnd,
     JobId, Lane, Limits, MessageId, ModelError, ModelErrorKind, ModelFailure, Money, Note,
-    NoteKind, Op, Opaque, Policy, Reply, RequestId, SandboxMode, Settings, TokenStop, ToolCall,
-    ToolOutcome, ToolStatus, Usage, Verdict,
+    NoteKind, Op, Opaque, Phase, Policy, Reply, RequestId, SandboxMode, Settings, TokenStop,
+    ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
 };
 
 use self::words::{effect_words, event_words, item_words};
@@ -155,6 +156,8 @@ impl Story {
             "unlimited" => self.configured(|settings| settings.limits.budget = None),
             "window" => self.configured(|settings| settings.context = window(&words[1..])),
             "choice" => self.configured(|settings| settings.effort_choice = choice(words[1])),
+            "plan" => self.configured(|settings| settings.policy.phase = Phase::Plan),
+            "work" => self.configured(|settings| settings.policy.phase = Phase::Work),
             _ => return self.more(words),
         };
         Input::Op(op)
@@ -267,6 +270,7 @@ fn settings() -> Settings {
             domains: Vec::new(),
             writable: Vec::new(),
             environment: Vec::new(),
+            phase: Phase::Work,
         },
         limits: Limits::default(),
         output_schema: None,

@@ -332,6 +332,7 @@ impl Draft<'_> {
 
     /// Tells the model what it cannot know yet.
     pub(crate) fn tell_what_is_new(&mut self) {
+        self.tell_phase();
         self.tell_goal();
         self.tell_news();
     }

@@ -349,7 +349,7 @@ fn without_date(name: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{ApprovalMode, Limits, Policy, SandboxMode};
+    use quire_protocol::{ApprovalMode, Limits, Phase, Policy, SandboxMode};
 
     use super::*;
 
@@ -433,6 +433,7 @@ mod tests {
                 domains: Vec::new(),
                 writable: Vec::new(),
                 environment: Vec::new(),
+                phase: Phase::Work,
             },
             limits: Limits::default(),
             output_schema: None,

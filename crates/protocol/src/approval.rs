@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{Rule, RuleAction};
+
 /// A question to a person about one tool call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
@@ -12,6 +14,17 @@ pub struct Approval {
     /// What "always" would allow: a command prefix, in words. Empty when it cannot be remembered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefix: Vec<String>,
+}
+
+impl Approval {
+    /// The rule that "always" makes of it; none where it cannot be remembered.
+    #[must_use]
+    pub fn always(&self) -> Option<Rule> {
+        (!self.prefix.is_empty()).then(|| Rule {
+            prefix: self.prefix.clone(),
+            action: RuleAction::Allow,
+        })
+    }
 }
 
 /// A person's answer.

@@ -22,6 +22,42 @@ pub struct Policy {
     /// Names of environment variables that commands get, besides the built-in list.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub environment: Vec<String>,
+    /// Whether it may be worked, or is planned first.
+    #[serde(default, skip_serializing_if = "Phase::is_work")]
+    pub phase: Phase,
+}
+
+impl Policy {
+    /// What holds now: while it is planned, commands read and nothing is written but a private temp
+    /// folder, whatever the sandbox is otherwise.
+    #[must_use]
+    pub fn in_force(&self) -> Self {
+        let mut policy = self.clone();
+        if policy.phase == Phase::Plan {
+            policy.sandbox = SandboxMode::ReadOnly;
+            policy.writable.clear();
+        }
+        policy
+    }
+}
+
+/// Whether it may be worked, or is planned first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// What the policy lets be done may be done.
+    #[default]
+    Work,
+    /// Nothing is changed until the person accepts the plan.
+    Plan,
+}
+
+impl Phase {
+    /// Whether it may be worked.
+    #[must_use]
+    pub fn is_work(&self) -> bool {
+        *self == Self::Work
+    }
 }
 
 /// What the kernel lets commands do.
@@ -68,4 +104,42 @@ pub enum RuleAction {
     Ask,
     /// Refuse it.
     Deny,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json, to_value};
+
+    use super::*;
+
+    #[test]
+    fn a_policy_of_before_there_were_plans_is_one_to_work_by() {
+        let recorded = json!({"sandbox": "workspace-write", "approvals": "auto"});
+        let policy: Policy = from_value(recorded.clone()).unwrap();
+        assert_eq!(policy.phase, Phase::Work);
+        assert_eq!(to_value(&policy).unwrap(), recorded);
+    }
+
+    #[test]
+    fn what_is_planned_is_read_only_whatever_the_sandbox_is() {
+        for sandbox in ["read-only", "workspace-write", "off"] {
+            let policy: Policy = from_value(json!({
+                "sandbox": sandbox,
+                "approvals": "auto",
+                "writable": ["/srv"],
+                "domains": ["example.org"],
+                "phase": "plan",
+            }))
+            .unwrap();
+            let now = policy.in_force();
+            assert_eq!(now.sandbox, SandboxMode::ReadOnly, "{sandbox}");
+            assert!(now.writable.is_empty(), "{sandbox}");
+            assert_eq!(now.domains, policy.domains, "{sandbox}");
+            let work = Policy {
+                phase: Phase::Work,
+                ..policy
+            };
+            assert_eq!(work.in_force(), work, "{sandbox}");
+        }
+    }
 }

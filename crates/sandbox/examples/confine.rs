@@ -5,7 +5,7 @@
 use std::io::Write;
 
 use quire_protocol::{
-    ApprovalMode, Command, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
+    ApprovalMode, Command, Phase, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
 };
 use quire_sandbox::{Options, Spawner};
 
@@ -36,6 +36,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         domains: Vec::new(),
         writable: Vec::new(),
         environment: Vec::new(),
+        phase: Phase::Work,
     };
     for layer in spawner.report(&policy).layers {
         let mark = if layer.holds { "yes" } else { "no " };

@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use quire_protocol::{
-    ApprovalMode, Command, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
+    ApprovalMode, Command, Phase, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
 };
 use quire_sandbox::{Options, Spawner};
 
@@ -45,6 +45,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             domains: Vec::new(),
             writable: Vec::new(),
             environment: Vec::new(),
+            phase: Phase::Work,
         };
         let start = Instant::now();
         let wall = spawner.report(&policy).wall;

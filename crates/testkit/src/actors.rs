@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use quire_protocol::{
     Answer, Approval, ApprovalMode, CallId, CallPlan, ChangeKind, CommandEnd, Content, Effort,
     EffortChoice, FileChange, Item, JobId, Lane, Limits, ModelError, ModelErrorKind, ModelFailure,
-    Money, Note, NoteKind, PlanStatus, PlanStep, Policy, Reply, SandboxMode, Settings, TokenStop,
-    ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
+    Money, Note, NoteKind, Phase, PlanStatus, PlanStep, Policy, Reply, SandboxMode, Settings,
+    TokenStop, ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
 };
 
 use crate::Dice;
@@ -219,6 +219,7 @@ impl Character {
                 domains: Vec::new(),
                 writable: Vec::new(),
                 environment: Vec::new(),
+                phase: Phase::Work,
             },
             limits: Limits {
                 requests_per_turn: if dice.chance(40) {

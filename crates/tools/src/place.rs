@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use quire_protocol::{Policy, SandboxMode};
+use quire_protocol::{Phase, Policy, SandboxMode};
 use quire_walk::{handle_path, open_checked};
 
 use crate::bare;
@@ -84,6 +84,9 @@ impl Place {
         }
         if path.ends_with('/') {
             return Err(format!("{path} is a folder's name, not a file's"));
+        }
+        if self.policy.phase == Phase::Plan {
+            return Err(crate::verdict::PLANNED_FIRST.to_owned());
         }
         if self.policy.sandbox == SandboxMode::ReadOnly {
             return Err("this run may only read: nothing was changed".to_owned());
@@ -367,6 +370,7 @@ mod tests {
                 domains: Vec::new(),
                 writable: Vec::new(),
                 environment: Vec::new(),
+                phase: Phase::Work,
             },
             hidden: Arc::from([]),
         }

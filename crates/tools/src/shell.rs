@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use quire_protocol::{
-    ApprovalMode, CallId, Command, CommandEnd, Delta, JobId, Policy, Process, ProcessEnd,
+    ApprovalMode, CallId, Command, CommandEnd, Delta, JobId, Phase, Policy, Process, ProcessEnd,
     ProcessLimits, Sandbox, SandboxMode, SessionId, ToolInput, ToolOutcome, ToolSpec, ToolStatus,
     Verdict,
 };
@@ -296,6 +296,9 @@ fn sandbox_hint(ending: Ending, text: &str, policy: &Policy) -> Option<&'static 
         || !SIGNS.iter().any(|sign| text.contains(sign))
     {
         return None;
+    }
+    if policy.phase == Phase::Plan {
+        return Some("[plan mode: commands read and write only /tmp until the plan is accepted]\n");
     }
     Some(if policy.approvals == ApprovalMode::Never {
         "[perhaps the sandbox: commands write the workspace only and have no network unless allowed]\n"

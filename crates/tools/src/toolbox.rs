@@ -322,7 +322,7 @@ impl Shared {
     fn place(&self, policy: &Policy) -> Place {
         Place {
             workspace: self.workspace.clone(),
-            policy: policy.clone(),
+            policy: policy.in_force(),
             hidden: Arc::clone(&self.hidden),
         }
     }

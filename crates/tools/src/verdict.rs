@@ -1,7 +1,7 @@
 //! What policy says about a call: run, ask or refuse. Pure.
 
 use quire_protocol::{
-    Approval, ApprovalMode, CallPlan, Lane, Policy, Rule, RuleAction, SandboxMode, ToolCall,
+    Approval, ApprovalMode, CallPlan, Lane, Phase, Policy, Rule, RuleAction, SandboxMode, ToolCall,
     Verdict,
 };
 
@@ -11,6 +11,10 @@ use crate::remembered::{moves, remembered_prefix};
 use crate::script::{Script, begins_loosely, begins_with};
 use crate::shell::ShellRequest;
 use crate::toolbox::Tool;
+
+/// What the model is told of a call that would change something while it is planned.
+pub(crate) const PLANNED_FIRST: &str = "plan mode: nothing is changed before the person accepts the plan. Set it out with `plan`, say \
+     it in your answer, and ask";
 
 /// Plans a call of a known tool, or of none.
 pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPlan {
@@ -24,8 +28,11 @@ pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPl
                 JobRequest::parse(&call.arguments),
                 Ok(JobRequest::Kill { .. })
             );
-            let lane = if kills { Lane::Exclusive } else { Lane::Shared };
-            (lane, Verdict::Run)
+            match (kills, place.policy.phase) {
+                (true, Phase::Plan) => (Lane::Exclusive, planned_first()),
+                (true, Phase::Work) => (Lane::Exclusive, Verdict::Run),
+                (false, _) => (Lane::Shared, Verdict::Run),
+            }
         }
         Some(tool @ (Tool::Write | Tool::Edit | Tool::ApplyPatch)) => {
             (Lane::Exclusive, change_verdict(tool, call, &place.policy))
@@ -45,7 +52,16 @@ pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPl
     }
 }
 
+fn planned_first() -> Verdict {
+    Verdict::Refuse {
+        reason: PLANNED_FIRST.to_owned(),
+    }
+}
+
 fn change_verdict(tool: Tool, call: &ToolCall, policy: &Policy) -> Verdict {
+    if policy.phase == Phase::Plan {
+        return planned_first();
+    }
     if policy.sandbox == SandboxMode::ReadOnly {
         return Verdict::Refuse {
             reason: "this run may only read: describe the change instead of making it".to_owned(),
@@ -69,6 +85,9 @@ fn change_verdict(tool: Tool, call: &ToolCall, policy: &Policy) -> Verdict {
 pub(crate) fn command_verdict(request: &ShellRequest, place: &Place) -> Verdict {
     let policy = &place.policy;
     let outside = request.outside(policy);
+    if outside.is_some() && policy.phase == Phase::Plan {
+        return planned_first();
+    }
     // A command out of the sandbox obeys what lies where it runs, such as a repository's `config`,
     // and beneath the workspace a confined command may have put it there.
     let elsewhere = outside.is_some() && !runs_in_workspace(request, place);
@@ -208,6 +227,7 @@ mod tests {
             domains: Vec::new(),
             writable: Vec::new(),
             environment: Vec::new(),
+            phase: Phase::Work,
         }
     }
 
@@ -418,6 +438,56 @@ mod tests {
         assert_eq!(approval.action, "cargo fetch");
         assert_eq!(approval.reason, "outside the sandbox: needs the network");
         assert_eq!(approval.prefix, ["cargo", "fetch"]);
+    }
+
+    #[test]
+    fn while_it_is_planned_nothing_is_changed_and_nothing_leaves_the_sandbox() {
+        use ApprovalMode::{Ask, Auto, Never};
+        use SandboxMode::{Off, ReadOnly, WorkspaceWrite};
+        let judged = |tool, name, arguments, policy: &Policy| {
+            let place = place(&policy.in_force());
+            plan(Some(tool), &call(name, &arguments), &place).verdict
+        };
+        for (sandbox, approvals) in [
+            (WorkspaceWrite, Auto),
+            (WorkspaceWrite, Never),
+            (WorkspaceWrite, Ask),
+            (ReadOnly, Auto),
+            (Off, Auto),
+            (Off, Never),
+        ] {
+            let work = policy(sandbox, approvals, &[("touch", RuleAction::Allow)]);
+            let policy = Policy {
+                phase: Phase::Plan,
+                ..work
+            };
+            let outside = json!({"command": "touch a", "outside_sandbox": "I want to"});
+            for (tool, name, arguments) in [
+                (Tool::Write, "write", json!({"path": "a", "content": ""})),
+                (
+                    Tool::Edit,
+                    "edit",
+                    json!({"path": "a", "old": "b", "new": "c"}),
+                ),
+                (Tool::ApplyPatch, "apply_patch", json!({"patch": "x"})),
+                (Tool::Shell, "bash", outside),
+                (Tool::Job, "job", json!({"action": "kill", "job": 1})),
+            ] {
+                let Verdict::Refuse { reason } = judged(tool, name, arguments, &policy) else {
+                    panic!("{sandbox:?} {approvals:?}: {name} is not refused");
+                };
+                assert_eq!(reason, PLANNED_FIRST);
+            }
+            for (tool, name, arguments) in [
+                (Tool::Read, "read", json!({"path": "a"})),
+                (Tool::Plan, "plan", json!({"steps": []})),
+                (Tool::Shell, "bash", json!({"command": "touch a"})),
+                (Tool::Job, "job", json!({"action": "list"})),
+            ] {
+                let verdict = judged(tool, name, arguments, &policy);
+                assert_eq!(word(&verdict), "run", "{sandbox:?} {approvals:?} {name}");
+            }
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What a screen is: a conversation, an input, and what keys do to them. Pure: what it wants from
 //! the world comes out as wishes.
 
+use std::sync::Arc;
+
 use crossterm::event::KeyEvent;
 use quire_protocol::{
-    Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionId, Settings,
+    Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionHead, SessionId, Settings,
 };
 
 use crate::commands::{self, Command};
@@ -20,8 +22,10 @@ use crate::talk::Room;
 use crate::theme::{Colours, Theme};
 use crate::travel::Journey;
 
-/// Fits settings to a model by its name, or says why it cannot be.
-pub type Fit = Box<dyn Fn(Settings, &str) -> Result<Settings, String> + Send>;
+/// Settings with others in the place of some (a key and its value, as flags are written), fitted to
+/// their model; or why they cannot be.
+pub type Fit =
+    Arc<dyn Fn(Settings, &[(&'static str, String)]) -> Result<Settings, String> + Send + Sync>;
 
 /// What a screen wants from the world.
 #[derive(Debug, PartialEq, Eq)]
@@ -57,6 +61,10 @@ pub(crate) enum Wish {
         /// The words.
         text: String,
     },
+    /// Look for sessions of this folder to go over to.
+    Resume(String),
+    /// Check key, endpoint, sandbox, git and disk.
+    Check,
     /// Draw everything anew.
     Redraw,
     /// Show the last calls in full.
@@ -95,7 +103,13 @@ pub(crate) struct App {
     pub(crate) room: Room,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
-    fit: Fit,
+    pub(crate) fit: Fit,
+    /// Where settings come from, by their names.
+    pub(crate) origins: Vec<(String, String)>,
+    /// Reads the clock.
+    pub(crate) now_ms: fn() -> u64,
+    /// The sessions that were listed with numbers last.
+    pub(crate) listed: Vec<SessionHead>,
     /// What makes this screen's messages its own.
     name: String,
     sent: u32,
@@ -133,6 +147,9 @@ impl App {
             room: Room::Inline,
             branch: None,
             fit,
+            origins: Vec::new(),
+            now_ms: || 0,
+            listed: Vec::new(),
             name,
             sent: 0,
             leaving: false,
@@ -376,21 +393,27 @@ impl App {
         }
     }
 
-    /// The settings with another model or effort.
-    pub(crate) fn fitted(
-        &self,
-        change: impl FnOnce(&mut Settings),
-        model: Option<&str>,
-    ) -> Result<Vec<Wish>, String> {
+    /// The settings with others in the place of some, as flags would set them.
+    pub(crate) fn refitted(&self, flags: &[(&'static str, String)]) -> Result<Vec<Wish>, String> {
         let settings = self.conversation.settings.clone();
-        let mut settings = settings.ok_or("the session has not begun yet")?;
-        change(&mut settings);
-        let model = model.unwrap_or(&settings.model).to_owned();
-        let settings = (self.fit)(settings, &model)?;
+        let settings = settings.ok_or("the session has not begun yet")?;
+        let settings = (self.fit)(settings, flags)?;
         if self.conversation.settings.as_ref() == Some(&settings) {
             return Err("that is what is set already".to_owned());
         }
         Ok(vec![Wish::Ask(Op::Configure { settings })])
+    }
+
+    /// Another conversation stands here from now on: what was about the last one is gone.
+    pub(crate) fn left(&mut self) {
+        self.refusing = None;
+        self.faced = None;
+        self.picker = None;
+        self.search = None;
+        self.outbox = Outbox::default();
+        self.recalled = None;
+        self.notice = None;
+        self.listed.clear();
     }
 
     fn clear(&mut self, again: bool) -> Vec<Wish> {
@@ -460,20 +483,6 @@ impl App {
                 Vec::new()
             }
             None => Vec::new(),
-        }
-    }
-
-    /// Another session is on the screen from here on.
-    pub(crate) fn begin_anew(&mut self, text: &str) {
-        self.conversation = self.conversation.anew();
-        self.refusing = None;
-        self.faced = None;
-        self.picker = None;
-        self.search = None;
-        self.outbox = Outbox::default();
-        self.recalled = None;
-        if !text.is_empty() {
-            self.editor.set(text);
         }
     }
 

@@ -5,9 +5,16 @@
     reason = "all commands are functions of one type"
 )]
 
+mod budget;
+mod context;
+mod jobs;
+mod permissions;
+pub(crate) mod plan;
+mod review;
+
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Effort, Goal, Op, Point, thousands};
+use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, thousands};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -15,8 +22,8 @@ use crate::conversation::Doing;
 use crate::folded;
 use crate::images;
 use crate::look;
-use crate::meter::short;
 use crate::outbox;
+use crate::resume;
 use crate::theme;
 use crate::travel::{self, Journey};
 
@@ -54,6 +61,12 @@ const COMMANDS: &[Command] = &[
         run: effort,
     },
     Command {
+        name: "plan",
+        arguments: "[WORDS | accept | off]",
+        what: "plan first: nothing is changed until you accept",
+        run: plan::plan,
+    },
+    Command {
         name: "compact",
         arguments: "[FOCUS]",
         what: "summarise the older part of the context",
@@ -80,14 +93,50 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "context",
         arguments: "",
-        what: "show how full the context is",
-        run: context,
+        what: "show what fills the context",
+        run: context::context,
+    },
+    Command {
+        name: "budget",
+        arguments: "[MONEY | LIMIT=N …]",
+        what: "show or set how much the session may use",
+        run: budget::budget,
+    },
+    Command {
+        name: "jobs",
+        arguments: "",
+        what: "show what runs in the background",
+        run: jobs::jobs,
+    },
+    Command {
+        name: "permissions",
+        arguments: "[drop N]",
+        what: "show what commands may do, or take a permission back",
+        run: permissions::permissions,
+    },
+    Command {
+        name: "review",
+        arguments: "[branch NAME | commit ID | WORDS]",
+        what: "have a change read, with findings by severity",
+        run: review::review,
+    },
+    Command {
+        name: "doctor",
+        arguments: "",
+        what: "check key, endpoint, sandbox, git and disk",
+        run: doctor,
     },
     Command {
         name: "sessions",
         arguments: "",
         what: "list the sessions of this folder",
         run: |_, _| Ok(vec![Wish::List]),
+    },
+    Command {
+        name: "resume",
+        arguments: "[ID | WORDS]",
+        what: "go over to another session of this folder",
+        run: resume::resume,
     },
     Command {
         name: "rewind",
@@ -252,17 +301,30 @@ pub(crate) fn pair(name: &str, what: &str) -> Line<'static> {
     ])
 }
 
+/// The settings with a change in them.
+fn configured(app: &App, change: impl FnOnce(&mut Settings)) -> Result<Vec<Wish>, String> {
+    let settings = app.conversation.settings.clone();
+    let mut settings = settings.ok_or("the session has not begun yet")?;
+    change(&mut settings);
+    Ok(vec![Wish::Ask(Op::Configure { settings })])
+}
+
 fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     if words.is_empty() {
         return Err("which one? /model PROVIDER/NAME; `quire models` lists them".to_owned());
     }
     let name = words.to_owned();
-    app.fitted(|_| {}, Some(&name))
+    app.refitted(&[("model", name)])
 }
 
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let effort: Effort = words.parse()?;
-    app.fitted(|settings| settings.effort = effort, None)
+    app.refitted(&[("effort", effort.name().to_owned())])
+}
+
+fn doctor(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
+    app.notice = Some("checking; this may take some seconds".to_owned());
+    Ok(vec![Wish::Check])
 }
 
 fn theme(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
@@ -345,51 +407,6 @@ fn cost(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
         ),
         pair("answers", &thousands(usage.output)),
         pair("of them, thinking", &thousands(usage.thinking)),
-    ];
-    app.conversation.show(lines);
-    Ok(Vec::new())
-}
-
-fn context(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
-    const CELLS: u64 = 50;
-    let settings = app.conversation.settings.as_ref();
-    let limits = &settings.ok_or("the session has not begun yet")?.context;
-    let used = app.conversation.meter.context;
-    let window = limits.window.max(1);
-    let cells = |tokens: u64| tokens.min(window) * CELLS / window;
-    let (full, compacted, room) = (
-        cells(used).max(u64::from(used > 0)),
-        cells(limits.compact_at),
-        cells(limits.room()),
-    );
-    let bar: String = (0..CELLS)
-        .map(|cell| match cell {
-            cell if cell < full => '█',
-            cell if cell < compacted => '░',
-            cell if cell < room => '▒',
-            _ => '·',
-        })
-        .collect();
-    let lines = vec![
-        look::mixed([
-            ("Context  ".to_owned(), look::BOLD),
-            (bar, look::MARK),
-            (format!("  {}%", used * 100 / window), look::BOLD),
-        ]),
-        pair("█ used (estimated)", &format!("{} tokens", thousands(used))),
-        pair(
-            "░ free",
-            &format!("compacted at {}", thousands(limits.compact_at)),
-        ),
-        pair(
-            "▒ a margin",
-            &format!("a prompt has at most {}", thousands(limits.room())),
-        ),
-        pair("· kept for the answer", &thousands(limits.answer)),
-        pair(
-            "the model's window",
-            &format!("{} tokens", short(limits.window)),
-        ),
     ];
     app.conversation.show(lines);
     Ok(Vec::new())

@@ -6,8 +6,8 @@ mod fold;
 use std::collections::{BTreeMap, HashMap};
 
 use quire_protocol::{
-    Approval, CallId, Content, Delivery, Delta, Effort, Event, MessageId, PlanStep, Purpose,
-    Record, Retry, Seq, Settings, Shown, TravelStep, duration, first_line,
+    Approval, CallId, Content, Delivery, Delta, Effort, Event, JobId, MessageId, PlanStep, Purpose,
+    Record, Retry, Rule, Seq, Settings, Shown, TravelStep, duration, first_line,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
@@ -15,6 +15,7 @@ use ratatui_core::text::Line;
 use crate::calls::{self, Details, Ended};
 use crate::folded::Calls;
 use crate::look;
+use crate::makeup::Makeup;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
 use crate::shell;
@@ -53,6 +54,12 @@ pub(crate) struct Conversation {
     pub(crate) settings: Option<Settings>,
     /// What was used.
     pub(crate) meter: Meter,
+    /// What the context is made of.
+    pub(crate) makeup: Makeup,
+    /// Background jobs that run.
+    pub(crate) jobs: BTreeMap<JobId, Job>,
+    /// Rules that answers of "always" have made in this session and that are in force.
+    pub(crate) allowed: Vec<Rule>,
     /// The goal.
     pub(crate) goal: Option<String>,
     /// Compactions that can be taken back.
@@ -162,6 +169,15 @@ pub(crate) struct Running {
     begun_ms: u64,
 }
 
+/// A background job that runs.
+#[derive(Clone, Debug)]
+pub(crate) struct Job {
+    /// What it is, in a few words.
+    pub(crate) about: String,
+    /// When it began.
+    pub(crate) begun_ms: u64,
+}
+
 /// What is being done now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Doing {
@@ -190,15 +206,13 @@ pub(crate) enum Doing {
 }
 
 impl Conversation {
-    /// Another conversation on the same screen: what was to be shown of this one still is.
-    pub(crate) fn anew(&mut self) -> Self {
+    /// Another conversation on the same screen.
+    pub(crate) fn anew(&self) -> Self {
         Self {
             details: self.details,
-            done: self.take_parts(),
             columns: self.columns,
             rows: self.rows,
             thinking: self.thinking,
-            last: self.last,
             ..Self::default()
         }
     }
@@ -265,6 +279,7 @@ impl Conversation {
     pub(crate) fn record(&mut self, record: &Record) {
         self.seq = record.seq;
         self.meter.record(record);
+        self.makeup.record(&record.event);
         match &record.event {
             Event::Configured { settings } => self.configured(settings),
             Event::MessageAccepted {
@@ -295,7 +310,10 @@ impl Conversation {
             Event::ToolStarted { call } => self.tool_started(*call, record.at_ms),
             Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome, record.at_ms),
             Event::PlanSet { steps } => self.planned(steps),
-            Event::JobEnded { end } => self.note(&words::job_ended(end)),
+            Event::JobEnded { end } => {
+                self.jobs.remove(&end.job);
+                self.note(&words::job_ended(end));
+            }
             Event::Noticed { text } => self.noticed(text),
             Event::InterruptAccepted { .. } => {
                 if self.turn != Turn::None {
@@ -308,6 +326,7 @@ impl Conversation {
             Event::TurnPaused { detail, .. } => {
                 self.turn = Turn::Waits;
                 self.warn(&format!("paused: {detail}"));
+                self.note("/budget raises a limit; what waits then goes on by itself");
             }
             Event::TurnEnded { reason, detail, .. } => self.ended(*reason, detail),
             Event::Recovered { .. } => {
@@ -317,7 +336,8 @@ impl Conversation {
                 self.asked.clear();
                 self.warn("the work was cut short by a crash");
             }
-            Event::PrefixSet { .. } | Event::JobStarted { .. } => {}
+            Event::JobStarted { job, call } => self.job_started(*job, *call, record.at_ms),
+            Event::PrefixSet { .. } => {}
         }
     }
 

@@ -113,7 +113,10 @@ mod tests {
 
     #[test]
     fn a_pasted_path_that_is_no_image_stays_text() {
-        let mut app = App::new("me".to_owned(), Box::new(|settings, _| Ok(settings)));
+        let mut app = App::new(
+            "me".to_owned(),
+            std::sync::Arc::new(|settings, _| Ok(settings)),
+        );
         let wishes = app.paste("/no/such.png");
         let [Wish::Attach { path, pasted }] = &wishes[..] else {
             panic!("{wishes:?}");

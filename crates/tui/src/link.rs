@@ -31,6 +31,9 @@ pub(crate) struct Link {
     /// What came of journeys.
     pub(crate) arrived: UnboundedReceiver<Arrived>,
     arrivals: UnboundedSender<Arrived>,
+    /// What was worked out meanwhile, to be shown.
+    pub(crate) news: UnboundedReceiver<String>,
+    tell: UnboundedSender<String>,
     ops: UnboundedSender<Op>,
     asking: JoinHandle<()>,
 }
@@ -57,6 +60,7 @@ impl Link {
         }
         let (ops, mut asked) = unbounded_channel();
         let (refusals, refused) = unbounded_channel();
+        let (tell, news) = unbounded_channel();
         let (teller, whose) = (Arc::clone(&client), session.clone());
         // One thing after the other, so that the screen waits for none of it.
         let asking = tokio::spawn(async move {
@@ -74,6 +78,8 @@ impl Link {
             refused,
             arrived,
             arrivals,
+            news,
+            tell,
             ops,
             asking,
         })
@@ -97,22 +103,23 @@ impl Link {
         });
     }
 
-    /// Goes on with another session, with these words in the input.
-    pub(crate) async fn switch(
-        &mut self,
-        session: SessionId,
-        text: &str,
-        app: &mut App,
-    ) -> Result<(), ClientError> {
-        let short: String = session.as_str().chars().take(8).collect();
-        let adapt = Box::new(Ok);
-        let start = Start::Open { session, adapt };
-        app.begin_anew(text);
-        let next = Self::open(Arc::clone(&self.client), start, app).await?;
-        let left = std::mem::replace(self, next);
-        app.conversation
-            .note(&format!("this is session {short} from here on"));
-        left.close().await.map(drop)
+    /// Which session it is.
+    pub(crate) fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// Where sessions live.
+    pub(crate) fn client(&self) -> Arc<dyn Client> {
+        Arc::clone(&self.client)
+    }
+
+    /// Shows what comes of something, once it does.
+    pub(crate) fn show_later(&self, work: impl Future<Output = String> + Send + 'static) {
+        let tell = self.tell.clone();
+        tokio::spawn(async move {
+            // The screen may be gone by then.
+            let _ = tell.send(work.await);
+        });
     }
 
     /// The sessions of this session's folder.

@@ -17,6 +17,10 @@ pub(crate) struct Meter {
     pub(crate) bill: Bill,
     /// Requests to the model.
     pub(crate) requests: u32,
+    /// Turns.
+    pub(crate) turns: u32,
+    /// How long was worked, as far as is recorded.
+    pub(crate) worked_ms: u64,
     /// Tokens in the context, as estimated or reported last.
     pub(crate) context: u64,
     /// The same when the turn began.
@@ -42,6 +46,7 @@ impl Meter {
         self.turn.now_ms = record.at_ms;
         match &record.event {
             Event::TurnStarted { .. } => {
+                self.turns += 1;
                 self.turn = Mark {
                     at_ms: record.at_ms,
                     now_ms: record.at_ms,
@@ -50,10 +55,15 @@ impl Meter {
                     ..Mark::default()
                 };
             }
+            Event::TurnPaused { worked_ms, .. } => self.worked_ms = self.worked_ms.max(*worked_ms),
             Event::ModelCalled {
-                estimate, purpose, ..
+                estimate,
+                purpose,
+                worked_ms,
+                ..
             } => {
                 self.requests += 1;
+                self.worked_ms = self.worked_ms.max(*worked_ms);
                 if purpose.is_work() && *estimate > 0 {
                     self.context = *estimate;
                 }

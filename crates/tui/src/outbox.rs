@@ -227,7 +227,10 @@ mod tests {
 
     impl Desk {
         fn new(said: &[(&str, Delivery)]) -> Self {
-            let app = App::new("me".to_owned(), Box::new(|settings, _| Ok(settings)));
+            let app = App::new(
+                "me".to_owned(),
+                std::sync::Arc::new(|settings, _| Ok(settings)),
+            );
             let mut desk = Self { app, seq: 0 };
             desk.record(Event::TurnStarted { turn: TurnId(1) });
             for (text, delivery) in said {

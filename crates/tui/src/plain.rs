@@ -13,7 +13,8 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use crate::app::{App, Wish};
 use crate::keys::{Mode, Pick};
 use crate::link::Link;
-use crate::talk::{Error, World, listed};
+use crate::resume;
+use crate::talk::{self, Error, World, listed};
 
 /// What was said already.
 #[derive(Debug, Default)]
@@ -41,6 +42,10 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
             Some(arrived) = link.arrived.recv() => app.arrived(arrived),
             Some(error) = link.refused.recv() => {
                 app.was_refused(&error.to_string());
+                continue;
+            }
+            Some(text) = link.news.recv() => {
+                app.conversation.show(talk::told(&text));
                 continue;
             }
             frame = link.frames.next() => {
@@ -78,11 +83,9 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                     app.conversation.show(listed(&heads));
                 }
                 Wish::Travel(journey) => link.travel(journey, app),
-                Wish::Switch { session, text } => {
-                    if let Err(error) = link.switch(session, &text, app).await {
-                        app.conversation.warn(&error.to_string());
-                    }
-                }
+                Wish::Switch { session, text } => resume::switch(app, link, session, &text).await,
+                Wish::Resume(words) => resume::find(app, link, &words).await,
+                Wish::Check => talk::check(app, link, &world.check),
                 // Nothing is offered where nothing is drawn.
                 Wish::Attach { .. } => {
                     app.notice =

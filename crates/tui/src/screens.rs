@@ -1,11 +1,13 @@
 //! Whole screens, from journals to what a terminal shows, in two sizes.
 
+mod commands;
 mod folded;
 mod full;
 mod questions;
 mod work;
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -13,8 +15,8 @@ use expect_test::{Expect, expect};
 use quire_protocol::{
     Answer, Approval, ApprovalMode, CallId, CallPlan, ChangeKind, CommandEnd, Content,
     ContextLimits, Delivery, Delta, Effort, EffortChoice, Event, FileChange, Item, Limits,
-    MessageId, ModelError, ModelErrorKind, Op, PlanStatus, PlanStep, Policy, Purpose, Record,
-    RequestId, SandboxMode, Seq, Settings, StopReason, TokenStop, ToolCall, ToolOutcome,
+    MessageId, ModelError, ModelErrorKind, Op, Phase, PlanStatus, PlanStep, Policy, Purpose,
+    Record, RequestId, SandboxMode, Seq, Settings, StopReason, TokenStop, ToolCall, ToolOutcome,
     ToolStatus, TurnId, Usage,
 };
 
@@ -38,12 +40,19 @@ struct Screen {
 impl Screen {
     fn new(columns: u16, rows: u16) -> Self {
         let size = |number| NonZeroU16::new(number).unwrap();
-        let fit = |mut settings: Settings, model: &str| {
-            model.clone_into(&mut settings.model);
+        let fit = |mut settings: Settings, flags: &[(&'static str, String)]| {
+            for (key, value) in flags {
+                match *key {
+                    "model" => settings.model.clone_from(value),
+                    "effort" => settings.effort = value.parse()?,
+                    "budget_usd" => settings.limits.budget = value.parse().ok(),
+                    other => return Err(format!("{other} is not set here")),
+                }
+            }
             Ok(settings)
         };
         let mut screen = Self {
-            app: App::new("test".to_owned(), Box::new(fit)),
+            app: App::new("test".to_owned(), Arc::new(fit)),
             painter: Painter::new((columns, rows), Theme::default(), Room::Inline),
             terminal: vt100::Parser::new(size(rows), size(columns), 100),
             seq: 0,
@@ -179,6 +188,7 @@ fn settings() -> Settings {
             domains: Vec::new(),
             writable: Vec::new(),
             environment: Vec::new(),
+            phase: Phase::Work,
         },
         limits: Limits::default(),
         output_schema: None,

@@ -155,7 +155,10 @@ mod tests {
     use super::*;
 
     fn app(said: &[&str]) -> App {
-        let mut app = App::new("me".to_owned(), Box::new(|settings, _| Ok(settings)));
+        let mut app = App::new(
+            "me".to_owned(),
+            std::sync::Arc::new(|settings, _| Ok(settings)),
+        );
         app.conversation.said = said.iter().map(|&text| text.to_owned()).collect();
         app.editor.set("a draft");
         assert_eq!(control(&mut app, 'r'), [Wish::Recall]);

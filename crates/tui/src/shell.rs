@@ -286,7 +286,10 @@ mod tests {
     use super::*;
 
     fn app() -> App {
-        App::new("me".to_owned(), Box::new(|settings, _| Ok(settings)))
+        App::new(
+            "me".to_owned(),
+            std::sync::Arc::new(|settings, _| Ok(settings)),
+        )
     }
 
     fn press(app: &mut App, code: KeyCode) -> Vec<Wish> {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::Event as Happened;
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
 use quire_protocol::{
     Client, ClientError, Delivery, Frame, Op, SessionHead, SessionId, Settings, joined_text,
@@ -26,6 +27,7 @@ use crate::machine::Machine;
 use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
 use crate::plain;
+use crate::resume;
 use crate::rows::safe;
 use crate::shell::Shell;
 use crate::terminal::{News, Terminal};
@@ -58,6 +60,12 @@ pub struct Setup {
     pub machine: Arc<dyn Machine>,
     /// Reads the branch of the folder.
     pub branch: Branch,
+    /// Checks what the work needs.
+    pub check: Check,
+    /// Where settings come from: names and places.
+    pub origins: Vec<(String, String)>,
+    /// Reads the clock: milliseconds since the Unix epoch.
+    pub now_ms: fn() -> u64,
     /// How it is shown.
     pub form: Form,
     /// How it looks.
@@ -127,6 +135,9 @@ pub enum Start {
 /// Reads the branch of the folder; nothing where there is none.
 pub type Branch = Box<dyn Fn() -> Option<String> + Send>;
 
+/// Checks what the work of this model needs, in lines for a person.
+pub type Check = Box<dyn Fn(String) -> BoxFuture<'static, String> + Send>;
+
 /// Changes recorded settings, or says why they cannot be.
 pub type Adapt = Box<dyn FnOnce(Settings) -> Result<Settings, String> + Send>;
 
@@ -158,6 +169,8 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     if setup.form == Form::Screen {
         (app.conversation.columns, app.conversation.rows) = Terminal::size();
     }
+    app.origins = setup.origins;
+    app.now_ms = setup.now_ms;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
@@ -169,6 +182,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         shell: Shell::default(),
         interrupts: setup.interrupts,
         branch: setup.branch,
+        check: setup.check,
     };
     let ended = match setup.form {
         Form::Plain => plain::talk(&mut app, &mut link, world).await,
@@ -188,6 +202,7 @@ pub(crate) struct World {
     errands: Errands,
     pub(crate) interrupts: watch::Receiver<u32>,
     branch: Branch,
+    pub(crate) check: Check,
 }
 
 impl World {
@@ -286,6 +301,11 @@ impl Screen<'_> {
                     self.draw_soon();
                     Then::GoOn
                 }
+                Some(text) = self.link.news.recv() => {
+                    self.app.conversation.show(told(&text));
+                    self.draw_soon();
+                    Then::GoOn
+                }
                 frame = self.link.frames.next() => match frame {
                     Some(frame) => self.take_in(frame),
                     None => Then::Leave,
@@ -370,9 +390,8 @@ impl Screen<'_> {
 
     /// Puts another session on the screen. This one goes on without it.
     async fn switch(&mut self, session: SessionId, text: &str) {
-        if let Err(error) = self.link.switch(session, text, self.app).await {
-            self.app.conversation.warn(&error.to_string());
-        }
+        self.draw();
+        resume::switch(self.app, self.link, session, text).await;
         self.began = self.app.conversation.works().then(Instant::now);
         self.draw_soon();
     }
@@ -409,6 +428,12 @@ impl Screen<'_> {
             },
             Wish::Travel(journey) => self.link.travel(journey, self.app),
             Wish::Switch { session, text } => self.switch(session, &text).await,
+            Wish::Resume(words) => {
+                self.draw();
+                resume::find(self.app, self.link, &words).await;
+                self.draw_soon();
+            }
+            Wish::Check => check(self.app, self.link, &self.world.check),
             Wish::Walk => self
                 .world
                 .errands
@@ -574,6 +599,21 @@ async fn until(time: Option<Instant>) {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
     }
+}
+
+/// Checks what the session's model needs, and shows what came of it once it is known.
+pub(crate) fn check(app: &App, link: &Link, check: &Check) {
+    let settings = app.conversation.settings.as_ref();
+    let model = settings.map_or(String::new(), |settings| settings.model.clone());
+    link.show_later(check(model));
+}
+
+/// What was worked out, as lines.
+pub(crate) fn told(text: &str) -> Vec<Line<'static>> {
+    let lines = text.lines();
+    lines
+        .map(|line| look::line(safe(line), look::PLAIN))
+        .collect()
 }
 
 /// Sessions as lines.

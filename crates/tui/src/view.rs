@@ -9,6 +9,7 @@ use ratatui_core::text::{Line, Span};
 
 use crate::app::App;
 use crate::calls::below;
+use crate::commands::plan::is_planning;
 use crate::conversation::{Conversation, Doing, is_long};
 use crate::keys::Mode;
 use crate::look;
@@ -317,6 +318,7 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
                 Delivery::Queue => "Enter queues · Tab steers",
                 Delivery::Steer | Delivery::Note => "Enter steers · Tab queues",
             },
+            _ if is_planning(&app.conversation) => "say what to plan · /plan accept carries it out",
             _ => "say what to do · / for commands",
         };
         rows[1].push_span(Span::styled(
@@ -374,6 +376,12 @@ fn status(app: &App, wide: usize) -> Line<'static> {
         },
     ];
     facts.extend(app.branch.as_deref().map(safe));
+    let plan = if is_planning(conversation) {
+        "PLAN · "
+    } else {
+        ""
+    };
+    let wide = wide.saturating_sub(plan.len());
     // Where there is little room, the provider goes first, then what stands last.
     if let Some((_, model)) = settings.model.split_once('/')
         && width(&facts.join(" · ")) > wide
@@ -384,5 +392,5 @@ fn status(app: &App, wide: usize) -> Line<'static> {
         facts.pop();
     }
     let line = cut(&facts.join(" · "), wide);
-    look::line(line, look::DIM)
+    look::mixed([(plan.to_owned(), look::NOTICE), (line, look::DIM)])
 }

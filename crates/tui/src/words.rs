@@ -2,7 +2,7 @@
 
 use quire_protocol::{
     ApprovalMode, Compaction, CompactionCause, CompactionKind, GoalStep, GoalVerdict, JobEnd,
-    ModelError, ModelErrorKind, SandboxMode, Settings, StopReason,
+    ModelError, ModelErrorKind, Phase, SandboxMode, Settings, StopReason,
 };
 
 use crate::meter::short;
@@ -91,6 +91,16 @@ pub(crate) fn settings_changed(before: &Settings, now: &Settings) -> Option<Stri
     }
     if before.policy.approvals != now.policy.approvals {
         changes.push(format!("approvals {}", approvals(now.policy.approvals)));
+    }
+    match (before.policy.phase, now.policy.phase) {
+        (Phase::Work, Phase::Plan) => {
+            changes.push("plan mode, nothing is changed until /plan accept".to_owned());
+        }
+        (Phase::Plan, Phase::Work) => changes.push("plan mode is over".to_owned()),
+        (Phase::Work, Phase::Work) | (Phase::Plan, Phase::Plan) => {}
+    }
+    if before.policy.rules != now.policy.rules {
+        changes.push("other rules for commands".to_owned());
     }
     if before.limits != now.limits {
         changes.push("other limits".to_owned());

@@ -5,14 +5,17 @@
 mod accounts;
 mod bad_input;
 mod crash;
+mod first;
 mod goals;
 mod golden;
 mod host;
 mod journey;
 mod library;
+mod planning;
 mod provider;
 mod pty;
 mod run;
 mod screen;
 mod survival;
 mod travel;
+mod trust;

@@ -23,6 +23,9 @@ pub(crate) enum Answer {
 /// Between the events of a slow answer.
 const PACE: Duration = Duration::from_millis(2);
 
+/// The models that it lists at the address of those who ask for them.
+const LISTED: &[u8] = br#"{"object":"list","data":[{"id":"tiny-1"},{"id":"tiny-2"}]}"#;
+
 type Script = dyn Fn(&Value) -> Answer + Send + Sync;
 
 pub(crate) struct Provider {
@@ -81,7 +84,11 @@ fn serve(stream: &TcpStream, script: &Script, log: &Mutex<Vec<Value>>) {
     let mut input = BufReader::new(stream);
     while let Some((path, body)) = read_request(&mut input) {
         let Ok(request) = serde_json::from_slice::<Value>(&body) else {
-            let _ = respond(stream, 404, "text/plain", path.as_bytes());
+            let _ = if path.starts_with("GET /listed/v1/models ") {
+                respond(stream, 200, "application/json", LISTED)
+            } else {
+                respond(stream, 404, "text/plain", path.as_bytes())
+            };
             continue;
         };
         let answer = script(&request);

@@ -535,7 +535,7 @@ fn commands_complete_and_unknown_ones_say_so() {
     let mut pty = open(&place, &provider, &[]);
     pty.sees("say what to do");
     pty.press("/cont");
-    pty.sees("show how full the context is");
+    pty.sees("show what fills the context");
     pty.press("\t\r");
     pty.sees("kept for the answer");
     pty.type_line("/effort max");
@@ -681,4 +681,77 @@ fn plain_lines_are_never_drawn_over() {
     assert!(!pty.bytes().contains('\x1b'), "{}", pty.bytes());
     assert_eq!(pty.end(), 0);
     assert!(!place.work().join("unwanted").exists());
+}
+
+#[test]
+fn a_pause_at_a_limit_says_so_and_goes_on_once_it_is_raised() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("I begin.", bash("touch made")),
+        _ => Answer::Reply("gone on", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("/budget tokens=1 turns=100");
+    pty.sees("from the next request on: other limits");
+    pty.type_line("begin it");
+    pty.sees("paused: the session has used");
+    pty.sees("/budget raises a limit");
+    assert!(place.work().join("made").exists());
+    pty.type_line("/budget tokens=2M");
+    pty.sees("gone on");
+    pty.type_line("/budget");
+    pty.sees("of 2,000,000");
+    pty.sees("1 of 100");
+    pty.kill();
+}
+
+#[test]
+fn a_screen_goes_over_to_another_session_of_its_folder() {
+    let provider = Provider::start(|request| match said(request) {
+        said if said.contains("apples") => Answer::Reply("of apples", vec![]),
+        _ => Answer::Reply("of pears", vec![]),
+    });
+    let place = Place::new();
+    for words in ["tell of apples", "tell of pears"] {
+        let mut pty = open(&place, &provider, &[words]);
+        pty.sees("· done");
+        pty.press("\x04");
+        pty.sees("the session is kept");
+        pty.end();
+    }
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("/resume");
+    pty.sees_when("both, newest first", |screen| {
+        let place = |words| screen.find(words);
+        place("tell of pears").is_some() && place("tell of pears") < place("tell of apples")
+    });
+    pty.type_line("/resume 2");
+    pty.sees("this is session");
+    pty.sees("› tell of apples");
+    pty.type_line("/resume pears");
+    pty.sees("› tell of pears");
+    pty.type_line("once more");
+    pty.sees_when("a second answer", |screen| {
+        screen.matches("of pears").count() > 3
+    });
+    let last = provider.requests().pop().unwrap();
+    assert!(said(&last).contains("tell of pears") && !said(&last).contains("apples"));
+    pty.type_line("/resume plums");
+    pty.sees("no other session of this folder is named plums");
+    pty.kill();
+}
+
+#[test]
+fn the_doctor_comes_to_the_screen() {
+    let provider = Provider::start(|_| Answer::Reply("never", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("/doctor");
+    pty.sees("anthropic/double");
+    pty.sees("sandbox");
+    pty.sees("workspace");
+    pty.kill();
 }

@@ -41,6 +41,7 @@ pub(crate) fn settings() -> Settings {
             domains: Vec::new(),
             writable: Vec::new(),
             environment: Vec::new(),
+            phase: Phase::Work,
         },
         limits: Limits::default(),
         output_schema: None,

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use quire_protocol::{
-    Command, Policy, Process, ProcessLimits, Sandbox, SandboxError, SandboxMode, SandboxReport,
-    Wall,
+    Command, Phase, Policy, Process, ProcessLimits, Sandbox, SandboxError, SandboxMode,
+    SandboxReport, Wall,
 };
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
@@ -545,6 +545,7 @@ fn trial_policy() -> Policy {
         domains: Vec::new(),
         writable: Vec::new(),
         environment: Vec::new(),
+        phase: Phase::Work,
     }
 }
 

@@ -94,7 +94,7 @@ fn pattern(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use quire_protocol::ApprovalMode;
+    use quire_protocol::{ApprovalMode, Phase};
 
     use super::*;
 
@@ -106,6 +106,7 @@ mod tests {
             domains: Vec::new(),
             writable: vec!["/more".into()],
             environment: Vec::new(),
+            phase: Phase::Work,
         };
         let text = profile(&Wishes {
             workspace: Path::new("/w/my \"x\""),

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use quire_protocol::{
-    ApprovalMode, Command, Policy, Process, ProcessEnd, ProcessEvent, ProcessLimits, Sandbox,
-    SandboxError, SandboxMode, Wall,
+    ApprovalMode, Command, Phase, Policy, Process, ProcessEnd, ProcessEvent, ProcessLimits,
+    Sandbox, SandboxError, SandboxMode, Wall,
 };
 use quire_sandbox::{Options, Spawner};
 use std::sync::Arc;
@@ -75,6 +75,7 @@ impl World {
             domains: Vec::new(),
             writable: Vec::new(),
             environment: Vec::new(),
+            phase: Phase::Work,
         };
         Self {
             spawner: Spawner::start(options).expect("a spawner"),

@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use quire_protocol::{CommandEnd, JobEnd, JobId, SandboxMode, ToolSet as _, ToolStatus};
+use quire_protocol::{
+    CommandEnd, JobEnd, JobId, Phase, Policy, SandboxMode, ToolSet as _, ToolStatus,
+};
 use serde_json::json;
 
-use crate::world::{World, text};
+use crate::world::{World, policy, text};
 
 /// Lets other tasks run until something holds.
 async fn until(what: &str, mut holds: impl FnMut() -> bool) {
@@ -353,4 +355,29 @@ async fn the_policy_goes_with_the_command() {
     assert_eq!(spawned[1].distrusted, [workspace]);
     assert!(spawned[0].distrusted.is_empty());
     assert!(spawned[0].argv[0].ends_with("sh") && spawned[0].argv[1] == "-c");
+}
+
+#[tokio::test]
+async fn what_was_let_run_before_planning_began_is_read_only_or_refused_when_it_starts() {
+    let mut world = World::claude();
+    for sandbox in [SandboxMode::WorkspaceWrite, SandboxMode::Off] {
+        world.policy = Policy {
+            phase: Phase::Plan,
+            writable: vec!["/srv".into()],
+            ..policy(sandbox)
+        };
+        world.done("bash", json!({"command": "true"})).await;
+        let spawned = world.spawned.lock().unwrap().pop().unwrap();
+        assert_eq!(spawned.policy.sandbox, SandboxMode::ReadOnly);
+        assert!(spawned.policy.writable.is_empty());
+        let outside = json!({"command": "true", "outside_sandbox": "why not"});
+        let outcome = world.run("bash", outside).await;
+        assert_eq!(outcome.status, ToolStatus::Denied);
+        assert!(world.spawned.lock().unwrap().is_empty());
+        let told = world
+            .failed("write", json!({"path": "a", "content": "b"}))
+            .await;
+        assert!(told.contains("plan mode"), "{told}");
+        assert!(!world.at("a").exists());
+    }
 }

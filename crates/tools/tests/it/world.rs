@@ -44,6 +44,7 @@ pub(crate) fn policy(sandbox: SandboxMode) -> Policy {
         domains: Vec::new(),
         writable: Vec::new(),
         environment: Vec::new(),
+        phase: Phase::Work,
     }
 }
 

@@ -1,14 +1,15 @@
 //! What each record changes in a conversation.
 
 use quire_protocol::{
-    Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item,
+    Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item, JobId,
     MessageId, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome, counted,
     duration, first_line, joined_text, visible,
 };
 use ratatui_core::text::Line;
 
-use super::{Conversation, Kind, Pending, Running, Turn, is_long};
+use super::{Conversation, Job, Kind, Pending, Running, Turn, is_long};
 use crate::calls::{self, Ended};
+use crate::commands::plan::{OFFER, is_planning};
 use crate::look;
 use crate::rows::{safe, wrap};
 use crate::shell;
@@ -26,6 +27,8 @@ impl Conversation {
         {
             self.note(&change);
         }
+        self.allowed
+            .retain(|rule| settings.policy.rules.contains(rule));
         self.settings = Some(settings.clone());
     }
 
@@ -134,8 +137,16 @@ impl Conversation {
     }
 
     pub(super) fn answered(&mut self, call: CallId, answer: &Answer) {
-        self.asked.retain(|(open, _)| *open != call);
+        let place = self.asked.iter().position(|(open, _)| *open == call);
+        let question = place.map(|place| self.asked.remove(place).1);
         let about = self.about(call);
+        // It is a rule of the session now, which the next change of its settings must not lose.
+        if let (Answer::AllowAlways, Some(question), Some(settings)) =
+            (answer, question, &mut self.settings)
+        {
+            self.allowed.extend(question.always());
+            settings.policy.rules.extend(question.always());
+        }
         match answer {
             Answer::AllowOnce => self.note(&format!("allowed once: {about}")),
             Answer::AllowAlways => self.note(&format!("allowed for this session: {about}")),
@@ -170,8 +181,17 @@ impl Conversation {
             outcome: outcome.clone(),
             took_ms,
         };
+        if let Some(job) = outcome.job {
+            self.job_started(job, call, at_ms);
+        }
         self.calls.remove(&call);
         self.add_call(ended);
+    }
+
+    /// The end of the call that started a job tells of it, or the journal before that.
+    pub(super) fn job_started(&mut self, job: JobId, call: CallId, begun_ms: u64) {
+        let about = self.about(call);
+        self.jobs.entry(job).or_insert(Job { about, begun_ms });
     }
 
     pub(super) fn shown(&self, call: CallId) -> Shown {
@@ -192,7 +212,8 @@ impl Conversation {
     }
 
     pub(super) fn noticed(&mut self, text: &str) {
-        let told = std::mem::take(&mut self.told) || text.starts_with("Background job");
+        let known = ["Background job", "Plan mode"];
+        let told = std::mem::take(&mut self.told) || known.iter().any(|own| text.starts_with(own));
         if !told {
             self.note(&format!("told the model: {}", first_line(text).0));
         }
@@ -237,7 +258,12 @@ impl Conversation {
         let words = words::ended(reason, detail);
         let sum = self.meter.turn_in_words();
         match reason {
-            StopReason::EndTurn if self.spoke => self.note(&format!("done{sum}")),
+            StopReason::EndTurn if self.spoke => {
+                self.note(&format!("done{sum}"));
+                if is_planning(self) {
+                    self.note(OFFER);
+                }
+            }
             StopReason::EndTurn => self.warn("the model ended without an answer"),
             // Why was just said.
             StopReason::Error if !self.failure.is_empty() => {

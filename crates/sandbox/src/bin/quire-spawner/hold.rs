@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use quire_protocol::{
-    ApprovalMode, Command, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxError, SandboxMode,
+    ApprovalMode, Command, Phase, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxError,
+    SandboxMode,
 };
 use quire_sandbox::{Options, Spawner};
 
@@ -44,6 +45,7 @@ async fn start(workspace: PathBuf, seconds: &str) -> Result<(), SandboxError> {
                 domains: Vec::new(),
                 writable: Vec::new(),
                 environment: Vec::new(),
+                phase: Phase::Work,
             },
             limits: ProcessLimits::default(),
             distrusted: Vec::new(),

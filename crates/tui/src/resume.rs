@@ -1,0 +1,108 @@
+//! `/resume`: the screen goes over to another session of its folder.
+
+use std::sync::Arc;
+
+use quire_protocol::{SessionHead, SessionId, Settings};
+use ratatui_core::text::Line;
+
+use crate::app::{App, Wish};
+use crate::commands::pair;
+use crate::link::Link;
+use crate::look;
+use crate::rows::safe;
+use crate::talk::Start;
+
+/// What is meant by the words behind `/resume`: a number of the last list, or what has to be looked
+/// for.
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "all commands are functions of one type"
+)]
+pub(crate) fn resume(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    let number = words
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_sub(1));
+    if let Some(head) = number.and_then(|place| app.listed.get(place)) {
+        return Ok(vec![Wish::Switch {
+            session: head.session.clone(),
+            text: String::new(),
+        }]);
+    }
+    Ok(vec![Wish::Resume(words.to_owned())])
+}
+
+/// Looks for sessions of the folder by the start of their id or by words of their title. One that is
+/// alone is gone over to; several are listed with numbers.
+pub(crate) async fn find(app: &mut App, link: &mut Link, words: &str) {
+    let heads = match link.sessions(app).await {
+        Ok(heads) => heads,
+        Err(error) => return app.conversation.warn(&error.to_string()),
+    };
+    let others = heads
+        .into_iter()
+        .filter(|head| head.session != *link.session());
+    let mut fitting: Vec<SessionHead> = others.filter(|head| fits(head, words)).collect();
+    match fitting.as_slice() {
+        [] if words.is_empty() => app.conversation.warn("this folder has no other session"),
+        [] => app
+            .conversation
+            .warn(&format!("no other session of this folder is named {words}")),
+        [one] if !words.is_empty() => switch(app, link, one.session.clone(), "").await,
+        _ => {
+            app.conversation.show(numbered(&fitting));
+            app.listed = std::mem::take(&mut fitting);
+        }
+    }
+}
+
+/// Goes over to another session, with these words in the input. The one that is left works on where it was; where the other cannot
+/// be opened, nothing changes.
+pub(crate) async fn switch(app: &mut App, link: &mut Link, session: SessionId, text: &str) {
+    let another = app.conversation.anew();
+    let before = std::mem::replace(&mut app.conversation, another);
+    let fit = Arc::clone(&app.fit);
+    let adapt = Box::new(move |settings: Settings| fit(settings, &[]));
+    let start = Start::Open {
+        session: session.clone(),
+        adapt,
+    };
+    match Link::open(link.client(), start, app).await {
+        Ok(opened) => {
+            app.left();
+            if !text.is_empty() {
+                app.editor.set(text);
+            }
+            app.conversation.note(&format!("this is session {session}"));
+            let left = std::mem::replace(link, opened).close().await;
+            if let Err(error) = left {
+                app.conversation
+                    .warn(&format!("the session that you left: {error}"));
+            }
+        }
+        Err(error) => {
+            app.conversation = before;
+            app.conversation
+                .warn(&format!("session {session} cannot be opened: {error}"));
+        }
+    }
+}
+
+fn fits(head: &SessionHead, words: &str) -> bool {
+    let title = head.title.to_lowercase();
+    let mut wanted = words.split_whitespace();
+    head.session.as_str().starts_with(words)
+        || wanted.all(|word| title.contains(&word.to_lowercase()))
+}
+
+fn numbered(heads: &[SessionHead]) -> Vec<Line<'static>> {
+    let mut lines = vec![look::line(
+        "Other sessions of this folder, newest first; /resume N goes over to one",
+        look::BOLD,
+    )];
+    lines.extend(heads.iter().enumerate().map(|(place, head)| {
+        let id: String = head.session.as_str().chars().take(13).collect();
+        pair(&format!("{:>2}  {id}", place + 1), &safe(&head.title))
+    }));
+    lines
+}
