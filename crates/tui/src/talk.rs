@@ -22,8 +22,8 @@ use crate::rows::safe;
 use crate::terminal::{News, Terminal};
 use crate::view::picture;
 
-/// Between frames, unless a key was pressed.
-const FRAME: Duration = Duration::from_millis(16);
+/// Between frames, unless a key was pressed: what streams is read, and costs as much as it is drawn.
+const FRAME: Duration = Duration::from_millis(33);
 /// Between looks at the clock while something is being done.
 const TICK: Duration = Duration::from_secs(1);
 /// How long no key must be pressed before keys answer a question that has just come.
