@@ -15,3 +15,4 @@ mod pty;
 mod run;
 mod screen;
 mod survival;
+mod web;
