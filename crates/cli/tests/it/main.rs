@@ -13,6 +13,7 @@ mod library;
 mod provider;
 mod pty;
 mod run;
+mod schema;
 mod screen;
 mod survival;
 mod web;
