@@ -1,4 +1,4 @@
-//! Repository automation: `cargo xtask tidy | test | bench | release | picture`.
+//! Repository automation: `cargo xtask tidy | schema | test | bench | release | picture`.
 //!
 //! A table of contents: each command lives in the module of its name.
 #![expect(
@@ -17,6 +17,7 @@ mod bench;
 mod cargo;
 mod picture;
 mod release;
+mod schema;
 mod test;
 mod tidy;
 
@@ -24,6 +25,7 @@ const USAGE: &str = "\
 cargo xtask <command>
 
   tidy              hold the rules of the house: edges between crates, sizes, budgets, licences
+  schema            write what crosses the host's wire to schema/, as JSON Schema and TypeScript
   test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
   bench [--help]    one table: start, time per step, memory, streaming, exact prefix, the screen
   release           gather the binary as it is shipped, with man pages, in target/dist-bundle/
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let rest: Vec<String> = args.collect();
     let outcome = match command.as_str() {
         "tidy" => tidy::command(),
+        "schema" => schema::command(),
         "test" => test::command(&rest),
         "bench" => bench::command(&rest),
         "release" => release::command(),

@@ -141,6 +141,7 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("chat", &["fuzz/corpus/chat", RECORDED]),
     ("patch", &["fuzz/corpus/patch"]),
     ("config", &["fuzz/corpus/config"]),
+    ("wire", &["fuzz/corpus/wire"]),
 ];
 
 /// Runs every fuzz target on its seeds, so that both stay good: `cargo fuzz` looks for more.

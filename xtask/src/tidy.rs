@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::cargo;
+use crate::{cargo, schema};
 
 mod budgets;
 mod edges;
@@ -52,6 +52,7 @@ fn house() -> Result<Vec<Finding>> {
         warn_of_growth(file);
     }
     findings.extend(budgets::check(&files, &metadata));
+    findings.extend(schema::check()?);
     Ok(findings)
 }
 

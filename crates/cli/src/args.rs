@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -57,6 +58,9 @@ pub(crate) struct TalkArgs {
     /// Draw on all of the terminal, in a screen of its own that is gone afterwards
     #[arg(long)]
     pub(crate) full_screen: bool,
+    /// Talk to the host that listens there, such as ws://127.0.0.1:4711 (docs/guide/agents.md)
+    #[arg(long, value_name = "URL")]
+    pub(crate) host: Option<String>,
     /// What commands may do. Unless set, workspace-write
     #[arg(long, value_enum)]
     pub(crate) sandbox: Option<Sandbox>,
@@ -83,6 +87,9 @@ Examples:
   quire agents allow 0199
   quire agents stop 0199")]
     Agents {
+        /// Those of the host that listens there, such as ws://127.0.0.1:4711 (docs/guide/agents.md)
+        #[arg(long, value_name = "URL", global = true)]
+        host: Option<String>,
         #[command(subcommand)]
         command: Option<AgentsCommand>,
     },
@@ -135,11 +142,20 @@ Examples:
 #[command(after_help = "\
 Examples:
   quire serve                  in this terminal, until Ctrl-C
-  quire serve --stop           end the host; the next one goes on with what it was working on")]
+  quire serve --stop           end the host; the next one goes on with what it was working on
+  quire serve --listen 127.0.0.1:0
+                               for browsers and programs elsewhere too, by a token")]
 pub(crate) struct ServeArgs {
     /// End the host that runs
     #[arg(long)]
     pub(crate) stop: bool,
+    /// Listen at this address too, as a WebSocket for those who know the host's token; port 0 stands
+    /// for any that is free
+    #[arg(long, value_name = "ADDRESS", conflicts_with = "stop")]
+    pub(crate) listen: Option<SocketAddr>,
+    /// Let pages of this site in, such as https://example.org; may be repeated
+    #[arg(long, value_name = "ORIGIN", requires = "listen")]
+    pub(crate) allow_origin: Vec<String>,
     /// Seconds for which a session stays in memory that nobody looks at and that does nothing
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     pub(crate) idle: u64,

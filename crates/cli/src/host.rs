@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use quire_headless::{FindError, Supervise};
 use quire_protocol::{Answer, Client, Delivery, Store};
 use quire_sandbox::Spawner;
-use quire_server::{Daemon, Hosts, Origin, Remote, Summon, background};
+use quire_server::{Daemon, Hosts, Origin, Remote, Stopped, Summon, Token, background};
 
 use crate::args::{AgentsCommand, ServeArgs};
 use crate::surroundings::{Surroundings, now_ms};
@@ -25,8 +25,21 @@ fn place(surroundings: &Surroundings) -> PathBuf {
     surroundings.paths.data.join("host")
 }
 
-/// The host's sessions, for a face in this process. A host that is not there is started.
-pub(crate) fn remote(surroundings: &Surroundings) -> Remote {
+/// The host's sessions, for a face in this process: the host at that address, or this person's own,
+/// which is started where it is not there.
+pub(crate) fn remote(surroundings: &Surroundings, url: Option<&str>) -> anyhow::Result<Remote> {
+    if let Some(url) = url {
+        let token = match surroundings.variable("QUIRE_HOST_TOKEN") {
+            Some(token) => Token::new(token),
+            None => Token::read(&place(surroundings)).map_err(|error| {
+                usage(format!(
+                    "set QUIRE_HOST_TOKEN to the token of {url}: there is none here ({error})"
+                ))
+            })?,
+        };
+        let folder = surroundings.workspace.clone();
+        return Remote::at(url, token, NAME, folder).map_err(usage);
+    }
     let (program, variables) = (&surroundings.program, &surroundings.variables);
     let start = background(program, &["serve", "--background"], variables);
     let around = surroundings.clone();
@@ -35,7 +48,7 @@ pub(crate) fn remote(surroundings: &Surroundings) -> Remote {
         around.settings([]).map_err(std::io::Error::other)?;
         start()
     };
-    reach(surroundings, Some(Arc::new(summon)))
+    Ok(reach(surroundings, Some(Arc::new(summon))))
 }
 
 fn reach(surroundings: &Surroundings, summon: Option<Summon>) -> Remote {
@@ -48,10 +61,14 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<ExitCode> {
     if args.stop {
         let stopped = reach(surroundings, None).stop(PATIENCE).await?;
-        terminal::complain(if stopped {
-            "the host ends; what it was working on goes on with the next one"
-        } else {
-            "there is no host"
+        terminal::complain(&match stopped {
+            Stopped::Told => {
+                "the host ends; what it was working on goes on with the next one".into()
+            }
+            Stopped::Ending(process) => {
+                format!("the host is ending already: process {process} waits for running tools")
+            }
+            Stopped::Nobody => "there is no host".into(),
         });
         return Ok(ExitCode::SUCCESS);
     }
@@ -64,7 +81,22 @@ pub(crate) async fn serve(
         made: Mutex::default(),
     });
     let idle = Duration::from_secs(args.idle);
-    let daemon = Daemon::listen(&place(surroundings), hosting, NAME.to_owned(), idle)?;
+    let (folder, environment) = (place(surroundings), surroundings.origin().environment);
+    let mut daemon = Daemon::listen(&folder, hosting, NAME.to_owned(), environment, idle)?;
+    if let Some(address) = args.listen {
+        let bound = daemon.listen_at(address, args.allow_origin).await?;
+        let token = Token::file(&folder);
+        terminal::complain(&format!(
+            "listening at ws://{bound}, token in {}",
+            token.display()
+        ));
+        if !bound.ip().is_loopback() {
+            terminal::complain(
+                "warning: others can reach this address, and what is said there is not encrypted: \
+                 whoever listens in learns the token. Prefer 127.0.0.1 and `ssh -L`",
+            );
+        }
+    }
     if !args.background {
         terminal::complain("hosting sessions; Ctrl-C ends, and the next host goes on with them");
     }
@@ -76,7 +108,7 @@ pub(crate) async fn serve(
         PATIENCE
     };
     tokio::select! {
-        () = daemon.serve(surroundings.origin().environment, stop) => {}
+        () = daemon.serve(stop) => {}
         _ = second.wait_for(|count| *count >= 2) => {}
     }
     Ok(ExitCode::SUCCESS)
@@ -84,9 +116,10 @@ pub(crate) async fn serve(
 
 pub(crate) async fn agents(
     command: Option<AgentsCommand>,
+    url: Option<&str>,
     surroundings: &Surroundings,
 ) -> anyhow::Result<ExitCode> {
-    let remote = remote(surroundings);
+    let remote = remote(surroundings, url)?;
     let what = match command.unwrap_or(AgentsCommand::List { json: false }) {
         AgentsCommand::List { json } => {
             let agents = remote.agents().await?;

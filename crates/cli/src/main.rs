@@ -79,7 +79,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Exec(args) => exec::exec(*args, &surroundings).await,
             Command::Demo => demo::demo(&surroundings).await,
             Command::Serve(args) => host::serve(args, &surroundings).await,
-            Command::Agents { command } => host::agents(command, &surroundings).await,
+            Command::Agents { host, command } => {
+                host::agents(command, host.as_deref(), &surroundings).await
+            }
             Command::Sessions(args) => sessions::sessions(args, &surroundings).await,
             Command::Cost(args) => reckon::cost(args, &surroundings).await,
             Command::Stats(args) => reckon::stats(args, &surroundings).await,

@@ -50,7 +50,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         flags.push(("sandbox", "your answer", "off".to_owned()));
         resolved = around.settings(flags)?;
     }
-    let host = Arc::new(host::remote(around));
+    let host = Arc::new(host::remote(around, args.host.as_deref())?);
     let client: Arc<dyn Client> = host.clone();
     let (_, catalogue) = assemble::models(around, &resolved);
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;

@@ -8,12 +8,9 @@ use quire_headless::{Color, Style};
 use crate::surroundings::Surroundings;
 
 /// Says what went wrong, on standard error.
-#[expect(
-    clippy::print_stderr,
-    reason = "the root reports what ends the process"
-)]
 pub(crate) fn complain(message: &str) {
-    eprintln!("quire: {message}");
+    // Whoever does not listen is no reason to stop.
+    let _ = writeln!(std::io::stderr(), "quire: {message}");
 }
 
 /// Prints a whole text on standard output. That nobody reads it any more is no error.

@@ -95,7 +95,14 @@ impl Care {
             .mode(0o600)
             .open(&beside)?;
         file.write_all(&serde_json::to_vec(&self.list)?)?;
-        std::fs::rename(&beside, &self.path)
+        std::fs::rename(&beside, &self.path)?;
+        let folder = self.path.parent().map(File::open).transpose()?;
+        // For a power cut, which is to find it too; nobody waits for the disk.
+        let sync = move || {
+            file.sync_all()
+                .and_then(|()| folder.map_or(Ok(()), |folder| folder.sync_all()))
+        };
+        std::thread::Builder::new().spawn(sync).map(drop)
     }
 }
 

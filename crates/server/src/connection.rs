@@ -1,7 +1,6 @@
 //! One face at the socket: what it asks, in order, and what it watches, side by side.
 
-use std::collections::HashMap;
-use std::io;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,17 +8,15 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use quire_protocol::Frame;
 use serde_json::value::RawValue;
-use tokio::io::{
-    AsyncBufRead, AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader,
-};
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::gather::Gathered;
-use crate::hub::{Face, Hub, Origin};
+use crate::hosted::Watched;
+use crate::hub::{Face, Hub};
+use crate::origin::Origin;
+use crate::pipe::{Reader, Writer};
 use crate::wire::{self, Failure, Hello, Incoming, code, method};
 
 /// Lines that wait to be written; whoever writes more waits too, and a watcher falls behind.
@@ -33,6 +30,8 @@ pub(crate) struct Host {
     pub(crate) hub: Arc<Hub>,
     /// Its name and version.
     pub(crate) name: String,
+    /// Its own environment, for faces that bring none.
+    pub(crate) environment: Arc<BTreeMap<String, String>>,
     /// Told when a face asks the host to stop; with how long its tools may still run.
     pub(crate) stop: mpsc::Sender<Duration>,
 }
@@ -45,15 +44,15 @@ struct Connection {
     watches: HashMap<u64, AbortHandle>,
     watched: u64,
     /// A watch that begins once its number was told.
-    beginning: Option<(u64, BoxStream<'static, Frame>)>,
+    beginning: Option<(u64, Watched)>,
 }
 
 /// Serves a face until it goes.
-pub(crate) async fn serve(stream: UnixStream, host: Host, id: u64) {
-    let (reader, writer) = stream.into_split();
+pub(crate) async fn serve((mut reader, writer): (Reader, Writer), host: Host) {
     let (lines, queue) = mpsc::channel(QUEUE);
     let writer = tokio::spawn(write(writer, queue));
     let hub = Arc::clone(&host.hub);
+    let id = hub.new_face();
     let mut connection = Connection {
         host,
         id,
@@ -63,9 +62,8 @@ pub(crate) async fn serve(stream: UnixStream, host: Host, id: u64) {
         watched: 0,
         beginning: None,
     };
-    let mut reader = BufReader::new(reader);
     let mut line = Vec::new();
-    while let Ok(true) = next_line(&mut reader, &mut line).await {
+    while let Ok(true) = reader.next(&mut line).await {
         let answer = connection.hear(&line).await;
         if connection.lines.send(answer).await.is_err() {
             break;
@@ -81,32 +79,13 @@ pub(crate) async fn serve(stream: UnixStream, host: Host, id: u64) {
     let _ = writer.await;
 }
 
-/// Reads a line; false at the end. One that is longer than any message may be is an error.
-pub(crate) async fn next_line(
-    reader: &mut (impl AsyncBufRead + Unpin),
-    line: &mut Vec<u8>,
-) -> io::Result<bool> {
-    line.clear();
-    let most = wire::LONGEST as u64;
-    let read = reader.take(most).read_until(b'\n', line).await?;
-    match line.last() {
-        Some(b'\n') => Ok(true),
-        _ if read as u64 == most => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "a message is longer than 64 MiB",
-        )),
-        _ => Ok(false),
-    }
-}
-
-async fn write(mut writer: OwnedWriteHalf, mut waiting: mpsc::Receiver<Vec<u8>>) {
+async fn write(mut writer: Writer, mut waiting: mpsc::Receiver<Vec<u8>>) {
     let mut lines = Vec::new();
     while waiting.recv_many(&mut lines, 64).await > 0 {
-        let together = lines.concat();
-        lines.clear();
-        if writer.write_all(&together).await.is_err() {
+        if writer.write(&lines).await.is_err() {
             return;
         }
+        lines.clear();
     }
 }
 
@@ -207,7 +186,9 @@ impl Connection {
             id: self.id,
             origin: Origin {
                 folder: hello.folder,
-                environment: hello.environment,
+                environment: hello
+                    .environment
+                    .unwrap_or_else(|| BTreeMap::clone(&self.host.environment)),
             },
         });
         wire::raw(&wire::Welcome {
@@ -227,17 +208,17 @@ impl Connection {
             return Err(Failure::new(code::NO_HELLO, "say `hello` first"));
         };
         let hub = &self.host.hub;
-        let frames = hub.watch(face, &asked.session, asked.after).await?;
+        let watched = hub.watch(face, &asked.session, asked.after).await?;
         self.watched += 1;
         let watch = self.watched;
-        self.beginning = Some((watch, frames));
+        self.beginning = Some((watch, watched));
         wire::raw(&wire::Watched { watch })
     }
 
     fn begin_watch(&mut self) {
-        if let Some((watch, frames)) = self.beginning.take() {
+        if let Some((watch, watched)) = self.beginning.take() {
             let hub = Arc::clone(&self.host.hub);
-            let showing = tokio::spawn(show(watch, frames, self.lines.clone(), hub));
+            let showing = tokio::spawn(show(watch, watched, self.lines.clone(), hub));
             self.watches.insert(watch, showing.abort_handle());
         }
     }
@@ -271,18 +252,42 @@ async fn past(
     }
 }
 
+/// Shows what is watched until it is over, and says why it is.
+async fn show(watch: u64, mut watched: Watched, lines: mpsc::Sender<Vec<u8>>, hub: Arc<Hub>) {
+    let reason = match frames(watch, &mut watched.frames, &lines).await {
+        Shown::All if hub.is_leaving() => {
+            // Where another host goes on with it, its watcher goes there.
+            let leaving = wire::notice(method::LEAVING, &wire::Watched { watch });
+            // Whoever is gone wants to know nothing.
+            let _ = lines.send(leaving).await;
+            return;
+        }
+        Shown::All => watched.why_ended().await,
+        Shown::TooLarge(reason) => reason,
+        Shown::Unwanted => return,
+    };
+    let _ = lines
+        .send(wire::notice(method::END, &wire::Ended { watch, reason }))
+        .await;
+}
+
+/// How far something that is watched was shown.
+enum Shown {
+    /// To its end.
+    All,
+    /// Up to something that no message can hold.
+    TooLarge(String),
+    /// As far as somebody wanted to see it.
+    Unwanted,
+}
+
 /// Sends what is watched, fragments of a moment together. Its lines wait for the one before them to be
 /// taken, so that a face that reads slowly costs no memory.
-async fn show(
+async fn frames(
     watch: u64,
-    mut frames: BoxStream<'static, Frame>,
-    lines: mpsc::Sender<Vec<u8>>,
-    hub: Arc<Hub>,
-) {
-    let send = async |frame: Frame| {
-        let more = wire::notice(method::FRAME, &wire::More { watch, frame });
-        lines.send(more).await.is_ok()
-    };
+    frames: &mut BoxStream<'static, Frame>,
+    lines: &mpsc::Sender<Vec<u8>>,
+) -> Shown {
     let mut gathered = Gathered::default();
     loop {
         let moment = tokio::time::sleep_until(gathered.due().unwrap_or_else(Instant::now));
@@ -292,22 +297,21 @@ async fn show(
             frame = frames.next() => match frame {
                 Some(Frame::Delta(delta)) => (gathered.add(delta), None),
                 Some(record) => (gathered.take(), Some(record)),
-                None => break,
+                None => return Shown::All,
             },
         };
         for frame in fragment.map(Frame::Delta).into_iter().chain(record) {
-            if !send(frame).await {
-                return;
+            let line = wire::notice(method::FRAME, &wire::More { watch, frame });
+            if line.len() > wire::LONGEST_TOLD {
+                return Shown::TooLarge(format!(
+                    "it holds an event of {} MiB, which is more than a message may have: `quire \
+                     sessions show` shows it",
+                    line.len() >> 20
+                ));
+            }
+            if lines.send(line).await.is_err() {
+                return Shown::Unwanted;
             }
         }
     }
-    // Where another host goes on with it, its watcher goes there.
-    let end = if hub.is_leaving() {
-        method::LEAVING
-    } else {
-        method::END
-    };
-    let _ = lines
-        .send(wire::notice(end, &wire::Watched { watch }))
-        .await;
 }

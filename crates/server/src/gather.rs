@@ -6,13 +6,16 @@ use std::time::Duration;
 use quire_protocol::Delta;
 use tokio::time::Instant;
 
-/// How long a fragment waits for more of its kind: a frame of the screen.
-const MOMENT: Duration = Duration::from_millis(16);
+/// From one fragment to the next, and so the longest that one waits for more of its kind: a frame of
+/// the screen while nobody types.
+const MOMENT: Duration = Duration::from_millis(33);
 
 /// A fragment that waits.
 #[derive(Default)]
 pub(crate) struct Gathered {
     waiting: Option<(Delta, Instant)>,
+    /// When the last one went.
+    went: Option<Instant>,
 }
 
 impl Gathered {
@@ -23,17 +26,27 @@ impl Gathered {
 
     /// What waits goes now.
     pub(crate) fn take(&mut self) -> Option<Delta> {
-        self.waiting.take().map(|(delta, _)| delta)
+        let (delta, _) = self.waiting.take()?;
+        self.went = Some(Instant::now());
+        Some(delta)
     }
 
-    /// Adds a fragment. Where it is of another kind than what waits, that goes now.
+    /// Adds a fragment; gives what goes now. That is the fragment itself where none went for a moment,
+    /// and what waits where it is of another kind.
     pub(crate) fn add(&mut self, delta: Delta) -> Option<Delta> {
+        let now = Instant::now();
         let delta = match &mut self.waiting {
             Some((waiting, _)) => join(waiting, delta)?,
             None => delta,
         };
         let before = self.take();
-        self.waiting = Some((delta, Instant::now() + MOMENT));
+        match self.went.map(|went| went + MOMENT) {
+            Some(due) if due > now => self.waiting = Some((delta, due)),
+            Some(_) | None => {
+                self.went = Some(now);
+                return Some(delta);
+            }
+        }
         before
     }
 }
@@ -86,6 +99,11 @@ mod tests {
     fn fragments_of_a_kind_go_together_and_in_order() {
         let mut gathered = Gathered::default();
         assert_eq!(gathered.due(), None);
+        assert_eq!(
+            gathered.add(text("0")),
+            Some(text("0")),
+            "the first at once"
+        );
         assert_eq!(gathered.add(thinking("a")), None);
         let due = gathered.due();
         assert_eq!(gathered.add(thinking("b")), None);

@@ -3,69 +3,24 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Activity, Agent, CallId, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit, JobId,
-    MessageId, Op, Opened, Point, Record, Seq, SessionHead, SessionId, SessionQuery, Settings,
-    TakenBack,
+    Activity, Agent, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit, MessageId, Op,
+    Opened, Point, Record, Seq, SessionHead, SessionId, SessionQuery, Settings, TakenBack,
 };
 use tokio::sync::{Notify, watch};
 
 use crate::care::Care;
+use crate::hosted::{Hosted, UNREADABLE, Watched};
+use crate::origin::Origin;
 
 /// Events from which a session's activity is told, where it was opened with more.
 const TAIL: u64 = 200;
-
-/// Where a face comes from: what it starts gets its surroundings.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin {
-    /// The folder that is worked in.
-    pub folder: PathBuf,
-    /// The environment variables.
-    pub environment: BTreeMap<String, String>,
-}
-
-/// Variables that only tell which terminal a process is in.
-const OF_TERMINAL: [&str; 11] = [
-    "_",
-    "COLUMNS",
-    "GPG_TTY",
-    "LINES",
-    "OLDPWD",
-    "PWD",
-    "SHLVL",
-    "STY",
-    "TMUX",
-    "WINDOWID",
-    "XDG_SESSION_ID",
-];
-/// How such variables begin.
-const BEGIN_OF_TERMINAL: [&str; 7] = [
-    "ITERM_", "KITTY_", "SSH_C", "SSH_TTY", "TERM_", "TMUX_", "WEZTERM_",
-];
-
-impl Origin {
-    /// A face's surroundings. What only tells which terminal it is in is left out, so that sessions
-    /// from two terminals share what they can.
-    #[must_use]
-    pub fn new(folder: PathBuf, variables: impl IntoIterator<Item = (String, String)>) -> Self {
-        let kept = |(name, _): &(String, String)| {
-            let begins = BEGIN_OF_TERMINAL
-                .iter()
-                .any(|begin| name.starts_with(begin));
-            !begins && !OF_TERMINAL.contains(&name.as_str())
-        };
-        Self {
-            folder,
-            environment: variables.into_iter().filter(kept).collect(),
-        }
-    }
-}
 
 /// Makes what runs sessions.
 pub trait Hosts: Send + Sync {
@@ -90,53 +45,10 @@ pub(crate) struct Hub {
     /// How long a session is kept at hand that nobody looks at and that does nothing.
     idle: Duration,
     leaving: AtomicBool,
-    /// Whether what the last process left was taken up.
-    settled: watch::Sender<bool>,
-}
-
-struct Hosted {
-    client: Arc<dyn Client>,
-    activity: Activity,
-    model: String,
-    running: BTreeSet<CallId>,
-    jobs: BTreeSet<JobId>,
-    faces: HashSet<u64>,
-    /// The last place in its journal that this is known from.
-    seen: watch::Sender<Seq>,
-    /// The last place when it was opened: what is up to here happened under another host.
-    found: Seq,
-    /// Told when faces come and go.
-    changed: Arc<Notify>,
-}
-
-impl Hosted {
-    fn is_resting(&self) -> bool {
-        !self.activity.is_at_work() && self.jobs.is_empty() && self.running.is_empty()
-    }
-
-    fn follow(&mut self, event: &Event) {
-        self.activity.follow(event);
-        match event {
-            Event::Configured { settings } => self.model.clone_from(&settings.model),
-            Event::ToolStarted { call } => {
-                self.running.insert(*call);
-            }
-            Event::ToolEnded { call, .. } => {
-                self.running.remove(call);
-            }
-            Event::JobStarted { job, .. } => {
-                self.jobs.insert(*job);
-            }
-            Event::JobEnded { end } => {
-                self.jobs.remove(&end.job);
-            }
-            Event::Recovered { .. } => {
-                self.running.clear();
-                self.jobs.clear();
-            }
-            _ => {}
-        }
-    }
+    /// Faces that came so far.
+    faces: AtomicU64,
+    /// What the last process left and is not taken up yet; none before that has begun.
+    left: watch::Sender<Option<BTreeSet<SessionId>>>,
 }
 
 impl Hub {
@@ -149,12 +61,17 @@ impl Hub {
             gate: tokio::sync::Mutex::default(),
             idle,
             leaving: AtomicBool::new(false),
-            settled: watch::Sender::new(false),
+            faces: AtomicU64::new(0),
+            left: watch::Sender::new(None),
         })
     }
 
-    /// Goes on with what the last process was working on when it ended.
-    pub(crate) async fn take_up(self: &Arc<Self>, environment: BTreeMap<String, String>) {
+    /// Goes on with what the last process was working on when it ended. What is asked of those
+    /// sessions waits for it from here on.
+    pub(crate) fn take_up(
+        self: &Arc<Self>,
+        environment: BTreeMap<String, String>,
+    ) -> impl Future<Output = ()> + use<> {
         let face = Face {
             id: 0,
             origin: Origin {
@@ -163,17 +80,28 @@ impl Hub {
             },
         };
         let left = self.care().take_up();
-        for session in left {
-            let Ok(opened) = self.open(&face, &session).await else {
-                continue;
-            };
-            if opened.unfinished && !opened.at_limit {
-                // One that cannot go on says so in its journal.
-                let _ = self.submit(&face, &session, Op::Resume).await;
+        self.left.send_replace(Some(left.iter().cloned().collect()));
+        let hub = Arc::clone(self);
+        async move {
+            for session in left {
+                if let Ok(opened) = hub.open(&face, &session).await {
+                    if opened.unfinished && !opened.at_limit {
+                        // One that cannot go on says so in its journal.
+                        let _ = hub.ask(&face, &session, Op::Resume).await;
+                    }
+                    hub.leave(&face, &session).await;
+                }
+                let took = |left: &mut Option<BTreeSet<SessionId>>| {
+                    left.as_mut().is_some_and(|left| left.remove(&session))
+                };
+                hub.left.send_if_modified(took);
             }
-            self.leave(&face, &session).await;
         }
-        self.settled.send_replace(true);
+    }
+
+    /// A number for a face that came. What the hub itself does goes by 0.
+    pub(crate) fn new_face(&self) -> u64 {
+        self.faces.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     pub(crate) fn is_leaving(&self) -> bool {
@@ -210,8 +138,24 @@ impl Hub {
         Ok(opened)
     }
 
-    /// Asks something of a session, which is opened if it is not.
+    /// Asks something of a session, which is opened if it is not. One that the last process left goes
+    /// on first: what is said to it is heard as if it had never been interrupted.
     pub(crate) async fn submit(
+        self: &Arc<Self>,
+        face: &Face,
+        session: &SessionId,
+        op: Op,
+    ) -> Result<(), ClientError> {
+        let mut left = self.left.subscribe();
+        let taken_up = |left: &Option<BTreeSet<SessionId>>| {
+            left.as_ref().is_none_or(|left| !left.contains(session))
+        };
+        // The sender is in the same hub.
+        let _ = left.wait_for(taken_up).await;
+        self.ask(face, session, op).await
+    }
+
+    async fn ask(
         self: &Arc<Self>,
         face: &Face,
         session: &SessionId,
@@ -273,14 +217,23 @@ impl Hub {
         face: &Face,
         session: &SessionId,
         after: Seq,
-    ) -> Result<BoxStream<'static, Frame>, ClientError> {
+    ) -> Result<Watched, ClientError> {
         loop {
             let client = self.at_hand(face, session).await?;
             // Between the two it may be put away.
-            if self.attach(face, session) {
-                return Ok(client.watch(session, after));
+            if self.attach(face, session)
+                && let Some(end) = self.end_of(session)
+            {
+                return Ok(Watched {
+                    frames: client.watch(session, after),
+                    end: end.subscribe(),
+                });
             }
         }
+    }
+
+    fn end_of(&self, session: &SessionId) -> Option<watch::Sender<Option<String>>> {
+        self.hosted().get(session).map(|hosted| hosted.end.clone())
     }
 
     /// A face looks at a session no more.
@@ -303,6 +256,11 @@ impl Hub {
             Some(client) => client,
             None => self.any_host(face)?,
         };
+        if let Some(end) = self.end_of(session) {
+            end.send_replace(Some(format!(
+                "session {session} was removed by another face"
+            )));
+        }
         client.remove(session).await
     }
 
@@ -327,8 +285,10 @@ impl Hub {
 
     /// What is hosted and what rested last, newest activity first.
     pub(crate) async fn agents(&self, face: &Face) -> Result<Vec<Agent>, ClientError> {
+        let taken_up =
+            |left: &Option<BTreeSet<SessionId>>| left.as_ref().is_some_and(BTreeSet::is_empty);
         // The sender is in the same hub.
-        let _ = self.settled.subscribe().wait_for(|settled| *settled).await;
+        let _ = self.left.subscribe().wait_for(taken_up).await;
         let host = self.any_host(face)?;
         let mut agents = host.agents().await?;
         let listed: HashSet<SessionId> = agents
@@ -484,6 +444,7 @@ impl Hub {
             seen: watch::Sender::new(after),
             found,
             changed: Arc::clone(&changed),
+            end: watch::Sender::new(None),
         };
         self.hosted().insert(session.clone(), hosted);
         tokio::spawn(Arc::clone(self).follow(session.clone(), frames, changed));
@@ -512,15 +473,35 @@ impl Hub {
                 }
             }
         }
-        // It was closed, which took it from the list, or it died: then nobody goes on with it unasked.
-        let mut hosted = self.hosted();
-        let same = hosted
-            .get(&session)
-            .is_some_and(|hosted| Arc::ptr_eq(&hosted.changed, &changed));
-        if same && !self.is_leaving() {
-            hosted.remove(&session);
-            drop(hosted);
-            let _ = self.care().rests(&session);
+        self.ended(&session, &changed).await;
+    }
+
+    /// There is nothing more to follow. It was closed, which took it from the list, or it was removed or
+    /// died: then nobody goes on with it unasked.
+    async fn ended(&self, session: &SessionId, changed: &Arc<Notify>) {
+        let same = |hosted: &&Hosted| Arc::ptr_eq(&hosted.changed, changed);
+        let ended = {
+            let all = self.hosted();
+            let hosted = all.get(session).filter(same);
+            hosted.map(|hosted| (Arc::clone(&hosted.client), hosted.end.clone()))
+        };
+        let Some((client, end)) = ended.filter(|_| !self.is_leaving()) else {
+            return;
+        };
+        // One that died says why, and one whose journal cannot be read is not left to itself.
+        let closed = client.close(session).await;
+        let reason = closed.map_or_else(|error| error.to_string(), |()| UNREADABLE.to_owned());
+        end.send_if_modified(|told| {
+            let untold = told.is_none();
+            told.get_or_insert(reason);
+            untold
+        });
+        let mut all = self.hosted();
+        if all.get(session).as_ref().is_some_and(same) {
+            all.remove(session);
+            drop(all);
+            // A list that cannot be written costs what it is for.
+            let _ = self.care().rests(session);
         }
     }
 

@@ -2,27 +2,33 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use quire_protocol::Frame;
+use quire_protocol::{ClientError, Frame};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
-use tokio::io::{AsyncWriteExt as _, BufReader};
-use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 
-use crate::connection::next_line;
+use crate::pipe::{self, Reader, Writer};
 use crate::socket;
+use crate::web::Address;
 use crate::wire::{self, Failure, Hello, Incoming, Watch, code, method};
+
+/// How long a host may take to say who it is, or that it ends: it does nothing else meanwhile.
+pub(crate) const GREETING: Duration = Duration::from_secs(10);
 
 /// Why something asked has no answer.
 #[derive(Debug)]
 pub(crate) enum Unanswered {
     /// The connection is gone, or the host is about to be: another one may answer.
     Broken(io::Error),
+    /// Somebody listens and says nothing.
+    Silent,
     /// The host said no.
     Refused(Failure),
 }
@@ -46,35 +52,58 @@ type Answer = Result<Box<RawValue>, Failure>;
 /// Who waits for which answer; none any more once the connection is gone.
 type Waiting = Arc<Mutex<Option<HashMap<u64, oneshot::Sender<Answer>>>>>;
 
+/// Where a host is.
+#[derive(Clone)]
+pub(crate) enum Place {
+    /// Its socket's folder.
+    Socket(PathBuf),
+    /// Its address.
+    Web(Address),
+}
+
 /// A connection to a host.
 struct Connection {
-    reader: BufReader<OwnedReadHalf>,
-    writer: OwnedWriteHalf,
+    reader: Reader,
+    writer: Writer,
 }
 
 /// Asks a host to end, whatever its version.
-pub(crate) async fn stop(place: &Path, stop: &wire::Stop) -> Result<(), Unanswered> {
-    connect(place).await?.ask(0, method::STOP, stop).await
+pub(crate) async fn stop(place: &Place, stop: &wire::Stop) -> Result<(), Unanswered> {
+    let asking = async { connect(place).await?.ask(0, method::STOP, stop).await };
+    timeout(GREETING, asking)
+        .await
+        .unwrap_or(Err(Unanswered::Silent))
 }
 
-async fn greet(place: &Path, hello: &Hello) -> Result<Connection, Unanswered> {
-    let mut connection = connect(place).await?;
-    let _: wire::Welcome = connection.ask(0, method::HELLO, hello).await?;
-    Ok(connection)
+async fn greet(place: &Place, hello: &Hello) -> Result<Connection, Unanswered> {
+    let greeting = async {
+        let mut connection = connect(place).await?;
+        let _: wire::Welcome = connection.ask(0, method::HELLO, hello).await?;
+        Ok(connection)
+    };
+    timeout(GREETING, greeting)
+        .await
+        .unwrap_or(Err(Unanswered::Silent))
+}
+
+/// Whether a host that is connected still answers at all.
+pub(crate) async fn is_silent(place: &Place, hello: &Hello) -> bool {
+    matches!(greet(place, hello).await, Err(Unanswered::Silent))
 }
 
 /// Whether a host listens.
-pub(crate) async fn is_there(place: &Path) -> io::Result<()> {
-    connect(place).await.map(drop)
+pub(crate) async fn is_there(place: &Place) -> bool {
+    connect(place).await.is_ok()
 }
 
-async fn connect(place: &Path) -> io::Result<Connection> {
-    let stream = socket::connect(place).await?;
-    let (reader, writer) = stream.into_split();
-    Ok(Connection {
-        reader: BufReader::new(reader),
-        writer,
-    })
+async fn connect(place: &Place) -> Result<Connection, Unanswered> {
+    let (reader, writer) = match place {
+        Place::Socket(folder) => {
+            pipe::of_socket(socket::connect(folder).await?, wire::LONGEST_TOLD)
+        }
+        Place::Web(address) => address.connect().await?,
+    };
+    Ok(Connection { reader, writer })
 }
 
 impl Connection {
@@ -86,9 +115,9 @@ impl Connection {
         params: &impl Serialize,
     ) -> Result<T, Unanswered> {
         let line = wire::request(id, method, params);
-        self.writer.write_all(&line).await?;
+        self.writer.write(&[line]).await?;
         let mut line = Vec::new();
-        if !next_line(&mut self.reader, &mut line).await? {
+        if !self.reader.next(&mut line).await? {
             return Err(gone().into());
         }
         let incoming: Incoming<'_> = serde_json::from_slice(&line).map_err(io::Error::from)?;
@@ -117,13 +146,13 @@ fn read<T: DeserializeOwned>(result: &RawValue) -> Result<T, Unanswered> {
 
 /// A connection over which things are asked, several at a time.
 pub(crate) struct Link {
-    writer: tokio::sync::Mutex<OwnedWriteHalf>,
+    writer: tokio::sync::Mutex<Writer>,
     waiting: Waiting,
     asked: AtomicU64,
 }
 
 impl Link {
-    pub(crate) async fn open(place: &Path, hello: &Hello) -> Result<Self, Unanswered> {
+    pub(crate) async fn open(place: &Place, hello: &Hello) -> Result<Self, Unanswered> {
         let Connection { reader, writer } = greet(place, hello).await?;
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(listen(reader, Arc::clone(&waiting)));
@@ -148,20 +177,25 @@ impl Link {
         let id = self.asked.fetch_add(1, Ordering::Relaxed);
         let (sender, answer) = oneshot::channel();
         let line = wire::request(id, method, params);
+        if line.len() > wire::LONGEST {
+            let words = "this is more than the 64 MiB that a message may have: put it into a file, and \
+                         say where that is";
+            return Err(Failure::from(ClientError::Unreachable(words.to_owned())).into());
+        }
         {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.as_mut().ok_or_else(gone)?.insert(id, sender);
         }
-        self.writer.lock().await.write_all(&line).await?;
+        self.writer.lock().await.write(&[line]).await?;
         let answer = answer.await.map_err(|_| gone())?;
         read(&answer?)
     }
 }
 
 /// Hands answers to whoever waits for them, until the connection ends.
-async fn listen(mut reader: BufReader<OwnedReadHalf>, waiting: Waiting) {
+async fn listen(mut reader: Reader, waiting: Waiting) {
     let mut line = Vec::new();
-    while let Ok(true) = next_line(&mut reader, &mut line).await {
+    while let Ok(true) = reader.next(&mut line).await {
         let Ok(incoming) = serde_json::from_slice::<Incoming<'_>>(&line) else {
             break;
         };
@@ -189,8 +223,8 @@ pub(crate) struct Watching {
 /// What a watch brings.
 pub(crate) enum Seen {
     Frame(Box<Frame>),
-    /// The session was closed or died.
-    End,
+    /// The session was closed or died, and why.
+    End(String),
     /// The host ends in order: the next one is somebody else's to start.
     Leaving,
     /// The connection is gone: the session may be watched elsewhere.
@@ -199,7 +233,7 @@ pub(crate) enum Seen {
 
 impl Watching {
     pub(crate) async fn open(
-        place: &Path,
+        place: &Place,
         hello: &Hello,
         watch: &Watch,
     ) -> Result<Self, Unanswered> {
@@ -222,9 +256,11 @@ impl Watching {
         struct Params {
             #[serde(default)]
             frame: Option<Frame>,
+            #[serde(default)]
+            reason: String,
         }
         loop {
-            match next_line(&mut self.connection.reader, &mut self.line).await {
+            match self.connection.reader.next(&mut self.line).await {
                 Ok(true) => {}
                 Ok(false) | Err(_) => return Seen::Broken,
             }
@@ -232,10 +268,17 @@ impl Watching {
                 return Seen::Broken;
             };
             match (told.method.as_str(), told.params) {
-                (method::FRAME, Some(Params { frame: Some(frame) })) => {
+                (
+                    method::FRAME,
+                    Some(Params {
+                        frame: Some(frame), ..
+                    }),
+                ) => {
                     return Seen::Frame(Box::new(frame));
                 }
-                (method::END, _) => return Seen::End,
+                (method::END, params) => {
+                    return Seen::End(params.map(|params| params.reason).unwrap_or_default());
+                }
                 (method::LEAVING, _) => return Seen::Leaving,
                 // A newer host may tell more.
                 _ => {}

@@ -1,9 +1,11 @@
 //! Sessions in the host, for a face in another process. A host that is not there is started; one that
 //! dies or makes room for another is found again, and what was asked of it asked again.
 
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
@@ -15,10 +17,12 @@ use quire_protocol::{
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
-use crate::hub::Origin;
-use crate::link::{self, Link, Seen, Unanswered, Watching};
+use crate::link::{self, GREETING, Link, Place, Seen, Unanswered, Watching};
+use crate::origin::Origin;
+use crate::socket;
+use crate::web::{Address, Token};
 use crate::wire::{self, Hello, NEWEST, OLDEST, Versions, Watch, method};
 
 /// Starts a host, unless another one is being started.
@@ -42,24 +46,49 @@ pub struct Remote {
 
 /// The way to the host.
 struct Way {
-    place: PathBuf,
+    place: Place,
     hello: Hello,
     summon: Option<Summon>,
     link: tokio::sync::Mutex<Option<Arc<Link>>>,
+    /// Why watches ended, until somebody who closes the session is told.
+    ended: Mutex<HashMap<SessionId, String>>,
 }
 
 impl Remote {
-    /// The host that listens in `place`, for a face of that name from there. Nothing is opened before
+    /// The host that listens in `folder`, for a face of that name from there. Nothing is opened before
     /// something is asked. Without `summon` no host is started: only one that is there answers.
-    pub fn new(place: PathBuf, name: &str, origin: Origin, summon: Option<Summon>) -> Self {
+    pub fn new(folder: PathBuf, name: &str, origin: Origin, summon: Option<Summon>) -> Self {
+        Self::over(
+            Place::Socket(folder),
+            name,
+            origin.folder,
+            Some(origin.environment),
+            summon,
+        )
+    }
+
+    /// The host that listens at `url`, such as `ws://127.0.0.1:4711`, for a face that works in `folder`
+    /// of the host's machine, with the host's environment. The error is for a person.
+    pub fn at(url: &str, token: Token, name: &str, folder: PathBuf) -> Result<Self, String> {
+        let place = Place::Web(Address::new(url, token)?);
+        Ok(Self::over(place, name, folder, None, None))
+    }
+
+    fn over(
+        place: Place,
+        name: &str,
+        folder: PathBuf,
+        environment: Option<BTreeMap<String, String>>,
+        summon: Option<Summon>,
+    ) -> Self {
         let hello = Hello {
             protocol: Versions {
                 oldest: OLDEST,
                 newest: NEWEST,
             },
             client: name.to_owned(),
-            folder: origin.folder,
-            environment: origin.environment,
+            folder,
+            environment,
         };
         Self {
             way: Arc::new(Way {
@@ -67,17 +96,21 @@ impl Remote {
                 hello,
                 summon,
                 link: tokio::sync::Mutex::default(),
+                ended: Mutex::default(),
             }),
         }
     }
 
-    /// Asks the host to end, with so much time for running tools to end by themselves. Returns whether
-    /// there was one.
-    pub async fn stop(&self, patience: Duration) -> Result<bool, ClientError> {
+    /// Asks the host to end, with so much time for running tools to end by themselves.
+    pub async fn stop(&self, patience: Duration) -> Result<Stopped, ClientError> {
         let patience_ms = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
         match link::stop(&self.way.place, &wire::Stop { patience_ms }).await {
-            Ok(()) => Ok(true),
-            Err(Unanswered::Broken(_)) => Ok(false),
+            Ok(()) => Ok(Stopped::Told),
+            Err(Unanswered::Broken(_)) => Ok(match self.way.process() {
+                Some(process) => Stopped::Ending(process),
+                None => Stopped::Nobody,
+            }),
+            Err(Unanswered::Silent) => Err(self.way.silent()),
             Err(Unanswered::Refused(failure)) => Err(failure.into()),
         }
     }
@@ -95,9 +128,21 @@ impl Remote {
                 self.way.forget(&link).await;
                 continue;
             }
-            match link.ask(method, params).await {
+            let mut asking = pin!(link.ask(method, params));
+            let answer = loop {
+                match timeout(GREETING, &mut asking).await {
+                    Ok(answer) => break answer,
+                    // It may be long at work on it, or stopped.
+                    Err(_) if link::is_silent(&self.way.place, &self.way.hello).await => {
+                        break Err(Unanswered::Silent);
+                    }
+                    Err(_) => {}
+                }
+            };
+            match answer {
                 Ok(answer) => return Ok(answer),
                 Err(Unanswered::Refused(failure)) => return Err(failure.into()),
+                Err(Unanswered::Silent) => return Err(self.way.silent()),
                 Err(Unanswered::Broken(error)) => {
                     self.way.forget(&link).await;
                     // What would be done twice is not asked again.
@@ -111,6 +156,17 @@ impl Remote {
     }
 }
 
+/// What became of asking a host to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// It was told.
+    Told,
+    /// This process is at it already.
+    Ending(u32),
+    /// There is none.
+    Nobody,
+}
+
 #[derive(Serialize)]
 struct Nothing {}
 
@@ -122,6 +178,30 @@ fn unreachable(error: &io::Error) -> ClientError {
 }
 
 impl Way {
+    /// The process that has the host's place, where that can be seen.
+    fn process(&self) -> Option<u32> {
+        match &self.place {
+            Place::Socket(folder) => socket::holder(folder),
+            Place::Web(_) => None,
+        }
+    }
+
+    fn silent(&self) -> ClientError {
+        let next = match self.process() {
+            Some(process) => format!(
+                "it may be stopped. `kill -CONT {process}` lets it go on; `kill -9 {process}` ends it, and \
+                 the next one goes on with its work"
+            ),
+            None => {
+                "it may be stopped, or the way to it is lost; its journals are intact".to_owned()
+            }
+        };
+        let seconds = GREETING.as_secs();
+        ClientError::Unreachable(format!(
+            "the process that hosts the sessions does not answer for {seconds} s: {next}"
+        ))
+    }
+
     /// The open connection, or a new one.
     async fn link(&self, deadline: Instant) -> Result<Arc<Link>, ClientError> {
         let mut held = self.link.lock().await;
@@ -134,6 +214,10 @@ impl Way {
         let link = Arc::new(link);
         *held = Some(Arc::clone(&link));
         Ok(link)
+    }
+
+    fn ended(&self) -> MutexGuard<'_, HashMap<SessionId, String>> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn forget(&self, broken: &Arc<Link>) {
@@ -154,6 +238,7 @@ impl Way {
             let error = match open().await {
                 Ok(opened) => return Ok(opened),
                 Err(Unanswered::Refused(failure)) => return Err(failure.into()),
+                Err(Unanswered::Silent) => return Err(self.silent()),
                 Err(Unanswered::Broken(error)) => error,
             };
             let Some(summon) = &self.summon else {
@@ -183,7 +268,10 @@ impl Watcher {
     async fn next(&mut self) -> Option<Frame> {
         loop {
             if self.open.is_none() {
-                self.open = Some(self.reach().await?);
+                match self.reach().await {
+                    Ok(open) => self.open = Some(open),
+                    Err(error) => return self.over(error.to_string()),
+                }
             }
             match self.open.as_mut()?.next().await {
                 Seen::Frame(frame) => {
@@ -192,8 +280,13 @@ impl Watcher {
                     }
                     return Some(*frame);
                 }
-                Seen::End => return None,
-                Seen::Broken => self.open = None,
+                Seen::End(reason) => return self.over(reason),
+                Seen::Broken if self.way.summon.is_some() => self.open = None,
+                Seen::Broken => {
+                    self.open = None;
+                    // Somebody else starts the next one, if he does.
+                    let _ = timeout(PATIENCE, self.wait()).await;
+                }
                 Seen::Leaving => {
                     self.open = None;
                     self.wait().await;
@@ -202,22 +295,29 @@ impl Watcher {
         }
     }
 
+    /// There is nothing more; why, is told to whoever closes the session.
+    fn over(&self, reason: String) -> Option<Frame> {
+        if !reason.is_empty() {
+            self.way.ended().insert(self.session.clone(), reason);
+        }
+        None
+    }
+
     /// Waits for the next host without starting one: who ended the last one may have another in mind.
     async fn wait(&self) {
-        while link::is_there(&self.way.place).await.is_err() {
+        while !link::is_there(&self.way.place).await {
             tokio::time::sleep(LOOK_LATER).await;
         }
     }
 
-    /// None where no host comes, or it will not show the session.
-    async fn reach(&self) -> Option<Watching> {
+    async fn reach(&self) -> Result<Watching, ClientError> {
         let watch = Watch {
             session: self.session.clone(),
             after: self.seen,
         };
         let Way { place, hello, .. } = &*self.way;
         let open = || Watching::open(place, hello, &watch);
-        self.way.reach(Instant::now() + PATIENCE, open).await.ok()
+        self.way.reach(Instant::now() + PATIENCE, open).await
     }
 }
 
@@ -243,6 +343,8 @@ impl Client for Remote {
     }
 
     fn watch(&self, session: &SessionId, after: Seq) -> BoxStream<'static, Frame> {
+        // What ended an earlier one is of no interest any more.
+        self.way.ended().remove(session);
         let watcher = Watcher {
             way: Arc::clone(&self.way),
             session: session.clone(),
@@ -255,10 +357,17 @@ impl Client for Remote {
         }))
     }
 
-    /// This face leaves the session; what it does goes on.
+    /// This face leaves the session; what it does goes on. Where watching it ended before, the error
+    /// says why.
     fn close(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
         let session = session.clone();
-        Box::pin(async move { self.ask(method::CLOSE, &wire::Named { session }).await })
+        Box::pin(async move {
+            let ended = self.way.ended().remove(&session);
+            match ended {
+                Some(reason) => Err(ClientError::Unreachable(reason)),
+                None => self.ask(method::CLOSE, &wire::Named { session }).await,
+            }
+        })
     }
 
     fn sessions(

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
 const SOCKET: &str = "socket";
+const LOCK: &str = "lock";
 
 /// The right to listen; it ends with the process.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ impl Place {
             .create(true)
             .append(true)
             .mode(0o600)
-            .open(folder.join("lock"))?;
+            .open(folder.join(LOCK))?;
         match lock.try_lock() {
             Ok(()) => {
                 // For a person who looks for it.
@@ -57,10 +58,24 @@ impl Place {
         Ok(listener)
     }
 
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Nobody finds the socket from here on.
     pub(crate) fn leave(&self) {
         // One that is left is removed by the next process.
         let _ = std::fs::remove_file(self.folder.join(SOCKET));
+    }
+}
+
+/// The process that has the place; none where nobody has it, or it is another user's.
+pub(crate) fn holder(folder: &Path) -> Option<u32> {
+    let path = folder.join(LOCK);
+    let lock = File::open(&path).ok()?;
+    match lock.try_lock_shared() {
+        Err(TryLockError::WouldBlock) => std::fs::read_to_string(path).ok()?.trim().parse().ok(),
+        Ok(()) | Err(TryLockError::Error(_)) => None,
     }
 }
 

@@ -17,41 +17,63 @@ pub(crate) const OLDEST: u32 = 1;
 /// The newest one.
 pub(crate) const NEWEST: u32 = 1;
 
-/// Bytes of one message at most: a prompt with its images fits.
+/// Bytes of a message to the host at most: a prompt with its images fits.
 pub(crate) const LONGEST: usize = 64 << 20;
+/// Bytes of a message from the host at most: whatever was asked can be told of.
+pub(crate) const LONGEST_TOLD: usize = 72 << 20;
 
-/// The names of what can be asked.
+/// What can be asked and what is told. Each says last what it takes and gives, from which `cargo xtask
+/// schema` writes what faces in other languages are made from.
 pub(crate) mod method {
+    /// Said first: `Hello -> Welcome`
     pub(crate) const HELLO: &str = "hello";
+    /// Starts a session: `Start -> Named`
     pub(crate) const START: &str = "session/start";
+    /// Opens a session that is there: `Named -> Opened`
     pub(crate) const OPEN: &str = "session/open";
+    /// Asks something of a session; answered once it is recorded: `Submit -> ()`
     pub(crate) const SUBMIT: &str = "session/submit";
+    /// This face looks at the session no more; its work goes on: `Named -> ()`
     pub(crate) const CLOSE: &str = "session/close";
+    /// Removes a session for good: `Named -> ()`
     pub(crate) const REMOVE: &str = "session/remove";
+    /// Begins a session with what another one has, or had before a message: `Fork -> Named`
     pub(crate) const FORK: &str = "session/fork";
+    /// What a session made of files: `Changes -> Vec<FileChange>`
     pub(crate) const CHANGES: &str = "session/changes";
+    /// Takes a session's changes of files back: `TakeBack -> TakenBack`
     pub(crate) const TAKE_BACK: &str = "session/take_back";
+    /// Tells what is recorded in a session, and all that happens: `Watch -> Watched`
     pub(crate) const WATCH: &str = "session/watch";
+    /// Ends a watch: `Watched -> ()`
     pub(crate) const UNWATCH: &str = "session/unwatch";
+    /// Lists sessions, newest activity first: `List -> Vec<SessionHead>`
     pub(crate) const SESSIONS: &str = "sessions/list";
+    /// Searches all sessions: `Search -> Vec<Hit>`
     pub(crate) const SEARCH: &str = "sessions/search";
+    /// What sessions need: `() -> Vec<Agent>`
     pub(crate) const AGENTS: &str = "agents/list";
+    /// Ends the host; the one thing that needs no `hello`: `Stop -> ()`
     pub(crate) const STOP: &str = "host/stop";
-    /// Told, not asked: more of what is watched.
+    /// More of what is watched: `<- More`
     pub(crate) const FRAME: &str = "watch/frame";
-    /// Told, not asked: what was watched is over.
+    /// What was watched is over: `<- Ended`
     pub(crate) const END: &str = "watch/end";
-    /// Told, not asked: the host ends, and the next one shows it.
+    /// The host ends, and the next one shows it: `<- Watched`
     pub(crate) const LEAVING: &str = "watch/leaving";
 }
 
 /// JSON-RPC's own numbers, and those of this wire.
 pub(crate) mod code {
+    /// A message is no JSON.
     pub(crate) const NOT_JSON: i64 = -32_700;
+    /// A message asks nothing.
     pub(crate) const NO_REQUEST: i64 = -32_600;
+    /// There is no such method.
     pub(crate) const NO_METHOD: i64 = -32_601;
+    /// The params are not those of the method.
     pub(crate) const BAD_PARAMS: i64 = -32_602;
-    /// The data is a [`quire_protocol::ClientError`].
+    /// The session said no: the data is a `ClientError`.
     pub(crate) const CLIENT: i64 = -32_000;
     /// The two sides share no version.
     pub(crate) const VERSION: i64 = -32_001;
@@ -124,9 +146,10 @@ pub(crate) struct Hello {
     pub(crate) client: String,
     /// The folder it was started in.
     pub(crate) folder: PathBuf,
-    /// Its environment: a session's commands and providers get theirs from here.
-    #[serde(default)]
-    pub(crate) environment: BTreeMap<String, String>,
+    /// Its environment: a session's commands and providers get theirs from here. The host's own counts
+    /// where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) environment: Option<BTreeMap<String, String>>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -218,6 +241,15 @@ pub(crate) struct Watch {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Watched {
     pub(crate) watch: u64,
+}
+
+/// A watch that is over.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) watch: u64,
+    /// Why, for a person.
+    #[serde(default)]
+    pub(crate) reason: String,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

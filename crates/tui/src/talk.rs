@@ -34,8 +34,8 @@ use crate::terminal::{News, Terminal};
 use crate::theme::{Colours, Theme};
 use crate::view::{Picture, picture};
 
-/// Between frames, unless a key was pressed.
-const FRAME: Duration = Duration::from_millis(16);
+/// Between frames, unless a key was pressed: what streams is read, and costs as much as it is drawn.
+const FRAME: Duration = Duration::from_millis(33);
 /// How long no key must be pressed before keys answer a question that has just come.
 const PAUSE: Duration = Duration::from_millis(400);
 /// Fragments that are taken in before anything else is looked at.

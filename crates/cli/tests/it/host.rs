@@ -16,10 +16,10 @@ use crate::provider::{Answer, Provider, result_texts, results};
 use crate::run::{Place, finish, wait_for, with_program};
 
 /// How long anything may take that is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A host in the foreground; it dies with the test.
-struct Host(Child);
+pub(crate) struct Host(pub(crate) Child);
 
 impl Drop for Host {
     fn drop(&mut self) {
@@ -29,20 +29,20 @@ impl Drop for Host {
     }
 }
 
-struct World {
-    place: Place,
-    provider: Provider,
+pub(crate) struct World {
+    pub(crate) place: Place,
+    pub(crate) provider: Provider,
 }
 
 impl World {
-    fn new(script: impl Fn(&Value) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(script: impl Fn(&Value) -> Answer + Send + Sync + 'static) -> Self {
         Self {
             place: Place::new(),
             provider: Provider::start(script),
         }
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = self.place.command(arguments);
         command
             .env("ANTHROPIC_BASE_URL", &self.provider.url)
@@ -50,7 +50,7 @@ impl World {
         command
     }
 
-    fn host(&self, arguments: &[&str]) -> Host {
+    pub(crate) fn host(&self, arguments: &[&str]) -> Host {
         let mut all = vec!["serve"];
         all.extend(arguments);
         let mut command = self.command(&all);
@@ -68,7 +68,7 @@ impl World {
     }
 
     /// Starts a session in the host; its id.
-    fn start(&self, prompt: &str) -> String {
+    pub(crate) fn start(&self, prompt: &str) -> String {
         let started = finish(self.command(&["agents", "start", "-m", "anthropic/double", prompt]));
         started.says(0, &[]);
         started.out.trim().to_owned()
@@ -85,7 +85,7 @@ impl World {
     }
 
     #[track_caller]
-    fn wait(&self, session: &str, standing: &str) -> Value {
+    pub(crate) fn wait(&self, session: &str, standing: &str) -> Value {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let agent = self.agent(session);
@@ -96,7 +96,7 @@ impl World {
         }
     }
 
-    fn face(&self) -> Face {
+    pub(crate) fn face(&self) -> Face {
         let stream = UnixStream::connect(self.socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         Face {
@@ -107,7 +107,7 @@ impl World {
 }
 
 /// A face that speaks the wire itself.
-struct Face {
+pub(crate) struct Face {
     reader: BufReader<UnixStream>,
     stream: UnixStream,
 }
@@ -118,13 +118,13 @@ impl Face {
         self.stream.write_all(b"\n").unwrap();
     }
 
-    fn hear(&mut self) -> Value {
+    pub(crate) fn hear(&mut self) -> Value {
         let mut line = String::new();
         self.reader.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or(Value::Null)
     }
 
-    fn ask(&mut self, method: &str, params: &Value) -> Value {
+    pub(crate) fn ask(&mut self, method: &str, params: &Value) -> Value {
         let asked = json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params});
         self.say(&asked.to_string());
         loop {
@@ -136,7 +136,7 @@ impl Face {
         }
     }
 
-    fn hello(&mut self) -> Value {
+    pub(crate) fn hello(&mut self) -> Value {
         let versions = json!({"oldest": 1, "newest": 1});
         self.ask(
             "hello",
@@ -201,6 +201,8 @@ fn a_host_that_is_told_to_end_waits_for_its_tools_and_the_next_one_goes_on() {
     let session = world.start("go");
     wait_for(&world.place, "began");
     finish(world.command(&["serve", "--stop"])).says(0, &["the host ends"]);
+    let ending = format!("ending already: process {}", host.0.id());
+    finish(world.command(&["serve", "--stop"])).says(0, &[&ending]);
     world.place.write("go", "");
     assert!(host.0.wait().unwrap().success());
     let _next = world.host(&[]);

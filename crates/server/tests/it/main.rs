@@ -1,0 +1,130 @@
+//! Both ends of the wire over a real socket, with a double of what runs sessions behind it.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod double;
+
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use quire_protocol::{Client as _, Content, Delivery, Event, Frame, MessageId, Op, Seq, SessionId};
+use tokio::net::UnixListener;
+
+use crate::double::{Double, face, host, settings};
+
+fn session() -> SessionId {
+    SessionId::new("s")
+}
+
+fn say(text: String) -> Op {
+    Op::Say {
+        message: MessageId::new("m"),
+        delivery: Delivery::Queue,
+        content: vec![Content::Text { text }],
+        effort: None,
+    }
+}
+
+fn length(frame: Option<Frame>) -> usize {
+    match frame {
+        Some(Frame::Record(record)) => match record.event {
+            Event::Noticed { text } => text.len(),
+            other => panic!("{other:?}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn who_watches_a_session_is_told_that_it_was_removed() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    host(folder.path(), &double);
+    let (one, other) = (face(folder.path()), face(folder.path()));
+    let session = one.start(settings()).await.unwrap();
+    double.tell("hello".to_owned());
+    let mut frames = one.watch(&session, Seq(0));
+    assert_eq!(length(frames.next().await), 5);
+    other.remove(&session).await.unwrap();
+    assert_eq!(frames.next().await, None);
+    let told = one.close(&session).await.unwrap_err().to_string();
+    assert_eq!(told, "session s was removed by another face");
+}
+
+#[tokio::test]
+async fn who_watches_a_session_is_told_why_it_died() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    host(folder.path(), &double);
+    let face = face(folder.path());
+    let session = face.start(settings()).await.unwrap();
+    double.tell("hello".to_owned());
+    let mut frames = face.watch(&session, Seq(0));
+    assert_eq!(length(frames.next().await), 5);
+    double.die("the disk is full");
+    assert_eq!(frames.next().await, None);
+    let told = face.close(&session).await.unwrap_err().to_string();
+    assert!(told.contains("stopped working: the disk is full"), "{told}");
+}
+
+#[tokio::test]
+async fn whatever_may_be_asked_can_be_told_of_and_what_is_larger_ends_the_watch() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    host(folder.path(), &double);
+    let face = face(folder.path());
+    let session = face.start(settings()).await.unwrap();
+    double.tell("x".repeat(64 << 20));
+    double.tell("x".repeat(72 << 20));
+    let mut frames = face.watch(&session, Seq(0));
+    assert_eq!(length(frames.next().await), 64 << 20);
+    assert_eq!(frames.next().await, None);
+    let told = face.close(&session).await.unwrap_err().to_string();
+    assert!(told.contains("an event of 72 MiB"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_too_large_to_be_asked_is_not_sent() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    host(folder.path(), &double);
+    let face = face(folder.path());
+    let session = face.start(settings()).await.unwrap();
+    let asked = face.submit(&session, say("x".repeat(64 << 20))).await;
+    let told = asked.unwrap_err().to_string();
+    assert!(told.contains("64 MiB"), "{told}");
+    face.submit(&session, say("less".to_owned())).await.unwrap();
+    assert_eq!(double.asked.lock().unwrap().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_waits_for_ever_for_a_host_that_does_not_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let _silent = UnixListener::bind(folder.path().join("socket")).unwrap();
+    let face = face(folder.path());
+    for asked in [
+        face.agents().await.map(drop),
+        face.stop(Duration::ZERO).await.map(drop),
+    ] {
+        let told = asked.unwrap_err().to_string();
+        assert!(told.contains("does not answer for 10 s"), "{told}");
+    }
+    let mut frames = face.watch(&session(), Seq(0));
+    assert_eq!(frames.next().await, None);
+    let told = face.close(&session()).await.unwrap_err().to_string();
+    assert!(told.contains("it may be stopped"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_said_to_a_session_that_was_interrupted_waits_until_it_goes_on() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    let left = r#"{"sessions":{"a":0,"s":0}}"#;
+    std::fs::write(folder.path().join("at-work.json"), left).unwrap();
+    host(folder.path(), &double);
+    let face = face(folder.path());
+    let said = tokio::spawn(async move { face.submit(&session(), say("go".to_owned())).await });
+    // It is on its way to the second session while the first one is being opened.
+    for _ in 0..10_000 {
+        tokio::task::yield_now().await;
+    }
+    double.opening.add_permits(10);
+    said.await.unwrap().unwrap();
+    let asked = double.asked.lock().unwrap();
+    assert_eq!(*asked, [Op::Resume, Op::Resume, say("go".to_owned())]);
+}
