@@ -161,6 +161,15 @@ impl Subject {
 /// A window that no run fills.
 pub(crate) const WINDOW: u64 = 2_000_000;
 
+/// Whether changes of files are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// As users have it.
+    Kept,
+    /// Not.
+    NotKept,
+}
+
 /// A home and a workspace, with settings that say how large the model's window is.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
@@ -186,6 +195,21 @@ impl Home {
     pub(crate) fn host(&self) -> Option<u32> {
         let lock = self.folder.path().join("home/quire/data/host/lock");
         std::fs::read_to_string(lock).ok()?.trim().parse().ok()
+    }
+
+    /// Where sessions are kept.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("home/quire/data")
+    }
+
+    /// Says whether changes of files are kept from here on.
+    pub(crate) fn keep_files(&self, files: Files) -> Result<()> {
+        let kept = files == Files::Kept;
+        self.set_window(WINDOW)?;
+        let path = self.folder.path().join("home/quire/config.toml");
+        let text = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("checkpoints = {kept}\n{text}"))?;
+        Ok(())
     }
 
     /// Says how large the model's window is from here on.
