@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use futures_util::future::try_join_all;
@@ -22,6 +22,11 @@ use crate::scan::Unfit;
 
 /// A mirror that nobody used for so long is removed.
 const KEPT: Duration = Duration::from_hours(30 * 24);
+/// What was noted so shortly before a session begins to do something is not noted again: what changes in
+/// between is told apart by when it changed.
+const RECENT: Duration = Duration::from_secs(2);
+/// How much earlier than it happened a change may be dated: clocks of file systems tick slowly.
+const LATE_NS: i64 = 20_000_000;
 /// Bytes of versions that are handed to the store before its answers are waited for.
 const HANDED: usize = 8 << 20;
 
@@ -45,6 +50,8 @@ struct Inner {
 struct Watched {
     mirror: Mirror,
     working: Vec<Working>,
+    /// When all that was there was taken for what is known.
+    settled: Option<Instant>,
 }
 
 /// A session that does something in a workspace.
@@ -54,6 +61,8 @@ struct Working {
     found: Vec<FileStep>,
     /// Whether another one was at work too.
     whose: Whose,
+    /// When it began, in nanoseconds since the Unix epoch.
+    began_ns: i64,
 }
 
 /// The place of a mirror.
@@ -122,7 +131,11 @@ impl Inner {
         if let Slot::Closed = *slot {
             let mirror = self.open(workspace, &file)?;
             let working = Vec::new();
-            *slot = Slot::Open(Box::new(Watched { mirror, working }));
+            *slot = Slot::Open(Box::new(Watched {
+                mirror,
+                working,
+                settled: None,
+            }));
         }
         let done = match &mut *slot {
             Slot::Open(watched) => work(self, watched),
@@ -211,19 +224,28 @@ impl Inner {
 }
 
 impl Watched {
+    /// Takes note of what is there while nobody does anything.
+    fn prepare(&mut self) -> Result<(), Fault> {
+        if self.working.is_empty() {
+            self.mirror.settle()?;
+            self.settled = Some(Instant::now());
+        }
+        Ok(())
+    }
+
     /// A session begins to do something. What changed while others did is theirs.
     fn begin(&mut self, inner: &Inner, session: SessionId) -> Result<(), Fault> {
         self.working.retain(|working| working.session != session);
         let mut whose = Whose::Agent;
         if let Some(first) = self.working.first_mut() {
-            let found = found(inner, &first.session, &mut self.mirror)?;
+            let found = found(inner, &first.session, &mut self.mirror, first.began_ns)?;
             first.found = joined(std::mem::take(&mut first.found), found);
             self.mirror.note()?;
             for other in &mut self.working {
                 other.whose = Whose::Unclear;
             }
             whose = Whose::Unclear;
-        } else {
+        } else if self.settled.take().is_none_or(|at| at.elapsed() > RECENT) {
             self.mirror.settle()?;
         }
         let found = Vec::new();
@@ -231,17 +253,19 @@ impl Watched {
             session,
             found,
             whose,
+            began_ns: mirror::now_ns(),
         });
         Ok(())
     }
 
     /// A session did something: what changed meanwhile.
     fn end(&mut self, inner: &Inner, session: &SessionId) -> Result<Looked, Fault> {
-        let found = found(inner, session, &mut self.mirror)?;
         let place = self
             .working
             .iter()
             .position(|working| working.session == *session);
+        let since_ns = place.map_or(0, |place| self.working[place].began_ns);
+        let found = found(inner, session, &mut self.mirror, since_ns)?;
         let Some(place) = place else {
             return Ok(Looked {
                 files: found,
@@ -260,10 +284,21 @@ impl Watched {
     }
 }
 
-/// What changed since the last look, kept for a session.
-fn found(inner: &Inner, session: &SessionId, mirror: &mut Mirror) -> Result<Vec<FileStep>, Fault> {
+/// What changed since the last look, kept for a session that began to do something then.
+fn found(
+    inner: &Inner,
+    session: &SessionId,
+    mirror: &mut Mirror,
+    since_ns: i64,
+) -> Result<Vec<FileStep>, Fault> {
     let mut handing = Handing::new(inner, session);
-    mirror.look(|change| handing.take(change).map_err(|error| refused(&error)))?;
+    mirror.look(|change| {
+        // What changed before is a person's.
+        if change.at_ns.is_some_and(|at| at < since_ns - LATE_NS) {
+            return Ok(());
+        }
+        handing.take(change).map_err(|error| refused(&error))
+    })?;
     handing.hand().map_err(|error| refused(&error))?;
     handing.steps.sort_unstable_by(|a, b| a.path.cmp(&b.path));
     Ok(handing.steps)
@@ -315,6 +350,7 @@ impl<'a> Handing<'a> {
             path,
             before,
             after,
+            ..
         } = change;
         let step = FileStep {
             path,
@@ -362,7 +398,7 @@ fn refused(error: &StoreError) -> Fault {
 
 impl Checkpoints for Keeper {
     fn prepare(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>> {
-        self.with_mirror(workspace, |_, watched| watched.mirror.prepare())
+        self.with_mirror(workspace, |_, watched| watched.prepare())
     }
 
     fn settle(
@@ -419,11 +455,13 @@ impl Checkpoints for Keeper {
                     path,
                     before,
                     after,
+                    at_ns,
                 } = change;
                 let change = Change {
                     path: path.clone(),
                     before: before.clone(),
                     after: after.clone(),
+                    at_ns: *at_ns,
                 };
                 // It is kept before the file is touched.
                 handing
@@ -435,6 +473,7 @@ impl Checkpoints for Keeper {
             let taken = restore::take_back(&folder, goals, conflicts, &recall, &mut keep);
             let taken = taken.map_err(Fault::Told)?;
             if taken.done {
+                watched.settled = None;
                 watched.mirror.settle()?;
             }
             Ok((taken, handing.steps))

@@ -90,6 +90,7 @@ pub(crate) fn take_back(
                     path: path.clone(),
                     before: now,
                     after,
+                    at_ns: None,
                 };
                 keep(&change)?;
                 match make(workspace, &change) {

@@ -134,8 +134,12 @@ impl Running {
         };
         let cancelled = self.cancellable(request);
         let (model, inbox, frames) = (Arc::clone(model), self.inbox.clone(), self.frames.clone());
+        let keeping = kernel
+            .settings()
+            .and_then(|settings| self.keeping(session, &settings.workspace));
         tokio::spawn(async move {
-            let input = AssertUnwindSafe(converse(&*model, asked, cancelled, &frames))
+            let prepare = || keeping.iter().for_each(Keeping::prepare);
+            let input = AssertUnwindSafe(converse(&*model, asked, cancelled, &frames, prepare))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| failed(request, &BROKEN));
@@ -188,7 +192,7 @@ impl Running {
                 let Some(asked) = kernel.judge_request(&session, &checks, &changes) else {
                     unreachable!("a request for a judgement is open");
                 };
-                match converse(&*model, asked, cancelled, &frames).await {
+                match converse(&*model, asked, cancelled, &frames, || {}).await {
                     Input::Replied { request, reply, .. } => Input::Judged {
                         request,
                         reply,
@@ -285,14 +289,17 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// Events that are still taken from a stream that was cancelled, if they are there already.
 const LAST_WORDS: usize = 256;
 
-/// Reads a model's stream to its end, showing fragments on the way. A cancelled one ends at once;
+/// Reads a model's stream to its end, showing fragments on the way; `prepare` is called once it writes a
+/// call. A cancelled one ends at once;
 /// an answer that is there by then is taken, because it was paid for.
 async fn converse(
     model: &dyn Model,
     asked: ModelRequest,
     mut cancelled: oneshot::Receiver<()>,
     frames: &broadcast::Sender<Frame>,
+    prepare: impl FnOnce(),
 ) -> Input {
+    let mut prepare = Some(prepare);
     let mut answer = Answer {
         request: asked.request,
         used: (Usage::default(), None),
@@ -309,6 +316,11 @@ async fn converse(
         match event {
             Some(ModelEvent::Delta(delta)) => {
                 answer.note(&delta);
+                if matches!(delta, Delta::CallWriting { .. })
+                    && let Some(prepare) = prepare.take()
+                {
+                    prepare();
+                }
                 // No watcher is fine.
                 let _ = frames.send(Frame::Delta(delta));
             }

@@ -30,6 +30,11 @@ pub(crate) struct Keeping {
 }
 
 impl Keeping {
+    /// Takes note of the files while the model writes a call.
+    pub(crate) fn prepare(&self) {
+        drop(tokio::spawn(self.checkpoints.prepare(&self.workspace)));
+    }
+
     /// Takes note of the files before a call runs. What changed while a job was at work is its doing.
     pub(crate) async fn before(&self, call: CallId, job: Option<JobId>) {
         if let Some(JobId(job)) = job {

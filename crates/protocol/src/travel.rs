@@ -246,7 +246,8 @@ pub struct Looked {
 
 /// Keeps what the files of workspaces were.
 pub trait Checkpoints: Send + Sync {
-    /// Takes its first look at a workspace, unless it has done so already.
+    /// Takes note of what is there while nothing is done, so that doing something soon need not wait for
+    /// that.
     fn prepare(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>>;
 
     /// Takes note of what is there before the session does something: whatever changed until now is not

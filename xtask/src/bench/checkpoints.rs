@@ -1,16 +1,21 @@
 //! What keeping the changes of files costs a step, in a large workspace.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
 use super::child::{Files, Home, Memory, Subject, WINDOW, Walls};
+use super::server::Pace;
 use super::table::{Row, Unit, median};
 use super::{ms, of_1024, script};
 
 /// Files of the workspace, and bytes of each: 200 MB in all.
 const FILES: usize = 10_000;
 const BYTES: usize = 20_000;
+/// Before each event of an answer: a call takes some tenths of a second to be written, as with a quick
+/// model.
+const PACE: Pace = Pace::Each(Duration::from_millis(30));
 /// Steps of a run; each changes a file and makes one.
 const STEPS: usize = 20;
 
@@ -73,6 +78,7 @@ fn steps(subject: &Subject, home: &Home, files: Files, run: usize) -> Result<(f6
         script(commands),
         Walls::On,
         Memory::Ignored,
+        PACE,
     )?;
     let gaps: Vec<f64> = outcome.gaps.iter().copied().map(ms).collect();
     ensure!(gaps.len() == STEPS, "every step has a gap");

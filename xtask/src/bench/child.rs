@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::memory::{Watch, waited_cpu_seconds};
-use super::server::{Exchange, Server};
+use super::server::{Exchange, Pace, Server};
 use super::wire::{Dialect, Reply};
 
 /// Whether commands are confined.
@@ -61,7 +61,7 @@ impl Subject {
     pub(crate) fn run(&self, script: Vec<Reply>, walls: Walls, memory: Memory) -> Result<Outcome> {
         let home = Home::new(self.dialect, WINDOW)?;
         let arguments = ["exec", "Run the commands.", "--max-turns", "1000"];
-        self.run_in(&home, &arguments, script, walls, memory)
+        self.run_in(&home, &arguments, script, walls, memory, Pace::AtOnce)
     }
 
     /// Runs the binary once in a home that was perhaps used before.
@@ -72,9 +72,10 @@ impl Subject {
         script: Vec<Reply>,
         walls: Walls,
         memory: Memory,
+        pace: Pace,
     ) -> Result<Outcome> {
         let expected = script.len();
-        let server = Server::start(self.dialect, script)?;
+        let server = Server::start_at(self.dialect, script, pace)?;
         let mut command = self.command(home, &server.url(), walls);
         command.args(arguments);
         let cpu_before = waited_cpu_seconds();

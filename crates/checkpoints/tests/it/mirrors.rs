@@ -128,9 +128,8 @@ fn two_sessions_at_work_in_one_folder_each_have_what_changed_while_they_did() {
     world.write("a.txt", "1\n");
     let (one, two) = (session("one"), session("two"));
     let settle = |of| {
-        world
-            .wait(|keeper| keeper.settle(of, &world.workspace))
-            .unwrap()
+        let settled = world.wait(|keeper| keeper.settle(of, &world.workspace));
+        settled.unwrap();
     };
     let look = |of| {
         let looked = world

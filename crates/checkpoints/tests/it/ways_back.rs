@@ -229,7 +229,9 @@ proptest! {
         rounds in proptest::collection::vec((acts(), acts()), 1..4),
     ) {
         let mut world = World::new();
-        first.iter().for_each(|one| act(&world.workspace, one));
+        for one in &first {
+            act(&world.workspace, one);
+        }
         let mut person = snapshot(&world.workspace);
         let mut touched = Vec::new();
         for (of_person, of_agent) in &rounds {

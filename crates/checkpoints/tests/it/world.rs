@@ -21,11 +21,7 @@ fn no_journal<T>() -> BoxFuture<'static, T> {
 
 impl Store for Blobs {
     fn put_blob(&self, _: &SessionId, bytes: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
-        let name: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        let id = BlobId::new(name);
+        let id = BlobId::new(format!("{:x}", Sha256::digest(&bytes)));
         self.0.lock().unwrap().insert(id.clone(), bytes);
         Box::pin(async move { Ok(id) })
     }
