@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    Answer, CallId, CompactionStep, ContextLimits, Delivery, Event, Item, Limits, MessageId,
-    ModelErrorKind, PlanStep, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
+    Answer, CallId, CompactionStep, ContextLimits, Delivery, Event, Item, JobEnd, Limits,
+    MessageId, ModelErrorKind, PlanStep, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
 };
 
 use crate::budget::Spent;
@@ -139,12 +139,14 @@ impl State {
                 self.jobs.started(*job);
                 self.step.job_started(*call);
             }
-            Event::JobEnded { end } => self
-                .jobs
-                .ended(end)
-                .into_iter()
-                .for_each(|text| self.news.add(text)),
+            Event::JobEnded { end } => self.job_ended(end),
             Event::Noticed { text } => self.noticed(text, context),
+        }
+    }
+
+    fn job_ended(&mut self, end: &JobEnd) {
+        if let Some(text) = self.jobs.ended(end) {
+            self.news.add(text);
         }
     }
 
