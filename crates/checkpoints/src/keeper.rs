@@ -188,12 +188,13 @@ impl Inner {
         }
     }
 
-    /// Keeps versions for a session.
-    fn keep(&self, session: &SessionId, contents: Vec<Vec<u8>>) -> Result<(), StoreError> {
-        let handed = contents
-            .into_iter()
-            .map(|bytes| self.store.put_blob(session, bytes));
-        let handed: Vec<_> = handed.collect();
+    /// Keeps versions for sessions.
+    fn keep(&self, sessions: &[SessionId], contents: &[Vec<u8>]) -> Result<(), StoreError> {
+        let each = sessions.iter().flat_map(|session| {
+            let put = move |bytes: &Vec<u8>| self.store.put_blob(session, bytes.clone());
+            contents.iter().map(put)
+        });
+        let handed: Vec<_> = each.collect();
         Handle::current().block_on(try_join_all(handed)).map(drop)
     }
 
@@ -214,18 +215,14 @@ impl Watched {
     /// A session begins to do something. What changed while others did is theirs.
     fn begin(&mut self, inner: &Inner, session: SessionId) -> Result<(), Fault> {
         self.working.retain(|working| working.session != session);
-        let mut whose = Whose::Agent;
-        if let Some(first) = self.working.first_mut() {
-            let found = found(inner, &first.session, &mut self.mirror)?;
-            first.found = joined(std::mem::take(&mut first.found), found);
-            self.mirror.note()?;
-            for other in &mut self.working {
-                other.whose = Whose::Unclear;
-            }
-            whose = Whose::Unclear;
-        } else {
+        let whose = if self.working.is_empty() {
             self.mirror.settle()?;
-        }
+            Whose::Agent
+        } else {
+            self.share(inner, None)?;
+            self.mirror.note()?;
+            Whose::Unclear
+        };
         let found = Vec::new();
         self.working.push(Working {
             session,
@@ -237,7 +234,7 @@ impl Watched {
 
     /// A session did something: what changed meanwhile.
     fn end(&mut self, inner: &Inner, session: &SessionId) -> Result<Looked, Fault> {
-        let found = found(inner, session, &mut self.mirror)?;
+        let found = self.share(inner, Some(session))?;
         let place = self
             .working
             .iter()
@@ -248,25 +245,33 @@ impl Watched {
                 whose: Whose::Unclear,
             });
         };
-        let Working {
-            found: earlier,
-            whose,
-            ..
-        } = self.working.remove(place);
+        let Working { found, whose, .. } = self.working.remove(place);
         Ok(Looked {
-            files: joined(earlier, found),
+            files: found,
             whose,
         })
     }
-}
 
-/// What changed since the last look, kept for a session.
-fn found(inner: &Inner, session: &SessionId, mirror: &mut Mirror) -> Result<Vec<FileStep>, Fault> {
-    let mut handing = Handing::new(inner, session);
-    mirror.look(|change| handing.take(change).map_err(|error| refused(&error)))?;
-    handing.hand().map_err(|error| refused(&error))?;
-    handing.steps.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    Ok(handing.steps)
+    /// What changed since the last look may be the doing of any session that is at work: each has it. So
+    /// has the one that asks.
+    fn share(&mut self, inner: &Inner, asking: Option<&SessionId>) -> Result<Vec<FileStep>, Fault> {
+        let at_work = self.working.iter().map(|working| &working.session);
+        let others = at_work.filter(|session| Some(*session) != asking);
+        let sessions: Vec<SessionId> = others.chain(asking).cloned().collect();
+        let mut handing = Handing::new(inner, &sessions);
+        self.mirror
+            .look(|change| handing.take(change).map_err(|error| refused(&error)))?;
+        handing.hand().map_err(|error| refused(&error))?;
+        let mut found = handing.steps;
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        for working in &mut self.working {
+            working.found = joined(std::mem::take(&mut working.found), found.clone());
+            if Some(&working.session) != asking {
+                working.whose = Whose::Unclear;
+            }
+        }
+        Ok(found)
+    }
 }
 
 /// Two looks as one.
@@ -290,20 +295,20 @@ fn joined(earlier: Vec<FileStep>, later: Vec<FileStep>) -> Vec<FileStep> {
         .collect()
 }
 
-/// Gathers versions and hands them to the store some at a time.
+/// Gathers versions and hands them to the store some at a time, for each of the sessions.
 struct Handing<'a> {
     inner: &'a Inner,
-    session: &'a SessionId,
+    sessions: &'a [SessionId],
     contents: Vec<Vec<u8>>,
     bytes: usize,
     steps: Vec<FileStep>,
 }
 
 impl<'a> Handing<'a> {
-    fn new(inner: &'a Inner, session: &'a SessionId) -> Self {
+    fn new(inner: &'a Inner, sessions: &'a [SessionId]) -> Self {
         Self {
             inner,
-            session,
+            sessions,
             contents: Vec::new(),
             bytes: 0,
             steps: Vec::new(),
@@ -339,8 +344,8 @@ impl<'a> Handing<'a> {
 
     fn hand(&mut self) -> Result<(), StoreError> {
         self.bytes = 0;
-        self.inner
-            .keep(self.session, std::mem::take(&mut self.contents))
+        let contents = std::mem::take(&mut self.contents);
+        self.inner.keep(self.sessions, &contents)
     }
 }
 
@@ -413,7 +418,14 @@ impl Checkpoints for Keeper {
     ) -> BoxFuture<'static, Result<(TakenBack, Vec<FileStep>), CheckpointError>> {
         let (session, folder) = (session.clone(), workspace.to_owned());
         self.with_mirror(workspace, move |inner, watched| {
-            let mut handing = Handing::new(inner, &session);
+            // What others have changed until now is theirs, and not a change of this way back.
+            watched.working.retain(|working| working.session != session);
+            if !watched.working.is_empty() {
+                watched.share(inner, None)?;
+                watched.mirror.note()?;
+            }
+            let sessions = [session];
+            let mut handing = Handing::new(inner, &sessions);
             let mut keep = |change: &Change| {
                 let Change {
                     path,

@@ -229,7 +229,9 @@ proptest! {
         rounds in proptest::collection::vec((acts(), acts()), 1..4),
     ) {
         let mut world = World::new();
-        first.iter().for_each(|one| act(&world.workspace, one));
+        for one in &first {
+            act(&world.workspace, one);
+        }
         let mut person = snapshot(&world.workspace);
         let mut touched = Vec::new();
         for (of_person, of_agent) in &rounds {
@@ -237,7 +239,11 @@ proptest! {
                 act(&world.workspace, one);
             }
             let before = snapshot(&world.workspace);
-            world.agent(|top| of_agent.iter().for_each(|one| act(top, one)));
+            world.agent(|top| {
+                for one in of_agent {
+                    act(top, one);
+                }
+            });
             let after = snapshot(&world.workspace);
             for name in NAMES {
                 if before.get(name) != after.get(name) {
