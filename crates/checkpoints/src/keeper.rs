@@ -449,7 +449,9 @@ impl Checkpoints for Keeper {
             if taken.done {
                 watched.mirror.settle()?;
             }
-            Ok((taken, handing.steps))
+            let mut steps = handing.steps;
+            steps.retain(|step| !taken.failed().any(|path| *path == step.path));
+            Ok((taken, steps))
         })
     }
 }

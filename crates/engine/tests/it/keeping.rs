@@ -87,7 +87,11 @@ impl Checkpoints for Files {
         _: Vec<FileGoal>,
         _: Conflicts,
     ) -> BoxFuture<'static, Result<(TakenBack, Vec<FileStep>), CheckpointError>> {
-        unreachable!("no test takes back")
+        let taken = TakenBack {
+            done: true,
+            files: Vec::new(),
+        };
+        Box::pin(async { Ok((taken, Vec::new())) })
     }
 }
 
@@ -200,4 +204,25 @@ async fn a_look_that_hangs_holds_neither_a_call_nor_the_opening_of_a_session_up(
     first.store.forget_leases();
     let next = World::keeping(first.store.clone(), Vec::new(), Some(files));
     next.engine.open(&session).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_change_whose_files_are_back_already_is_taken_back_once() {
+    let files = Arc::new(Files::default());
+    let replies = vec![
+        Answer::Reply(reply("", &["quick"])),
+        Answer::Reply(reply("done", &[])),
+    ];
+    let world = World::keeping(Arc::default(), replies, Some(files.clone()));
+    files.change("by the call");
+    let session = go(&world).await;
+    world.until(&session, ended).await;
+    assert_eq!(kept(&world, &session), [CallId(1)]);
+    let undo = || {
+        world
+            .engine
+            .take_back(&session, Point::LastChange, Conflicts::Ask)
+    };
+    assert!(undo().await.unwrap().done);
+    assert!(matches!(undo().await, Err(ClientError::Refused(_))));
 }
