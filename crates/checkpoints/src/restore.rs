@@ -8,7 +8,7 @@ use quire_protocol::{
 };
 
 use crate::files::{Content, Spot, remove_empty};
-use crate::merge::{self, Merged};
+use crate::merge::{self, Merged, Room};
 use crate::mirror::Change;
 use crate::scan::LARGEST;
 
@@ -41,6 +41,7 @@ pub(crate) fn compare(
     goals: Vec<FileGoal>,
     recall: &Recall<'_>,
 ) -> Vec<FileChange> {
+    let mut room = Room::new();
     let change = |goal: FileGoal| {
         let now = now(workspace, &goal.path).ok()?;
         if version(now.as_ref()) == goal.target {
@@ -54,7 +55,7 @@ pub(crate) fn compare(
                     (_, None) => ChangeKind::Deleted,
                     _ => ChangeKind::Modified,
                 };
-                (kind, merge::diff(then.as_ref(), now.as_ref()))
+                (kind, room.diff(then.as_ref(), now.as_ref()))
             }
             Err(why) => (ChangeKind::Modified, format!("{why}\n")),
         };
@@ -82,9 +83,9 @@ pub(crate) fn take_back(
             .iter()
             .any(|task| matches!(task.step, Step::Conflict { .. }));
     let mut files = Vec::with_capacity(tasks.len());
-    let mut changes = Vec::new();
+    let (mut changes, mut room) = (Vec::new(), Room::new());
     for Task { path, now, step } in tasks {
-        let (content, fate) = outcome(now.as_ref(), step, conflicts);
+        let (content, fate) = outcome(now.as_ref(), step, conflicts, &mut room);
         if let Becomes::Other(after) = content
             && !is_asked
         {
@@ -137,7 +138,12 @@ enum Becomes {
 }
 
 /// What a file is to hold, and what that is called.
-fn outcome(now: Option<&Content>, step: Step, conflicts: Conflicts) -> (Becomes, Fate) {
+fn outcome(
+    now: Option<&Content>,
+    step: Step,
+    conflicts: Conflicts,
+    room: &mut Room,
+) -> (Becomes, Fate) {
     match step {
         // Sorted out before.
         Step::Nothing => (Becomes::Same, Fate::Back),
@@ -149,9 +155,8 @@ fn outcome(now: Option<&Content>, step: Step, conflicts: Conflicts) -> (Becomes,
             merged,
         } => match (conflicts, merged) {
             (Conflicts::Ask, merged) => {
-                let merge = merged.map_or_else(String::new, |merged| {
-                    merge::diff(now, Some(&merged.content))
-                });
+                let merge =
+                    merged.map_or_else(String::new, |merged| room.diff(now, Some(&merged.content)));
                 let reason = reason.to_owned();
                 (Becomes::Same, Fate::Conflict { reason, merge })
             }
