@@ -29,7 +29,9 @@ const HANDED: usize = 8 << 20;
 const MANY: usize = 1_000;
 const LARGE: usize = 1 << 20;
 
-/// Keeps what the files of workspaces were.
+/// Keeps what the files of workspaces were. Sessions that may work in one folder need clones of one: it
+/// knows which of them are at work beside each other.
+#[derive(Clone)]
 pub struct Keeper {
     inner: Arc<Inner>,
 }
