@@ -393,6 +393,8 @@ fn restamp(connection: &Connection, path: &str, known: &Known) -> rusqlite::Resu
 
 fn kind_of(number: i64) -> FileKind {
     match number {
+        4 => FileKind::PrivateExecutable,
+        3 => FileKind::Private,
         2 => FileKind::Link,
         1 => FileKind::Executable,
         _ => FileKind::Plain,
@@ -404,6 +406,8 @@ fn number_of(kind: FileKind) -> i64 {
         FileKind::Plain => 0,
         FileKind::Executable => 1,
         FileKind::Link => 2,
+        FileKind::Private => 3,
+        FileKind::PrivateExecutable => 4,
     }
 }
 

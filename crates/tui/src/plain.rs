@@ -26,6 +26,8 @@ struct Told {
     picked: Vec<String>,
 }
 
+const NO_IMAGES: &str = "plain lines take no images: `quire exec --image`";
+
 /// Talks until the lines end, or the person leaves.
 pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Result<(), Error> {
     let mut typing = lines();
@@ -101,7 +103,7 @@ async fn grant(
         Wish::Check => talk::check(app, link, &world.check),
         // Nothing is offered where nothing is drawn.
         Wish::Attach { .. } => {
-            app.notice = Some("plain lines take no images: `quire exec --image`".to_owned());
+            app.notice = Some(NO_IMAGES.to_owned());
         }
         Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}
         Wish::Unfold => app.notice = app.conversation.show_again().err(),
