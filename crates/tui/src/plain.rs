@@ -71,33 +71,45 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
             },
         };
         for wish in wishes {
-            match wish {
-                Wish::Ask(op) => {
-                    world.keep(&op);
-                    link.ask(op);
-                }
-                Wish::Run(command) => world.shell.start(&world.machine, command),
-                Wish::StopOwn => world.shell.stop(),
-                Wish::List => {
-                    let heads = link.sessions(app).await?;
-                    app.conversation.show(listed(&heads));
-                }
-                Wish::Travel(journey) => link.travel(journey, app),
-                Wish::Switch { session, text } => resume::switch(app, link, session, &text).await,
-                Wish::Resume(words) => resume::find(app, link, &words).await,
-                Wish::Check => talk::check(app, link, &world.check),
-                // Nothing is offered where nothing is drawn.
-                Wish::Attach { .. } => {
-                    app.notice =
-                        Some("plain lines take no images: `quire exec --image`".to_owned());
-                }
-                Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}
-                Wish::Unfold => app.notice = app.conversation.show_again().err(),
-                Wish::Find(_) => app.notice = Some(crate::talk::ELSEWHERE.to_owned()),
-                Wish::Quit => return Ok(()),
+            if !grant(app, link, &mut world, wish).await? {
+                return Ok(());
             }
         }
     }
+}
+
+/// Grants a wish; false where it is to leave.
+async fn grant(
+    app: &mut App,
+    link: &mut Link,
+    world: &mut World,
+    wish: Wish,
+) -> Result<bool, Error> {
+    match wish {
+        Wish::Ask(op) => {
+            world.keep(&op);
+            link.ask(op);
+        }
+        Wish::Run(command) => world.shell.start(&world.machine, command),
+        Wish::StopOwn => world.shell.stop(),
+        Wish::List => {
+            let heads = link.sessions(app).await?;
+            app.conversation.show(listed(&heads));
+        }
+        Wish::Travel(journey) => link.travel(journey, app),
+        Wish::Switch { session, text } => resume::switch(app, link, session, &text).await,
+        Wish::Resume(words) => resume::find(app, link, &words).await,
+        Wish::Check => talk::check(app, link, &world.check),
+        // Nothing is offered where nothing is drawn.
+        Wish::Attach { .. } => {
+            app.notice = Some("plain lines take no images: `quire exec --image`".to_owned());
+        }
+        Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}
+        Wish::Unfold => app.notice = app.conversation.show_again().err(),
+        Wish::Find(_) => app.notice = Some(crate::talk::ELSEWHERE.to_owned()),
+        Wish::Quit => return Ok(false),
+    }
+    Ok(true)
 }
 
 fn take_in(app: &mut App, link: &Link, frame: Frame) {

@@ -47,6 +47,8 @@ pub(crate) struct Terminal {
     busy: bool,
     events: UnboundedReceiver<io::Result<Event>>,
     gate: Arc<Gate>,
+    /// The thread that reads keys.
+    reader: thread::JoinHandle<()>,
     /// Whether it has a screen of its own.
     room: Room,
 }
@@ -68,6 +70,8 @@ enum Reading {
     Asked,
     /// It does not.
     Waits,
+    /// Nobody wants its keys any more.
+    Over,
 }
 
 impl Gate {
@@ -75,13 +79,14 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while somebody else has the terminal.
-    fn pass(&self) {
+    /// Waits while somebody else has the terminal; false once nobody wants its keys.
+    fn pass(&self) -> bool {
         let mut state = self.state();
-        if *state == Reading::Reads {
-            return;
+        match *state {
+            Reading::Reads => return true,
+            Reading::Over => return false,
+            Reading::Asked | Reading::Waits => *state = Reading::Waits,
         }
-        *state = Reading::Waits;
         self.changed.notify_all();
         while *state == Reading::Waits {
             state = self
@@ -89,6 +94,7 @@ impl Gate {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        *state == Reading::Reads
     }
 
     /// Has the thread wait, which it may only find out once something happens.
@@ -102,7 +108,11 @@ impl Gate {
     }
 
     fn open(&self) {
-        *self.state() = Reading::Reads;
+        self.set(Reading::Reads);
+    }
+
+    fn set(&self, reading: Reading) {
+        *self.state() = reading;
         self.changed.notify_all();
     }
 }
@@ -123,13 +133,14 @@ impl Terminal {
         let (happened, events) = unbounded_channel();
         let gate = Arc::new(Gate::default());
         let guard = Arc::clone(&gate);
-        thread::spawn(move || read(&happened, &guard));
+        let reader = thread::spawn(move || read(&happened, &guard));
         let mut terminal = Self {
             frames,
             written,
             busy: false,
             events,
             gate,
+            reader,
             room,
         };
         terminal.write(match room {
@@ -141,10 +152,6 @@ impl Terminal {
 
     /// Gives the terminal to somebody else, as it was. What was written must be there.
     pub(crate) fn give(&mut self) -> io::Result<()> {
-        // A change of size is all that the thread wakes up for by itself.
-        let wake = || {
-            let _ = kill_process(getpid(), Signal::WINCH);
-        };
         if !self.gate.close(wake) {
             self.gate.open();
             return Err(io::Error::other("its keys cannot be let go of"));
@@ -227,8 +234,18 @@ impl Drop for Terminal {
             let _ = write(LEAVE_FULL);
         }
         let _ = write(LEAVE);
+        // The thread would take the first key of whoever has the terminal next.
+        if !self.reader.is_finished() {
+            self.gate.close(wake);
+            self.gate.set(Reading::Over);
+        }
         let _ = disable_raw_mode();
     }
+}
+
+/// A change of size is all that the thread that reads keys wakes up for by itself.
+fn wake() {
+    let _ = kill_process(getpid(), Signal::WINCH);
 }
 
 fn write(text: &str) -> io::Result<()> {
@@ -239,7 +256,9 @@ fn write(text: &str) -> io::Result<()> {
 
 fn read(happened: &UnboundedSender<io::Result<Event>>, gate: &Gate) {
     loop {
-        gate.pass();
+        if !gate.pass() {
+            return;
+        }
         let event = event::read();
         let failed = event.is_err();
         if happened.send(event).is_err() || failed {
