@@ -70,6 +70,20 @@ impl Surroundings {
         }
     }
 
+    /// The same person in another folder, where it is one of this machine.
+    pub(crate) fn at(&self, folder: &str) -> Self {
+        let folder = PathBuf::from(folder);
+        let workspace = if folder.is_dir() {
+            folder
+        } else {
+            self.workspace.clone()
+        };
+        Self {
+            workspace,
+            ..self.clone()
+        }
+    }
+
     /// When the files were written that the settings come from.
     pub(crate) fn settings_written(&self) -> Vec<Option<SystemTime>> {
         let files = [

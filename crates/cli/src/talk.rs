@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Check, Colours, Fit, Form, Looks, Room, Setup, Start, Thinking};
+use quire_tui::{Check, Colours, Fit, Form, Looks, Overview, Room, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
 use crate::machine::OwnMachine;
@@ -69,7 +69,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         check: check(around.clone()),
         origins: resolved.origins(),
         now_ms,
-        name: format!("tui-{}-{}", std::process::id(), now_ms()),
+        name: name(),
         interrupts: exec::interrupts()?,
     };
     let session = quire_tui::talk(setup).await?;
@@ -80,6 +80,40 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     }
     terminal::complain(&format!("the session is kept: quire --resume {session}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The board of all sessions; one that is opened is left for the board.
+pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::Result<ExitCode> {
+    let (mut chosen, mut notice) = (None, None);
+    let interrupts = exec::interrupts()?;
+    loop {
+        let overview = Overview {
+            client: Arc::new(host::remote(around, url)?),
+            lookout: Arc::new(host::lookout(around, url)?),
+            chosen,
+            notice,
+            theme: looks(around, &around.settings([])?).theme,
+            now_ms,
+            name: name(),
+            interrupts: interrupts.clone(),
+        };
+        let Some(head) = quire_tui::agents(overview).await? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let args = TalkArgs {
+            resume: Some(head.session.to_string()),
+            host: url.map(str::to_owned),
+            ..TalkArgs::default()
+        };
+        let left = talk(args, &around.at(&head.workspace)).await;
+        notice = left.err().map(|error| format!("{error:#}"));
+        chosen = Some(head.session);
+    }
+}
+
+/// What no other screen is called.
+fn name() -> String {
+    format!("tui-{}-{}", std::process::id(), now_ms())
 }
 
 fn looks(around: &Surroundings, resolved: &Resolved) -> Looks {

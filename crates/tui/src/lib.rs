@@ -16,6 +16,7 @@
     )
 )]
 
+mod agents;
 mod app;
 mod calls;
 mod code;
@@ -55,6 +56,7 @@ mod view;
 mod welcome;
 mod words;
 
+pub use agents::{Overview, agents};
 pub use app::Fit;
 pub use machine::Machine;
 pub use talk::{Adapt, Branch, Check, Error, Form, Looks, Room, Setup, Start, Thinking, talk};

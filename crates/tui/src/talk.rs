@@ -35,9 +35,9 @@ use crate::theme::{Colours, Theme};
 use crate::view::{Picture, picture};
 
 /// Between frames, unless a key was pressed: what streams is read, and costs as much as it is drawn.
-const FRAME: Duration = Duration::from_millis(33);
+pub(crate) const FRAME: Duration = Duration::from_millis(33);
 /// How long no key must be pressed before keys answer a question that has just come.
-const PAUSE: Duration = Duration::from_millis(400);
+pub(crate) const PAUSE: Duration = Duration::from_millis(400);
 /// Fragments that are taken in before anything else is looked at.
 const BATCH: usize = 256;
 /// What is said of looking for words where the terminal keeps them.
@@ -594,7 +594,7 @@ impl Screen<'_> {
     }
 }
 
-async fn until(time: Option<Instant>) {
+pub(crate) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
