@@ -22,7 +22,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::painter::Painter;
-use crate::talk::{Error, FRAME, PAUSE, Room, until};
+use crate::setup::{Error, Room};
+use crate::talk::{FRAME, PAUSE, until};
 use crate::terminal::{News, Terminal};
 use crate::theme::Theme;
 use board::{Board, Want};

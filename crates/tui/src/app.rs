@@ -12,13 +12,13 @@ use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::images;
-use crate::keys::{Action, Mode, Pick, Reply, action};
+use crate::keys::{Action, Mode, Reply, action};
 use crate::outbox::Outbox;
 use crate::paths::Paths;
-use crate::picker::{Choice, Picker};
+use crate::picker::Picker;
 use crate::search::Search;
+use crate::setup::Room;
 use crate::shell::Own;
-use crate::talk::Room;
 use crate::theme::{Colours, Theme};
 use crate::travel::Journey;
 
@@ -451,39 +451,6 @@ impl App {
             self.escaped = true;
         }
         Vec::new()
-    }
-
-    pub(crate) fn pick(&mut self, pick: Pick) -> Vec<Wish> {
-        let Some(mut picker) = self.picker.take() else {
-            return Vec::new();
-        };
-        let choice = match pick {
-            Pick::Up => {
-                picker.up();
-                self.picker = Some(picker);
-                return Vec::new();
-            }
-            Pick::Down => {
-                picker.down();
-                self.picker = Some(picker);
-                return Vec::new();
-            }
-            Pick::Leave => return Vec::new(),
-            Pick::This => picker.chosen(),
-            Pick::Numbered(number) if picker.has(number) => picker.numbered(number),
-            Pick::Numbered(_) => {
-                self.picker = Some(picker);
-                return Vec::new();
-            }
-        };
-        match choice {
-            Some(Choice::Wish(wishes)) => wishes,
-            Some(Choice::Pick(next)) => {
-                self.picker = Some(next);
-                Vec::new()
-            }
-            None => Vec::new(),
-        }
     }
 
     /// Asks to stop what is being done.

@@ -45,6 +45,7 @@ mod rows;
 #[cfg(test)]
 mod screens;
 mod search;
+mod setup;
 mod shell;
 mod stream;
 mod talk;
@@ -59,7 +60,8 @@ mod words;
 pub use agents::{Overview, agents};
 pub use app::Fit;
 pub use machine::Machine;
-pub use talk::{Adapt, Branch, Check, Error, Form, Looks, Room, Setup, Start, Thinking, talk};
+pub use setup::{Adapt, Branch, Check, Error, Form, Looks, Room, Setup, Start, Thinking};
+pub use talk::talk;
 pub use terminal::columns;
 pub use theme::{Colours, Theme};
 pub use trusting::{Trusting, trusting};

@@ -14,7 +14,8 @@ use crate::app::{App, Wish};
 use crate::keys::{Mode, Pick};
 use crate::link::Link;
 use crate::resume;
-use crate::talk::{self, Error, World, listed};
+use crate::setup::Error;
+use crate::talk::{self, World, listed};
 
 /// What was said already.
 #[derive(Debug, Default)]

@@ -14,7 +14,7 @@ use super::board::{Board, Want};
 use super::draw::picture;
 use super::peek::Peek;
 use crate::painter::Painter;
-use crate::talk::Room;
+use crate::setup::Room;
 use crate::theme::Theme;
 
 const NOW: u64 = 10_000_000;
