@@ -1,7 +1,7 @@
 //! What the process finds around it: the environment, its folders, the clock. Nothing below `cli`
 //! looks for itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -71,10 +71,9 @@ impl Surroundings {
     }
 
     /// The same person in another folder, where it is one of this machine.
-    pub(crate) fn at(&self, folder: &str) -> Self {
-        let folder = PathBuf::from(folder);
+    pub(crate) fn at(&self, folder: &Path) -> Self {
         let workspace = if folder.is_dir() {
-            folder
+            folder.to_owned()
         } else {
             self.workspace.clone()
         };

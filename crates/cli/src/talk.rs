@@ -55,15 +55,15 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     let (_, catalogue) = assemble::models(around, &resolved);
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;
     let plain = args.plain || around.variable("TERM") == Some("dumb");
-    let folder = around.workspace.clone();
     let setup = Setup {
         client,
+        lookout: Arc::new(host::lookout(around, args.host.as_deref())?),
         start,
         first: args.prompt,
         follow_up: resolved.follow_up(),
         fit: fit(around.clone(), catalogue),
         machine: Arc::new(OwnMachine::new(around)),
-        branch: Box::new(move || quire_headless::branch(&folder)),
+        branch: quire_headless::branch,
         form: if plain { Form::Plain } else { Form::Screen },
         looks: looks(around, &resolved),
         check: check(around.clone()),
@@ -105,7 +105,7 @@ pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::
             host: url.map(str::to_owned),
             ..TalkArgs::default()
         };
-        let left = talk(args, &around.at(&head.workspace)).await;
+        let left = talk(args, &around.at(head.workspace.as_ref())).await;
         notice = left.err().map(|error| format!("{error:#}"));
         chosen = Some(head.session);
     }

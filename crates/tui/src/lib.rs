@@ -34,6 +34,7 @@ mod machine;
 mod makeup;
 mod markdown;
 mod meter;
+mod others;
 mod outbox;
 mod pages;
 mod painter;

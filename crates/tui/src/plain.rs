@@ -41,6 +41,7 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                 None => return Ok(()),
             },
             Some(arrived) = link.arrived.recv() => app.arrived(arrived),
+            found = world.others.next() => app.found(found, link.session()),
             Some(error) = link.refused.recv() => {
                 app.was_refused(&error.to_string());
                 continue;
@@ -98,8 +99,12 @@ async fn grant(
             app.conversation.show(listed(&heads));
         }
         Wish::Travel(journey) => link.travel(journey, app),
-        Wish::Switch { session, text } => resume::switch(app, link, session, &text).await,
+        Wish::Switch { session, text } => {
+            resume::switch(app, link, session, &text).await;
+            world.follow(app);
+        }
         Wish::Resume(words) => resume::find(app, link, &words).await,
+        Wish::Seek(seek) => world.others.ask(seek),
         Wish::Check => talk::check(app, link, &world.check),
         // Nothing is offered where nothing is drawn.
         Wish::Attach { .. } => {

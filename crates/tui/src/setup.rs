@@ -2,6 +2,7 @@
 //! process that it runs in.
 
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,8 @@ use crate::theme::{Colours, Theme};
 pub struct Setup {
     /// Where sessions live.
     pub client: Arc<dyn Client>,
+    /// The same, by which no host is started where there is none any more: looks at other sessions.
+    pub lookout: Arc<dyn Client>,
     /// Which session.
     pub start: Start,
     /// What to say first.
@@ -27,7 +30,7 @@ pub struct Setup {
     pub fit: Fit,
     /// The machine of the person.
     pub machine: Arc<dyn Machine>,
-    /// Reads the branch of the folder.
+    /// Reads the branch of a folder.
     pub branch: Branch,
     /// Checks what the work needs.
     pub check: Check,
@@ -101,8 +104,8 @@ pub enum Start {
     },
 }
 
-/// Reads the branch of the folder; nothing where there is none.
-pub type Branch = Box<dyn Fn() -> Option<String> + Send>;
+/// Reads the branch of a folder; nothing where there is none.
+pub type Branch = fn(&Path) -> Option<String>;
 
 /// Checks what the work of this model needs, in lines for a person.
 pub type Check = Box<dyn Fn(String) -> BoxFuture<'static, String> + Send>;

@@ -3,6 +3,7 @@
 //! second if the settings do not say otherwise.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,13 +22,15 @@ use crate::images;
 use crate::link::Link;
 use crate::look;
 use crate::machine::Machine;
+use crate::others::{Found, Others, Seek};
 use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
+use crate::paths::Paths;
 use crate::plain;
 use crate::resume;
 use crate::rows::safe;
 use crate::setup::{Branch, Check, Error, Form, Looks, Room, Setup, Thinking};
-use crate::shell::Shell;
+use crate::shell::{self, Shell};
 use crate::terminal::{News, Terminal};
 use crate::view::{Picture, picture};
 
@@ -44,7 +47,6 @@ pub(crate) const ELSEWHERE: &str =
 /// Talks until the person leaves; gives the session, which is closed by then.
 pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
-    app.branch = (setup.branch)();
     app.follow_up = setup.follow_up;
     app.colours = setup.looks.colours;
     app.room = match setup.form {
@@ -65,14 +67,17 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     if let Some(Wish::Ask(op)) = first {
         link.ask(op);
     }
-    let world = World {
+    let mut world = World {
         errands: Errands::new(Arc::clone(&setup.machine)),
+        others: Others::new(setup.lookout),
+        folder: PathBuf::new(),
         machine: setup.machine,
         shell: Shell::default(),
         interrupts: setup.interrupts,
         branch: setup.branch,
         check: setup.check,
     };
+    world.follow(&mut app);
     let ended = match setup.form {
         Form::Plain => plain::talk(&mut app, &mut link, world).await,
         Form::Screen => on_screen(&mut app, &mut link, setup.looks, world).await,
@@ -89,12 +94,53 @@ pub(crate) struct World {
     pub(crate) machine: Arc<dyn Machine>,
     pub(crate) shell: Shell,
     errands: Errands,
+    /// Other sessions.
+    pub(crate) others: Others,
+    /// The workspace that the machine is at.
+    folder: PathBuf,
     pub(crate) interrupts: watch::Receiver<u32>,
     branch: Branch,
     pub(crate) check: Check,
 }
 
+/// What comes from beside the session.
+pub(crate) enum Beside {
+    /// An errand is done.
+    Done(Done),
+    /// The person's command goes on, or is over.
+    Own(shell::News),
+    /// Other sessions were looked for.
+    Found(Found),
+    /// The process is to end.
+    Over,
+}
+
 impl World {
+    /// Waits for what comes from beside the session.
+    async fn next(&mut self) -> Beside {
+        tokio::select! {
+            biased;
+            done = self.errands.next() => Beside::Done(done),
+            news = self.shell.next() => Beside::Own(news),
+            found = self.others.next() => Beside::Found(found),
+            () = over(&mut self.interrupts) => Beside::Over,
+        }
+    }
+
+    /// Goes to where the session works: the person's commands run there, and the paths are those.
+    pub(crate) fn follow(&mut self, app: &mut App) {
+        let Some(settings) = &app.conversation.settings else {
+            return;
+        };
+        if self.folder != settings.workspace {
+            self.folder.clone_from(&settings.workspace);
+            self.machine = self.machine.at(&self.folder);
+            self.errands = Errands::new(Arc::clone(&self.machine));
+            app.paths = Paths::default();
+        }
+        app.branch = (self.branch)(&self.folder);
+    }
+
     /// Keeps what is said, to be found again.
     pub(crate) fn keep(&self, op: &Op) {
         if let Op::Say { content, .. } = op {
@@ -169,6 +215,7 @@ impl Screen<'_> {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
             let tick = self.began.map(|_| self.drawn + self.progress);
             let faced = self.app.is_surprised().then(|| self.disturbed + PAUSE);
+            let count = self.world.others.due();
             let then = tokio::select! {
                 biased;
                 news = self.terminal.next() => match news? {
@@ -199,21 +246,11 @@ impl Screen<'_> {
                     Some(frame) => self.take_in(frame),
                     None => Then::Leave,
                 },
-                done = self.world.errands.next() => {
-                    self.done(done);
+                beside = self.world.next() => self.beside(beside).await,
+                () = until(count) => {
+                    self.world.others.ask(Seek::Count);
                     Then::GoOn
                 }
-                news = self.world.shell.next() => {
-                    if let Some(op) = self.app.own_told(news) {
-                        self.link.ask(op);
-                    }
-                    self.draw_soon();
-                    Then::GoOn
-                }
-                changed = self.world.interrupts.changed() => match changed {
-                    Ok(()) => Then::Leave,
-                    Err(_) => std::future::pending().await,
-                },
                 () = until(faced) => {
                     self.app.face();
                     self.draw_soon();
@@ -236,6 +273,7 @@ impl Screen<'_> {
             Happened::Key(key) => {
                 self.disturbed = Instant::now();
                 self.due = Some(Instant::now());
+                self.world.others.stir();
                 let typed = !self.app.editor.is_empty();
                 if let Some(pages) = &mut self.pages
                     && let Some(scroll) = scroll_of_key(key, typed)
@@ -282,6 +320,8 @@ impl Screen<'_> {
         self.draw();
         resume::switch(self.app, self.link, session, text).await;
         self.began = self.app.conversation.works().then(Instant::now);
+        self.world.follow(self.app);
+        self.world.others.ask(Seek::Count);
         self.draw_soon();
     }
 
@@ -322,6 +362,7 @@ impl Screen<'_> {
                 resume::find(self.app, self.link, &words).await;
                 self.draw_soon();
             }
+            Wish::Seek(seek) => self.world.others.ask(seek),
             Wish::Check => check(self.app, self.link, &self.world.check),
             Wish::Walk => self
                 .world
@@ -378,6 +419,26 @@ impl Screen<'_> {
         Ok(edited.unwrap_or_else(|error| Err(error.to_string())))
     }
 
+    /// Takes in what came from beside the session.
+    async fn beside(&mut self, beside: Beside) -> Then {
+        let wishes = match beside {
+            Beside::Done(done) => {
+                self.done(done);
+                return Then::GoOn;
+            }
+            Beside::Own(news) => {
+                if let Some(op) = self.app.own_told(news) {
+                    self.link.ask(op);
+                }
+                Vec::new()
+            }
+            Beside::Found(found) => self.app.found(found, self.link.session()),
+            Beside::Over => return Then::Leave,
+        };
+        self.draw_soon();
+        self.grant_all(wishes).await
+    }
+
     /// Takes in what was asked of the machine.
     fn done(&mut self, done: Done) {
         match done {
@@ -420,10 +481,11 @@ impl Screen<'_> {
         if self.app.is_surprised() && !was_surprised {
             self.disturbed = Instant::now();
         }
+        self.world.others.stir();
         let works = self.app.conversation.works();
         if works != self.began.is_some() {
             self.began = works.then(Instant::now);
-            self.app.branch = (self.world.branch)();
+            self.world.follow(self.app);
         }
         self.draw_soon();
         Then::GoOn
@@ -487,6 +549,13 @@ pub(crate) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
+    }
+}
+
+/// Waits until the process is to end.
+async fn over(interrupts: &mut watch::Receiver<u32>) {
+    if interrupts.changed().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

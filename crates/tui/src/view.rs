@@ -391,12 +391,16 @@ fn status(app: &App, wide: usize) -> Line<'static> {
         },
     ];
     facts.extend(app.branch.as_deref().map(safe));
-    let plan = if is_planning(conversation) {
-        "PLAN · "
-    } else {
-        ""
+    let mut first = match app.others {
+        0 => String::new(),
+        1 => "1 other waits for you (F2) · ".to_owned(),
+        many => format!("{many} others wait for you (F2) · "),
     };
-    let wide = wide.saturating_sub(plan.len());
+    if is_planning(conversation) {
+        first.push_str("PLAN · ");
+    }
+    let first = cut(&first, wide);
+    let wide = wide.saturating_sub(width(&first));
     // Where there is little room, the provider goes first, then what stands last.
     if let Some((_, model)) = settings.model.split_once('/')
         && width(&facts.join(" · ")) > wide
@@ -407,5 +411,5 @@ fn status(app: &App, wide: usize) -> Line<'static> {
         facts.pop();
     }
     let line = cut(&facts.join(" · "), wide);
-    look::mixed([(plan.to_owned(), look::NOTICE), (line, look::DIM)])
+    look::mixed([(first, look::NOTICE), (line, look::DIM)])
 }

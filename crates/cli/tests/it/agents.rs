@@ -106,3 +106,44 @@ fn without_a_terminal_agents_are_listed_and_a_host_that_was_ended_stays_so() {
     pty.press("q");
     assert_eq!(pty.end(), 0);
 }
+
+#[test]
+fn a_screen_says_who_waits_and_goes_over_to_where_it_works() {
+    let world = World::new(obedient);
+    world.place.config("approvals = \"ask\"\n");
+    let other = world.place.home().join("elsewhere");
+    std::fs::create_dir(&other).unwrap();
+    let task = ["agents", "start", "-m", "anthropic/double", "do it there"];
+    let mut start = world.command(&task);
+    start.current_dir(&other);
+    let started = finish(start);
+    started.says(0, &[]);
+    world.wait(started.out.trim(), "needs_you");
+    let command = world.command(&["-m", "anthropic/double", "talk to me"]);
+    let mut pty = Pty::start(&command, 110, 30);
+    pty.sees("just words");
+    pty.sees("1 other waits for you (F2) · ");
+    // What is typed goes nowhere else.
+    pty.press("mine\x1bOQ");
+    pty.sees("send or clear what you have typed");
+    pty.press("\x15\x1bOQ");
+    pty.sees(&format!("this is session {}", started.out.trim()));
+    pty.sees("  y once");
+    pty.press("n");
+    pty.sees("no, because ›");
+    pty.press("\r");
+    pty.sees("It is done.");
+    pty.sees_when("nobody else waits", |screen| !screen.contains("(F2)"));
+    pty.type_line("! pwd");
+    pty.sees("/elsewhere\n");
+    pty.type_line("/next");
+    pty.sees("no other session waits for you");
+    pty.type_line("/agents");
+    pty.sees("Done: talk to me  (work)  just words");
+    pty.sees("do it there  (elsewhere)");
+    pty.press("\x1b[B\r");
+    pty.sees_when("the first session", |screen| {
+        screen.matches("this is session").count() == 2
+    });
+    pty.kill();
+}
