@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Check, Colours, Fit, Form, Looks, Overview, Room, Setup, Start, Thinking};
+use quire_tui::{Check, Colours, Fit, Form, Looks, Notify, Overview, Room, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
 use crate::machine::OwnMachine;
@@ -69,6 +69,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         check: check(around.clone()),
         origins: resolved.origins(),
         now_ms,
+        notify: Notify::named(resolved.notify(), |name| around.variable(name)).unwrap_or_default(),
         name: name(),
         interrupts: exec::interrupts()?,
     };

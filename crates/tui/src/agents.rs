@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout};
 use crate::painter::Painter;
 use crate::setup::{Error, Room};
 use crate::talk::{FRAME, PAUSE, until};
-use crate::terminal::{News, Terminal};
+use crate::terminal::{Focus, News, Terminal};
 use crate::theme::Theme;
 use board::{Board, Want};
 use peek::Peek;
@@ -78,7 +78,7 @@ pub async fn agents(overview: Overview) -> Result<Option<SessionHead>, Error> {
         lookout: overview.lookout,
         now_ms: overview.now_ms,
         painter: Painter::new(size, overview.theme, Room::Full),
-        terminal: Terminal::take(Room::Full)?,
+        terminal: Terminal::take(Room::Full, Focus::Untold)?,
         looking: None,
         listing: false,
         lost: false,

@@ -9,6 +9,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
 use quire_protocol::{Approval, CallId, Frame, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
 
 use crate::app::{App, Wish};
 use crate::keys::{Mode, Pick};
@@ -34,6 +35,9 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
     print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
     loop {
         print(&told.news(app))?;
+        if let Some(bell) = world.alerts.follow(&app.conversation, Instant::now()) {
+            print(&bell)?;
+        }
         let wishes = tokio::select! {
             biased;
             said = typing.recv() => match said {
@@ -102,6 +106,7 @@ async fn grant(
         Wish::Switch { session, text } => {
             resume::switch(app, link, session, &text).await;
             world.follow(app);
+            world.alerts.begin(&app.conversation, Instant::now());
         }
         Wish::Resume(words) => resume::find(app, link, &words).await,
         Wish::Seek(seek) => world.others.ask(seek),

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 
 use crate::app::Fit;
 use crate::machine::Machine;
+use crate::notify::Notify;
 use crate::theme::{Colours, Theme};
 
 /// What a screen needs.
@@ -42,6 +43,8 @@ pub struct Setup {
     pub form: Form,
     /// How it looks.
     pub looks: Looks,
+    /// How the person is told of what happens while they look elsewhere.
+    pub notify: Notify,
     /// What no other screen is called.
     pub name: String,
     /// Counts requests to end.

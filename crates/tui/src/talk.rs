@@ -22,6 +22,7 @@ use crate::images;
 use crate::link::Link;
 use crate::look;
 use crate::machine::Machine;
+use crate::notify::Alerts;
 use crate::others::{Found, Others, Seek};
 use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
@@ -70,6 +71,10 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut world = World {
         errands: Errands::new(Arc::clone(&setup.machine)),
         others: Others::new(setup.lookout),
+        alerts: Alerts::new(match setup.form {
+            Form::Screen => setup.notify,
+            Form::Plain => setup.notify.plain(),
+        }),
         folder: PathBuf::new(),
         machine: setup.machine,
         shell: Shell::default(),
@@ -78,6 +83,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         check: setup.check,
     };
     world.follow(&mut app);
+    world.alerts.begin(&app.conversation, Instant::now());
     let ended = match setup.form {
         Form::Plain => plain::talk(&mut app, &mut link, world).await,
         Form::Screen => on_screen(&mut app, &mut link, setup.looks, world).await,
@@ -96,6 +102,7 @@ pub(crate) struct World {
     errands: Errands,
     /// Other sessions.
     pub(crate) others: Others,
+    pub(crate) alerts: Alerts,
     /// The workspace that the machine is at.
     folder: PathBuf,
     pub(crate) interrupts: watch::Receiver<u32>,
@@ -164,7 +171,8 @@ async fn on_screen(
 ) -> Result<(), Error> {
     let mut screen = Screen {
         painter: Painter::new(Terminal::size(), looks.theme, looks.room),
-        terminal: Terminal::take(looks.room)?,
+        terminal: Terminal::take(looks.room, world.alerts.focus_wanted())?,
+        alert: String::new(),
         app,
         link,
         world,
@@ -194,6 +202,8 @@ struct Screen<'a> {
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
+    /// What tells the person of something, to be written with the next drawing.
+    alert: String,
     /// When what is being done began.
     began: Option<Instant>,
     /// Whether everything is to be drawn anew.
@@ -301,7 +311,11 @@ impl Screen<'_> {
                     self.draw_soon();
                 }
             }
-            Happened::FocusGained | Happened::FocusLost => {}
+            Happened::FocusGained => {
+                self.world.alerts.focus(true);
+                self.world.others.stir();
+            }
+            Happened::FocusLost => self.world.alerts.focus(false),
         }
         Then::GoOn
     }
@@ -322,6 +336,8 @@ impl Screen<'_> {
         self.began = self.app.conversation.works().then(Instant::now);
         self.world.follow(self.app);
         self.world.others.ask(Seek::Count);
+        let conversation = &self.app.conversation;
+        self.world.alerts.begin(conversation, Instant::now());
         self.draw_soon();
     }
 
@@ -482,6 +498,9 @@ impl Screen<'_> {
             self.disturbed = Instant::now();
         }
         self.world.others.stir();
+        let conversation = &self.app.conversation;
+        let alert = self.world.alerts.follow(conversation, Instant::now());
+        self.alert.extend(alert);
         let works = self.app.conversation.works();
         if works != self.began.is_some() {
             self.began = works.then(Instant::now);
@@ -519,6 +538,7 @@ impl Screen<'_> {
             bytes = self.painter.resize(size, &picture);
         }
         bytes.push_str(&self.painter.frame(done, &picture));
+        bytes.push_str(&std::mem::take(&mut self.alert));
         if !bytes.is_empty() {
             self.terminal.write(bytes);
         }

@@ -20,6 +20,9 @@ const LEAVE: &str = "\x1b[<1u\x1b[?2004l\x1b[?25h\x1b[0m";
 const GRACE: Duration = Duration::from_secs(2);
 /// A screen of its own, and the wheel of the mouse.
 const ENTER_FULL: &str = "\x1b[?1049h\x1b[H\x1b[2J\x1b[?1000h\x1b[?1006h";
+/// Being told of the focus.
+const ENTER_FOCUS: &str = "\x1b[?1004h";
+const LEAVE_FOCUS: &str = "\x1b[?1004l";
 const LEAVE_FULL: &str = "\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?1049l";
 
 /// What a terminal tells.
@@ -51,6 +54,16 @@ pub(crate) struct Terminal {
     reader: thread::JoinHandle<()>,
     /// Whether it has a screen of its own.
     room: Room,
+    focus: Focus,
+}
+
+/// Whether a terminal says when it gets and loses the focus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Focus {
+    /// It does, where it can.
+    Told,
+    /// Nobody wants to know.
+    Untold,
 }
 
 /// Where the thread that reads keys waits while somebody else has the terminal.
@@ -119,7 +132,7 @@ impl Gate {
 
 impl Terminal {
     /// Takes the terminal over.
-    pub(crate) fn take(room: Room) -> io::Result<Self> {
+    pub(crate) fn take(room: Room, focus: Focus) -> io::Result<Self> {
         enable_raw_mode()?;
         let (frames, to_write) = std::sync::mpsc::channel::<String>();
         let (done, written) = unbounded_channel();
@@ -142,12 +155,35 @@ impl Terminal {
             gate,
             reader,
             room,
+            focus,
         };
-        terminal.write(match room {
-            Room::Inline => ENTER.to_owned(),
-            Room::Full => ENTER_FULL.to_owned() + ENTER,
-        });
+        let enter = terminal.enter();
+        terminal.write(enter);
         Ok(terminal)
+    }
+
+    fn enter(&self) -> String {
+        let full = match self.room {
+            Room::Inline => "",
+            Room::Full => ENTER_FULL,
+        };
+        let focus = match self.focus {
+            Focus::Told => ENTER_FOCUS,
+            Focus::Untold => "",
+        };
+        [full, focus, ENTER].concat()
+    }
+
+    fn leave(&self) -> String {
+        let full = match self.room {
+            Room::Inline => "",
+            Room::Full => LEAVE_FULL,
+        };
+        let focus = match self.focus {
+            Focus::Told => LEAVE_FOCUS,
+            Focus::Untold => "",
+        };
+        [focus, full, LEAVE].concat()
     }
 
     /// Gives the terminal to somebody else, as it was. What was written must be there.
@@ -156,20 +192,14 @@ impl Terminal {
             self.gate.open();
             return Err(io::Error::other("its keys cannot be let go of"));
         }
-        if self.room == Room::Full {
-            write(LEAVE_FULL)?;
-        }
-        write(LEAVE)?;
+        write(&self.leave())?;
         disable_raw_mode()
     }
 
     /// Takes it over again.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
-        if self.room == Room::Full {
-            write(ENTER_FULL)?;
-        }
-        write(ENTER)?;
+        write(&self.enter())?;
         self.gate.open();
         Ok(())
     }
@@ -230,10 +260,7 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        if self.room == Room::Full {
-            let _ = write(LEAVE_FULL);
-        }
-        let _ = write(LEAVE);
+        let _ = write(&self.leave());
         // The thread would take the first key of whoever has the terminal next.
         if !self.reader.is_finished() {
             self.gate.close(wake);

@@ -4,6 +4,7 @@
 
 mod accounts;
 mod agents;
+mod alerts;
 mod bad_input;
 mod crash;
 mod first;
