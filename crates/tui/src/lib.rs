@@ -58,6 +58,7 @@ mod trusting;
 mod view;
 mod welcome;
 mod words;
+mod world;
 
 pub use agents::{Overview, agents};
 pub use app::Fit;

@@ -16,7 +16,8 @@ use crate::keys::{Mode, Pick};
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
-use crate::talk::{self, World, listed};
+use crate::talk::{self, listed};
+use crate::world::World;
 
 /// What was said already.
 #[derive(Debug, Default)]

@@ -9,9 +9,8 @@ use std::time::Duration;
 
 use crossterm::event::Event as Happened;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Delivery, Frame, Op, SessionHead, SessionId, joined_text};
+use quire_protocol::{Delivery, Frame, Op, SessionHead, SessionId};
 use ratatui_core::text::Line;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
 use crate::app::{App, Wish};
@@ -21,19 +20,18 @@ use crate::errands::{Done, Errands};
 use crate::images;
 use crate::link::Link;
 use crate::look;
-use crate::machine::Machine;
 use crate::notify::Alerts;
-use crate::others::{Found, Others, Seek};
+use crate::others::{Others, Seek};
 use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
-use crate::paths::Paths;
 use crate::plain;
 use crate::resume;
 use crate::rows::safe;
-use crate::setup::{Branch, Check, Error, Form, Looks, Room, Setup, Thinking};
-use crate::shell::{self, Shell};
+use crate::setup::{Check, Error, Form, Looks, Room, Setup, Thinking};
+use crate::shell::Shell;
 use crate::terminal::{News, Terminal};
 use crate::view::{Picture, picture};
+use crate::world::{Beside, World};
 
 /// Between frames, unless a key was pressed: what streams is read, and costs as much as it is drawn.
 pub(crate) const FRAME: Duration = Duration::from_millis(33);
@@ -93,74 +91,6 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let session = link.close().await?;
     ended?;
     Ok(session)
-}
-
-/// What a face has besides its session.
-pub(crate) struct World {
-    pub(crate) machine: Arc<dyn Machine>,
-    pub(crate) shell: Shell,
-    errands: Errands,
-    /// Other sessions.
-    pub(crate) others: Others,
-    pub(crate) alerts: Alerts,
-    /// The workspace that the machine is at.
-    folder: PathBuf,
-    pub(crate) interrupts: watch::Receiver<u32>,
-    branch: Branch,
-    pub(crate) check: Check,
-}
-
-/// What comes from beside the session.
-pub(crate) enum Beside {
-    /// An errand is done.
-    Done(Done),
-    /// The person's command goes on, or is over.
-    Own(shell::News),
-    /// Other sessions were looked for.
-    Found(Found),
-    /// The process is to end.
-    Over,
-}
-
-impl World {
-    /// Waits for what comes from beside the session.
-    async fn next(&mut self) -> Beside {
-        tokio::select! {
-            biased;
-            done = self.errands.next() => Beside::Done(done),
-            news = self.shell.next() => Beside::Own(news),
-            found = self.others.next() => Beside::Found(found),
-            () = over(&mut self.interrupts) => Beside::Over,
-        }
-    }
-
-    /// Goes to where the session works: the person's commands run there, and the paths are those.
-    pub(crate) fn follow(&mut self, app: &mut App) {
-        let Some(settings) = &app.conversation.settings else {
-            return;
-        };
-        if self.folder != settings.workspace {
-            self.folder.clone_from(&settings.workspace);
-            self.machine = self.machine.at(&self.folder);
-            self.errands = Errands::new(Arc::clone(&self.machine));
-            app.paths = Paths::default();
-        }
-        app.branch = (self.branch)(&self.folder);
-    }
-
-    /// Keeps what is said, to be found again.
-    pub(crate) fn keep(&self, op: &Op) {
-        if let Op::Say { content, .. } = op {
-            self.keep_text(joined_text(content));
-        }
-    }
-
-    pub(crate) fn keep_text(&self, text: String) {
-        self.errands.run(move |machine| {
-            machine.keep(&text);
-            Done::Kept
-        });
-    }
 }
 
 async fn on_screen(
@@ -569,13 +499,6 @@ pub(crate) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,
-    }
-}
-
-/// Waits until the process is to end.
-async fn over(interrupts: &mut watch::Receiver<u32>) {
-    if interrupts.changed().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }
 
