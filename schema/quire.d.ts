@@ -570,6 +570,10 @@ export type FileKind =
   | "plain"
   /** One that may be run. */
   | "executable"
+  /** One with bytes that only its owner may reach. */
+  | "private"
+  /** One that may be run, by its owner only. */
+  | "private_executable"
   /** A symbolic link. */
   | "link";
 
@@ -1316,6 +1320,8 @@ export type TravelStep =
       to: Seq;
       /** What that did to files. What they held before is kept. */
       files: FileStep[];
+      /** Files that could not be changed: what was done to them is still to be taken back. */
+      failed?: string[];
     }
   /** The session begins here; all that stands before it is another session's, up to that place. */
   | { step: "forked";

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::{cargo, root, run};
 
+mod checkpoints;
 mod child;
 mod floor;
 mod long;
@@ -146,6 +147,7 @@ fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
     eprintln!("measuring: long sessions");
     rows.extend(long::measure(subject, runs)?);
     rows.extend(long::answer(subject, runs)?);
+    rows.extend(checkpoints::measure(subject, runs)?);
     let least = kept.into_iter().fold(1.0, f64::min) * 100.0;
     let what = "least share of a request that the next one starts with";
     rows.push(Row::new(what, Unit::Percent, vec![least]).with_target(100.0));

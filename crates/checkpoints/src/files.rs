@@ -4,6 +4,7 @@
 use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Component, Path};
 
 use std::fs::File;
@@ -57,6 +58,17 @@ pub(crate) fn version(hash: &Hash, bytes: u64, kind: FileKind) -> FileVersion {
     }
 }
 
+/// What kind of file has these permissions.
+pub(crate) fn kind(mode: Mode) -> FileKind {
+    let private = !mode.intersects(Mode::RWXG | Mode::RWXO);
+    match (mode.contains(Mode::XUSR), private) {
+        (false, false) => FileKind::Plain,
+        (true, false) => FileKind::Executable,
+        (false, true) => FileKind::Private,
+        (true, true) => FileKind::PrivateExecutable,
+    }
+}
+
 /// Opens the folder at the top.
 pub(crate) fn open_top(workspace: &Path) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -93,11 +105,12 @@ fn read_plain(folder: &OwnedFd, name: &OsStr, most: u64) -> io::Result<Content> 
     // What took its place since may be a pipe, which must hold nobody up.
     let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
     let file = File::from(rustix::fs::openat(folder, name, flags, Mode::empty())?);
-    let found = file.metadata()?;
-    if !found.is_file() {
+    let found = rustix::fs::fstat(&file)?;
+    if FileType::from_raw_mode(found.st_mode) != FileType::RegularFile {
         return Err(io::Error::other("it changed while it was being opened"));
     }
-    let mut bytes = Vec::with_capacity(usize::try_from(found.len().min(most)).unwrap_or(0));
+    let expected = u64::try_from(found.st_size).unwrap_or(0).min(most);
+    let mut bytes = Vec::with_capacity(usize::try_from(expected).unwrap_or(0));
     file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > most {
         return Err(io::Error::new(
@@ -105,12 +118,7 @@ fn read_plain(folder: &OwnedFd, name: &OsStr, most: u64) -> io::Result<Content> 
             "it is too large to be kept",
         ));
     }
-    let executable = std::os::unix::fs::PermissionsExt::mode(&found.permissions()) & 0o100 != 0;
-    let kind = if executable {
-        FileKind::Executable
-    } else {
-        FileKind::Plain
-    };
+    let kind = kind(Mode::from_raw_mode(found.st_mode));
     Ok(Content { kind, bytes })
 }
 
@@ -190,7 +198,8 @@ impl Spot {
         read(&self.folder, &self.name, most)
     }
 
-    /// Replaces it in one step. A file keeps its permissions but for those to run it.
+    /// Replaces it in one step. A file keeps its permissions but for those to run it, and those of others
+    /// where it was its owner's only.
     pub(crate) fn write(&self, content: &Content) -> io::Result<()> {
         let aside = self.aside();
         // What an earlier attempt left behind.
@@ -215,7 +224,7 @@ impl Spot {
 
     fn write_aside(&self, aside: &str, content: &Content) -> io::Result<()> {
         if content.kind == FileKind::Link {
-            let target = OsStr::new(std::str::from_utf8(&content.bytes).map_err(io::Error::other)?);
+            let target = OsStr::from_bytes(&content.bytes);
             return Ok(rustix::fs::symlinkat(target, &self.folder, aside)?);
         }
         let replaced = rustix::fs::statat(&self.folder, &self.name, AtFlags::SYMLINK_NOFOLLOW).ok();
@@ -223,10 +232,20 @@ impl Spot {
             .filter(|found| FileType::from_raw_mode(found.st_mode) == FileType::RegularFile);
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let executable = content.kind == FileKind::Executable;
+        let (executable, private) = match content.kind {
+            FileKind::Plain | FileKind::Link => (false, false),
+            FileKind::Executable => (true, false),
+            FileKind::Private => (false, true),
+            FileKind::PrivateExecutable => (true, true),
+        };
         let fresh = if executable { 0o777 } else { 0o666 };
+        let owners = if private { 0o700 } else { 0o777 };
         // Nobody else may look into it before it is as closed as the one it replaces.
-        let mode = if replaced.is_some() { 0o600 } else { fresh };
+        let mode = if replaced.is_some() {
+            0o600
+        } else {
+            fresh & owners
+        };
         let file = rustix::fs::openat(&self.folder, aside, flags, Mode::from_raw_mode(mode))?;
         let mut file = File::from(file);
         file.write_all(&content.bytes)?;
@@ -238,7 +257,7 @@ impl Spot {
             } else {
                 kept & !0o111
             };
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?;
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode & owners))?;
         }
         Ok(())
     }

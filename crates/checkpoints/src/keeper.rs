@@ -2,9 +2,10 @@
 //! keep.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_core::future::BoxFuture;
 use futures_util::future::try_join_all;
@@ -22,6 +23,11 @@ use crate::scan::Unfit;
 
 /// A mirror that nobody used for so long is removed.
 const KEPT: Duration = Duration::from_hours(30 * 24);
+/// What was noted so shortly before a session begins to do something is not noted again: what changes in
+/// between is told apart by when it changed.
+const RECENT: Duration = Duration::from_secs(2);
+/// How much earlier than it happened a change may be dated: clocks of file systems tick slowly.
+const LATE_NS: i64 = 20_000_000;
 /// Bytes of versions that are handed to the store before its answers are waited for.
 const HANDED: usize = 8 << 20;
 
@@ -29,7 +35,9 @@ const HANDED: usize = 8 << 20;
 const MANY: usize = 1_000;
 const LARGE: usize = 1 << 20;
 
-/// Keeps what the files of workspaces were.
+/// Keeps what the files of workspaces were. Sessions that may work in one folder need clones of one: it
+/// knows which of them are at work beside each other.
+#[derive(Clone)]
 pub struct Keeper {
     inner: Arc<Inner>,
 }
@@ -45,6 +53,8 @@ struct Inner {
 struct Watched {
     mirror: Mirror,
     working: Vec<Working>,
+    /// When all that was there was taken for what is known, by both clocks.
+    settled: Option<(Instant, i64)>,
 }
 
 /// A session that does something in a workspace.
@@ -54,6 +64,9 @@ struct Working {
     found: Vec<FileStep>,
     /// Whether another one was at work too.
     whose: Whose,
+    /// From when until when others may have changed what was noted before it began, in nanoseconds since
+    /// the Unix epoch.
+    before: Range<i64>,
 }
 
 /// The place of a mirror.
@@ -122,7 +135,11 @@ impl Inner {
         if let Slot::Closed = *slot {
             let mirror = self.open(workspace, &file)?;
             let working = Vec::new();
-            *slot = Slot::Open(Box::new(Watched { mirror, working }));
+            *slot = Slot::Open(Box::new(Watched {
+                mirror,
+                working,
+                settled: None,
+            }));
         }
         let done = match &mut *slot {
             Slot::Open(watched) => work(self, watched),
@@ -188,12 +205,13 @@ impl Inner {
         }
     }
 
-    /// Keeps versions for a session.
-    fn keep(&self, session: &SessionId, contents: Vec<Vec<u8>>) -> Result<(), StoreError> {
-        let handed = contents
-            .into_iter()
-            .map(|bytes| self.store.put_blob(session, bytes));
-        let handed: Vec<_> = handed.collect();
+    /// Keeps versions for sessions.
+    fn keep(&self, sessions: &[SessionId], contents: &[Vec<u8>]) -> Result<(), StoreError> {
+        let each = sessions.iter().flat_map(|session| {
+            let put = move |bytes: &Vec<u8>| self.store.put_blob(session, bytes.clone());
+            contents.iter().map(put)
+        });
+        let handed: Vec<_> = each.collect();
         Handle::current().block_on(try_join_all(handed)).map(drop)
     }
 
@@ -211,33 +229,44 @@ impl Inner {
 }
 
 impl Watched {
+    /// Takes note of what is there while nobody does anything.
+    fn prepare(&mut self) -> Result<(), Fault> {
+        if self.working.is_empty() {
+            let at_ns = mirror::now_ns();
+            self.mirror.settle()?;
+            self.settled = Some((Instant::now(), at_ns));
+        }
+        Ok(())
+    }
+
     /// A session begins to do something. What changed while others did is theirs.
     fn begin(&mut self, inner: &Inner, session: SessionId) -> Result<(), Fault> {
         self.working.retain(|working| working.session != session);
-        let mut whose = Whose::Agent;
-        if let Some(first) = self.working.first_mut() {
-            let found = found(inner, &first.session, &mut self.mirror)?;
-            first.found = joined(std::mem::take(&mut first.found), found);
-            self.mirror.note()?;
-            for other in &mut self.working {
-                other.whose = Whose::Unclear;
+        let settled = self.settled.take();
+        let recent = settled.filter(|(at, _)| at.elapsed() <= RECENT);
+        let whose = if self.working.is_empty() {
+            if recent.is_none() {
+                self.mirror.settle()?;
             }
-            whose = Whose::Unclear;
+            Whose::Agent
         } else {
-            self.mirror.settle()?;
-        }
+            self.share(inner, None)?;
+            self.mirror.note()?;
+            Whose::Unclear
+        };
         let found = Vec::new();
         self.working.push(Working {
             session,
             found,
             whose,
+            before: recent.map_or(0..0, |(_, at_ns)| at_ns..mirror::now_ns() - LATE_NS),
         });
         Ok(())
     }
 
     /// A session did something: what changed meanwhile.
     fn end(&mut self, inner: &Inner, session: &SessionId) -> Result<Looked, Fault> {
-        let found = found(inner, session, &mut self.mirror)?;
+        let found = self.share(inner, Some(session))?;
         let place = self
             .working
             .iter()
@@ -248,25 +277,48 @@ impl Watched {
                 whose: Whose::Unclear,
             });
         };
-        let Working {
-            found: earlier,
-            whose,
-            ..
-        } = self.working.remove(place);
+        let Working { found, whose, .. } = self.working.remove(place);
         Ok(Looked {
-            files: joined(earlier, found),
+            files: found,
             whose,
         })
     }
-}
 
-/// What changed since the last look, kept for a session.
-fn found(inner: &Inner, session: &SessionId, mirror: &mut Mirror) -> Result<Vec<FileStep>, Fault> {
-    let mut handing = Handing::new(inner, session);
-    mirror.look(|change| handing.take(change).map_err(|error| refused(&error)))?;
-    handing.hand().map_err(|error| refused(&error))?;
-    handing.steps.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-    Ok(handing.steps)
+    /// What changed since the last look may be the doing of any session that is at work: each has it. So
+    /// has the one that asks.
+    fn share(&mut self, inner: &Inner, asking: Option<&SessionId>) -> Result<Vec<FileStep>, Fault> {
+        let at_work = self.working.iter().map(|working| &working.session);
+        let others = at_work.filter(|session| Some(*session) != asking);
+        let sessions: Vec<SessionId> = others.chain(asking).cloned().collect();
+        let mut handing = Handing::new(inner, &sessions);
+        let before = self.before(asking);
+        self.mirror.look(|change| {
+            // What changed before is a person's.
+            if change.at_ns.is_some_and(|at| before.contains(&at)) {
+                return Ok(());
+            }
+            handing.take(change).map_err(|error| refused(&error))
+        })?;
+        handing.hand().map_err(|error| refused(&error))?;
+        let mut found = handing.steps;
+        found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
+        for working in &mut self.working {
+            working.found = joined(std::mem::take(&mut working.found), found.clone());
+            if Some(&working.session) != asking {
+                working.whose = Whose::Unclear;
+            }
+        }
+        Ok(found)
+    }
+
+    /// When changes were those of nobody at work: before the only one began, and after it was noted what
+    /// there was.
+    fn before(&self, asking: Option<&SessionId>) -> Range<i64> {
+        match self.working.as_slice() {
+            [only] if asking.is_none_or(|asking| only.session == *asking) => only.before.clone(),
+            _ => 0..0,
+        }
+    }
 }
 
 /// Two looks as one.
@@ -290,20 +342,20 @@ fn joined(earlier: Vec<FileStep>, later: Vec<FileStep>) -> Vec<FileStep> {
         .collect()
 }
 
-/// Gathers versions and hands them to the store some at a time.
+/// Gathers versions and hands them to the store some at a time, for each of the sessions.
 struct Handing<'a> {
     inner: &'a Inner,
-    session: &'a SessionId,
+    sessions: &'a [SessionId],
     contents: Vec<Vec<u8>>,
     bytes: usize,
     steps: Vec<FileStep>,
 }
 
 impl<'a> Handing<'a> {
-    fn new(inner: &'a Inner, session: &'a SessionId) -> Self {
+    fn new(inner: &'a Inner, sessions: &'a [SessionId]) -> Self {
         Self {
             inner,
-            session,
+            sessions,
             contents: Vec::new(),
             bytes: 0,
             steps: Vec::new(),
@@ -315,6 +367,7 @@ impl<'a> Handing<'a> {
             path,
             before,
             after,
+            ..
         } = change;
         let step = FileStep {
             path,
@@ -339,8 +392,8 @@ impl<'a> Handing<'a> {
 
     fn hand(&mut self) -> Result<(), StoreError> {
         self.bytes = 0;
-        self.inner
-            .keep(self.session, std::mem::take(&mut self.contents))
+        let contents = std::mem::take(&mut self.contents);
+        self.inner.keep(self.sessions, &contents)
     }
 }
 
@@ -362,7 +415,7 @@ fn refused(error: &StoreError) -> Fault {
 
 impl Checkpoints for Keeper {
     fn prepare(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>> {
-        self.with_mirror(workspace, |_, watched| watched.mirror.prepare())
+        self.with_mirror(workspace, |_, watched| watched.prepare())
     }
 
     fn settle(
@@ -413,17 +466,26 @@ impl Checkpoints for Keeper {
     ) -> BoxFuture<'static, Result<(TakenBack, Vec<FileStep>), CheckpointError>> {
         let (session, folder) = (session.clone(), workspace.to_owned());
         self.with_mirror(workspace, move |inner, watched| {
-            let mut handing = Handing::new(inner, &session);
+            // What others have changed until now is theirs, and not a change of this way back.
+            watched.working.retain(|working| working.session != session);
+            if !watched.working.is_empty() {
+                watched.share(inner, None)?;
+                watched.mirror.note()?;
+            }
+            let sessions = [session];
+            let mut handing = Handing::new(inner, &sessions);
             let mut keep = |change: &Change| {
                 let Change {
                     path,
                     before,
                     after,
+                    at_ns,
                 } = change;
                 let change = Change {
                     path: path.clone(),
                     before: before.clone(),
                     after: after.clone(),
+                    at_ns: *at_ns,
                 };
                 // It is kept before the file is touched.
                 handing
@@ -435,9 +497,12 @@ impl Checkpoints for Keeper {
             let taken = restore::take_back(&folder, goals, conflicts, &recall, &mut keep);
             let taken = taken.map_err(Fault::Told)?;
             if taken.done {
+                watched.settled = None;
                 watched.mirror.settle()?;
             }
-            Ok((taken, handing.steps))
+            let mut steps = handing.steps;
+            steps.retain(|step| !taken.failed().any(|path| *path == step.path));
+            Ok((taken, steps))
         })
     }
 }

@@ -8,6 +8,8 @@ use crate::files::Content;
 
 /// A diff for a person has at most so many bytes.
 const MOST_SHOWN: usize = 64 * 1024;
+/// All diffs that are shown together have about so many.
+const MOST_TOLD: usize = 4 << 20;
 /// Bytes of a file that is compared line by line.
 const MOST_COMPARED: usize = 4 << 20;
 
@@ -78,8 +80,27 @@ fn is_text(content: &Content) -> bool {
         && std::str::from_utf8(&content.bytes).is_ok()
 }
 
+/// The room for diffs in one answer: what a face is sent is bounded, however many files changed.
+pub(crate) struct Room(usize);
+
+impl Room {
+    pub(crate) const fn new() -> Self {
+        Self(MOST_TOLD)
+    }
+
+    /// A unified diff for a person, as long as there is room.
+    pub(crate) fn diff(&mut self, before: Option<&Content>, after: Option<&Content>) -> String {
+        if self.0 == 0 {
+            return "not shown: too much differs\n".to_owned();
+        }
+        let diff = diff(before, after);
+        self.0 = self.0.saturating_sub(diff.len());
+        diff
+    }
+}
+
 /// A unified diff for a person, cut to a sane size; words where there are no lines to compare.
-pub(crate) fn diff(before: Option<&Content>, after: Option<&Content>) -> String {
+fn diff(before: Option<&Content>, after: Option<&Content>) -> String {
     let words = |content: Option<&Content>| match content {
         None => "nothing".to_owned(),
         Some(Content {
@@ -165,5 +186,12 @@ mod tests {
         );
         let long: String = "x\n".repeat(100_000);
         assert!(diff(None, Some(&text(&long))).ends_with("more lines\n"));
+    }
+
+    #[test]
+    fn however_many_files_differ_what_is_shown_is_bounded() {
+        let (mut room, long) = (Room::new(), text(&"x\n".repeat(40_000)));
+        let shown = (0..1_000).map(|_| room.diff(None, Some(&long)).len());
+        assert!(shown.sum::<usize>() < MOST_TOLD + 2 * MOST_SHOWN);
     }
 }

@@ -66,6 +66,8 @@ pub(crate) struct Change {
     pub(crate) path: String,
     pub(crate) before: Option<Content>,
     pub(crate) after: Option<Content>,
+    /// When it changed last, in nanoseconds since the Unix epoch, where that is known.
+    pub(crate) at_ns: Option<i64>,
 }
 
 /// What a look found, to be noted.
@@ -137,15 +139,6 @@ impl Mirror {
         })
     }
 
-    /// Takes what is there for what is known, unless that was done before.
-    pub(crate) fn prepare(&mut self) -> Result<(), Fault> {
-        if self.is_settled {
-            Ok(())
-        } else {
-            self.settle()
-        }
-    }
-
     /// Takes what is there for what is known.
     pub(crate) fn settle(&mut self) -> Result<(), Fault> {
         self.pending.clear();
@@ -195,6 +188,7 @@ impl Mirror {
                     path: path.clone(),
                     before,
                     after: None,
+                    at_ns: None,
                 })?;
             }
             self.pending.push(Pending { path, now: None });
@@ -213,6 +207,7 @@ impl Mirror {
                         path: path.clone(),
                         before,
                         after,
+                        at_ns: Some(stamp.modified_ns.max(stamp.changed_ns)),
                     })?;
                 }
                 held += content
@@ -398,6 +393,8 @@ fn restamp(connection: &Connection, path: &str, known: &Known) -> rusqlite::Resu
 
 fn kind_of(number: i64) -> FileKind {
     match number {
+        4 => FileKind::PrivateExecutable,
+        3 => FileKind::Private,
         2 => FileKind::Link,
         1 => FileKind::Executable,
         _ => FileKind::Plain,
@@ -409,6 +406,8 @@ fn number_of(kind: FileKind) -> i64 {
         FileKind::Plain => 0,
         FileKind::Executable => 1,
         FileKind::Link => 2,
+        FileKind::Private => 3,
+        FileKind::PrivateExecutable => 4,
     }
 }
 
@@ -436,7 +435,7 @@ pub(crate) fn discard(file: &Path) {
     clippy::disallowed_methods,
     reason = "whether a file was written a moment ago is a question of the clock"
 )]
-fn now_ns() -> i64 {
+pub(crate) fn now_ns() -> i64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| {

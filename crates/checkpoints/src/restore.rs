@@ -8,7 +8,7 @@ use quire_protocol::{
 };
 
 use crate::files::{Content, Spot, remove_empty};
-use crate::merge::{self, Merged};
+use crate::merge::{self, Merged, Room};
 use crate::mirror::Change;
 use crate::scan::LARGEST;
 
@@ -41,6 +41,7 @@ pub(crate) fn compare(
     goals: Vec<FileGoal>,
     recall: &Recall<'_>,
 ) -> Vec<FileChange> {
+    let mut room = Room::new();
     let change = |goal: FileGoal| {
         let now = now(workspace, &goal.path).ok()?;
         if version(now.as_ref()) == goal.target {
@@ -54,7 +55,7 @@ pub(crate) fn compare(
                     (_, None) => ChangeKind::Deleted,
                     _ => ChangeKind::Modified,
                 };
-                (kind, merge::diff(then.as_ref(), now.as_ref()))
+                (kind, room.diff(then.as_ref(), now.as_ref()))
             }
             Err(why) => (ChangeKind::Modified, format!("{why}\n")),
         };
@@ -82,31 +83,51 @@ pub(crate) fn take_back(
             .iter()
             .any(|task| matches!(task.step, Step::Conflict { .. }));
     let mut files = Vec::with_capacity(tasks.len());
+    let (mut changes, mut room) = (Vec::new(), Room::new());
     for Task { path, now, step } in tasks {
-        let (content, fate) = outcome(now.as_ref(), step, conflicts);
-        let fate = match content {
-            Becomes::Other(after) if !is_asked => {
-                let change = Change {
-                    path: path.clone(),
-                    before: now,
-                    after,
-                };
-                keep(&change)?;
-                match make(workspace, &change) {
-                    Ok(()) => fate,
-                    Err(error) => Fate::Failed {
-                        reason: error.to_string(),
-                    },
-                }
-            }
-            _ => fate,
-        };
+        let (content, fate) = outcome(now.as_ref(), step, conflicts, &mut room);
+        if let Becomes::Other(after) = content
+            && !is_asked
+        {
+            let path = path.clone();
+            changes.push(Change {
+                path,
+                before: now,
+                after,
+                at_ns: None,
+            });
+        }
         files.push(FileFate { path, fate });
+    }
+    // What goes makes room first: a folder may be where a file was.
+    changes.sort_by_key(|change| change.after.is_some());
+    for change in changes {
+        if let Some(reason) = carry_out(workspace, &change, keep)?
+            && let Some(file) = files.iter_mut().find(|file| file.path == change.path)
+        {
+            file.fate = Fate::Failed { reason };
+        }
     }
     Ok(TakenBack {
         done: !is_asked,
         files,
     })
+}
+
+/// Makes a change that was judged before; why that failed, if it did. The outer error is that it could
+/// not be kept.
+fn carry_out(
+    workspace: &Path,
+    change: &Change,
+    keep: &mut dyn FnMut(&Change) -> Result<(), String>,
+) -> Result<Option<String>, String> {
+    match now(workspace, &change.path) {
+        Ok(now) if now == change.before => {}
+        Ok(_) => return Ok(Some("it changed just now, and was let alone".to_owned())),
+        Err(error) => return Ok(Some(error.to_string())),
+    }
+    keep(change)?;
+    Ok(make(workspace, change).err().map(|error| error.to_string()))
 }
 
 /// What a file is to hold.
@@ -118,7 +139,12 @@ enum Becomes {
 }
 
 /// What a file is to hold, and what that is called.
-fn outcome(now: Option<&Content>, step: Step, conflicts: Conflicts) -> (Becomes, Fate) {
+fn outcome(
+    now: Option<&Content>,
+    step: Step,
+    conflicts: Conflicts,
+    room: &mut Room,
+) -> (Becomes, Fate) {
     match step {
         // Sorted out before.
         Step::Nothing => (Becomes::Same, Fate::Back),
@@ -130,9 +156,8 @@ fn outcome(now: Option<&Content>, step: Step, conflicts: Conflicts) -> (Becomes,
             merged,
         } => match (conflicts, merged) {
             (Conflicts::Ask, merged) => {
-                let merge = merged.map_or_else(String::new, |merged| {
-                    merge::diff(now, Some(&merged.content))
-                });
+                let merge =
+                    merged.map_or_else(String::new, |merged| room.diff(now, Some(&merged.content)));
                 let reason = reason.to_owned();
                 (Becomes::Same, Fate::Conflict { reason, merge })
             }
@@ -222,4 +247,40 @@ fn make(workspace: &Path, change: &Change) -> std::io::Result<()> {
     }
     remove_empty(workspace, &change.path);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use quire_protocol::FileKind;
+
+    use super::*;
+
+    #[test]
+    fn what_a_person_writes_while_files_go_back_is_not_overwritten() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a");
+        fs::write(&file, "left\n").unwrap();
+        let kept = |text: &str| Content {
+            kind: FileKind::Plain,
+            bytes: text.as_bytes().to_vec(),
+        };
+        let goal = FileGoal {
+            path: "a".to_owned(),
+            target: Some(kept("target\n").version()),
+            left: Some(kept("left\n").version()),
+            doubt: None,
+        };
+        // It was judged by what it held, and is to be written.
+        let recall = |_: &FileVersion| {
+            fs::write(&file, "mine\n").unwrap();
+            Ok(kept("target\n"))
+        };
+        let mut keep = |_: &Change| Ok(());
+        let goals = vec![goal];
+        let taken = take_back(folder.path(), goals, Conflicts::Ask, &recall, &mut keep).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "mine\n");
+        assert_eq!(taken.failed().collect::<Vec<_>>(), ["a"]);
+    }
 }

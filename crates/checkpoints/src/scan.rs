@@ -10,9 +10,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use quire_protocol::FileKind;
 use quire_walk::{EntryKind, Ignored};
-use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, Stat};
 
-use crate::files::{Hash, open_folder, open_top};
+use crate::files::{Hash, kind, open_folder, open_top};
 use crate::folder::{Name, names};
 
 /// Files that are kept at most, and their bytes.
@@ -44,8 +44,7 @@ impl Stamp {
     pub(crate) fn of(found: &Stat) -> Option<Self> {
         let kind = match FileType::from_raw_mode(found.st_mode) {
             FileType::Symlink => FileKind::Link,
-            FileType::RegularFile if found.st_mode & 0o100 != 0 => FileKind::Executable,
-            FileType::RegularFile => FileKind::Plain,
+            FileType::RegularFile => kind(Mode::from_raw_mode(found.st_mode)),
             _ => return None,
         };
         let nanoseconds = |seconds: i64, rest: u64| {
@@ -252,8 +251,12 @@ impl Knowledge {
     }
 
     fn meet_file(&self, met: &Met<'_>, seen: &mut Seen) {
-        let Ok(found) = rustix::fs::statat(met.folder, met.name, AtFlags::SYMLINK_NOFOLLOW) else {
-            return;
+        let found = match rustix::fs::statat(met.folder, met.name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found) => found,
+            // It went away meanwhile.
+            Err(rustix::io::Errno::NOENT) => return,
+            // A folder whose names can be read, and nothing else.
+            Err(_) => return seen.unread.push(met.above().to_owned()),
         };
         let Some(stamp) = Stamp::of(&found) else {
             return;
@@ -372,6 +375,11 @@ struct Met<'a> {
 }
 
 impl Met<'_> {
+    /// The path of its folder.
+    fn above(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(above, _)| above)
+    }
+
     fn task(&self) -> Task {
         Task {
             above: Arc::clone(self.folder),

@@ -221,6 +221,11 @@ pub(crate) fn adapted(
     Ok(settings)
 }
 
+/// What keeps the files of all sessions of this process.
+pub(crate) fn keeper(surroundings: &Surroundings, store: Arc<dyn Store>) -> Keeper {
+    Keeper::new(surroundings.paths.data.join("checkpoints"), store)
+}
+
 /// An engine that can work.
 pub(crate) fn engine(
     surroundings: &Surroundings,
@@ -229,10 +234,10 @@ pub(crate) fn engine(
     model: Arc<dyn Model>,
     catalogue: Arc<Catalogue>,
     sandbox: Arc<Spawner>,
+    keeper: Keeper,
 ) -> Engine {
     let personal = surroundings.paths.config.clone();
-    let mirrors = surroundings.paths.data.join("checkpoints");
-    let keeper = || Arc::new(Keeper::new(mirrors, Arc::clone(&store))) as Arc<dyn Checkpoints>;
+    let keeper = || Arc::new(keeper) as Arc<dyn Checkpoints>;
     Engine::new(Parts {
         store: Arc::clone(&store),
         checkpoints: resolved.keeps_files().then(keeper),
@@ -256,7 +261,16 @@ pub(crate) fn working(
     let store = store(surroundings, resolved)? as Arc<dyn Store>;
     let (router, catalogue) = models(surroundings, resolved);
     let (router, known) = (Arc::new(router), Arc::clone(&catalogue));
-    let engine = engine(surroundings, resolved, store, router, known, sandbox);
+    let keeper = keeper(surroundings, Arc::clone(&store));
+    let engine = engine(
+        surroundings,
+        resolved,
+        store,
+        router,
+        known,
+        sandbox,
+        keeper,
+    );
     Ok((Arc::new(engine), catalogue))
 }
 

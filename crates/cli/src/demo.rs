@@ -48,7 +48,7 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
              `quire doctor` says what is missing"
         );
     }
-    let store = assemble::store(&surroundings, &resolved)?;
+    let store = assemble::store(&surroundings, &resolved)? as Arc<dyn Store>;
     let attended = std::io::stderr().is_terminal();
     let mut recorded = Recorded::parse(RECORDING).context("the bundled recording")?;
     if attended {
@@ -59,10 +59,11 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
     let engine: Arc<dyn Client> = Arc::new(assemble::engine(
         &surroundings,
         &resolved,
-        store as Arc<dyn Store>,
+        Arc::clone(&store),
         Arc::new(router),
         Arc::clone(&catalogue),
         Arc::clone(&sandbox),
+        assemble::keeper(&surroundings, store),
     ));
     let model = "recorded/demo".to_owned();
     let settings = assemble::session_settings(&surroundings, &resolved, &catalogue, model);

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use quire_checkpoints::Keeper;
 use quire_headless::{FindError, Supervise};
 use quire_protocol::{Answer, Client, Delivery, Store};
 use quire_sandbox::Spawner;
@@ -83,8 +84,10 @@ pub(crate) async fn serve(
     if args.background {
         quire_server::leave_terminal();
     }
+    let store = assemble::store(surroundings, &surroundings.settings([])?)? as Arc<dyn Store>;
     let hosting = Arc::new(Hosting {
-        store: assemble::store(surroundings, &surroundings.settings([])?)?,
+        keeper: assemble::keeper(surroundings, Arc::clone(&store)),
+        store,
         surroundings: surroundings.clone(),
         made: Mutex::default(),
     });
@@ -177,6 +180,8 @@ pub(crate) async fn agents(
 struct Hosting {
     surroundings: Surroundings,
     store: Arc<dyn Store>,
+    /// One for all engines: faces from different surroundings may work in one folder.
+    keeper: Keeper,
     /// The newest last.
     made: Mutex<Vec<Made>>,
 }
@@ -203,7 +208,8 @@ impl Hosting {
         let resolved = here.settings([])?;
         let (router, catalogue) = assemble::models(here, &resolved);
         let (store, tools) = (Arc::clone(&self.store), Arc::clone(&sandbox));
-        let engine = assemble::engine(here, &resolved, store, Arc::new(router), catalogue, tools);
+        let (router, keeper) = (Arc::new(router), self.keeper.clone());
+        let engine = assemble::engine(here, &resolved, store, router, catalogue, tools, keeper);
         Ok(Made {
             origin,
             written,

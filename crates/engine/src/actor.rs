@@ -7,8 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    Answer, ClientError, Conflicts, Event, Frame, Item, JobEnd, Lease, Op, Opened, Point, Prefix,
-    Record, SandboxMode, Seq, Settings, StoreError, TakenBack, ToolSet, TravelStep, Verdict,
+    Answer, CallId, ClientError, Conflicts, Event, Frame, Item, JobEnd, Lease, Op, Opened, Point,
+    Prefix, Record, SandboxMode, Seq, Settings, StoreError, TakenBack, ToolSet, TravelStep,
+    Verdict, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -16,6 +17,7 @@ use crate::changes::{Since, started};
 use crate::effects::Running;
 use crate::engine::Parts;
 use crate::journal::encode_entry;
+use crate::keeping::{found_lost, noted};
 use crate::worked::Worked;
 
 /// What reaches a session's task.
@@ -110,9 +112,14 @@ impl Actor {
         }
         // Refuses further messages; whoever waits on one learns the reason.
         messages.close();
+        let call = self.running.call();
         let ended = self.running.stop(&self.tools).await;
         let closed = match closing {
-            Some(_) => self.record_ended(ended).await,
+            Some(_) => {
+                let cut_short = call.or_else(|| ended.first().map(|end| CallId(end.job.0)));
+                let found = self.record_found(cut_short).await;
+                found.and(self.record_ended(ended).await)
+            }
             None => Ok(()),
         };
         let closed = closed.and(self.give_back().await);
@@ -207,6 +214,21 @@ impl Actor {
                 &self.tools,
             );
         }
+        Ok(())
+    }
+
+    /// Records what a call or a job had changed that was cut short because the session is closed.
+    async fn record_found(&mut self, cut_short: Option<CallId>) -> Result<(), StoreError> {
+        let (Some(call), Some(checkpoints)) = (cut_short, self.parts.checkpoints.clone()) else {
+            return Ok(());
+        };
+        let workspace = self.workspace();
+        let files = found_lost(&*checkpoints, &self.lease.session, &workspace).await;
+        let whose = Whose::Unclear;
+        let step = TravelStep::Kept { call, files, whose };
+        let events = self.kernel.decide(Input::Travelled(step)).events;
+        self.record(events).await?;
+        noted(&*checkpoints, &workspace).await;
         Ok(())
     }
 
@@ -323,6 +345,8 @@ impl Actor {
     fn prepare_checkpoints(&self) {
         let settings = self.kernel.settings();
         let settings = settings.filter(|set| set.policy.sandbox != SandboxMode::ReadOnly);
+        // What a job changes meanwhile is not to be taken for a person's.
+        let settings = settings.filter(|_| self.kernel.jobs().next().is_none());
         if let (Some(checkpoints), Some(settings)) = (&self.parts.checkpoints, settings) {
             drop(tokio::spawn(checkpoints.prepare(&settings.workspace)));
         }

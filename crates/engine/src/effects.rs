@@ -1,6 +1,6 @@
 //! Effects at work: requests to the model, running tools, background jobs.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::atomic::AtomicBool;
@@ -15,7 +15,7 @@ use quire_protocol::{
     ModelFailure, ModelRequest, Money, Purpose, RequestId, SessionId, Settings, Store, ToolContext,
     ToolOutcome, ToolSet, Usage,
 };
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::actor::Message;
@@ -34,7 +34,8 @@ pub(crate) struct Running {
     frames: broadcast::Sender<Frame>,
     /// Dropping or firing one abandons its request.
     requests: HashMap<RequestId, oneshot::Sender<()>>,
-    calls: Arc<Mutex<HashSet<CallId>>>,
+    /// Each is told when it is to stop, for as long as it waits for a look at the files.
+    calls: Arc<Mutex<HashMap<CallId, Arc<Notify>>>>,
     jobs: Option<AbortHandle>,
     checkpoints: Option<Arc<dyn Checkpoints>>,
     is_missed: Arc<AtomicBool>,
@@ -108,12 +109,21 @@ impl Running {
             Effect::CancelModel(request) => drop(self.requests.remove(&request)),
             Effect::RunTool(call) => self.run_tool(call, kernel, session, tools),
             Effect::CancelTool(call) => {
+                if let Some(stopped) = locked(&self.calls).get(&call) {
+                    stopped.notify_one();
+                }
                 tokio::spawn(tools.cancel(call));
             }
             Effect::StopJobs => {
                 let (stopped, inbox) = (tools.stop_jobs(), self.inbox.clone());
+                let settings = kernel.settings();
+                let keeping =
+                    settings.and_then(|settings| self.keeping(session, &settings.workspace));
                 tokio::spawn(async move {
                     for end in stopped.await {
+                        if let Some(keeping) = &keeping {
+                            keeping.after_job(end.job).await;
+                        }
                         // A closed inbox means that the session is over.
                         let _ = inbox.send(Message::Input(Input::JobEnded(end))).await;
                     }
@@ -134,8 +144,12 @@ impl Running {
         };
         let cancelled = self.cancellable(request);
         let (model, inbox, frames) = (Arc::clone(model), self.inbox.clone(), self.frames.clone());
+        // What a job changes meanwhile is not to be taken for a person's.
+        let settings = kernel.settings().filter(|_| kernel.jobs().next().is_none());
+        let keeping = settings.and_then(|settings| self.keeping(session, &settings.workspace));
         tokio::spawn(async move {
-            let input = AssertUnwindSafe(converse(&*model, asked, cancelled, &frames))
+            let prepare = || keeping.iter().for_each(Keeping::prepare);
+            let input = AssertUnwindSafe(converse(&*model, asked, cancelled, &frames, prepare))
                 .catch_unwind()
                 .await
                 .unwrap_or_else(|_| failed(request, &BROKEN));
@@ -188,7 +202,7 @@ impl Running {
                 let Some(asked) = kernel.judge_request(&session, &checks, &changes) else {
                     unreachable!("a request for a judgement is open");
                 };
-                match converse(&*model, asked, cancelled, &frames).await {
+                match converse(&*model, asked, cancelled, &frames, || {}).await {
                     Input::Replied { request, reply, .. } => Input::Judged {
                         request,
                         reply,
@@ -239,11 +253,20 @@ impl Running {
         let job = kernel.jobs().next();
         let outcome = tools.run(asked, context);
         let (inbox, calls) = (self.inbox.clone(), Arc::clone(&self.calls));
-        locked(&calls).insert(call);
+        let stopped = Arc::new(Notify::new());
+        locked(&calls).insert(call, Arc::clone(&stopped));
         tokio::spawn(async move {
-            if let Some(keeping) = &keeping {
-                keeping.before(call, job).await;
-            }
+            let keeping = match keeping {
+                Some(keeping) => tokio::select! {
+                    biased;
+                    () = stopped.notified() => {
+                        keeping.never_ran();
+                        None
+                    }
+                    () = keeping.before(call, job) => Some(keeping),
+                },
+                None => None,
+            };
             let began = Instant::now();
             let outcome = AssertUnwindSafe(outcome)
                 .catch_unwind()
@@ -265,6 +288,11 @@ impl Running {
         });
     }
 
+    /// A call that runs.
+    pub(crate) fn call(&self) -> Option<CallId> {
+        locked(&self.calls).keys().max().copied()
+    }
+
     /// Stops everything and returns once nothing runs, with how the background jobs ended. The
     /// calls are not recorded: the session recovers them when it is opened again.
     pub(crate) async fn stop(&mut self, tools: &Arc<dyn ToolSet>) -> Vec<JobEnd> {
@@ -273,7 +301,11 @@ impl Running {
             jobs.abort();
         }
         let open = std::mem::take(&mut *locked(&self.calls));
-        join_all(open.into_iter().map(|call| tools.cancel(call))).await;
+        let cancel = |(call, stopped): (CallId, Arc<Notify>)| {
+            stopped.notify_one();
+            tools.cancel(call)
+        };
+        join_all(open.into_iter().map(cancel)).await;
         tools.stop_jobs().await
     }
 }
@@ -285,14 +317,17 @@ fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 /// Events that are still taken from a stream that was cancelled, if they are there already.
 const LAST_WORDS: usize = 256;
 
-/// Reads a model's stream to its end, showing fragments on the way. A cancelled one ends at once;
+/// Reads a model's stream to its end, showing fragments on the way; `prepare` is called once it writes a
+/// call. A cancelled one ends at once;
 /// an answer that is there by then is taken, because it was paid for.
 async fn converse(
     model: &dyn Model,
     asked: ModelRequest,
     mut cancelled: oneshot::Receiver<()>,
     frames: &broadcast::Sender<Frame>,
+    prepare: impl FnOnce(),
 ) -> Input {
+    let mut prepare = Some(prepare);
     let mut answer = Answer {
         request: asked.request,
         used: (Usage::default(), None),
@@ -309,6 +344,11 @@ async fn converse(
         match event {
             Some(ModelEvent::Delta(delta)) => {
                 answer.note(&delta);
+                if matches!(delta, Delta::CallWriting { .. })
+                    && let Some(prepare) = prepare.take()
+                {
+                    prepare();
+                }
                 // No watcher is fine.
                 let _ = frames.send(Frame::Delta(delta));
             }

@@ -7,16 +7,16 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use quire_kernel::Session;
 use quire_protocol::{
-    Agent, Checkpoints, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit, Lease,
-    MessageId, Model, Op, Opened, Point, Prefix, Record, Seq, SessionHead, SessionId, SessionQuery,
-    Settings, Store, StoreError, TakenBack, ToolSet, TravelStep, Whose,
+    Agent, CallId, Checkpoints, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit,
+    Lease, MessageId, Model, Op, Opened, Point, Prefix, Record, Seq, SessionHead, SessionId,
+    SessionQuery, Settings, Store, StoreError, TakenBack, ToolSet, TravelStep, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
 use crate::actor::{Actor, Message, now_ms, opened};
 use crate::changes::Since;
 use crate::journal::decode_entry;
-use crate::keeping::found_lost;
+use crate::keeping::{found_lost, noted};
 use crate::watch::watch;
 
 /// Live frames a watcher may fall behind before it re-reads from the store.
@@ -273,6 +273,9 @@ impl Engine {
             self.parts.store.append(lease, last, vec![entry]).await?;
             kernel.apply(event);
             last = last.next();
+            if let Some(checkpoints) = &self.parts.checkpoints {
+                noted(&**checkpoints, &told.settings.workspace).await;
+            }
         }
         let tools = self
             .parts
@@ -297,7 +300,7 @@ impl Engine {
 }
 
 impl Engine {
-    /// What changed in the workspace while calls ran that a crash cut short, to be recorded.
+    /// What changed in the workspace while calls or jobs ran that a crash cut short, to be recorded.
     async fn find_lost(
         &self,
         session: &SessionId,
@@ -306,6 +309,7 @@ impl Engine {
     ) -> Option<Event> {
         let call = recovery.iter().rev().find_map(|event| match event {
             Event::Recovered { lost_calls, .. } => lost_calls.last().copied(),
+            Event::JobEnded { end } => Some(CallId(end.job.0)),
             _ => None,
         })?;
         let checkpoints = self.parts.checkpoints.as_ref()?;

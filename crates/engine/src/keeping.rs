@@ -15,8 +15,10 @@ use crate::actor::Message;
 
 /// A call that took longer may have run beside a person who changed files.
 const LONG: Duration = Duration::from_secs(5);
-/// How long a call waits for the first look at its workspace.
+/// How long a call, or whoever opens or closes a session, waits for a look at its workspace.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the end of a call waits for what it changed: reading that may take its time.
+const LONG_PATIENCE: Duration = Duration::from_mins(2);
 
 /// What keeps the files of one session.
 #[derive(Clone)]
@@ -30,21 +32,27 @@ pub(crate) struct Keeping {
 }
 
 impl Keeping {
+    /// Takes note of the files while the model writes a call.
+    pub(crate) fn prepare(&self) {
+        drop(tokio::spawn(self.checkpoints.prepare(&self.workspace)));
+    }
+
     /// Takes note of the files before a call runs. What changed while a job was at work is its doing.
     pub(crate) async fn before(&self, call: CallId, job: Option<JobId>) {
         if let Some(JobId(job)) = job {
             self.found(CallId(job), Whose::Unclear).await;
         }
         let settled = self.checkpoints.settle(&self.session, &self.workspace);
-        match tokio::time::timeout(PATIENCE, settled).await {
-            Ok(Ok(())) => {}
-            Ok(Err(CheckpointError(why))) => self.missed(call, why).await,
-            Err(_) => {
-                let seconds = PATIENCE.as_secs();
-                let why = format!("looking at the folder takes longer than {seconds} s");
-                self.missed(call, why).await;
-            }
+        if let Err(CheckpointError(why)) = within(PATIENCE, settled).await {
+            self.missed(call, why).await;
         }
+    }
+
+    /// A call is stopped before it runs. It is not at work any more for those beside it; nobody waits.
+    pub(crate) fn never_ran(&self) {
+        drop(tokio::spawn(
+            self.checkpoints.look(&self.session, &self.workspace),
+        ));
     }
 
     /// Records what changed while a call ran that began then.
@@ -63,7 +71,8 @@ impl Keeping {
     }
 
     async fn found(&self, call: CallId, whose: Whose) {
-        match self.checkpoints.look(&self.session, &self.workspace).await {
+        let looked = self.checkpoints.look(&self.session, &self.workspace);
+        match within(LONG_PATIENCE, looked).await {
             Ok(Looked { files, .. }) if files.is_empty() => {}
             Ok(Looked {
                 files,
@@ -81,7 +90,8 @@ impl Keeping {
             }
             Err(CheckpointError(why)) => return self.missed(call, why).await,
         }
-        if let Err(CheckpointError(why)) = self.checkpoints.note(&self.workspace).await {
+        let noted = self.checkpoints.note(&self.workspace);
+        if let Err(CheckpointError(why)) = within(PATIENCE, noted).await {
             self.missed(call, why).await;
         }
     }
@@ -102,13 +112,31 @@ impl Keeping {
     }
 }
 
-/// What changed while calls ran that a crash cut short.
+/// What changed while calls or jobs ran that were cut short, by a crash or because the session is closed.
 pub(crate) async fn found_lost(
     checkpoints: &dyn Checkpoints,
     session: &SessionId,
     workspace: &std::path::Path,
 ) -> Vec<FileStep> {
     // A folder that cannot be looked at now is told with the next call.
-    let looked = checkpoints.look(session, workspace).await;
+    let looked = within(PATIENCE, checkpoints.look(session, workspace)).await;
     looked.map_or_else(|_| Vec::new(), |looked| looked.files)
+}
+
+/// What a look found is recorded. Where that cannot be noted, it is found and recorded once more.
+pub(crate) async fn noted(checkpoints: &dyn Checkpoints, workspace: &std::path::Path) {
+    let _ = within(PATIENCE, checkpoints.note(workspace)).await;
+}
+
+/// Waits no longer than that: a folder on a disk that hangs must not hold a session up.
+async fn within<T>(
+    patience: Duration,
+    looking: impl Future<Output = Result<T, CheckpointError>>,
+) -> Result<T, CheckpointError> {
+    let looked = tokio::time::timeout(patience, looking).await;
+    looked.unwrap_or_else(|_| {
+        let seconds = patience.as_secs();
+        let why = format!("looking at the folder takes longer than {seconds} s");
+        Err(CheckpointError(why))
+    })
 }

@@ -239,7 +239,10 @@ impl Actor {
         let workspace = self.workspace();
         let taken = checkpoints.take_back(session, &workspace, goals, conflicts);
         let (taken, files) = taken.await?;
-        let step = taken.done.then_some(TravelStep::TakenBack { to, files });
+        let failed = taken.failed().cloned().collect();
+        let step = TravelStep::TakenBack { to, files, failed };
+        // Where every file was back already, the changes are in force no more.
+        let step = (taken.done && past.history.has_after(to)).then_some(step);
         Ok((taken, step))
     }
 }

@@ -26,7 +26,12 @@ impl FileHistory {
                 whose: *whose,
                 files: files.clone(),
             }),
-            TravelStep::TakenBack { to, .. } => self.steps.retain(|step| step.at <= *to),
+            TravelStep::TakenBack { to, failed, .. } => self.steps.retain_mut(|step| {
+                if step.at > *to {
+                    step.files.retain(|file| failed.contains(&file.path));
+                }
+                !step.files.is_empty()
+            }),
             TravelStep::Missed { .. } | TravelStep::Forked { .. } => {}
         }
     }
@@ -36,6 +41,11 @@ impl FileHistory {
         self.steps
             .last()
             .map(|step| Seq(step.at.0.saturating_sub(1)))
+    }
+
+    /// Whether a change after a place is in force.
+    pub(crate) fn has_after(&self, to: Seq) -> bool {
+        self.steps.iter().any(|step| step.at > to)
     }
 
     /// What files are to become so that nothing is left of the changes after a place.
@@ -173,6 +183,22 @@ mod tests {
         let back = TravelStep::TakenBack {
             to: Seq(4),
             files: Vec::new(),
+            failed: Vec::new(),
+        };
+        history.follow(Seq(7), &back);
+        assert_eq!(history.back_to(Seq(0)), [goal("a", "1", "2", None)]);
+        assert_eq!(history.before_last(), Some(Seq(2)));
+    }
+
+    #[test]
+    fn what_could_not_be_taken_back_still_can() {
+        let mut history = FileHistory::default();
+        history.follow(Seq(3), &kept("a", "1", "2", Whose::Agent));
+        history.follow(Seq(4), &kept("b", "1", "2", Whose::Agent));
+        let back = TravelStep::TakenBack {
+            to: Seq(0),
+            files: Vec::new(),
+            failed: vec!["a".to_owned()],
         };
         history.follow(Seq(7), &back);
         assert_eq!(history.back_to(Seq(0)), [goal("a", "1", "2", None)]);

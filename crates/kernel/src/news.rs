@@ -14,8 +14,9 @@ pub(crate) struct News {
 }
 
 impl News {
-    pub(crate) fn add(&mut self, text: String) {
-        self.untold.push_back(text.into());
+    /// Adds what the model is to be told, if it is to be told something.
+    pub(crate) fn extend(&mut self, text: Option<String>) {
+        self.untold.extend(text.map(Arc::from));
     }
 
     /// The model was told something, perhaps the oldest news.

@@ -139,11 +139,7 @@ impl State {
                 self.jobs.started(*job);
                 self.step.job_started(*call);
             }
-            Event::JobEnded { end } => self
-                .jobs
-                .ended(end)
-                .into_iter()
-                .for_each(|text| self.news.add(text)),
+            Event::JobEnded { end } => self.news.extend(self.jobs.ended(end)),
             Event::Noticed { text } => self.noticed(text, context),
         }
     }
@@ -298,9 +294,7 @@ impl State {
                 self.jobs.forked();
             }
         }
-        if let Some(text) = travel::news(step) {
-            self.news.add(text);
-        }
+        self.news.extend(travel::news(step));
     }
 
     fn delivered(&mut self, message: &MessageId, context: &mut impl Context) {

@@ -14,10 +14,10 @@ impl Draft<'_> {
     /// Takes down what the engine found or did.
     pub(crate) fn travelled(&mut self, step: TravelStep) {
         let says_nothing = match &step {
-            TravelStep::Kept { files, .. } | TravelStep::TakenBack { files, .. } => {
-                files.is_empty()
-            }
-            TravelStep::Missed { .. } | TravelStep::Forked { .. } => false,
+            TravelStep::Kept { files, .. } => files.is_empty(),
+            TravelStep::TakenBack { .. }
+            | TravelStep::Missed { .. }
+            | TravelStep::Forked { .. } => false,
         };
         if !says_nothing {
             self.record(Event::Travel(step));
@@ -29,6 +29,7 @@ impl Draft<'_> {
 pub(crate) fn news(step: &TravelStep) -> Option<String> {
     match step {
         TravelStep::Kept { .. } | TravelStep::Missed { .. } => None,
+        TravelStep::TakenBack { files, .. } if files.is_empty() => None,
         TravelStep::TakenBack { files, .. } => {
             let names = files.iter().map(|file| file.path.as_str());
             Some(named(

@@ -35,6 +35,9 @@ pub enum TravelStep {
         to: Seq,
         /// What that did to files. What they held before is kept.
         files: Vec<FileStep>,
+        /// Files that could not be changed: what was done to them is still to be taken back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<String>,
     },
     /// The session begins here; all that stands before it is another session's, up to that place.
     Forked {
@@ -128,6 +131,10 @@ pub enum FileKind {
     Plain,
     /// One that may be run.
     Executable,
+    /// One with bytes that only its owner may reach.
+    Private,
+    /// One that may be run, by its owner only.
+    PrivateExecutable,
     /// A symbolic link.
     Link,
 }
@@ -192,6 +199,14 @@ pub struct TakenBack {
     pub files: Vec<FileFate>,
 }
 
+impl TakenBack {
+    /// The files that could not be changed.
+    pub fn failed(&self) -> impl Iterator<Item = &String> {
+        let failed = |file: &&FileFate| matches!(file.fate, Fate::Failed { .. });
+        self.files.iter().filter(failed).map(|file| &file.path)
+    }
+}
+
 /// What became of a file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FileFate {
@@ -246,7 +261,8 @@ pub struct Looked {
 
 /// Keeps what the files of workspaces were.
 pub trait Checkpoints: Send + Sync {
-    /// Takes its first look at a workspace, unless it has done so already.
+    /// Takes note of what is there while nothing is done, so that doing something soon need not wait for
+    /// that.
     fn prepare(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>>;
 
     /// Takes note of what is there before the session does something: whatever changed until now is not

@@ -446,7 +446,7 @@ impl App {
     /// Esc stops what is being done; where nothing is, twice, it goes back in time.
     fn escape(&mut self, again: bool) -> Vec<Wish> {
         let rests = matches!(self.conversation.doing(), Doing::Nothing | Doing::Waits);
-        if !rests || !self.editor.is_empty() {
+        if !rests || self.own.is_some() || !self.editor.is_empty() {
             return self.interrupt();
         }
         if again {

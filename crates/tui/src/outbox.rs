@@ -131,7 +131,7 @@ impl App {
     }
 
     /// Writes a message into the input, before what is being typed.
-    fn put_in(&mut self, content: &[Content]) {
+    pub(crate) fn put_in(&mut self, content: &[Content]) {
         let input = if self.refusing.is_some() || self.search.is_some() {
             &mut self.aside
         } else {

@@ -16,7 +16,7 @@ use crate::keys::{Mode, Pick};
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
-use crate::talk::{self, listed};
+use crate::talk::{self, Then, listed};
 use crate::world::World;
 
 /// What was said already.
@@ -78,20 +78,19 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
             },
         };
         for wish in wishes {
-            if !grant(app, link, &mut world, wish).await? {
+            if grant(app, link, &mut world, wish).await? == Then::Leave {
                 return Ok(());
             }
         }
     }
 }
 
-/// Grants a wish; false where it is to leave.
 async fn grant(
     app: &mut App,
     link: &mut Link,
     world: &mut World,
     wish: Wish,
-) -> Result<bool, Error> {
+) -> Result<Then, Error> {
     match wish {
         Wish::Ask(op) => {
             world.keep(&op);
@@ -119,9 +118,9 @@ async fn grant(
         Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}
         Wish::Unfold => app.notice = app.conversation.show_again().err(),
         Wish::Find(_) => app.notice = Some(crate::talk::ELSEWHERE.to_owned()),
-        Wish::Quit => return Ok(false),
+        Wish::Quit => return Ok(Then::Leave),
     }
-    Ok(true)
+    Ok(Then::GoOn)
 }
 
 fn take_in(app: &mut App, link: &Link, frame: Frame) {

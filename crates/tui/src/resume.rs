@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{SessionHead, SessionId, Settings};
+use quire_protocol::{Content, SessionHead, SessionId, Settings};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -59,6 +59,9 @@ pub(crate) async fn find(app: &mut App, link: &mut Link, words: &str) {
 /// Goes over to another session, with these words in the input. The one that is left works on where it was; where the other cannot
 /// be opened, nothing changes.
 pub(crate) async fn switch(app: &mut App, link: &mut Link, session: SessionId, text: &str) {
+    if app.must_stay() {
+        return;
+    }
     let another = app.conversation.anew();
     let before = std::mem::replace(&mut app.conversation, another);
     let fit = Arc::clone(&app.fit);
@@ -69,10 +72,7 @@ pub(crate) async fn switch(app: &mut App, link: &mut Link, session: SessionId, t
     };
     match Link::open(link.client(), start, app).await {
         Ok(opened) => {
-            app.left();
-            if !text.is_empty() {
-                app.editor.set(text);
-            }
+            app.arrive(text);
             app.conversation.note(&format!("this is session {session}"));
             let left = std::mem::replace(link, opened).close().await;
             if let Err(error) = left {
@@ -84,6 +84,16 @@ pub(crate) async fn switch(app: &mut App, link: &mut Link, session: SessionId, t
             app.conversation = before;
             app.conversation
                 .warn(&format!("session {session} cannot be opened: {error}"));
+        }
+    }
+}
+
+impl App {
+    /// Another conversation stands here from now on, and these words before what is being typed.
+    fn arrive(&mut self, text: &str) {
+        self.left();
+        if !text.is_empty() {
+            self.put_in(&[Content::text(text)]);
         }
     }
 }
@@ -105,4 +115,19 @@ fn numbered(heads: &[SessionHead]) -> Vec<Line<'static>> {
         pair(&format!("{:>2}  {id}", place + 1), &safe(&head.title))
     }));
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_being_typed_stays_behind_the_words_of_another_session() {
+        let mut app = App::new("me".to_owned(), Arc::new(|settings, _| Ok(settings)));
+        app.editor.set("typed meanwhile");
+        app.arrive("said there");
+        assert_eq!(app.editor.text(), "said there\ntyped meanwhile");
+        app.arrive("");
+        assert_eq!(app.editor.text(), "said there\ntyped meanwhile");
+    }
 }

@@ -144,7 +144,7 @@ struct Screen<'a> {
 
 /// Whether the loop goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Then {
+pub(crate) enum Then {
     GoOn,
     Leave,
 }

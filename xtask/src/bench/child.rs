@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 
 use super::memory::{Watch, waited_cpu_seconds};
-use super::server::{Exchange, Server};
+use super::server::{Exchange, Pace, Server};
 use super::wire::{Dialect, Reply};
 
 /// Whether commands are confined.
@@ -61,7 +61,7 @@ impl Subject {
     pub(crate) fn run(&self, script: Vec<Reply>, walls: Walls, memory: Memory) -> Result<Outcome> {
         let home = Home::new(self.dialect, WINDOW)?;
         let arguments = ["exec", "Run the commands.", "--max-turns", "1000"];
-        self.run_in(&home, &arguments, script, walls, memory)
+        self.run_in(&home, &arguments, script, walls, memory, Pace::AtOnce)
     }
 
     /// Runs the binary once in a home that was perhaps used before.
@@ -72,9 +72,10 @@ impl Subject {
         script: Vec<Reply>,
         walls: Walls,
         memory: Memory,
+        pace: Pace,
     ) -> Result<Outcome> {
         let expected = script.len();
-        let server = Server::start(self.dialect, script)?;
+        let server = Server::start_at(self.dialect, script, pace)?;
         let mut command = self.command(home, &server.url(), walls);
         command.args(arguments);
         let cpu_before = waited_cpu_seconds();
@@ -161,6 +162,15 @@ impl Subject {
 /// A window that no run fills.
 pub(crate) const WINDOW: u64 = 2_000_000;
 
+/// Whether changes of files are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// As users have it.
+    Kept,
+    /// Not.
+    NotKept,
+}
+
 /// A home and a workspace, with settings that say how large the model's window is.
 pub(crate) struct Home {
     folder: tempfile::TempDir,
@@ -186,6 +196,21 @@ impl Home {
     pub(crate) fn host(&self) -> Option<u32> {
         let lock = self.folder.path().join("home/quire/data/host/lock");
         std::fs::read_to_string(lock).ok()?.trim().parse().ok()
+    }
+
+    /// Where sessions are kept.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.folder.path().join("home/quire/data")
+    }
+
+    /// Says whether changes of files are kept from here on.
+    pub(crate) fn keep_files(&self, files: Files) -> Result<()> {
+        let kept = files == Files::Kept;
+        self.set_window(WINDOW)?;
+        let path = self.folder.path().join("home/quire/config.toml");
+        let text = std::fs::read_to_string(&path)?;
+        std::fs::write(&path, format!("checkpoints = {kept}\n{text}"))?;
+        Ok(())
     }
 
     /// Says how large the model's window is from here on.

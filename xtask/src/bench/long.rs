@@ -3,6 +3,7 @@
 use anyhow::Result;
 
 use super::child::{Home, Memory, Subject, Walls};
+use super::server::Pace;
 use super::table::{Row, Unit};
 use super::wire::Reply;
 use super::{long, ms, of_1024};
@@ -25,7 +26,7 @@ pub(crate) fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
         let first = ["exec", "Run the commands.", "--max-turns", "1000"];
         let go_on = ["exec", "--continue", "Go on."];
         let run = |arguments: &[&str], script, memory| {
-            subject.run_in(&home, arguments, script, Walls::Off, memory)
+            subject.run_in(&home, arguments, script, Walls::Off, memory, Pace::AtOnce)
         };
         let all = run(&first, long(STEPS), Memory::Ignored)?;
         steps.extend(all.gaps.iter().rev().take(20).copied().map(ms));

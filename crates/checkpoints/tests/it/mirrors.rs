@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
-use quire_protocol::{Checkpoints as _, Whose};
+use quire_protocol::{Checkpoints as _, Conflicts, SessionId, Whose};
 
 use crate::world::{World, session, write};
 
@@ -122,32 +122,71 @@ fn a_look_that_is_not_noted_is_found_again_by_the_next_process() {
     assert_eq!(none.files, []);
 }
 
-#[test]
-fn two_sessions_at_work_in_one_folder_each_have_what_changed_while_they_did() {
-    let world = World::new();
-    world.write("a.txt", "1\n");
-    let (one, two) = (session("one"), session("two"));
-    let settle = |of| {
+/// Two sessions in one folder.
+struct Pair {
+    world: World,
+    one: SessionId,
+    two: SessionId,
+}
+
+impl Pair {
+    fn new() -> Self {
+        let world = World::new();
+        world.write("a.txt", "1\n");
+        let (one, two) = (session("one"), session("two"));
+        Self { world, one, two }
+    }
+
+    fn settle(&self, of: &SessionId) {
+        let world = &self.world;
         world
             .wait(|keeper| keeper.settle(of, &world.workspace))
-            .unwrap()
-    };
-    let look = |of| {
+            .unwrap();
+    }
+
+    fn look(&self, of: &SessionId) -> (Vec<String>, Whose) {
+        let world = &self.world;
         let looked = world
             .wait(|keeper| keeper.look(of, &world.workspace))
             .unwrap();
         world.wait(|keeper| keeper.note(&world.workspace)).unwrap();
-        let paths: Vec<String> = looked.files.into_iter().map(|step| step.path).collect();
+        let paths = looked.files.into_iter().map(|step| step.path).collect();
         (paths, looked.whose)
-    };
-    settle(&one);
-    world.write("by-one.txt", "1\n");
-    settle(&two);
-    world.write("by-two.txt", "1\n");
-    assert_eq!(look(&two), (vec!["by-two.txt".to_owned()], Whose::Unclear));
-    assert_eq!(look(&one), (vec!["by-one.txt".to_owned()], Whose::Unclear));
-    settle(&one);
-    assert_eq!(look(&one), (Vec::new(), Whose::Agent));
+    }
+}
+
+fn unclear(paths: &[&str]) -> (Vec<String>, Whose) {
+    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+    (paths, Whose::Unclear)
+}
+
+#[test]
+fn two_sessions_at_work_in_one_folder_each_have_what_changed_while_they_did() {
+    let pair = Pair::new();
+    pair.settle(&pair.one);
+    pair.world.write("first.txt", "1\n");
+    pair.settle(&pair.two);
+    pair.world.write("second.txt", "1\n");
+    assert_eq!(pair.look(&pair.two), unclear(&["second.txt"]));
+    pair.world.write("third.txt", "1\n");
+    assert_eq!(
+        pair.look(&pair.one),
+        unclear(&["first.txt", "second.txt", "third.txt"])
+    );
+    pair.settle(&pair.one);
+    assert_eq!(pair.look(&pair.one), (Vec::new(), Whose::Agent));
+}
+
+#[test]
+fn what_a_session_changes_while_another_one_goes_back_stays_its_own() {
+    let pair = Pair::new();
+    pair.settle(&pair.one);
+    pair.world.write("by-one.txt", "1\n");
+    let (world, of) = (&pair.world, &pair.two);
+    let taken =
+        world.wait(|keeper| keeper.take_back(of, &world.workspace, Vec::new(), Conflicts::Ask));
+    assert!(taken.unwrap().0.done);
+    assert_eq!(pair.look(&pair.one), unclear(&["by-one.txt"]));
 }
 
 #[test]
@@ -188,4 +227,22 @@ fn a_link_out_of_the_folder_is_not_followed() {
     assert_eq!(found, ["Added out"]);
     fs::write(outside.join("secret"), "t").unwrap();
     assert_eq!(world.agent(|_| {}), [""; 0]);
+}
+
+#[test]
+fn what_was_noted_a_moment_before_is_not_noted_again_and_nothing_is_missed() {
+    let mut world = World::new();
+    world.write("deep/a.txt", "1\n");
+    for content in ["2\n", "3\n"] {
+        world
+            .wait(|keeper| keeper.prepare(&world.workspace))
+            .unwrap();
+        let found = world.agent(|top| write(top, "deep/a.txt", content));
+        assert_eq!(found, ["Modified deep/a.txt"]);
+    }
+    world
+        .wait(|keeper| keeper.prepare(&world.workspace))
+        .unwrap();
+    let found = world.agent(|top| fs::rename(top.join("deep"), top.join("moved")).unwrap());
+    assert_eq!(found, ["Deleted deep/a.txt", "Added moved/a.txt"]);
 }

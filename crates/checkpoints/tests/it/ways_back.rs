@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
 
@@ -123,6 +124,57 @@ fn a_folder_that_became_a_link_is_not_written_through() {
 }
 
 #[test]
+fn a_file_that_became_a_folder_is_a_file_again() {
+    let mut world = World::new();
+    world.write("a", "1\n");
+    world.agent(|top| {
+        fs::remove_file(top.join("a")).unwrap();
+        write(top, "a/b/c.txt", "1\n");
+    });
+    assert_eq!(world.back(Conflicts::Ask), ["a back", "a/b/c.txt back"]);
+    assert_eq!(world.read("a"), "1\n");
+}
+
+#[test]
+fn a_link_to_where_no_text_leads_goes_back() {
+    let mut world = World::new();
+    let target = std::ffi::OsStr::from_bytes(b"\xff");
+    let link = world.workspace.join("link");
+    symlink(target, &link).unwrap();
+    world.agent(|top| fs::remove_file(top.join("link")).unwrap());
+    assert_eq!(world.back(Conflicts::Ask), ["link back"]);
+    assert_eq!(fs::read_link(&link).unwrap().as_os_str(), target);
+}
+
+#[test]
+fn a_secret_that_the_agent_removed_or_opened_to_all_is_closed_again() {
+    let mut world = World::new();
+    for (name, mode) in [("removed", 0o600), ("opened", 0o600), ("run", 0o700)] {
+        world.write(name, "1\n");
+        let path = world.workspace.join(name);
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+    world.agent(|top| {
+        fs::remove_file(top.join("removed")).unwrap();
+        fs::remove_file(top.join("run")).unwrap();
+        let all = fs::Permissions::from_mode(0o644);
+        fs::set_permissions(top.join("opened"), all).unwrap();
+    });
+    assert_eq!(
+        world.back(Conflicts::Ask),
+        ["opened back", "removed back", "run back"]
+    );
+    let mode = |name: &str| {
+        let found = fs::metadata(world.workspace.join(name)).unwrap();
+        found.permissions().mode() & 0o777
+    };
+    assert_eq!(
+        [mode("removed"), mode("opened"), mode("run")],
+        [0o600, 0o600, 0o700]
+    );
+}
+
+#[test]
 fn a_file_keeps_who_may_read_it() {
     let mut world = World::new();
     world.write("secret", "1\n");
@@ -229,7 +281,9 @@ proptest! {
         rounds in proptest::collection::vec((acts(), acts()), 1..4),
     ) {
         let mut world = World::new();
-        first.iter().for_each(|one| act(&world.workspace, one));
+        for one in &first {
+            act(&world.workspace, one);
+        }
         let mut person = snapshot(&world.workspace);
         let mut touched = Vec::new();
         for (of_person, of_agent) in &rounds {
@@ -237,7 +291,11 @@ proptest! {
                 act(&world.workspace, one);
             }
             let before = snapshot(&world.workspace);
-            world.agent(|top| of_agent.iter().for_each(|one| act(top, one)));
+            world.agent(|top| {
+                for one in of_agent {
+                    act(top, one);
+                }
+            });
             let after = snapshot(&world.workspace);
             for name in NAMES {
                 if before.get(name) != after.get(name) {

@@ -1,6 +1,7 @@
 //! A workspace with a session in it.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::fs;
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,10 @@ fn no_journal<T>() -> BoxFuture<'static, T> {
 
 impl Store for Blobs {
     fn put_blob(&self, _: &SessionId, bytes: Vec<u8>) -> BoxFuture<'_, Result<BlobId, StoreError>> {
-        let name: String = Sha256::digest(&bytes)
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let mut name = String::new();
+        for byte in Sha256::digest(&bytes) {
+            let _ = write!(name, "{byte:02x}");
+        }
         let id = BlobId::new(name);
         self.0.lock().unwrap().insert(id.clone(), bytes);
         Box::pin(async move { Ok(id) })

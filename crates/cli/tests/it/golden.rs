@@ -154,6 +154,12 @@ impl Done {
                 "plan_set" | "job_started" | "approval_asked" | "approval_answered" => {
                     tools.push((event["call"].as_u64().unwrap_or(u64::MAX), kind));
                 }
+                "travel" => {
+                    tools.push((
+                        event["call"].as_u64().unwrap(),
+                        event["step"].as_str().unwrap(),
+                    ));
+                }
                 _ => {
                     tell_tools(&mut story, &mut tools);
                     tell(&mut story, kind, event);
@@ -280,7 +286,7 @@ fn a_task_over_messages() {
               done done done done done failed plan_set
             model_called
             model_replied thinking assistant tool_call:edit tool_call:edit tool_call:bash tool_call:bash
-              done failed done job_started done
+              kept done failed done job_started done
             model_called
             model_replied assistant tool_call:job tool_call:bash tool_call:plan after the provider answered 529: Overloaded
               done done done plan_set
@@ -310,7 +316,7 @@ fn a_task_over_responses() {
               failed failed
             model_called
             model_replied assistant tool_call:apply_patch
-              done
+              kept done
             model_called
             model_replied assistant tool_call:shell
               done
@@ -340,7 +346,7 @@ fn a_task_over_responses_with_free_text_patches() {
               failed failed
             model_called
             model_replied assistant tool_call:apply_patch
-              done
+              kept done
             model_called
             model_replied assistant tool_call:shell
               done
@@ -367,10 +373,10 @@ fn a_task_over_chat() {
               done done done failed
             model_called
             model_replied assistant tool_call:edit tool_call:bash
-              done approval_asked approval_answered denied
+              kept done approval_asked approval_answered denied
             model_called
             model_replied assistant tool_call:edit tool_call:bash
-              done done
+              kept done done
             model_called
             model_replied assistant
             turn_ended
@@ -402,7 +408,7 @@ fn a_fault_in_a_library_over_messages() {
             message_delivered
             model_called
             model_replied thinking assistant tool_call:list tool_call:bash
-              done done
+              done kept done
             model_called
             model_replied thinking assistant tool_call:search tool_call:read tool_call:plan
               done done done plan_set
@@ -414,7 +420,7 @@ fn a_fault_in_a_library_over_messages() {
               failed done
             model_called
             model_replied assistant tool_call:edit tool_call:bash tool_call:plan
-              done done done plan_set
+              kept done done done plan_set
             model_called
             model_replied assistant
             turn_ended
@@ -446,7 +452,7 @@ fn a_fault_in_a_library_over_responses() {
             message_delivered
             model_called
             model_replied thinking assistant tool_call:list tool_call:shell
-              done done
+              done kept done
             model_called
             model_replied thinking assistant tool_call:search tool_call:read tool_call:shell
               done done done
@@ -455,7 +461,7 @@ fn a_fault_in_a_library_over_responses() {
               failed
             model_called
             model_replied assistant tool_call:apply_patch tool_call:shell
-              done done
+              kept done kept done
             model_called
             model_replied thinking assistant
             turn_ended
@@ -496,7 +502,7 @@ fn a_fault_in_a_library_over_chat() {
               failed
             model_called
             model_replied assistant tool_call:edit tool_call:bash
-              done done
+              kept done done
             model_called
             model_replied assistant
             turn_ended

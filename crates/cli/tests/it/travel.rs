@@ -202,3 +202,39 @@ fn a_fork_of_the_conversation_alone_tells_the_model_what_the_files_hold() {
     );
     pty.kill();
 }
+
+#[test]
+fn what_changes_while_sessions_of_two_environments_work_in_one_folder_is_asked_about() {
+    let provider = Provider::start(|request| match results(request) {
+        0 if last_said(request).contains("first") => Answer::Reply(
+            "",
+            bash("touch started; until [ -e go ]; do sleep 0.01; done"),
+        ),
+        0 => Answer::Reply("", bash("echo two > b.txt")),
+        _ => Answer::Reply("changed", vec![]),
+    });
+    let place = Place::new();
+    let open_in = |environment: &str| {
+        let mut command = place.command(&["--model", "anthropic/double"]);
+        command
+            .env("ANTHROPIC_BASE_URL", &provider.url)
+            .env("ANTHROPIC_API_KEY", "key")
+            .env("VIRTUAL_ENV", environment);
+        Pty::start(&command, 100, 40)
+    };
+    let mut first = open_in("1");
+    first.sees("say what to do");
+    first.type_line("the first");
+    wait_for(&place, "started");
+    let mut second = open_in("2");
+    second.sees("say what to do");
+    second.type_line("the second");
+    second.sees("· done");
+    place.write("go", "");
+    first.sees("· done");
+    first.type_line("/undo");
+    first.sees("nothing was done yet");
+    assert_eq!(place.read("b.txt"), "two\n");
+    first.kill();
+    second.kill();
+}

@@ -197,7 +197,7 @@ impl Model for QueueModel {
     }
 }
 
-/// With a folder, tools whose names are commands, which are run in it. Without one, tools named `quick` (answers at once), `pass` (a command that succeeds), `hang` (until cancelled), `crash` (panics). Those named
+/// With a folder, tools whose names are commands, which are run in it. Without one, tools named `quick` (answers at once), `pass` (a command that succeeds), `job` (starts a background job), `hang` (until cancelled), `crash` (panics). Those named
 /// `ask…` ask first, unless a rule allows the name.
 #[derive(Clone, Default)]
 pub(crate) struct FakeTools(Arc<FakeState>);
@@ -211,6 +211,7 @@ pub(crate) struct FakeState {
     pub(crate) folder: OnceLock<PathBuf>,
     /// Commands with these words hang.
     pub(crate) hangs: OnceLock<&'static str>,
+    jobs: Mutex<Vec<JobId>>,
     cancelled: Notify,
 }
 
@@ -273,6 +274,13 @@ impl ToolSet for FakeTools {
                     state.alive.fetch_sub(1, Ordering::SeqCst);
                     ToolOutcome::text(ToolStatus::Cancelled, "stopped")
                 }
+                "job" => {
+                    let job = JobId(call.call.0);
+                    state.jobs.lock().unwrap().push(job);
+                    let mut outcome = ToolOutcome::text(ToolStatus::Done, "started");
+                    outcome.job = Some(job);
+                    outcome
+                }
                 "pass" => ToolOutcome {
                     end: Some(CommandEnd::Exited { code: 0 }),
                     ..ToolOutcome::text(ToolStatus::Done, "green")
@@ -288,7 +296,13 @@ impl ToolSet for FakeTools {
     }
 
     fn stop_jobs(&self) -> BoxFuture<'static, Vec<JobEnd>> {
-        Box::pin(async { Vec::new() })
+        let jobs = std::mem::take(&mut *self.0.jobs.lock().unwrap());
+        let ends = jobs.into_iter().map(|job| JobEnd {
+            job,
+            outcome: "stopped".to_owned(),
+        });
+        let ends = ends.collect();
+        Box::pin(async { ends })
     }
 
     fn job_ended(&self) -> BoxFuture<'static, JobEnd> {
@@ -344,6 +358,14 @@ impl World {
     }
 
     pub(crate) fn over(store: Arc<MemoryStore>, replies: Vec<Answer>) -> Self {
+        Self::keeping(store, replies, None)
+    }
+
+    pub(crate) fn keeping(
+        store: Arc<MemoryStore>,
+        replies: Vec<Answer>,
+        checkpoints: Option<Arc<dyn Checkpoints>>,
+    ) -> Self {
         let model = Arc::new(QueueModel::default());
         model.replies.lock().unwrap().extend(replies);
         let tools = FakeTools::default();
@@ -351,7 +373,7 @@ impl World {
             store: store.clone(),
             model: model.clone(),
             workbench: Arc::new(Bench(tools.clone())),
-            checkpoints: None,
+            checkpoints,
         });
         Self {
             store,

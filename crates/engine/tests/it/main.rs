@@ -4,6 +4,7 @@
 
 mod changes;
 mod doubles;
+mod keeping;
 mod long;
 
 use std::sync::atomic::Ordering;

@@ -63,6 +63,7 @@ impl World {
         self.feed(&Input::Travelled(TravelStep::TakenBack {
             to: Seq(0),
             files,
+            failed: Vec::new(),
         }))
     }
 

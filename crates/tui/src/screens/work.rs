@@ -223,7 +223,7 @@ fn commands_are_offered_and_shown() {
         › /co
           /compact [FOCUS]           summarise the older part of the context
           /cost                      show what the session used
-          /context                   show how full the context is
+          /context                   show what fills the context
         anthropic/double · high · context 0% of 200k · $0.00 · workspace-write · topic/größe
         [1, 5]
     "#]]);
@@ -234,9 +234,9 @@ fn commands_are_offered_and_shown() {
     screen.check(&expect![[r#"
         x
 
-        Context  █████████████░░░░░░░░░░░░░░░░░░░░░░░░▒▒▒▒▒········  26%
-          █ used (estimated)             52,000 tokens
-          ░ free                         compacted at 151,200
+        Context  ░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░░▒▒▒▒▒········  0%
+          █ used (estimated)             0 tokens
+          ░ free                         151,200 until it is compacted at 151,200
           ▒ a margin                     a prompt has at most 168,000
           · kept for the answer          32,000
           the model's window             200k tokens
