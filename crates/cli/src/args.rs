@@ -33,7 +33,7 @@ pub(crate) struct Cli {
 }
 
 /// The screen, which opens without a command.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct TalkArgs {
     /// What to say first on the screen that opens without a command; more than one word
     pub(crate) prompt: Option<String>,
@@ -78,7 +78,7 @@ pub(crate) enum Command {
     Demo,
     /// Host sessions, so that they go on without a terminal; started by itself where it is needed
     Serve(ServeArgs),
-    /// List what agents need, and start, steer or stop them; they go on without a terminal
+    /// Show what agents need, and start, steer or stop them; they go on without a terminal
     #[command(after_help = "\
 Examples:
   quire agents

@@ -14,7 +14,7 @@ use quire_server::{Daemon, Hosts, Origin, Remote, Stopped, Summon, Token, backgr
 
 use crate::args::{AgentsCommand, ServeArgs};
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, terminal, usage};
+use crate::{assemble, exec, talk, terminal, usage};
 
 const NAME: &str = concat!("quire ", env!("CARGO_PKG_VERSION"));
 /// How long tools may still run when the host is told to end.
@@ -50,6 +50,14 @@ pub(crate) fn remote(surroundings: &Surroundings, url: Option<&str>) -> anyhow::
         start()
     };
     Ok(reach(surroundings, Some(Arc::new(summon))))
+}
+
+/// The same, where only a host that is there already is looked at.
+pub(crate) fn lookout(surroundings: &Surroundings, url: Option<&str>) -> anyhow::Result<Remote> {
+    match url {
+        Some(_) => remote(surroundings, url),
+        None => Ok(reach(surroundings, None)),
+    }
 }
 
 fn reach(surroundings: &Surroundings, summon: Option<Summon>) -> Remote {
@@ -122,6 +130,9 @@ pub(crate) async fn agents(
     url: Option<&str>,
     surroundings: &Surroundings,
 ) -> anyhow::Result<ExitCode> {
+    if command.is_none() && terminal::is_screen(surroundings) {
+        return talk::agents(url, surroundings).await;
+    }
     let remote = remote(surroundings, url)?;
     let what = match command.unwrap_or(AgentsCommand::List { json: false }) {
         AgentsCommand::List { json } => {

@@ -1,6 +1,7 @@
 //! The machine of the person at the screen: its shell, in the workspace.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use quire_headless::History;
@@ -14,6 +15,7 @@ const PATHS: usize = 50_000;
 
 /// This machine.
 pub(crate) struct OwnMachine {
+    around: Surroundings,
     folder: PathBuf,
     home: Option<PathBuf>,
     shell: String,
@@ -25,6 +27,7 @@ impl OwnMachine {
     pub(crate) fn new(around: &Surroundings) -> Self {
         let editor = around.variable("VISUAL").or(around.variable("EDITOR"));
         Self {
+            around: around.clone(),
             folder: around.workspace.clone(),
             home: around.variable("HOME").map(PathBuf::from),
             editor: editor.map(str::to_owned),
@@ -35,6 +38,10 @@ impl OwnMachine {
 }
 
 impl Machine for OwnMachine {
+    fn at(&self, folder: &Path) -> Arc<dyn Machine> {
+        Arc::new(Self::new(&self.around.at(folder)))
+    }
+
     fn shell(
         &self,
         line: &str,

@@ -1,7 +1,7 @@
 //! What the process finds around it: the environment, its folders, the clock. Nothing below `cli`
 //! looks for itself.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
@@ -66,6 +66,19 @@ impl Surroundings {
         Self {
             variables: origin.environment.clone().into_iter().collect(),
             workspace: origin.folder.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// The same person in another folder, where it is one of this machine.
+    pub(crate) fn at(&self, folder: &Path) -> Self {
+        let workspace = if folder.is_dir() {
+            folder.to_owned()
+        } else {
+            self.workspace.clone()
+        };
+        Self {
+            workspace,
             ..self.clone()
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use quire_config::Resolved;
 use quire_model::Catalogue;
 use quire_protocol::{Client, Settings, Standing};
-use quire_tui::{Check, Colours, Fit, Form, Looks, Room, Setup, Start, Thinking};
+use quire_tui::{Check, Colours, Fit, Form, Looks, Notify, Overview, Room, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
 use crate::machine::OwnMachine;
@@ -55,21 +55,22 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     let (_, catalogue) = assemble::models(around, &resolved);
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;
     let plain = args.plain || around.variable("TERM") == Some("dumb");
-    let folder = around.workspace.clone();
     let setup = Setup {
         client,
+        lookout: Arc::new(host::lookout(around, args.host.as_deref())?),
         start,
         first: args.prompt,
         follow_up: resolved.follow_up(),
         fit: fit(around.clone(), catalogue),
         machine: Arc::new(OwnMachine::new(around)),
-        branch: Box::new(move || quire_headless::branch(&folder)),
+        branch: quire_headless::branch,
         form: if plain { Form::Plain } else { Form::Screen },
         looks: looks(around, &resolved),
         check: check(around.clone()),
         origins: resolved.origins(),
         now_ms,
-        name: format!("tui-{}-{}", std::process::id(), now_ms()),
+        notify: Notify::named(resolved.notify(), |name| around.variable(name)).unwrap_or_default(),
+        name: name(),
         interrupts: exec::interrupts()?,
     };
     let session = quire_tui::talk(setup).await?;
@@ -80,6 +81,40 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     }
     terminal::complain(&format!("the session is kept: quire --resume {session}"));
     Ok(ExitCode::SUCCESS)
+}
+
+/// The board of all sessions; one that is opened is left for the board.
+pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::Result<ExitCode> {
+    let (mut chosen, mut notice) = (None, None);
+    let interrupts = exec::interrupts()?;
+    loop {
+        let overview = Overview {
+            client: Arc::new(host::remote(around, url)?),
+            lookout: Arc::new(host::lookout(around, url)?),
+            chosen,
+            notice,
+            theme: looks(around, &around.settings([])?).theme,
+            now_ms,
+            name: name(),
+            interrupts: interrupts.clone(),
+        };
+        let Some(head) = quire_tui::agents(overview).await? else {
+            return Ok(ExitCode::SUCCESS);
+        };
+        let args = TalkArgs {
+            resume: Some(head.session.to_string()),
+            host: url.map(str::to_owned),
+            ..TalkArgs::default()
+        };
+        let left = talk(args, &around.at(head.workspace.as_ref())).await;
+        notice = left.err().map(|error| format!("{error:#}"));
+        chosen = Some(head.session);
+    }
+}
+
+/// What no other screen is called.
+fn name() -> String {
+    format!("tui-{}-{}", std::process::id(), now_ms())
 }
 
 fn looks(around: &Surroundings, resolved: &Resolved) -> Looks {

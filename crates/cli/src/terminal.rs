@@ -45,6 +45,12 @@ pub(crate) fn is_attended() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
+/// Whether a person sits at a terminal that can be drawn on.
+pub(crate) fn is_screen(surroundings: &Surroundings) -> bool {
+    let drawn = surroundings.variable("TERM") != Some("dumb");
+    drawn && std::io::stdin().is_terminal() && std::io::stdout().is_terminal()
+}
+
 /// Asks a yes-or-no question; anything but yes is no.
 pub(crate) fn confirms(question: &str) -> anyhow::Result<bool> {
     let mut err = std::io::stderr().lock();

@@ -217,6 +217,12 @@ pub const KEYS: &[Key] = &[
         "how often the screen says for how long it has worked, in seconds",
     ),
     key(
+        "notify",
+        Kind::Choice(&["off", "bell", "desktop", "both"]),
+        "off",
+        "how the screen tells you, while you look elsewhere, that it needs you or that a turn is over",
+    ),
+    key(
         "store.durability",
         Kind::Choice(&["second", "commit"]),
         "second",

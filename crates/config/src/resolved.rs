@@ -144,6 +144,12 @@ impl Resolved {
         self.text("theme").unwrap_or("auto")
     }
 
+    /// How the screen tells a person who looks elsewhere, by its name.
+    #[must_use]
+    pub fn notify(&self) -> &str {
+        self.text("notify").unwrap_or("off")
+    }
+
     /// Whether the screen is all of the terminal.
     #[must_use]
     pub fn fills_screen(&self) -> bool {

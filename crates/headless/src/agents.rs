@@ -1,9 +1,9 @@
 //! What agents need, for a person. Pure: the caller brings the time.
 
-use quire_protocol::{Agent, Standing};
+use quire_protocol::{Agent, Standing, age};
 
 use crate::Style;
-use crate::sessions::{WORKSPACE, age, tail, unique_length};
+use crate::sessions::{WORKSPACE, tail, unique_length};
 use crate::style::Paint;
 use crate::table::Side::{Left, Right};
 use crate::table::table;
@@ -21,12 +21,7 @@ pub fn agents(list: &[Agent], now_ms: u64, style: Style) -> String {
         .collect();
     let short = unique_length(&ids);
     let mut text = String::new();
-    for standing in [
-        Standing::NeedsYou,
-        Standing::Working,
-        Standing::Failed,
-        Standing::Done,
-    ] {
+    for standing in Standing::ALL {
         let rows: Vec<_> = list
             .iter()
             .filter(|agent| agent.standing == standing)
@@ -38,7 +33,7 @@ pub fn agents(list: &[Agent], now_ms: u64, style: Style) -> String {
         if !text.is_empty() {
             text.push('\n');
         }
-        text += &style.paint(Paint::Bold, heading(standing));
+        text += &style.paint(Paint::Bold, standing.heading());
         text.push('\n');
         let names = [
             ("ID", Left),
@@ -68,15 +63,6 @@ fn share(style: Style, most: usize) -> usize {
     match style.width {
         0 => most,
         width => (width / 5).clamp(6, most),
-    }
-}
-
-fn heading(standing: Standing) -> &'static str {
-    match standing {
-        Standing::NeedsYou => "Needs you",
-        Standing::Working => "Working",
-        Standing::Failed => "Failed",
-        Standing::Done => "Done",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use quire_protocol::{Hit, SessionHead};
+use quire_protocol::{Hit, SessionHead, age};
 
 use crate::Style;
 use crate::style::Paint;
@@ -91,16 +91,6 @@ pub(crate) fn tail(path: &str, width: usize) -> String {
     }
     let kept: String = path.chars().skip(length - width + 1).collect();
     format!("…{}", cut(&kept, width))
-}
-
-pub(crate) fn age(ms: u64) -> String {
-    let minutes = ms / 60_000;
-    match minutes {
-        0 => "now".to_owned(),
-        1..=59 => format!("{minutes} min"),
-        60..=2879 => format!("{} h", minutes / 60),
-        _ => format!("{} d", minutes / 1440),
-    }
 }
 
 #[cfg(test)]

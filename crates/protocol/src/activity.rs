@@ -22,6 +22,22 @@ pub enum Standing {
     Failed,
 }
 
+impl Standing {
+    /// All of them, in the order in which a person wants to read them.
+    pub const ALL: [Self; 4] = [Self::NeedsYou, Self::Working, Self::Failed, Self::Done];
+
+    /// What stands above those that stand so.
+    #[must_use]
+    pub const fn heading(self) -> &'static str {
+        match self {
+            Self::NeedsYou => "Needs you",
+            Self::Working => "Working",
+            Self::Failed => "Failed",
+            Self::Done => "Done",
+        }
+    }
+}
+
 /// What a session is doing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {

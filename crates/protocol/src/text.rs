@@ -136,6 +136,18 @@ pub fn duration(ms: u64) -> String {
     }
 }
 
+/// How long ago something was: `now`, `3 min`, `5 h`, `3 d`.
+#[must_use]
+pub fn age(ms: u64) -> String {
+    let minutes = ms / 60_000;
+    match minutes {
+        0 => "now".to_owned(),
+        1..=59 => format!("{minutes} min"),
+        60..=2879 => format!("{} h", minutes / 60),
+        _ => format!("{} d", minutes / 1440),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

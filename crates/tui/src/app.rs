@@ -12,13 +12,14 @@ use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::images;
-use crate::keys::{Action, Mode, Pick, Reply, action};
+use crate::keys::{Action, Mode, Reply, action};
+use crate::others::Seek;
 use crate::outbox::Outbox;
 use crate::paths::Paths;
-use crate::picker::{Choice, Picker};
+use crate::picker::Picker;
 use crate::search::Search;
+use crate::setup::Room;
 use crate::shell::Own;
-use crate::talk::Room;
 use crate::theme::{Colours, Theme};
 use crate::travel::Journey;
 
@@ -63,6 +64,8 @@ pub(crate) enum Wish {
     },
     /// Look for sessions of this folder to go over to.
     Resume(String),
+    /// Look for other sessions of the host.
+    Seek(Seek),
     /// Check key, endpoint, sandbox, git and disk.
     Check,
     /// Draw everything anew.
@@ -103,6 +106,8 @@ pub(crate) struct App {
     pub(crate) room: Room,
     /// The branch of the folder.
     pub(crate) branch: Option<String>,
+    /// How many other sessions wait for the person.
+    pub(crate) others: usize,
     pub(crate) fit: Fit,
     /// Where settings come from, by their names.
     pub(crate) origins: Vec<(String, String)>,
@@ -146,6 +151,7 @@ impl App {
             colours: Colours::default(),
             room: Room::Inline,
             branch: None,
+            others: 0,
             fit,
             origins: Vec::new(),
             now_ms: || 0,
@@ -252,6 +258,7 @@ impl App {
             Action::Redraw => return vec![Wish::Redraw],
             Action::Complete if self.mode() == Mode::Path => self.take_path(),
             Action::Complete => self.complete(),
+            Action::Next => return self.next_waiting(),
             Action::Details => return vec![Wish::Unfold],
             Action::Insert(char) => self.editor.insert(char.encode_utf8(&mut [0; 4])),
             Action::Newline => self.editor.insert("\n"),
@@ -451,39 +458,6 @@ impl App {
             self.escaped = true;
         }
         Vec::new()
-    }
-
-    pub(crate) fn pick(&mut self, pick: Pick) -> Vec<Wish> {
-        let Some(mut picker) = self.picker.take() else {
-            return Vec::new();
-        };
-        let choice = match pick {
-            Pick::Up => {
-                picker.up();
-                self.picker = Some(picker);
-                return Vec::new();
-            }
-            Pick::Down => {
-                picker.down();
-                self.picker = Some(picker);
-                return Vec::new();
-            }
-            Pick::Leave => return Vec::new(),
-            Pick::This => picker.chosen(),
-            Pick::Numbered(number) if picker.has(number) => picker.numbered(number),
-            Pick::Numbered(_) => {
-                self.picker = Some(picker);
-                return Vec::new();
-            }
-        };
-        match choice {
-            Some(Choice::Wish(wishes)) => wishes,
-            Some(Choice::Pick(next)) => {
-                self.picker = Some(next);
-                Vec::new()
-            }
-            None => Vec::new(),
-        }
     }
 
     /// Asks to stop what is being done.

@@ -22,6 +22,7 @@ use crate::conversation::Doing;
 use crate::folded;
 use crate::images;
 use crate::look;
+use crate::others::Seek;
 use crate::outbox;
 use crate::resume;
 use crate::theme;
@@ -139,6 +140,18 @@ const COMMANDS: &[Command] = &[
         run: resume::resume,
     },
     Command {
+        name: "agents",
+        arguments: "",
+        what: "list all sessions of the host, and go over to one",
+        run: |_, _| Ok(vec![Wish::Seek(Seek::All)]),
+    },
+    Command {
+        name: "next",
+        arguments: "",
+        what: "go over to the next session that waits for you",
+        run: |_, _| Ok(vec![Wish::Seek(Seek::Next)]),
+    },
+    Command {
         name: "rewind",
         arguments: "[N [both | conversation | files]]",
         what: "go back to before a message",
@@ -251,6 +264,7 @@ const KEYS: &[(&str, &str)] = &[
         "show the last call in full; again, the one before",
     ),
     ("y, p, n", "answer a question (with Alt while you type)"),
+    ("F2", "go over to the next session that waits for you"),
     ("Ctrl+C", "clear the input; twice, leave"),
     ("Ctrl+D", "leave, when the input is empty"),
 ];

@@ -41,6 +41,8 @@ pub(crate) enum Action {
     Compose,
     /// Draw everything anew.
     Redraw,
+    /// Go over to the next session that waits.
+    Next,
     /// Answer the open question.
     Reply(Reply),
     /// Back from giving a reason to the question, or from what is offered.
@@ -131,6 +133,7 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
         (KeyCode::End, _) => Action::Go(To::End),
         (KeyCode::Up, _) => Action::Up,
         (KeyCode::Down, _) => Action::Down,
+        (KeyCode::F(2), _) => Action::Next,
         _ => return None,
     })
 }
@@ -255,6 +258,7 @@ mod tests {
             (Char('d'), control, Mode::Typing, Some(Action::Leave)),
             (Up, none, Mode::Typing, Some(Action::Up)),
             (F(1), none, Mode::Typing, None),
+            (F(2), none, Mode::Asked, Some(Action::Next)),
         ] {
             let key = KeyEvent::new(code, modifiers);
             assert_eq!(action(key, mode), expected, "{key:?} {mode:?}");

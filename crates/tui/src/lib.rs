@@ -16,6 +16,7 @@
     )
 )]
 
+mod agents;
 mod app;
 mod calls;
 mod code;
@@ -33,6 +34,8 @@ mod machine;
 mod makeup;
 mod markdown;
 mod meter;
+mod notify;
+mod others;
 mod outbox;
 mod pages;
 mod painter;
@@ -44,6 +47,7 @@ mod rows;
 #[cfg(test)]
 mod screens;
 mod search;
+mod setup;
 mod shell;
 mod stream;
 mod talk;
@@ -54,10 +58,14 @@ mod trusting;
 mod view;
 mod welcome;
 mod words;
+mod world;
 
+pub use agents::{Overview, agents};
 pub use app::Fit;
 pub use machine::Machine;
-pub use talk::{Adapt, Branch, Check, Error, Form, Looks, Room, Setup, Start, Thinking, talk};
+pub use notify::Notify;
+pub use setup::{Adapt, Branch, Check, Error, Form, Looks, Room, Setup, Start, Thinking};
+pub use talk::talk;
 pub use terminal::columns;
 pub use theme::{Colours, Theme};
 pub use trusting::{Trusting, trusting};

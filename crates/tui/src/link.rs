@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 
 use crate::app::App;
 use crate::look;
-use crate::talk::{Room, Start};
+use crate::setup::{Room, Start};
 use crate::travel::{Arrived, Journey};
 
 /// Lines of an earlier conversation that are shown again.

@@ -1,6 +1,8 @@
 //! What a screen asks of the machine that it runs on. The root provides it; nothing here goes through
 //! a session, and no model reaches it.
 
+use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::Receiver;
 
 use quire_protocol::{CommandEnd, Content};
@@ -8,6 +10,9 @@ use quire_protocol::{CommandEnd, Content};
 /// The machine of the person at the screen, with the person's own rights. Every method may take long,
 /// and is called where that holds nothing up. Errors are for the person.
 pub trait Machine: Send + Sync {
+    /// The same machine, with another folder for its workspace.
+    fn at(&self, folder: &Path) -> Arc<dyn Machine>;
+
     /// Runs a command line with the person's shell, in the workspace, and waits for its end. What it
     /// prints is handed over as it comes; what comes by `stop`, or that nobody can stop it any more,
     /// stops it and all that it started.

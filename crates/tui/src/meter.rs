@@ -100,8 +100,13 @@ impl Meter {
         self.usage.output.saturating_sub(self.turn.output)
     }
 
-    /// ` · 12 s · 1.2k tokens · $0.01 · 3 tools · 1 file changed` of the turn.
+    /// ` · 12 s · 1.2k tokens · $0.01 · 3 tools · 1 file changed` of the turn; nothing where its
+    /// beginning is not known.
     pub(crate) fn turn_in_words(&self) -> String {
+        // Only its end may have been read.
+        if self.turns == 0 {
+            return String::new();
+        }
         let took = self.turn.now_ms.saturating_sub(self.turn.at_ms);
         let mut words = format!(" · {}", duration(took));
         if self.turn_output() > 0 {

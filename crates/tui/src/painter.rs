@@ -12,7 +12,7 @@ use ratatui_core::text::Line;
 
 use crate::look::sgr;
 use crate::rows::{width, wrap};
-use crate::talk::Room;
+use crate::setup::Room;
 use crate::theme::Theme;
 use crate::view::Picture;
 

@@ -2,7 +2,8 @@
 
 use ratatui_core::text::Line;
 
-use crate::app::Wish;
+use crate::app::{App, Wish};
+use crate::keys::Pick;
 use crate::look;
 use crate::rows::{cut, safe};
 
@@ -105,5 +106,41 @@ impl Picker {
         let rows = self.rows.iter().enumerate();
         lines.extend(rows.map(|(place, row)| format!("  {}  {}", place + 1, safe(&row.words))));
         lines
+    }
+}
+
+impl App {
+    /// A key in the list from which something is being chosen.
+    pub(crate) fn pick(&mut self, pick: Pick) -> Vec<Wish> {
+        let Some(mut picker) = self.picker.take() else {
+            return Vec::new();
+        };
+        let choice = match pick {
+            Pick::Up => {
+                picker.up();
+                self.picker = Some(picker);
+                return Vec::new();
+            }
+            Pick::Down => {
+                picker.down();
+                self.picker = Some(picker);
+                return Vec::new();
+            }
+            Pick::Leave => return Vec::new(),
+            Pick::This => picker.chosen(),
+            Pick::Numbered(number) if picker.has(number) => picker.numbered(number),
+            Pick::Numbered(_) => {
+                self.picker = Some(picker);
+                return Vec::new();
+            }
+        };
+        match choice {
+            Some(Choice::Wish(wishes)) => wishes,
+            Some(Choice::Pick(next)) => {
+                self.picker = Some(next);
+                Vec::new()
+            }
+            None => Vec::new(),
+        }
     }
 }

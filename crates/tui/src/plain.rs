@@ -9,12 +9,15 @@ use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
 use quire_protocol::{Approval, CallId, Frame, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
 
 use crate::app::{App, Wish};
 use crate::keys::{Mode, Pick};
 use crate::link::Link;
 use crate::resume;
-use crate::talk::{self, Error, Then, World, listed};
+use crate::setup::Error;
+use crate::talk::{self, Then, listed};
+use crate::world::World;
 
 /// What was said already.
 #[derive(Debug, Default)]
@@ -26,8 +29,6 @@ struct Told {
     picked: Vec<String>,
 }
 
-const NO_IMAGES: &str = "plain lines take no images: `quire exec --image`";
-
 /// Talks until the lines end, or the person leaves.
 pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Result<(), Error> {
     let mut typing = lines();
@@ -35,6 +36,9 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
     print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
     loop {
         print(&told.news(app))?;
+        if let Some(bell) = world.alerts.follow(&app.conversation, Instant::now()) {
+            print(&bell)?;
+        }
         let wishes = tokio::select! {
             biased;
             said = typing.recv() => match said {
@@ -42,6 +46,7 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                 None => return Ok(()),
             },
             Some(arrived) = link.arrived.recv() => app.arrived(arrived),
+            found = world.others.next() => app.found(found, link.session()),
             Some(error) = link.refused.recv() => {
                 app.was_refused(&error.to_string());
                 continue;
@@ -98,12 +103,17 @@ async fn grant(
             app.conversation.show(listed(&heads));
         }
         Wish::Travel(journey) => link.travel(journey, app),
-        Wish::Switch { session, text } => resume::switch(app, link, session, &text).await,
+        Wish::Switch { session, text } => {
+            resume::switch(app, link, session, &text).await;
+            world.follow(app);
+            world.alerts.begin(&app.conversation, Instant::now());
+        }
         Wish::Resume(words) => resume::find(app, link, &words).await,
+        Wish::Seek(seek) => world.others.ask(seek),
         Wish::Check => talk::check(app, link, &world.check),
         // Nothing is offered where nothing is drawn.
         Wish::Attach { .. } => {
-            app.notice = Some(NO_IMAGES.to_owned());
+            app.notice = Some("plain lines take no images: `quire exec --image`".to_owned());
         }
         Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}
         Wish::Unfold => app.notice = app.conversation.show_again().err(),

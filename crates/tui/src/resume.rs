@@ -10,7 +10,7 @@ use crate::commands::pair;
 use crate::link::Link;
 use crate::look;
 use crate::rows::safe;
-use crate::talk::Start;
+use crate::setup::Start;
 
 /// What is meant by the words behind `/resume`: a number of the last list, or what has to be looked
 /// for.

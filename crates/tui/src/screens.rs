@@ -22,7 +22,7 @@ use quire_protocol::{
 
 use crate::app::{App, Wish};
 use crate::painter::Painter;
-use crate::talk::Room;
+use crate::setup::Room;
 use crate::theme::Theme;
 use ratatui_core::text::Line;
 

@@ -121,6 +121,7 @@ impl App {
             Action::Redraw => return vec![Wish::Redraw],
             Action::Newline
             | Action::Details
+            | Action::Next
             | Action::Compose
             | Action::Reply(_)
             | Action::Pick(_) => {}

@@ -3,159 +3,49 @@
 //! second if the settings do not say otherwise.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossterm::event::Event as Happened;
-use futures_util::future::BoxFuture;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{
-    Client, ClientError, Delivery, Frame, Op, SessionHead, SessionId, Settings, joined_text,
-};
+use quire_protocol::{Delivery, Frame, Op, SessionHead, SessionId};
 use ratatui_core::text::Line;
-use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::app::{App, Fit, Wish};
+use crate::app::{App, Wish};
 use crate::calls::Details;
 use crate::commands::pair;
 use crate::errands::{Done, Errands};
 use crate::images;
 use crate::link::Link;
 use crate::look;
-use crate::machine::Machine;
+use crate::notify::Alerts;
+use crate::others::{Others, Seek};
 use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
 use crate::plain;
 use crate::resume;
 use crate::rows::safe;
+use crate::setup::{Check, Error, Form, Looks, Room, Setup, Thinking};
 use crate::shell::Shell;
 use crate::terminal::{News, Terminal};
-use crate::theme::{Colours, Theme};
 use crate::view::{Picture, picture};
+use crate::world::{Beside, World};
 
 /// Between frames, unless a key was pressed: what streams is read, and costs as much as it is drawn.
-const FRAME: Duration = Duration::from_millis(33);
+pub(crate) const FRAME: Duration = Duration::from_millis(33);
 /// How long no key must be pressed before keys answer a question that has just come.
-const PAUSE: Duration = Duration::from_millis(400);
+pub(crate) const PAUSE: Duration = Duration::from_millis(400);
 /// Fragments that are taken in before anything else is looked at.
 const BATCH: usize = 256;
 /// What is said of looking for words where the terminal keeps them.
 pub(crate) const ELSEWHERE: &str =
     "your terminal looks through what it keeps; /find is for `quire --full-screen`";
 
-/// What a screen needs.
-pub struct Setup {
-    /// Where sessions live.
-    pub client: Arc<dyn Client>,
-    /// Which session.
-    pub start: Start,
-    /// What to say first.
-    pub first: Option<String>,
-    /// How a message is delivered that is sent with Enter while a turn works; Tab does the other.
-    pub follow_up: Delivery,
-    /// Fits settings to another model.
-    pub fit: Fit,
-    /// The machine of the person.
-    pub machine: Arc<dyn Machine>,
-    /// Reads the branch of the folder.
-    pub branch: Branch,
-    /// Checks what the work needs.
-    pub check: Check,
-    /// Where settings come from: names and places.
-    pub origins: Vec<(String, String)>,
-    /// Reads the clock: milliseconds since the Unix epoch.
-    pub now_ms: fn() -> u64,
-    /// How it is shown.
-    pub form: Form,
-    /// How it looks.
-    pub looks: Looks,
-    /// What no other screen is called.
-    pub name: String,
-    /// Counts requests to end.
-    pub interrupts: watch::Receiver<u32>,
-}
-
-/// How a conversation is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// On a screen that is drawn in place.
-    Screen,
-    /// As plain lines, which nothing is drawn over: for screen readers and dumb terminals.
-    Plain,
-}
-
-/// How a conversation looks.
-#[derive(Clone, Copy, Debug)]
-pub struct Looks {
-    /// What is known of the terminal's colours.
-    pub colours: Colours,
-    /// The theme to begin with.
-    pub theme: Theme,
-    /// How much of the terminal is drawn.
-    pub room: Room,
-    /// How thinking is shown.
-    pub thinking: Thinking,
-    /// Between looks at the clock while something is being done.
-    pub progress: Duration,
-}
-
-/// How much of the terminal is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Room {
-    /// The last rows; what is done goes into the terminal's own scrollback.
-    Inline,
-    /// All of it, as a screen of its own.
-    Full,
-}
-
-/// How thinking is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Thinking {
-    /// Its first sentence.
-    Folded,
-    /// All of it.
-    Shown,
-}
-
-/// Which session a screen opens.
-#[expect(clippy::large_enum_variant, reason = "there is one of it")]
-pub enum Start {
-    /// A new one.
-    New(Settings),
-    /// One that is there.
-    Open {
-        /// Which.
-        session: SessionId,
-        /// What becomes of its settings, or why they cannot be.
-        adapt: Adapt,
-    },
-}
-
-/// Reads the branch of the folder; nothing where there is none.
-pub type Branch = Box<dyn Fn() -> Option<String> + Send>;
-
-/// Checks what the work of this model needs, in lines for a person.
-pub type Check = Box<dyn Fn(String) -> BoxFuture<'static, String> + Send>;
-
-/// Changes recorded settings, or says why they cannot be.
-pub type Adapt = Box<dyn FnOnce(Settings) -> Result<Settings, String> + Send>;
-
-/// Why a screen failed.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// The session cannot go on.
-    #[error(transparent)]
-    Client(#[from] ClientError),
-    /// The terminal cannot be used.
-    #[error("the terminal cannot be used: {0}")]
-    Terminal(#[from] io::Error),
-}
-
 /// Talks until the person leaves; gives the session, which is closed by then.
 pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     let mut app = App::new(setup.name, setup.fit);
-    app.branch = (setup.branch)();
     app.follow_up = setup.follow_up;
     app.colours = setup.looks.colours;
     app.room = match setup.form {
@@ -176,14 +66,22 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     if let Some(Wish::Ask(op)) = first {
         link.ask(op);
     }
-    let world = World {
+    let mut world = World {
         errands: Errands::new(Arc::clone(&setup.machine)),
+        others: Others::new(setup.lookout),
+        alerts: Alerts::new(match setup.form {
+            Form::Screen => setup.notify,
+            Form::Plain => setup.notify.plain(),
+        }),
+        folder: PathBuf::new(),
         machine: setup.machine,
         shell: Shell::default(),
         interrupts: setup.interrupts,
         branch: setup.branch,
         check: setup.check,
     };
+    world.follow(&mut app);
+    world.alerts.begin(&app.conversation, Instant::now());
     let ended = match setup.form {
         Form::Plain => plain::talk(&mut app, &mut link, world).await,
         Form::Screen => on_screen(&mut app, &mut link, setup.looks, world).await,
@@ -195,32 +93,6 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     Ok(session)
 }
 
-/// What a face has besides its session.
-pub(crate) struct World {
-    pub(crate) machine: Arc<dyn Machine>,
-    pub(crate) shell: Shell,
-    errands: Errands,
-    pub(crate) interrupts: watch::Receiver<u32>,
-    branch: Branch,
-    pub(crate) check: Check,
-}
-
-impl World {
-    /// Keeps what is said, to be found again.
-    pub(crate) fn keep(&self, op: &Op) {
-        if let Op::Say { content, .. } = op {
-            self.keep_text(joined_text(content));
-        }
-    }
-
-    pub(crate) fn keep_text(&self, text: String) {
-        self.errands.run(move |machine| {
-            machine.keep(&text);
-            Done::Kept
-        });
-    }
-}
-
 async fn on_screen(
     app: &mut App,
     link: &mut Link,
@@ -229,7 +101,8 @@ async fn on_screen(
 ) -> Result<(), Error> {
     let mut screen = Screen {
         painter: Painter::new(Terminal::size(), looks.theme, looks.room),
-        terminal: Terminal::take(looks.room)?,
+        terminal: Terminal::take(looks.room, world.alerts.focus_wanted())?,
+        alert: String::new(),
         app,
         link,
         world,
@@ -259,6 +132,8 @@ struct Screen<'a> {
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
+    /// What tells the person of something, to be written with the next drawing.
+    alert: String,
     /// When what is being done began.
     began: Option<Instant>,
     /// Whether everything is to be drawn anew.
@@ -280,6 +155,7 @@ impl Screen<'_> {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
             let tick = self.began.map(|_| self.drawn + self.progress);
             let faced = self.app.is_surprised().then(|| self.disturbed + PAUSE);
+            let count = self.world.others.due();
             let then = tokio::select! {
                 biased;
                 news = self.terminal.next() => match news? {
@@ -310,21 +186,11 @@ impl Screen<'_> {
                     Some(frame) => self.take_in(frame),
                     None => Then::Leave,
                 },
-                done = self.world.errands.next() => {
-                    self.done(done);
+                beside = self.world.next() => self.beside(beside).await,
+                () = until(count) => {
+                    self.world.others.ask(Seek::Count);
                     Then::GoOn
                 }
-                news = self.world.shell.next() => {
-                    if let Some(op) = self.app.own_told(news) {
-                        self.link.ask(op);
-                    }
-                    self.draw_soon();
-                    Then::GoOn
-                }
-                changed = self.world.interrupts.changed() => match changed {
-                    Ok(()) => Then::Leave,
-                    Err(_) => std::future::pending().await,
-                },
                 () = until(faced) => {
                     self.app.face();
                     self.draw_soon();
@@ -347,6 +213,7 @@ impl Screen<'_> {
             Happened::Key(key) => {
                 self.disturbed = Instant::now();
                 self.due = Some(Instant::now());
+                self.world.others.stir();
                 let typed = !self.app.editor.is_empty();
                 if let Some(pages) = &mut self.pages
                     && let Some(scroll) = scroll_of_key(key, typed)
@@ -374,7 +241,11 @@ impl Screen<'_> {
                     self.draw_soon();
                 }
             }
-            Happened::FocusGained | Happened::FocusLost => {}
+            Happened::FocusGained => {
+                self.world.alerts.focus(true);
+                self.world.others.stir();
+            }
+            Happened::FocusLost => self.world.alerts.focus(false),
         }
         Then::GoOn
     }
@@ -393,6 +264,10 @@ impl Screen<'_> {
         self.draw();
         resume::switch(self.app, self.link, session, text).await;
         self.began = self.app.conversation.works().then(Instant::now);
+        self.world.follow(self.app);
+        self.world.others.ask(Seek::Count);
+        let conversation = &self.app.conversation;
+        self.world.alerts.begin(conversation, Instant::now());
         self.draw_soon();
     }
 
@@ -433,6 +308,7 @@ impl Screen<'_> {
                 resume::find(self.app, self.link, &words).await;
                 self.draw_soon();
             }
+            Wish::Seek(seek) => self.world.others.ask(seek),
             Wish::Check => check(self.app, self.link, &self.world.check),
             Wish::Walk => self
                 .world
@@ -489,6 +365,26 @@ impl Screen<'_> {
         Ok(edited.unwrap_or_else(|error| Err(error.to_string())))
     }
 
+    /// Takes in what came from beside the session.
+    async fn beside(&mut self, beside: Beside) -> Then {
+        let wishes = match beside {
+            Beside::Done(done) => {
+                self.done(done);
+                return Then::GoOn;
+            }
+            Beside::Own(news) => {
+                if let Some(op) = self.app.own_told(news) {
+                    self.link.ask(op);
+                }
+                Vec::new()
+            }
+            Beside::Found(found) => self.app.found(found, self.link.session()),
+            Beside::Over => return Then::Leave,
+        };
+        self.draw_soon();
+        self.grant_all(wishes).await
+    }
+
     /// Takes in what was asked of the machine.
     fn done(&mut self, done: Done) {
         match done {
@@ -531,10 +427,14 @@ impl Screen<'_> {
         if self.app.is_surprised() && !was_surprised {
             self.disturbed = Instant::now();
         }
+        self.world.others.stir();
+        let conversation = &self.app.conversation;
+        let alert = self.world.alerts.follow(conversation, Instant::now());
+        self.alert.extend(alert);
         let works = self.app.conversation.works();
         if works != self.began.is_some() {
             self.began = works.then(Instant::now);
-            self.app.branch = (self.world.branch)();
+            self.world.follow(self.app);
         }
         self.draw_soon();
         Then::GoOn
@@ -568,6 +468,7 @@ impl Screen<'_> {
             bytes = self.painter.resize(size, &picture);
         }
         bytes.push_str(&self.painter.frame(done, &picture));
+        bytes.push_str(&std::mem::take(&mut self.alert));
         if !bytes.is_empty() {
             self.terminal.write(bytes);
         }
@@ -594,7 +495,7 @@ impl Screen<'_> {
     }
 }
 
-async fn until(time: Option<Instant>) {
+pub(crate) async fn until(time: Option<Instant>) {
     match time {
         Some(time) => sleep_until(time).await,
         None => std::future::pending().await,

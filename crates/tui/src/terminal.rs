@@ -6,7 +6,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::talk::Room;
+use crate::setup::Room;
 use crossterm::event::{self, Event};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
 use rustix::process::{Signal, getpid, kill_process};
@@ -20,6 +20,9 @@ const LEAVE: &str = "\x1b[<1u\x1b[?2004l\x1b[?25h\x1b[0m";
 const GRACE: Duration = Duration::from_secs(2);
 /// A screen of its own, and the wheel of the mouse.
 const ENTER_FULL: &str = "\x1b[?1049h\x1b[H\x1b[2J\x1b[?1000h\x1b[?1006h";
+/// Being told of the focus.
+const ENTER_FOCUS: &str = "\x1b[?1004h";
+const LEAVE_FOCUS: &str = "\x1b[?1004l";
 const LEAVE_FULL: &str = "\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?1049l";
 
 /// What a terminal tells.
@@ -47,8 +50,20 @@ pub(crate) struct Terminal {
     busy: bool,
     events: UnboundedReceiver<io::Result<Event>>,
     gate: Arc<Gate>,
+    /// The thread that reads keys.
+    reader: thread::JoinHandle<()>,
     /// Whether it has a screen of its own.
     room: Room,
+    focus: Focus,
+}
+
+/// Whether a terminal says when it gets and loses the focus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Focus {
+    /// It does, where it can.
+    Told,
+    /// Nobody wants to know.
+    Untold,
 }
 
 /// Where the thread that reads keys waits while somebody else has the terminal.
@@ -68,6 +83,8 @@ enum Reading {
     Asked,
     /// It does not.
     Waits,
+    /// Nobody wants its keys any more.
+    Over,
 }
 
 impl Gate {
@@ -75,13 +92,14 @@ impl Gate {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits while somebody else has the terminal.
-    fn pass(&self) {
+    /// Waits while somebody else has the terminal; false once nobody wants its keys.
+    fn pass(&self) -> bool {
         let mut state = self.state();
-        if *state == Reading::Reads {
-            return;
+        match *state {
+            Reading::Reads => return true,
+            Reading::Over => return false,
+            Reading::Asked | Reading::Waits => *state = Reading::Waits,
         }
-        *state = Reading::Waits;
         self.changed.notify_all();
         while *state == Reading::Waits {
             state = self
@@ -89,6 +107,7 @@ impl Gate {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
+        *state == Reading::Reads
     }
 
     /// Has the thread wait, which it may only find out once something happens.
@@ -102,14 +121,18 @@ impl Gate {
     }
 
     fn open(&self) {
-        *self.state() = Reading::Reads;
+        self.set(Reading::Reads);
+    }
+
+    fn set(&self, reading: Reading) {
+        *self.state() = reading;
         self.changed.notify_all();
     }
 }
 
 impl Terminal {
     /// Takes the terminal over.
-    pub(crate) fn take(room: Room) -> io::Result<Self> {
+    pub(crate) fn take(room: Room, focus: Focus) -> io::Result<Self> {
         enable_raw_mode()?;
         let (frames, to_write) = std::sync::mpsc::channel::<String>();
         let (done, written) = unbounded_channel();
@@ -123,46 +146,60 @@ impl Terminal {
         let (happened, events) = unbounded_channel();
         let gate = Arc::new(Gate::default());
         let guard = Arc::clone(&gate);
-        thread::spawn(move || read(&happened, &guard));
+        let reader = thread::spawn(move || read(&happened, &guard));
         let mut terminal = Self {
             frames,
             written,
             busy: false,
             events,
             gate,
+            reader,
             room,
+            focus,
         };
-        terminal.write(match room {
-            Room::Inline => ENTER.to_owned(),
-            Room::Full => ENTER_FULL.to_owned() + ENTER,
-        });
+        let enter = terminal.enter();
+        terminal.write(enter);
         Ok(terminal)
+    }
+
+    fn enter(&self) -> String {
+        let full = match self.room {
+            Room::Inline => "",
+            Room::Full => ENTER_FULL,
+        };
+        let focus = match self.focus {
+            Focus::Told => ENTER_FOCUS,
+            Focus::Untold => "",
+        };
+        [full, focus, ENTER].concat()
+    }
+
+    fn leave(&self) -> String {
+        let full = match self.room {
+            Room::Inline => "",
+            Room::Full => LEAVE_FULL,
+        };
+        let focus = match self.focus {
+            Focus::Told => LEAVE_FOCUS,
+            Focus::Untold => "",
+        };
+        [focus, full, LEAVE].concat()
     }
 
     /// Gives the terminal to somebody else, as it was. What was written must be there.
     pub(crate) fn give(&mut self) -> io::Result<()> {
-        // A change of size is all that the thread wakes up for by itself.
-        let wake = || {
-            let _ = kill_process(getpid(), Signal::WINCH);
-        };
         if !self.gate.close(wake) {
             self.gate.open();
             return Err(io::Error::other("its keys cannot be let go of"));
         }
-        if self.room == Room::Full {
-            write(LEAVE_FULL)?;
-        }
-        write(LEAVE)?;
+        write(&self.leave())?;
         disable_raw_mode()
     }
 
     /// Takes it over again.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
         enable_raw_mode()?;
-        if self.room == Room::Full {
-            write(ENTER_FULL)?;
-        }
-        write(ENTER)?;
+        write(&self.enter())?;
         self.gate.open();
         Ok(())
     }
@@ -223,12 +260,19 @@ impl Terminal {
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        if self.room == Room::Full {
-            let _ = write(LEAVE_FULL);
+        let _ = write(&self.leave());
+        // The thread would take the first key of whoever has the terminal next.
+        if !self.reader.is_finished() {
+            self.gate.close(wake);
+            self.gate.set(Reading::Over);
         }
-        let _ = write(LEAVE);
         let _ = disable_raw_mode();
     }
+}
+
+/// A change of size is all that the thread that reads keys wakes up for by itself.
+fn wake() {
+    let _ = kill_process(getpid(), Signal::WINCH);
 }
 
 fn write(text: &str) -> io::Result<()> {
@@ -239,7 +283,9 @@ fn write(text: &str) -> io::Result<()> {
 
 fn read(happened: &UnboundedSender<io::Result<Event>>, gate: &Gate) {
     loop {
-        gate.pass();
+        if !gate.pass() {
+            return;
+        }
         let event = event::read();
         let failed = event.is_err();
         if happened.send(event).is_err() || failed {

@@ -87,7 +87,7 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
 }
 
 /// What goes on: the answer's last line, tools, plan, messages on their way.
-fn progress(conversation: &Conversation, columns: u16) -> Vec<Line<'static>> {
+pub(crate) fn progress(conversation: &Conversation, columns: u16) -> Vec<Line<'static>> {
     let wide = usize::from(columns);
     let mut rows = Vec::new();
     if let Some(tail) = conversation.stream.tail() {
@@ -193,27 +193,12 @@ fn small_question(app: &App, approval: &Approval, columns: u16, room: usize) -> 
 
 /// A question with everything in it visible, and how to answer it.
 fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<Line<'static>> {
-    let name = app.conversation.about(call);
-    let name = name.split(' ').next().unwrap_or_default();
-    let mut rows = vec![look::mixed([
-        ("? ".to_owned(), look::NOTICE),
-        (format!("{name} asks to run:"), look::BOLD),
-    ])];
-    let action = visible(approval.action.trim());
-    let mut lines: Vec<Line<'static>> = action
-        .lines()
-        .flat_map(|line| wrap(&below(line, look::BOLD), columns))
-        .collect();
-    if is_long(approval) && lines.len() > OF_QUESTION {
-        lines.truncate(OF_QUESTION);
-        lines.push(below("… all of it stands above", look::NOTICE));
-    }
-    rows.extend(lines);
-    let reason = visible(approval.reason.trim()).replace(['\n', '\t'], " ");
-    rows.extend(wrap(
-        &look::line(format!("  why: {reason}"), look::PLAIN),
-        columns,
-    ));
+    let most = if is_long(approval) {
+        OF_QUESTION
+    } else {
+        usize::MAX
+    };
+    let mut rows = request(&app.conversation.about(call), approval, columns, most);
     let always = match approval.prefix.as_slice() {
         [] => String::new(),
         prefix => format!(" · p always `{}`", visible(&prefix.join(" "))),
@@ -231,6 +216,36 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
         waiting => format!(" · {waiting} more to answer"),
     };
     rows.extend(wrap(&look::line(choices + &more, look::MARK), columns));
+    rows
+}
+
+/// What is asked, with everything in it visible and at most so many rows of what would run.
+pub(crate) fn request(
+    about: &str,
+    approval: &Approval,
+    columns: u16,
+    most: usize,
+) -> Vec<Line<'static>> {
+    let name = about.split(' ').next().unwrap_or_default();
+    let mut rows = vec![look::mixed([
+        ("? ".to_owned(), look::NOTICE),
+        (format!("{name} asks to run:"), look::BOLD),
+    ])];
+    let action = visible(approval.action.trim());
+    let mut lines: Vec<Line<'static>> = action
+        .lines()
+        .flat_map(|line| wrap(&below(line, look::BOLD), columns))
+        .collect();
+    if lines.len() > most {
+        lines.truncate(most);
+        lines.push(below("… all of it stands above", look::NOTICE));
+    }
+    rows.extend(lines);
+    let reason = visible(approval.reason.trim()).replace(['\n', '\t'], " ");
+    rows.extend(wrap(
+        &look::line(format!("  why: {reason}"), look::PLAIN),
+        columns,
+    ));
     rows
 }
 
@@ -376,12 +391,16 @@ fn status(app: &App, wide: usize) -> Line<'static> {
         },
     ];
     facts.extend(app.branch.as_deref().map(safe));
-    let plan = if is_planning(conversation) {
-        "PLAN · "
-    } else {
-        ""
+    let mut first = match app.others {
+        0 => String::new(),
+        1 => "1 other waits for you (F2) · ".to_owned(),
+        many => format!("{many} others wait for you (F2) · "),
     };
-    let wide = wide.saturating_sub(plan.len());
+    if is_planning(conversation) {
+        first.push_str("PLAN · ");
+    }
+    let first = cut(&first, wide);
+    let wide = wide.saturating_sub(width(&first));
     // Where there is little room, the provider goes first, then what stands last.
     if let Some((_, model)) = settings.model.split_once('/')
         && width(&facts.join(" · ")) > wide
@@ -392,5 +411,5 @@ fn status(app: &App, wide: usize) -> Line<'static> {
         facts.pop();
     }
     let line = cut(&facts.join(" · "), wide);
-    look::mixed([(plan.to_owned(), look::NOTICE), (line, look::DIM)])
+    look::mixed([(first, look::NOTICE), (line, look::DIM)])
 }

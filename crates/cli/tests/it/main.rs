@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod accounts;
+mod agents;
+mod alerts;
 mod bad_input;
 mod crash;
 mod first;

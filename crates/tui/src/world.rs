@@ -1,0 +1,91 @@
+//! What a face has besides its session: the person's machine, other sessions, and what ends it all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use quire_protocol::{Op, joined_text};
+use tokio::sync::watch;
+
+use crate::app::App;
+use crate::errands::{Done, Errands};
+use crate::machine::Machine;
+use crate::notify::Alerts;
+use crate::others::{Found, Others};
+use crate::paths::Paths;
+use crate::setup::{Branch, Check};
+use crate::shell::{self, Shell};
+
+/// What a face has besides its session.
+pub(crate) struct World {
+    pub(crate) machine: Arc<dyn Machine>,
+    pub(crate) shell: Shell,
+    pub(crate) errands: Errands,
+    /// Other sessions.
+    pub(crate) others: Others,
+    pub(crate) alerts: Alerts,
+    /// The workspace that the machine is at.
+    pub(crate) folder: PathBuf,
+    pub(crate) interrupts: watch::Receiver<u32>,
+    pub(crate) branch: Branch,
+    pub(crate) check: Check,
+}
+
+/// What comes from beside the session.
+pub(crate) enum Beside {
+    /// An errand is done.
+    Done(Done),
+    /// The person's command goes on, or is over.
+    Own(shell::News),
+    /// Other sessions were looked for.
+    Found(Found),
+    /// The process is to end.
+    Over,
+}
+
+impl World {
+    /// Waits for what comes from beside the session.
+    pub(crate) async fn next(&mut self) -> Beside {
+        tokio::select! {
+            biased;
+            done = self.errands.next() => Beside::Done(done),
+            news = self.shell.next() => Beside::Own(news),
+            found = self.others.next() => Beside::Found(found),
+            () = over(&mut self.interrupts) => Beside::Over,
+        }
+    }
+
+    /// Goes to where the session works: the person's commands run there, and the paths are those.
+    pub(crate) fn follow(&mut self, app: &mut App) {
+        let Some(settings) = &app.conversation.settings else {
+            return;
+        };
+        if self.folder != settings.workspace {
+            self.folder.clone_from(&settings.workspace);
+            self.machine = self.machine.at(&self.folder);
+            self.errands = Errands::new(Arc::clone(&self.machine));
+            app.paths = Paths::default();
+        }
+        app.branch = (self.branch)(&self.folder);
+    }
+
+    /// Keeps what is said, to be found again.
+    pub(crate) fn keep(&self, op: &Op) {
+        if let Op::Say { content, .. } = op {
+            self.keep_text(joined_text(content));
+        }
+    }
+
+    pub(crate) fn keep_text(&self, text: String) {
+        self.errands.run(move |machine| {
+            machine.keep(&text);
+            Done::Kept
+        });
+    }
+}
+
+/// Waits until the process is to end.
+async fn over(interrupts: &mut watch::Receiver<u32>) {
+    if interrupts.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
