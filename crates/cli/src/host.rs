@@ -10,7 +10,7 @@ use quire_checkpoints::Keeper;
 use quire_headless::{FindError, Supervise};
 use quire_protocol::{Answer, Client, Delivery, Store};
 use quire_sandbox::Spawner;
-use quire_server::{Daemon, Hosts, Origin, Remote, Stopped, Summon, Token, background};
+use quire_server::{Daemon, Hosts, Origin, Remote, Summon, Token, background};
 
 use crate::args::{AgentsCommand, ServeArgs};
 use crate::surroundings::{Surroundings, now_ms};
@@ -70,15 +70,7 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<ExitCode> {
     if args.stop {
         let stopped = reach(surroundings, None).stop(PATIENCE).await?;
-        terminal::complain(&match stopped {
-            Stopped::Told => {
-                "the host ends; what it was working on goes on with the next one".into()
-            }
-            Stopped::Ending(process) => {
-                format!("the host is ending already: process {process} waits for running tools")
-            }
-            Stopped::Nobody => "there is no host".into(),
-        });
+        terminal::complain(&stopped.to_string());
         return Ok(ExitCode::SUCCESS);
     }
     if args.background {
@@ -97,15 +89,10 @@ pub(crate) async fn serve(
     if let Some(address) = args.listen {
         let bound = daemon.listen_at(address, args.allow_origin).await?;
         let token = Token::file(&folder);
-        terminal::complain(&format!(
-            "listening at ws://{bound}, token in {}",
-            token.display()
-        ));
+        let token = token.display();
+        terminal::complain(&format!("listening at ws://{bound}, token in {token}"));
         if !bound.ip().is_loopback() {
-            terminal::complain(
-                "warning: others can reach this address, and what is said there is not encrypted: \
-                 whoever listens in learns the token. Prefer 127.0.0.1 and `ssh -L`",
-            );
+            terminal::complain(quire_server::NOT_ENCRYPTED);
         }
     }
     if !args.background {

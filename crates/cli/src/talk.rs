@@ -120,19 +120,13 @@ fn name() -> String {
 fn looks(around: &Surroundings, resolved: &Resolved) -> Looks {
     let colours = Colours::found(|name| around.variable(name));
     let theme = colours.theme(resolved.theme()).unwrap_or_default();
+    let full = resolved.fills_screen().then_some(Room::Full);
+    let shown = resolved.shows_thinking().then_some(Thinking::Shown);
     Looks {
         colours,
         theme,
-        room: if resolved.fills_screen() {
-            Room::Full
-        } else {
-            Room::Inline
-        },
-        thinking: if resolved.shows_thinking() {
-            Thinking::Shown
-        } else {
-            Thinking::Folded
-        },
+        room: full.unwrap_or_default(),
+        thinking: shown.unwrap_or_default(),
         progress: resolved.progress(),
     }
 }

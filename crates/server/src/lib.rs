@@ -23,4 +23,4 @@ pub use hub::Hosts;
 pub use origin::Origin;
 pub use remote::{Remote, Stopped, Summon};
 pub use serve::{Daemon, ServeError};
-pub use web::Token;
+pub use web::{NOT_ENCRYPTED, Token};

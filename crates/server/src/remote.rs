@@ -2,6 +2,7 @@
 //! dies or makes room for another is found again, and what was asked of it asked again.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
@@ -165,6 +166,22 @@ pub enum Stopped {
     Ending(u32),
     /// There is none.
     Nobody,
+}
+
+impl fmt::Display for Stopped {
+    /// In words for a person.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Told => {
+                f.write_str("the host ends; what it was working on goes on with the next one")
+            }
+            Self::Ending(process) => write!(
+                f,
+                "the host is ending already: process {process} waits for running tools"
+            ),
+            Self::Nobody => f.write_str("there is no host"),
+        }
+    }
 }
 
 #[derive(Serialize)]

@@ -26,6 +26,11 @@ use crate::link::Unanswered;
 use crate::pipe::{self, Reader, Writer};
 use crate::wire::{self, Failure};
 
+/// What a person is told who lets others than this machine reach the host.
+pub const NOT_ENCRYPTED: &str = "warning: others can reach this address, and what is said there is \
+                                 not encrypted: whoever listens in learns the token. Prefer 127.0.0.1 \
+                                 and `ssh -L`";
+
 /// What a browser asks to speak; the host says the same back.
 const SPOKEN: &str = "quire";
 /// What a browser asks to speak as well, since it can set no other header: this and the token.

@@ -76,18 +76,20 @@ pub struct Looks {
 }
 
 /// How much of the terminal is drawn.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Room {
     /// The last rows; what is done goes into the terminal's own scrollback.
+    #[default]
     Inline,
     /// All of it, as a screen of its own.
     Full,
 }
 
 /// How thinking is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Thinking {
     /// Its first sentence.
+    #[default]
     Folded,
     /// All of it.
     Shown,
