@@ -70,7 +70,7 @@ pub(crate) async fn serve(
 ) -> anyhow::Result<ExitCode> {
     if args.stop {
         let stopped = reach(surroundings, None).stop(PATIENCE).await?;
-        terminal::complain(&stopped.to_string());
+        terminal::complain(&format!("{stopped}"));
         return Ok(ExitCode::SUCCESS);
     }
     if args.background {
@@ -88,8 +88,7 @@ pub(crate) async fn serve(
     let mut daemon = Daemon::listen(&folder, hosting, NAME.to_owned(), environment, idle)?;
     if let Some(address) = args.listen {
         let bound = daemon.listen_at(address, args.allow_origin).await?;
-        let token = Token::file(&folder);
-        let token = token.display();
+        let token = Token::file(&folder).to_string_lossy().into_owned();
         terminal::complain(&format!("listening at ws://{bound}, token in {token}"));
         if !bound.ip().is_loopback() {
             terminal::complain(quire_server::NOT_ENCRYPTED);
@@ -140,15 +139,12 @@ pub(crate) async fn agents(
             let settings = assemble::session_settings(surroundings, &resolved, &catalogue, model);
             Supervise::Start(Box::new(settings), prompt)
         }
-        AgentsCommand::Say { id, text, queue } => Supervise::Say(
+        AgentsCommand::Say {
             id,
             text,
-            if queue {
-                Delivery::Queue
-            } else {
-                Delivery::Steer
-            },
-        ),
+            queue: true,
+        } => Supervise::Say(id, text, Delivery::Queue),
+        AgentsCommand::Say { id, text, .. } => Supervise::Say(id, text, Delivery::Steer),
         AgentsCommand::Allow { id, always: true } => Supervise::Answer(id, Answer::AllowAlways),
         AgentsCommand::Allow { id, .. } => Supervise::Answer(id, Answer::AllowOnce),
         AgentsCommand::Deny { id, reason } => Supervise::Answer(id, Answer::Deny { reason }),

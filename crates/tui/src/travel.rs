@@ -5,6 +5,7 @@ use quire_protocol::{
     ChangeKind, ClientError, Conflicts, Fate, FileChange, MessageId, Point, SessionHead, SessionId,
     TakenBack, first_line,
 };
+use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -119,10 +120,10 @@ impl App {
 
     fn taken_back(&mut self, taken: &TakenBack, to: &Point, then: Option<&Said>) -> Vec<Wish> {
         let columns = self.conversation.columns;
-        let lines = taken
-            .files
-            .iter()
-            .flat_map(|file| fate(&file.path, &file.fate, columns));
+        let lines = taken.files.iter().flat_map(|file| match file.fate {
+            Fate::Back if !taken.done => told(&file.path, "·", "would be as it was", look::DIM),
+            _ => fate(&file.path, &file.fate, columns),
+        });
         let lines: Vec<Line<'static>> = lines.collect();
         let nothing = lines.is_empty();
         if nothing && then.is_none() {
@@ -215,16 +216,18 @@ fn conversation(said: &Said) -> Vec<Wish> {
     vec![Wish::Travel(Journey::Fork(Some(said.clone())))]
 }
 
+/// A line about a file.
+fn told(path: &str, mark: &str, words: &str, style: Style) -> Vec<Line<'static>> {
+    vec![look::mixed([
+        (format!("{mark} "), style),
+        (format!("{}  ", safe(path)), look::PLAIN),
+        (safe(words), look::DIM),
+    ])]
+}
+
 /// What became of a file.
 fn fate(path: &str, fate: &Fate, columns: u16) -> Vec<Line<'static>> {
-    let path = safe(path);
-    let line = |mark: &str, words: &str, style| {
-        vec![look::mixed([
-            (format!("{mark} "), style),
-            (format!("{path}  "), look::PLAIN),
-            (safe(words), look::DIM),
-        ])]
-    };
+    let line = |mark, words: &str, style| told(path, mark, words, style);
     match fate {
         Fate::Back => line("↶", "as it was", look::GOOD),
         Fate::Left => line("·", "left as you have it", look::NOTICE),
