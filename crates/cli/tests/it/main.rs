@@ -22,4 +22,5 @@ mod screen;
 mod survival;
 mod travel;
 mod trust;
+mod typing;
 mod web;

@@ -1,24 +1,11 @@
 //! Going back in time, as a person does on the screen: conversation, files, or both.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::provider::{Answer, Provider, results};
 use crate::pty::Pty;
 use crate::run::{Place, exists, wait_for, wait_until};
-
-fn open(place: &Place, provider: &Provider, arguments: &[&str]) -> Pty {
-    let mut all = vec!["--model", "anthropic/double"];
-    all.extend(arguments);
-    let mut command = place.command(&all);
-    command
-        .env("ANTHROPIC_BASE_URL", &provider.url)
-        .env("ANTHROPIC_API_KEY", "key");
-    Pty::start(&command, 100, 40)
-}
-
-fn bash(command: &str) -> Vec<(&'static str, Value)> {
-    vec![("bash", json!({"command": command}))]
-}
+use crate::screen::{bash, open};
 
 /// The last words of a person in a request.
 fn last_said(request: &Value) -> String {
