@@ -153,7 +153,7 @@ pub(crate) struct ServeArgs {
     /// for any that is free
     #[arg(long, value_name = "ADDRESS", conflicts_with = "stop")]
     pub(crate) listen: Option<SocketAddr>,
-    /// Let pages of this site in, such as https://example.org; may be repeated
+    /// Let pages of this site in, such as `https://example.org`; may be repeated
     #[arg(long, value_name = "ORIGIN", requires = "listen")]
     pub(crate) allow_origin: Vec<String>,
     /// Seconds for which a session stays in memory that nobody looks at and that does nothing
