@@ -40,6 +40,8 @@ struct Past {
     history: FileHistory,
     /// The place that a point means.
     place: Option<Seq>,
+    /// Where a fork begins that is made before the message that the point names, or of all there is.
+    fork: Option<Seq>,
     settings: Option<Settings>,
 }
 
@@ -72,6 +74,7 @@ impl Past {
         Ok(Self {
             history,
             place,
+            fork: fork.place(),
             settings,
         })
     }
@@ -95,21 +98,10 @@ impl Engine {
     ) -> Result<SessionId, ClientError> {
         let store = &self.parts().store;
         let point = before.clone().map_or(Point::Start, Point::Before);
-        let mut place = ForkPlace::new(before.as_ref());
-        let mut history = FileHistory::default();
-        read_all(&**store, session, |record| {
-            place.follow(&record);
-            if let Event::Travel(step) = &record.event {
-                history.follow(record.seq, step);
-            }
-        })
-        .await?;
-        let at = place.place().ok_or_else(|| no_such(&point))?;
-        let ahead = history
-            .back_to(at)
-            .into_iter()
-            .map(|goal| goal.path)
-            .collect();
+        let past = Past::read(&**store, session, &point).await?;
+        let at = past.fork.ok_or_else(|| no_such(&point))?;
+        let ahead = past.history.back_to(at).into_iter();
+        let ahead = ahead.map(|goal| goal.path).collect();
         let (mut kernel, mut since) = (Session::default(), Since::default());
         read_all(&**store, session, |record| {
             if record.seq <= at {
@@ -135,14 +127,13 @@ impl Engine {
         let fork = head.session.clone();
         let tools = self.parts().workbench.tools(&fork, &settings);
         let tools = tools.map_err(ClientError::Settings)?;
-        let lease = store.fork(head, session, at).await?;
         let at_ms = now_ms();
-        let entries = (at.0 + 1..)
+        let own = (at.0 + 1..)
             .zip(&events)
             .map(|(seq, event)| encode_entry(Seq(seq), at_ms, event))
             .collect();
-        store.append(&lease, at, entries).await?;
-        let last = Seq(at.0 + events.len() as u64);
+        let lease = store.fork(head, session, at, own).await?;
+        let last = lease.last;
         self.launch(lease, last, kernel, tools, since);
         Ok(fork)
     }

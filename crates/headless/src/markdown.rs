@@ -82,10 +82,8 @@ fn event(text: &mut String, event: &Event) {
         Event::JobEnded { end } => note(text, &format!("Job {} ended: {}", end.job, end.outcome)),
         Event::Noticed { text: notice } => note(text, &format!("Notice: {notice}")),
         Event::MessageWithdrawn { message } => {
-            note(
-                text,
-                &format!("Message {message} was taken back before it was heard"),
-            );
+            let words = format!("Message {message} was taken back before it was heard");
+            note(text, &words);
         }
         Event::InterruptAccepted { cause } => note(text, &format!("Interrupted ({cause})")),
         Event::Recovered { .. } => note(text, "Recovered after a crash"),
@@ -97,11 +95,7 @@ fn event(text: &mut String, event: &Event) {
         }
         Event::Compaction(step) => compaction(text, step),
         Event::Goal(step) => goal(text, step),
-        Event::Travel(step) => {
-            if let Some(words) = step.in_words() {
-                note(text, &words);
-            }
-        }
+        Event::Travel(step) => step.in_words().iter().for_each(|words| note(text, words)),
         Event::TurnPaused { detail, .. } => note(text, &format!("Paused: {detail}")),
         Event::PrefixSet { .. }
         | Event::MessageDelivered { .. }

@@ -10,13 +10,15 @@ pub trait Store: Send + Sync {
     /// Creates a session with an empty journal and leases it to this process.
     fn create(&self, head: SessionHead) -> BoxFuture<'_, Result<Lease, StoreError>>;
 
-    /// Creates a session whose journal begins with the entries of another one up to a place, all in one
-    /// commit, and leases it to this process. It keeps the other one's blobs alive too.
+    /// Creates a session whose journal begins with the entries of another one up to a place, and goes on
+    /// with its own, all in one commit, and leases it to this process. It keeps the other one's blobs
+    /// alive too.
     fn fork(
         &self,
         head: SessionHead,
         from: &SessionId,
         upto: Seq,
+        own: Vec<Entry>,
     ) -> BoxFuture<'_, Result<Lease, StoreError>>;
 
     /// Leases an existing session to this process. Fails with [`StoreError::Leased`] while another

@@ -173,10 +173,10 @@ impl Connection {
                 }
                 wire::raw(&())
             }
-            _ => Err(Failure::new(
-                code::NO_METHOD,
-                format!("there is no method `{method}`"),
-            )),
+            _ => {
+                let words = format!("there is no method `{method}`");
+                Err(Failure::new(code::NO_METHOD, words))
+            }
         }
     }
 

@@ -1,6 +1,8 @@
 //! The sessions that are hosted, over whatever runs them: who looks at them, what they are doing, which
 //! of them can be left to the disk until somebody comes back.
 
+mod past;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -10,8 +12,8 @@ use std::time::Duration;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Activity, Agent, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit, MessageId, Op,
-    Opened, Point, Record, Seq, SessionHead, SessionId, SessionQuery, Settings, TakenBack,
+    Activity, Agent, Client, ClientError, Event, Frame, Hit, Op, Opened, Record, Seq, SessionHead,
+    SessionId, SessionQuery, Settings,
 };
 use tokio::sync::{Notify, watch};
 
@@ -172,43 +174,6 @@ impl Hub {
             }
             asked => asked,
         }
-    }
-
-    /// Forks a session, which is opened if it is not.
-    pub(crate) async fn fork(
-        self: &Arc<Self>,
-        face: &Face,
-        session: &SessionId,
-        before: Option<MessageId>,
-    ) -> Result<SessionId, ClientError> {
-        let client = self.at_hand(face, session).await?;
-        let fork = client.fork(session, before).await?;
-        let opened = client.open(&fork).await?;
-        self.keep(face, &fork, client, opened.settings.model, opened.last);
-        Ok(fork)
-    }
-
-    /// What a session made of files.
-    pub(crate) async fn changes(
-        self: &Arc<Self>,
-        face: &Face,
-        session: &SessionId,
-        since: Point,
-    ) -> Result<Vec<FileChange>, ClientError> {
-        let client = self.at_hand(face, session).await?;
-        client.changes(session, since).await
-    }
-
-    /// Takes changes of files back.
-    pub(crate) async fn take_back(
-        self: &Arc<Self>,
-        face: &Face,
-        session: &SessionId,
-        to: Point,
-        conflicts: Conflicts,
-    ) -> Result<TakenBack, ClientError> {
-        let client = self.at_hand(face, session).await?;
-        client.take_back(session, to, conflicts).await
     }
 
     /// Watches a session, which is opened if it is not.

@@ -1,11 +1,11 @@
 //! What the writer does about leases: create, lock, cut, release, remove.
 
-use quire_protocol::{Lease, Repair, Seq, SessionHead, SessionId, StoreError};
+use quire_protocol::{Entry, Lease, Repair, Seq, SessionHead, SessionId, StoreError};
 use rusqlite::Connection;
 
 use crate::blobs;
 use crate::fault::Fault;
-use crate::journal::{self, Flaw, Key};
+use crate::journal::{self, Append, Flaw, Key};
 use crate::sessions;
 use crate::writer::Writer;
 
@@ -21,11 +21,19 @@ impl Writer {
         head: &SessionHead,
         from: &SessionId,
         upto: Seq,
+        own: Vec<Entry>,
     ) -> Result<Lease, Fault> {
         let found = sessions::find(self.connection(), from)?;
-        self.create_with(head, upto, |connection, key| {
+        let last = Seq(upto.0 + own.len() as u64);
+        let own = Append {
+            lease: first_lease(head, upto),
+            after: upto,
+            entries: own,
+        };
+        self.create_with(head, last, |connection, key| {
             journal::copy(connection, (from, found.key), upto, (&head.session, key))?;
-            blobs::share(connection, found.key, key)
+            blobs::share(connection, found.key, key)?;
+            journal::append(connection, &own).map(drop)
         })
     }
 
@@ -45,12 +53,7 @@ impl Writer {
         })?;
         self.wrote(0);
         self.locks.keep(&head.session, 1, file);
-        Ok(Lease {
-            session: head.session.clone(),
-            epoch: 1,
-            last,
-            repaired: None,
-        })
+        Ok(first_lease(head, last))
     }
 
     /// Locks a session and counts its epoch on. The lease's `last` is still to be found out.
@@ -101,6 +104,16 @@ impl Writer {
         self.locks.erase(found.key);
         self.empty_log();
         Ok(())
+    }
+}
+
+/// The lease of whoever creates a session.
+fn first_lease(head: &SessionHead, last: Seq) -> Lease {
+    Lease {
+        session: head.session.clone(),
+        epoch: 1,
+        last,
+        repaired: None,
     }
 }
 

@@ -206,10 +206,11 @@ impl Store for SqliteStore {
         head: SessionHead,
         from: &SessionId,
         upto: Seq,
+        own: Vec<Entry>,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
         let from = from.clone();
         self.task(
-            move |writer| writer.fork(&head, &from, upto),
+            move |writer| writer.fork(&head, &from, upto, own),
             |writer, lease| writer.release(&lease),
         )
     }

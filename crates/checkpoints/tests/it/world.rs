@@ -45,6 +45,7 @@ impl Store for Blobs {
         _: SessionHead,
         _: &SessionId,
         _: Seq,
+        _: Vec<Entry>,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
         no_journal()
     }

@@ -54,11 +54,13 @@ impl Store for MemoryStore {
         head: SessionHead,
         from: &SessionId,
         upto: Seq,
+        own: Vec<Entry>,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
         let entries = self.entries(from);
         let begun = entries
             .into_iter()
             .filter(|entry| entry.seq <= upto)
+            .chain(own)
             .collect();
         let mut journals = self.journals.lock().unwrap();
         journals.insert(head.session.clone(), begun);

@@ -127,9 +127,8 @@ fn a_fork_begins_with_the_other_sessions_entries_and_keeps_its_blobs_alive() {
         parent: Some(id("a")),
         ..head("b")
     };
-    let fork = wait(store.fork(forked, &id("a"), Seq(2))).unwrap();
-    assert_eq!(fork.last, Seq(2));
-    wait(store.append(&fork, Seq(2), vec![entry(3, "another")])).unwrap();
+    let fork = wait(store.fork(forked, &id("a"), Seq(2), vec![entry(3, "another")])).unwrap();
+    assert_eq!(fork.last, Seq(3));
     wait(store.release(lease)).unwrap();
     wait(store.remove(&id("a"))).unwrap();
     let payloads = |session| -> Vec<_> {
@@ -155,7 +154,7 @@ fn a_fork_beyond_the_end_of_a_journal_is_refused_and_leaves_nothing() {
     let store = open(folder.path());
     let lease = wait(store.create(head("a"))).unwrap();
     wait(store.append(&lease, Seq(0), vec![entry(1, "one")])).unwrap();
-    let refused = wait(store.fork(head("b"), &id("a"), Seq(2))).unwrap_err();
+    let refused = wait(store.fork(head("b"), &id("a"), Seq(2), vec![entry(3, "x")])).unwrap_err();
     assert!(
         refused.to_string().contains("cannot be forked at 2"),
         "{refused}"

@@ -317,6 +317,7 @@ impl Store for Memory {
         _: SessionHead,
         _: &SessionId,
         _: Seq,
+        _: Vec<Entry>,
     ) -> BoxFuture<'_, Result<Lease, StoreError>> {
         no_journal()
     }
