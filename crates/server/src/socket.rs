@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
 const SOCKET: &str = "socket";
+const UNNAMED: &str = "socket.new";
 const LOCK: &str = "lock";
 
 /// The right to listen; it ends with the process.
@@ -45,16 +46,19 @@ impl Place {
         }
     }
 
-    /// Listens. What a dead process left in the way is removed: the lock says that it is dead.
+    /// Listens. What a dead process left in the way is replaced: the lock says that it is dead.
+    ///
+    /// A socket comes into being open to whom the umask lets in. So it gets its name when it is closed to others.
     pub(crate) fn listen(&self) -> io::Result<UnixListener> {
-        let path = self.folder.join(SOCKET);
+        let path = self.folder.join(UNNAMED);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let (short, _folder) = short(&self.folder)?;
+        let (short, _folder) = short(&self.folder, UNNAMED)?;
         let listener = UnixListener::bind(short)?;
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o600))?;
+        std::fs::rename(&path, self.folder.join(SOCKET))?;
         Ok(listener)
     }
 
@@ -81,21 +85,21 @@ pub(crate) fn holder(folder: &Path) -> Option<u32> {
 
 /// Connects to whoever listens there.
 pub(crate) async fn connect(folder: &Path) -> io::Result<UnixStream> {
-    let (short, _folder) = short(folder)?;
+    let (short, _folder) = short(folder, SOCKET)?;
     UnixStream::connect(short).await
 }
 
 /// A name of the socket that the system takes however deep its folder is: socket names have about a
 /// hundred bytes.
-fn short(folder: &Path) -> io::Result<(PathBuf, Option<File>)> {
-    let path = folder.join(SOCKET);
+fn short(folder: &Path, name: &str) -> io::Result<(PathBuf, Option<File>)> {
+    let path = folder.join(name);
     if path.as_os_str().len() < 100 {
         return Ok((path, None));
     }
     if cfg!(target_os = "linux") {
         use std::os::fd::AsRawFd as _;
         let open = File::open(folder)?;
-        let path = format!("/proc/self/fd/{}/{SOCKET}", open.as_raw_fd());
+        let path = format!("/proc/self/fd/{}/{name}", open.as_raw_fd());
         return Ok((path.into(), Some(open)));
     }
     Err(io::Error::new(
