@@ -21,6 +21,7 @@ const EDGES: &[Row] = &[
     row("protocol", &[]),
     row("kernel", &["protocol"]),
     row("dialect", &["protocol"]),
+    row("translate", &["protocol", "dialect"]),
     row("config", &["protocol"]),
     row("office", &[]),
     row("guard", &["protocol"]),
@@ -55,7 +56,15 @@ const TESTS_MAY_IMPORT: &[&str] = &["testkit"];
 const ROOT: &str = "cli";
 
 /// Crates that are pure: bytes in, values out.
-pub(super) const PURE: &[&str] = &["protocol", "kernel", "dialect", "config", "office", "guard"];
+pub(super) const PURE: &[&str] = &[
+    "protocol",
+    "kernel",
+    "dialect",
+    "translate",
+    "config",
+    "office",
+    "guard",
+];
 
 /// What would bring a runtime, a network or files into a pure crate.
 const NOT_PURE: &[&str] = &[
