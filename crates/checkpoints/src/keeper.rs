@@ -20,6 +20,7 @@ use crate::files::{self, Content};
 use crate::mirror::{self, Change, Fault, Mirror};
 use crate::restore;
 use crate::scan::Unfit;
+use crate::unrecorded;
 
 /// A mirror that nobody used for so long is removed.
 const KEPT: Duration = Duration::from_hours(30 * 24);
@@ -53,6 +54,8 @@ struct Inner {
 struct Watched {
     mirror: Mirror,
     working: Vec<Working>,
+    /// Who was at work when a process died, until it is told what changed by then.
+    cut_short: Vec<SessionId>,
     /// When all that was there was taken for what is known, by both clocks.
     settled: Option<(Instant, i64)>,
 }
@@ -60,10 +63,10 @@ struct Watched {
 /// A session that does something in a workspace.
 struct Working {
     session: SessionId,
-    /// What changed meanwhile and was found when another one began.
-    found: Vec<FileStep>,
     /// Whether another one was at work too.
     whose: Whose,
+    /// Whether it is done and what was found is only to be recorded yet.
+    has_ended: bool,
     /// From when until when others may have changed what was noted before it began, in nanoseconds since
     /// the Unix epoch.
     before: Range<i64>,
@@ -133,16 +136,14 @@ impl Inner {
         });
         let file = self.file(workspace);
         if let Slot::Closed = *slot {
-            let mirror = self.open(workspace, &file)?;
-            let working = Vec::new();
-            *slot = Slot::Open(Box::new(Watched {
-                mirror,
-                working,
-                settled: None,
-            }));
+            let opened = self.open(workspace, &file)?;
+            *slot = Slot::Open(Box::new(opened));
         }
         let done = match &mut *slot {
-            Slot::Open(watched) => work(self, watched),
+            Slot::Open(watched) => {
+                let ready = watched.tell_cut_short(self);
+                ready.and_then(|()| work(self, watched))
+            }
             Slot::Unfit(why) => return Err(CheckpointError(why.clone())),
             Slot::Closed => unreachable!("it was opened just now"),
         };
@@ -166,14 +167,21 @@ impl Inner {
         })
     }
 
-    fn open(&self, workspace: &Path, file: &Path) -> Result<Mirror, CheckpointError> {
+    fn open(&self, workspace: &Path, file: &Path) -> Result<Watched, CheckpointError> {
         let mut builder = std::fs::DirBuilder::new();
         builder.recursive(true);
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         let made = builder.create(&self.folder);
         made.map_err(|error| told(Fault::Unfit(Unfit::Failed(error))))?;
         self.remove_unused(file);
-        Mirror::open(workspace, file).map_err(told)
+        let mirror = Mirror::open(workspace, file).map_err(told)?;
+        let cut_short = mirror.with_unrecorded(unrecorded::working).map_err(told)?;
+        Ok(Watched {
+            mirror,
+            working: Vec::new(),
+            cut_short,
+            settled: None,
+        })
     }
 
     /// The mirror's file, named by a hash of the workspace's path.
@@ -239,49 +247,96 @@ impl Watched {
         Ok(())
     }
 
+    /// What changed until now may be the doing of those who were at work when the process before died:
+    /// each has it with its next look.
+    fn tell_cut_short(&mut self, inner: &Inner) -> Result<(), Fault> {
+        if self.cut_short.is_empty() {
+            return Ok(());
+        }
+        for session in self.cut_short.clone() {
+            match self.find(inner, std::slice::from_ref(&session), &(0..0)) {
+                Ok(found) => self.keep(&[session], &found)?,
+                // Nothing is kept for a session that was removed.
+                Err(Fault::Told(_)) => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        self.mirror.note()?;
+        for session in std::mem::take(&mut self.cut_short) {
+            self.mirror
+                .with_unrecorded(|database| unrecorded::leave(database, &session))?;
+        }
+        Ok(())
+    }
+
     /// A session begins to do something. What changed while others did is theirs.
     fn begin(&mut self, inner: &Inner, session: SessionId) -> Result<(), Fault> {
         self.working.retain(|working| working.session != session);
         let settled = self.settled.take();
         let recent = settled.filter(|(at, _)| at.elapsed() <= RECENT);
+        if !self.working.is_empty() {
+            self.hand_over(inner)?;
+        } else if recent.is_none() {
+            self.mirror.settle()?;
+        }
         let whose = if self.working.is_empty() {
-            if recent.is_none() {
-                self.mirror.settle()?;
-            }
             Whose::Agent
         } else {
-            self.share(inner, None)?;
-            self.mirror.note()?;
             Whose::Unclear
         };
-        let found = Vec::new();
+        self.mirror
+            .with_unrecorded(|database| unrecorded::begin(database, &session))?;
         self.working.push(Working {
             session,
-            found,
             whose,
+            has_ended: false,
             before: recent.map_or(0..0, |(_, at_ns)| at_ns..mirror::now_ns() - LATE_NS),
         });
+        Ok(())
+    }
+
+    /// What changed until now is the doing of those who are at work, and from here on it is known.
+    fn hand_over(&mut self, inner: &Inner) -> Result<(), Fault> {
+        self.share(inner, None)?;
+        self.mirror.note()?;
+        for over in self.working.extract_if(.., |working| working.has_ended) {
+            self.mirror
+                .with_unrecorded(|database| unrecorded::leave(database, &over.session))?;
+        }
         Ok(())
     }
 
     /// A session did something: what changed meanwhile.
     fn end(&mut self, inner: &Inner, session: &SessionId) -> Result<Looked, Fault> {
         let found = self.share(inner, Some(session))?;
-        let place = self
-            .working
-            .iter()
-            .position(|working| working.session == *session);
-        let Some(place) = place else {
-            return Ok(Looked {
-                files: found,
-                whose: Whose::Unclear,
-            });
+        let earlier = self
+            .mirror
+            .with_unrecorded(|database| unrecorded::found(database, session))?;
+        let mut at_work = self.working.iter_mut();
+        let whose = match at_work.find(|working| working.session == *session) {
+            Some(working) => {
+                working.has_ended = true;
+                working.whose
+            }
+            None => Whose::Unclear,
         };
-        let Working { found, whose, .. } = self.working.remove(place);
         Ok(Looked {
-            files: found,
-            whose,
+            whose: if earlier.is_empty() {
+                whose
+            } else {
+                Whose::Unclear
+            },
+            files: joined(earlier, found),
         })
+    }
+
+    /// What the last look found is known from here on; this session has recorded what it had of it.
+    fn note(&mut self, session: &SessionId) -> Result<(), Fault> {
+        self.mirror.note()?;
+        let is_over = |working: &Working| working.has_ended && working.session == *session;
+        self.working.retain(|working| !is_over(working));
+        self.mirror
+            .with_unrecorded(|database| unrecorded::recorded(database, session))
     }
 
     /// What changed since the last look may be the doing of any session that is at work: each has it. So
@@ -290,11 +345,31 @@ impl Watched {
         let at_work = self.working.iter().map(|working| &working.session);
         let others = at_work.filter(|session| Some(*session) != asking);
         let sessions: Vec<SessionId> = others.chain(asking).cloned().collect();
-        let mut handing = Handing::new(inner, &sessions);
         let before = self.before(asking);
+        let found = self.find(inner, &sessions, &before)?;
+        // What only the one that asks has is found again until it is recorded.
+        if asking.is_none() || sessions.len() > 1 {
+            self.keep(&sessions, &found)?;
+        }
+        for working in &mut self.working {
+            if Some(&working.session) != asking {
+                working.whose = Whose::Unclear;
+            }
+        }
+        Ok(found)
+    }
+
+    /// What changed since the last look but for what did at a time; the versions are kept for sessions.
+    fn find(
+        &mut self,
+        inner: &Inner,
+        sessions: &[SessionId],
+        besides: &Range<i64>,
+    ) -> Result<Vec<FileStep>, Fault> {
+        let mut handing = Handing::new(inner, sessions);
         self.mirror.look(|change| {
             // What changed before is a person's.
-            if change.at_ns.is_some_and(|at| before.contains(&at)) {
+            if change.at_ns.is_some_and(|at| besides.contains(&at)) {
                 return Ok(());
             }
             handing.take(change).map_err(|error| refused(&error))
@@ -302,13 +377,15 @@ impl Watched {
         handing.hand().map_err(|error| refused(&error))?;
         let mut found = handing.steps;
         found.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        for working in &mut self.working {
-            working.found = joined(std::mem::take(&mut working.found), found.clone());
-            if Some(&working.session) != asking {
-                working.whose = Whose::Unclear;
-            }
-        }
         Ok(found)
+    }
+
+    /// What was found is kept for sessions until they record it, also if the process dies.
+    fn keep(&self, sessions: &[SessionId], found: &[FileStep]) -> Result<(), Fault> {
+        sessions.iter().try_for_each(|session| {
+            self.mirror
+                .with_unrecorded(|database| unrecorded::keep(database, session, found))
+        })
     }
 
     /// When changes were those of nobody at work: before the only one began, and after it was noted what
@@ -440,8 +517,13 @@ impl Checkpoints for Keeper {
         })
     }
 
-    fn note(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>> {
-        self.with_mirror(workspace, |_, watched| watched.mirror.note())
+    fn note(
+        &self,
+        session: &SessionId,
+        workspace: &Path,
+    ) -> BoxFuture<'static, Result<(), CheckpointError>> {
+        let session = session.clone();
+        self.with_mirror(workspace, move |_, watched| watched.note(&session))
     }
 
     fn compare(
@@ -469,8 +551,7 @@ impl Checkpoints for Keeper {
             // What others have changed until now is theirs, and not a change of this way back.
             watched.working.retain(|working| working.session != session);
             if !watched.working.is_empty() {
-                watched.share(inner, None)?;
-                watched.mirror.note()?;
+                watched.hand_over(inner)?;
             }
             let sessions = [session];
             let mut handing = Handing::new(inner, &sessions);

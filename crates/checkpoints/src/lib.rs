@@ -11,5 +11,6 @@ mod merge;
 mod mirror;
 mod restore;
 mod scan;
+mod unrecorded;
 
 pub use keeper::Keeper;

@@ -12,6 +12,7 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehav
 
 use crate::files::{Content, Hash, Spot};
 use crate::scan::{Found, Knowledge, Known, LARGEST, Stamp, Unfit};
+use crate::unrecorded;
 
 const SCHEMA: &str = "
     PRAGMA journal_mode = WAL;
@@ -107,6 +108,7 @@ impl Mirror {
         let connection = Connection::open(file)?;
         connection.busy_timeout(PATIENCE)?;
         connection.execute_batch(SCHEMA)?;
+        connection.execute_batch(unrecorded::SCHEMA)?;
         let mut knowledge = Knowledge::default();
         {
             let mut rows = connection.prepare(
@@ -137,6 +139,14 @@ impl Mirror {
             knowledge,
             pending: Vec::new(),
         })
+    }
+
+    /// What sessions would lose with the process, read or written.
+    pub(crate) fn with_unrecorded<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, Fault> {
+        Ok(work(&self.connection)?)
     }
 
     /// Takes what is there for what is known.
@@ -391,7 +401,7 @@ fn restamp(connection: &Connection, path: &str, known: &Known) -> rusqlite::Resu
     Ok(())
 }
 
-fn kind_of(number: i64) -> FileKind {
+pub(crate) fn kind_of(number: i64) -> FileKind {
     match number {
         4 => FileKind::PrivateExecutable,
         3 => FileKind::Private,
@@ -401,7 +411,7 @@ fn kind_of(number: i64) -> FileKind {
     }
 }
 
-fn number_of(kind: FileKind) -> i64 {
+pub(crate) fn number_of(kind: FileKind) -> i64 {
     match kind {
         FileKind::Plain => 0,
         FileKind::Executable => 1,

@@ -228,7 +228,7 @@ impl Actor {
         let step = TravelStep::Kept { call, files, whose };
         let events = self.kernel.decide(Input::Travelled(step)).events;
         self.record(events).await?;
-        noted(&*checkpoints, &workspace).await;
+        noted(&*checkpoints, &self.lease.session, &workspace).await;
         Ok(())
     }
 

@@ -274,7 +274,7 @@ impl Engine {
             kernel.apply(event);
             last = last.next();
             if let Some(checkpoints) = &self.parts.checkpoints {
-                noted(&**checkpoints, &told.settings.workspace).await;
+                noted(&**checkpoints, session, &told.settings.workspace).await;
             }
         }
         let tools = self

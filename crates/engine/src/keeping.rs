@@ -48,11 +48,17 @@ impl Keeping {
         }
     }
 
-    /// A call is stopped before it runs. It is not at work any more for those beside it; nobody waits.
+    /// A call is stopped before it runs. It is not at work any more for those beside it, and what changed
+    /// is not its doing; nobody waits.
     pub(crate) fn never_ran(&self) {
-        drop(tokio::spawn(
-            self.checkpoints.look(&self.session, &self.workspace),
-        ));
+        let keeping = self.clone();
+        drop(tokio::spawn(async move {
+            let looked = keeping
+                .checkpoints
+                .look(&keeping.session, &keeping.workspace);
+            let _ = looked.await;
+            noted(&*keeping.checkpoints, &keeping.session, &keeping.workspace).await;
+        }));
     }
 
     /// Records what changed while a call ran that began then.
@@ -90,7 +96,7 @@ impl Keeping {
             }
             Err(CheckpointError(why)) => return self.missed(call, why).await,
         }
-        let noted = self.checkpoints.note(&self.workspace);
+        let noted = self.checkpoints.note(&self.session, &self.workspace);
         if let Err(CheckpointError(why)) = within(PATIENCE, noted).await {
             self.missed(call, why).await;
         }
@@ -124,8 +130,12 @@ pub(crate) async fn found_lost(
 }
 
 /// What a look found is recorded. Where that cannot be noted, it is found and recorded once more.
-pub(crate) async fn noted(checkpoints: &dyn Checkpoints, workspace: &std::path::Path) {
-    let _ = within(PATIENCE, checkpoints.note(workspace)).await;
+pub(crate) async fn noted(
+    checkpoints: &dyn Checkpoints,
+    session: &SessionId,
+    workspace: &std::path::Path,
+) {
+    let _ = within(PATIENCE, checkpoints.note(session, workspace)).await;
 }
 
 /// Waits no longer than that: a folder on a disk that hangs must not hold a session up.

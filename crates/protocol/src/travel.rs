@@ -274,15 +274,20 @@ pub trait Checkpoints: Send + Sync {
     ) -> BoxFuture<'static, Result<(), CheckpointError>>;
 
     /// What changed since the session began to do something. The versions before and after are kept for
-    /// it, as blobs. It is found again by the next look unless it is noted.
+    /// it, as blobs. It is found again by the next look unless it is noted, also by another process.
     fn look(
         &self,
         session: &SessionId,
         workspace: &Path,
     ) -> BoxFuture<'static, Result<Looked, CheckpointError>>;
 
-    /// What the last look found is known from here on: it is recorded elsewhere.
-    fn note(&self, workspace: &Path) -> BoxFuture<'static, Result<(), CheckpointError>>;
+    /// What the last look found is known from here on, and what it found for the session is recorded
+    /// elsewhere.
+    fn note(
+        &self,
+        session: &SessionId,
+        workspace: &Path,
+    ) -> BoxFuture<'static, Result<(), CheckpointError>>;
 
     /// How files differ from what they would become.
     fn compare(

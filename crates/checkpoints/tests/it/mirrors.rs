@@ -115,7 +115,9 @@ fn a_look_that_is_not_noted_is_found_again_by_the_next_process() {
         .wait(|keeper| keeper.look(&of, &world.workspace))
         .unwrap();
     assert_eq!(again.files, looked.files);
-    world.wait(|keeper| keeper.note(&world.workspace)).unwrap();
+    world
+        .wait(|keeper| keeper.note(&of, &world.workspace))
+        .unwrap();
     let none = world
         .wait(|keeper| keeper.look(&of, &world.workspace))
         .unwrap();
@@ -149,7 +151,9 @@ impl Pair {
         let looked = world
             .wait(|keeper| keeper.look(of, &world.workspace))
             .unwrap();
-        world.wait(|keeper| keeper.note(&world.workspace)).unwrap();
+        world
+            .wait(|keeper| keeper.note(of, &world.workspace))
+            .unwrap();
         let paths = looked.files.into_iter().map(|step| step.path).collect();
         (paths, looked.whose)
     }
@@ -187,6 +191,71 @@ fn what_a_session_changes_while_another_one_goes_back_stays_its_own() {
         world.wait(|keeper| keeper.take_back(of, &world.workspace, Vec::new(), Conflicts::Ask));
     assert!(taken.unwrap().0.done);
     assert_eq!(pair.look(&pair.one), unclear(&["by-one.txt"]));
+}
+
+#[test]
+fn what_two_sessions_at_work_changed_by_a_crash_is_told_to_both_after_it() {
+    let mut pair = Pair::new();
+    pair.settle(&pair.one);
+    pair.world.write("first.txt", "1\n");
+    pair.settle(&pair.two);
+    pair.world.write("a.txt", "2\n");
+    pair.world.write("first.txt", "2\n");
+    pair.world.restart();
+    // One that has nothing to do with it begins before they are open again.
+    let third = session("three");
+    pair.settle(&third);
+    pair.world.write("third.txt", "1\n");
+    assert_eq!(pair.look(&third).0, ["third.txt"]);
+    assert_eq!(pair.look(&pair.one), unclear(&["a.txt", "first.txt"]));
+    assert_eq!(pair.look(&pair.two), unclear(&["a.txt", "first.txt"]));
+    pair.world.restart();
+    assert_eq!(pair.look(&pair.one), unclear(&[]));
+    assert_eq!(pair.look(&pair.two), unclear(&[]));
+}
+
+#[test]
+fn what_one_of_two_recorded_before_a_crash_is_still_told_to_the_other() {
+    let mut pair = Pair::new();
+    pair.settle(&pair.one);
+    pair.settle(&pair.two);
+    pair.world.write("a.txt", "2\n");
+    assert_eq!(pair.look(&pair.two), unclear(&["a.txt"]));
+    pair.world.restart();
+    let world = &pair.world;
+    let looked = world.wait(|keeper| keeper.look(&pair.one, &world.workspace));
+    let [step] = looked.unwrap().files.try_into().unwrap();
+    assert_eq!(step.path, "a.txt");
+    assert_eq!(step.before.unwrap().bytes, 2);
+    assert_eq!(pair.look(&pair.two), unclear(&[]));
+}
+
+#[test]
+fn what_is_found_but_not_recorded_yet_outlives_another_session_that_begins_and_a_crash() {
+    let mut pair = Pair::new();
+    pair.settle(&pair.one);
+    pair.world.write("a.txt", "2\n");
+    let (world, of) = (&pair.world, &pair.one);
+    let looked = world.wait(|keeper| keeper.look(of, &world.workspace));
+    assert_eq!(looked.unwrap().whose, Whose::Agent);
+    pair.settle(&pair.two);
+    pair.world.restart();
+    assert_eq!(pair.look(&pair.one), unclear(&["a.txt"]));
+    assert_eq!(pair.look(&pair.two), unclear(&[]));
+}
+
+#[test]
+fn what_a_person_changes_after_all_was_recorded_is_nobodys_after_a_restart() {
+    let mut pair = Pair::new();
+    pair.settle(&pair.one);
+    pair.settle(&pair.two);
+    pair.world.write("a.txt", "2\n");
+    pair.look(&pair.one);
+    pair.look(&pair.two);
+    pair.world.write("a.txt", "3\n");
+    pair.world.restart();
+    pair.settle(&pair.one);
+    assert_eq!(pair.look(&pair.one), (Vec::new(), Whose::Agent));
 }
 
 #[test]

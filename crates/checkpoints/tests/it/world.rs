@@ -149,7 +149,8 @@ impl World {
         let looked = self
             .wait(|keeper| keeper.look(&of, &self.workspace))
             .unwrap();
-        self.wait(|keeper| keeper.note(&self.workspace)).unwrap();
+        self.wait(|keeper| keeper.note(&of, &self.workspace))
+            .unwrap();
         let words = looked
             .files
             .iter()

@@ -67,7 +67,7 @@ impl Checkpoints for Files {
         self.unless(Hangs::After, Ok(looked))
     }
 
-    fn note(&self, _: &Path) -> BoxFuture<'static, Result<(), CheckpointError>> {
+    fn note(&self, _: &SessionId, _: &Path) -> BoxFuture<'static, Result<(), CheckpointError>> {
         self.changed.lock().unwrap().clear();
         Box::pin(async { Ok(()) })
     }
