@@ -487,11 +487,13 @@ export type Event =
   | ({ type: "goal"; } & GoalStep)
   /** Files changed or were taken back, or the session is a fork. */
   | ({ type: "travel"; } & TravelStep)
-  /** The open turn reached a limit. It goes on from where it is once the limit is raised. */
+  /** The open turn pauses, or is about to. It goes on from where it is. */
   | { type: "turn_paused";
       /** The turn. */
       turn: TurnId;
-      /** Which limit, and what to do, in words for a person. */
+      /** Whether a limit or a person wants it, and whether it has begun. */
+      pause?: Pause;
+      /** Which limit, or by whom, and what to do, in words for a person. */
       detail: string;
       /** How long the session had worked by then, in milliseconds. */
       worked_ms?: number;
@@ -882,8 +884,10 @@ export type Op =
       /** Which message. Its id stays known: it cannot be said again. */
       message: MessageId;
     }
-  /** Goes on with a turn that a crash or a limit left open; without one, with the goal, if there is one. */
+  /** Goes on with a turn that a crash, a limit or a pause left open, and takes back a pause that has not begun; without a turn, goes on with the goal, if there is one. */
   | { op: "resume"; }
+  /** Lets the open turn come to the end of its step and wait there. */
+  | { op: "pause"; }
   /** Ends the turn now. */
   | { op: "interrupt";
       /** Who or what wants it: `person`, `timeout`, `signal`. */
@@ -932,15 +936,26 @@ export type Opened = {
   found: Seq;
   /** The last place in its journal. */
   last: Seq;
-  /** Whether a turn is open that a crash cut short; `Op::Resume` goes on with it. */
+  /** Whether a turn is open that a crash cut short, or that waits; `Op::Resume` goes on with it. */
   unfinished: boolean;
-  /** Whether that turn waits at a limit of the session. What is said to it then is heard once the limit is raised. */
-  at_limit: boolean;
+  /** What keeps that turn, if anything does. What is said to it at a limit is heard once that is raised. */
+  pause: Pause | null;
   /** Whether the session works for a goal; `Op::Resume` goes on with that too. */
   has_goal: boolean;
   /** What a damaged journal lost, in words for the person. */
   repaired: string | null;
 };
+
+/** Who wants a turn to pause, and how far that has come. */
+export type Pause =
+  /** A limit was reached: the turn waits until it is raised. */
+  | "limit"
+  /** A person wants it: nothing has paused yet, the step under way comes to its end first. */
+  | "asked"
+  /** A person wanted it: the turn waits until it is resumed or something is said. */
+  | "person"
+  /** No person wants it any more, before it began: the turn goes on as if nothing had been asked. */
+  | "withdrawn";
 
 /** Whether it may be worked, or is planned first. */
 export type Phase =
@@ -1135,6 +1150,8 @@ export type Standing =
   | "needs_you"
   /** Nothing: it works. */
   | "working"
+  /** Nothing: a person paused it. */
+  | "paused"
   /** Nothing: its last turn ended. */
   | "done"
   /** A look: its last turn ended badly. */

@@ -211,7 +211,12 @@ pub(crate) enum AgentsCommand {
         /// Its id, or the start of it
         id: String,
     },
-    /// Go on with a turn that a crash or a limit left open
+    /// Let its turn come to the end of its step and wait there
+    Pause {
+        /// Its id, or the start of it
+        id: String,
+    },
+    /// Go on with a turn that a pause, a crash or a limit left open
     Resume {
         /// Its id, or the start of it
         id: String,

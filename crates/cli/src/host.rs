@@ -149,6 +149,7 @@ pub(crate) async fn agents(
         AgentsCommand::Allow { id, .. } => Supervise::Answer(id, Answer::AllowOnce),
         AgentsCommand::Deny { id, reason } => Supervise::Answer(id, Answer::Deny { reason }),
         AgentsCommand::Stop { id } => Supervise::Stop(id),
+        AgentsCommand::Pause { id } => Supervise::Pause(id),
         AgentsCommand::Resume { id } => Supervise::Resume(id),
     };
     match quire_headless::supervise(&remote, what).await {

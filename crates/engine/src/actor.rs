@@ -404,7 +404,7 @@ pub(crate) fn opened(kernel: &Session, last: Seq) -> Option<Opened> {
         found: last,
         last,
         unfinished: kernel.turn().is_some() && kernel.is_dormant(),
-        at_limit: kernel.is_at_limit(),
+        pause: kernel.pause(),
         has_goal: kernel.goal().is_some(),
         repaired: None,
     })

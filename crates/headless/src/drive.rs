@@ -213,7 +213,9 @@ impl<'a, W: Write + Send, E: Write + Send> Drive<'a, W, E> {
             }
             Event::Goal(GoalStep::Set { .. }) => self.has_goal = true,
             Event::Goal(GoalStep::Dropped { .. }) => self.has_goal = false,
-            Event::TurnPaused { detail, .. } if self.stopped.is_none() => {
+            Event::TurnPaused { pause, detail, .. }
+                if pause.has_begun() && self.stopped.is_none() =>
+            {
                 self.approvals.clear();
                 self.screen.withdraw();
                 return Ok(Some(Ending {

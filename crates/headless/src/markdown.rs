@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use quire_protocol::{
-    Answer, CompactionStep, Content, Event, GoalStep, Item, PlanStatus, Record, ToolCall,
+    Answer, CompactionStep, Content, Event, GoalStep, Item, Pause, PlanStatus, Record, ToolCall,
     ToolOutcome, ToolStatus,
 };
 use serde_json::Value;
@@ -96,7 +96,11 @@ fn event(text: &mut String, event: &Event) {
         Event::Compaction(step) => compaction(text, step),
         Event::Goal(step) => goal(text, step),
         Event::Travel(step) => step.in_words().iter().for_each(|words| note(text, words)),
-        Event::TurnPaused { detail, .. } => note(text, &format!("Paused: {detail}")),
+        Event::TurnPaused { pause, detail, .. } => match pause {
+            Pause::Limit | Pause::Person => note(text, &format!("Paused: {detail}")),
+            Pause::Asked => note(text, "A pause was wanted after this step"),
+            Pause::Withdrawn => note(text, "No pause was wanted any more"),
+        },
         Event::PrefixSet { .. }
         | Event::MessageDelivered { .. }
         | Event::TurnStarted { .. }

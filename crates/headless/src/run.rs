@@ -5,7 +5,9 @@ use std::io::Write;
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
-use quire_protocol::{Client, ClientError, Frame, MessageId, Op, Opened, Seq, SessionId, Settings};
+use quire_protocol::{
+    Client, ClientError, Frame, MessageId, Op, Opened, Pause, Seq, SessionId, Settings,
+};
 use tokio::sync::watch;
 
 use crate::approvals::Approvals;
@@ -249,7 +251,7 @@ async fn open<W: Write, E: Write>(
         found,
         last,
         unfinished,
-        at_limit,
+        pause,
         has_goal,
         repaired,
     } = client.open(&session).await?;
@@ -262,7 +264,9 @@ async fn open<W: Write, E: Write>(
     screen.budget = settings.limits.budget;
     let limits = limits::changed(&recorded, &settings);
     let mut raised = (settings != recorded).then_some(settings);
-    if !at_limit && let Some(settings) = raised.take() {
+    if pause != Some(Pause::Limit)
+        && let Some(settings) = raised.take()
+    {
         client.submit(&session, Op::Configure { settings }).await?;
     }
     Ok(Begun {

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use futures_util::StreamExt as _;
 use quire_protocol::{
     CallId, Client, ClientError, CommandEnd, Compaction, CompactionCause, CompactionKind,
-    CompactionStep, Event, Frame, Item, Record, Seq, SessionHead, SessionQuery, ToolOutcome,
+    CompactionStep, Event, Frame, Item, Pause, Record, Seq, SessionHead, SessionQuery, ToolOutcome,
     ToolStatus,
 };
 use serde_json::{Value, json};
@@ -117,7 +117,7 @@ impl Stats {
         }
         match &record.event {
             Event::TurnStarted { .. } => self.turns += 1,
-            Event::TurnPaused { .. } => self.pauses += 1,
+            Event::TurnPaused { pause, .. } => self.pauses += u64::from(*pause == Pause::Limit),
             Event::ModelReplied { items, .. } => {
                 way.names.extend(items.iter().filter_map(|item| match item {
                     Item::ToolCall(call) => Some((call.call, first_line(&call.name).0)),

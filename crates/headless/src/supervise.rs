@@ -16,6 +16,8 @@ pub enum Supervise {
     Answer(String, Answer),
     /// That its turn ends now.
     Stop(String),
+    /// That its turn waits after its step.
+    Pause(String),
     /// That it goes on with an open turn.
     Resume(String),
 }
@@ -35,6 +37,7 @@ pub async fn supervise(client: &dyn Client, what: Supervise) -> Result<String, F
             let cause = "person".to_owned();
             (id, Op::Interrupt { cause })
         }
+        Supervise::Pause(id) => (id, Op::Pause),
         Supervise::Resume(id) => (id, Op::Resume),
     };
     let session = find_session(client, &id).await?.session;

@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use quire_protocol::{
     Client, ClientError, Compaction, CompactionStep, ContextPart, Event, Frame, Goal, GoalStep,
-    MessageId, Op, Opened, Record, Seq, SessionId, SessionQuery,
+    MessageId, Op, Opened, Pause, Record, Seq, SessionId, SessionQuery,
 };
 use tokio::sync::watch;
 
@@ -130,7 +130,7 @@ async fn keep(
     let past = Past::read(client, session, &upkeep, Some(opened.last)).await;
     let resume = format!("`quire exec --resume {session}`");
     if opened.unfinished && matches!(upkeep, Upkeep::Compact { .. } | Upkeep::Undo) {
-        let words = match past.paused.filter(|_| opened.at_limit) {
+        let words = match past.paused.filter(|_| opened.pause == Some(Pause::Limit)) {
             Some(detail) => format!("a turn is paused: {}", raise(session, &detail)),
             None => format!("a turn is open: {resume} goes on with it"),
         };
@@ -228,7 +228,9 @@ async fn compaction(
             }
             Event::Compaction(CompactionStep::Failed { reason, .. }) => failures.push(reason),
             Event::TurnStarted { .. } => in_turn = true,
-            Event::TurnPaused { detail, .. } => break (Outcome::Budget, detail),
+            Event::TurnPaused { pause, detail, .. } if pause.has_begun() => {
+                break (Outcome::Budget, detail);
+            }
             Event::TurnEnded { reason, detail, .. } => break (Outcome::from(reason), detail),
             _ => {}
         }
@@ -312,7 +314,9 @@ impl Past {
             Event::Compaction(CompactionStep::Undone) => {
                 self.compactions.pop();
             }
-            Event::TurnPaused { detail, .. } => self.paused = Some(detail.clone()),
+            Event::TurnPaused { pause, detail, .. } if pause.has_begun() => {
+                self.paused = Some(detail.clone());
+            }
             Event::Goal(GoalStep::Set { goal }) => {
                 self.goal = Some(goal.clone());
                 self.said.clear();

@@ -1,6 +1,6 @@
 //! What was spent, and the limits that pause or end a turn.
 
-use quire_protocol::{ChosenEffort, Event, Money, Settings, StopReason, Usage};
+use quire_protocol::{ChosenEffort, Event, Money, Pause, Settings, StopReason, Usage};
 
 use crate::draft::Draft;
 
@@ -58,6 +58,8 @@ pub(crate) enum Limit {
     Ends(StopReason, String),
     /// It pauses the turn, which goes on once it is raised.
     Pauses(String),
+    /// It is a person who wants a pause.
+    Asked,
 }
 
 impl Draft<'_> {
@@ -65,7 +67,7 @@ impl Draft<'_> {
     pub(crate) fn configure(&mut self, settings: Settings) {
         self.record(Event::Configured { settings });
         let waits = matches!(self.limit_reached(), Some(Limit::Pauses(_)));
-        if self.state.turn.is_at_limit() && !waits {
+        if self.state.turn.pause() == Some(Pause::Limit) && !waits {
             self.advance();
         }
     }
@@ -74,24 +76,21 @@ impl Draft<'_> {
     pub(crate) fn stop_at(&mut self, limit: Limit) {
         match limit {
             Limit::Ends(reason, detail) => self.end(reason, detail),
-            Limit::Pauses(detail) => {
-                if let Some(turn) = self.state.turn.id() {
-                    let worked_ms = self.worked_ms;
-                    self.record(Event::TurnPaused {
-                        turn,
-                        detail,
-                        worked_ms,
-                    });
-                }
+            Limit::Pauses(detail) => self.tell_pause(Pause::Limit, detail),
+            Limit::Asked => {
+                let detail = "by a person: resume it, or say something, to go on".to_owned();
+                self.tell_pause(Pause::Person, detail);
             }
         }
     }
 
-    /// The limit that forbids another request, if one does.
+    /// The limit that forbids another request, if one does; a person's wish comes first.
     pub(crate) fn limit_reached(&self) -> Option<Limit> {
         let ends = |(reason, detail)| Limit::Ends(reason, detail);
-        self.requests_used()
-            .map(ends)
+        let asked = self.pausing || self.state.turn.pause() == Some(Pause::Asked);
+        asked
+            .then_some(Limit::Asked)
+            .or_else(|| self.requests_used().map(ends))
             .or_else(|| self.budget_spent().map(Limit::Pauses))
             .or_else(|| self.tokens_used().map(Limit::Pauses))
             .or_else(|| self.turns_used().map(Limit::Pauses))

@@ -15,6 +15,8 @@ pub(crate) struct Draft<'a> {
     context: Growing<'a>,
     /// How long the session has worked, in milliseconds.
     pub(crate) worked_ms: u64,
+    /// Whether a person wanted the turn to pause that has just ended.
+    pub(crate) pausing: bool,
 }
 
 impl<'a> Draft<'a> {
@@ -24,6 +26,7 @@ impl<'a> Draft<'a> {
             state,
             decision: Decision::default(),
             context: Growing::new(window),
+            pausing: false,
         }
     }
 
@@ -78,6 +81,7 @@ impl<'a> Draft<'a> {
             } => self.say(message, delivery, content, effort),
             Op::Withdraw { message } => self.withdraw(message),
             Op::Resume => self.resume(),
+            Op::Pause => self.pause(),
             Op::Interrupt { cause } => self.interrupt(cause),
             Op::Answer { call, answer } => self.answer(call, answer),
             Op::Configure { settings } => self.configure(settings),

@@ -5,7 +5,7 @@
 //! session is therefore exactly the fold of its journal. No clock, no files, no random, no async.
 //!
 //! The story reads in this order: `turn` (how a turn opens, goes from step to step and ends),
-//! `calls` (which calls of a reply run when), `approvals`, `steering` (messages that wait),
+//! `holding` (stop, pause, go on), `calls` (which calls of a reply run when), `approvals`, `steering` (messages that wait),
 //! `budget` and `progress` (what ends a turn that should not go on), `goal` (what makes one go on),
 //! `context`, `weight`, `compaction` and `summary` (how large the context is, and what is done about
 //! it), `ledger` (what must outlive it), `thinking` (how hard the next step is), `planning`, `jobs`, `news`
@@ -20,6 +20,7 @@ mod context;
 mod draft;
 mod facts;
 mod goal;
+mod holding;
 mod input;
 mod jobs;
 mod ledger;

@@ -1,9 +1,10 @@
 //! What to record about work that was in flight when a process died. Nothing starts here.
 
 use quire_protocol::{
-    CallId, Event, JobEnd, ModelError, ModelErrorKind, RequestId, ToolStatus, Usage,
+    CallId, Event, JobEnd, ModelError, ModelErrorKind, Pause, RequestId, ToolStatus, Usage,
 };
 
+use crate::budget::Limit;
 use crate::draft::Draft;
 
 const LOST: &str = "The process died while this ran. It may have run in part, and will not be \
@@ -11,7 +12,8 @@ const LOST: &str = "The process died while this ran. It may have run in part, an
 
 impl Draft<'_> {
     /// Gives everything that was in flight its end, so that each call has its result and each
-    /// request its answer. A turn that was being stopped ends; any other lies dormant.
+    /// request its answer. A turn that was being stopped ends, one that was to pause does; any other lies
+    /// dormant.
     pub(crate) fn recover(&mut self) {
         let calls: Vec<CallId> = self.state.step.running().collect();
         let request = self.state.turn.request();
@@ -31,6 +33,9 @@ impl Draft<'_> {
         if self.state.turn.is_stopping() {
             self.cancel_unstarted();
             self.end_stopped();
+        }
+        if self.state.turn.pause() == Some(Pause::Asked) {
+            self.stop_at(Limit::Asked);
         }
     }
 

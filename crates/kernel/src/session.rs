@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use quire_protocol::{
-    Approval, CallId, Delivery, Event, Goal, Item, JobId, Lane, MessageId, Money, Op, PlanStep,
-    Policy, Prefix, Settings, ToolCall, Transcript, TurnId, Usage,
+    Approval, CallId, Delivery, Event, Goal, Item, JobId, Lane, MessageId, Money, Op, Pause,
+    PlanStep, Policy, Prefix, Settings, ToolCall, Transcript, TurnId, Usage,
 };
 
 use crate::context::Window;
@@ -121,8 +121,8 @@ impl Session {
         self.state.turn.is_stopping()
     }
 
-    /// Whether the open turn was cut short by a crash, or reached a limit, and waits for a person to
-    /// go on.
+    /// Whether the open turn was cut short by a crash, reached a limit or was paused, and waits for a
+    /// person to go on.
     pub fn is_dormant(&self) -> bool {
         self.state.turn.is_dormant()
     }
@@ -183,9 +183,14 @@ impl Session {
         self.state.spent.worked_ms
     }
 
+    /// What keeps the open turn, or will after its step.
+    pub fn pause(&self) -> Option<Pause> {
+        self.state.turn.pause()
+    }
+
     /// Whether the open turn waits at a limit.
     pub fn is_at_limit(&self) -> bool {
-        self.state.turn.is_at_limit()
+        self.pause() == Some(Pause::Limit)
     }
 
     /// The goal, if there is one.

@@ -94,9 +94,11 @@ impl State {
                 self.spent.add(*usage, *cost);
             }
             Event::InterruptAccepted { cause } => self.turn.interrupted(cause),
-            Event::TurnPaused { worked_ms, .. } => {
+            Event::TurnPaused {
+                pause, worked_ms, ..
+            } => {
                 self.spent.worked(*worked_ms);
-                self.turn.paused();
+                self.turn.paused(*pause);
             }
             Event::TurnEnded { reason, .. } => {
                 if *reason == StopReason::Error {

@@ -9,7 +9,7 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{Content, Delivery, Effort, Event, MessageId, StopReason};
+use quire_protocol::{Content, Delivery, Effort, Event, MessageId, Pause, StopReason};
 
 use crate::draft::Draft;
 
@@ -161,7 +161,10 @@ impl Draft<'_> {
             content,
             effort,
         });
-        let waits = self.state.turn.is_at_limit() && self.limit_reached().is_some();
+        if delivery == Delivery::Steer {
+            self.pause_no_more();
+        }
+        let waits = self.state.turn.pause() == Some(Pause::Limit) && self.limit_reached().is_some();
         if self.state.turn.id().is_none() {
             self.open_with_all();
         } else if dormant && !waits {

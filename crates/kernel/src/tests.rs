@@ -1,7 +1,7 @@
 //! Stories in a few words: each line of a script is an input, and what it led to is printed
 //! below it.
 //!
-//! People: `say NAME [BYTES]`, `queue NAME`, `tell NAME` (a note), `think NAME EFFORT`, `withdraw NAME`, `resume`, `interrupt`, `allow N`,
+//! People: `say NAME [BYTES]`, `queue NAME`, `tell NAME` (a note), `think NAME EFFORT`, `withdraw NAME`, `resume`, `pause`, `interrupt`, `allow N`,
 //! `always N COVERED…`, `deny N`; `limit NAME NUMBER`, and `unlimited` for no budget; `window ROOM
 //! COMPACT_AT KEEP [MODE]`, `choice WHO` (of the effort), `plan`, `work`, `compact [FOCUS…]`, `compact-to NAME`,
 //! `compact-from NAME`, `undo`; `goal WORDS…`, `checked-goal COMMAND WORDS…`,
@@ -23,6 +23,7 @@ mod calls;
 mod compaction;
 mod effort;
 mod goal;
+mod holding;
 mod jobs;
 mod overflow;
 mod pause;
@@ -134,6 +135,7 @@ impl Story {
                 message: MessageId::new(words[1]),
             },
             "resume" => Op::Resume,
+            "pause" => Op::Pause,
             "interrupt" => Op::Interrupt {
                 cause: "person".to_owned(),
             },

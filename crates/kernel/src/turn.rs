@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use quire_protocol::{
-    CallPlan, Effort, Event, Item, MessageId, ModelFailure, Purpose, Reply, RequestId, StopReason,
-    TokenStop, TurnId,
+    CallPlan, Effort, Event, Item, MessageId, ModelFailure, Pause, Purpose, Reply, RequestId,
+    StopReason, TokenStop, TurnId,
 };
 
 use crate::Effect;
+use crate::budget::Limit;
 use crate::draft::Draft;
 use crate::goal::Looked;
 use crate::goal::NOT_MET;
@@ -20,6 +21,8 @@ pub(crate) struct Turn {
     last: TurnId,
     last_request: RequestId,
     open: Option<Open>,
+    /// Whether a person wants the open turn to pause after its step.
+    pausing: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,15 +52,22 @@ struct Open {
 enum Mode {
     /// It goes on by itself.
     Live,
-    /// A crash cut it short, or a limit was reached; nothing runs, and nothing starts until a person
-    /// acts.
-    Dormant { at_limit: bool },
+    /// Nothing runs, and nothing starts until a person acts.
+    Dormant(Cut),
     /// An interrupt was accepted; nothing starts any more.
     Stopping {
         cause: Arc<str>,
         /// What was said after the interrupt, and not taken back.
         said: Vec<MessageId>,
     },
+}
+
+/// What an open turn waits for a person after.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cut {
+    Crash,
+    Limit,
+    Person,
 }
 
 impl Turn {
@@ -92,11 +102,16 @@ impl Turn {
     }
 
     pub(crate) fn is_dormant(&self) -> bool {
-        matches!(self.mode(), Some(Mode::Dormant { .. }))
+        matches!(self.mode(), Some(Mode::Dormant(_)))
     }
 
-    pub(crate) fn is_at_limit(&self) -> bool {
-        matches!(self.mode(), Some(Mode::Dormant { at_limit: true }))
+    /// What keeps it, or will after its step.
+    pub(crate) fn pause(&self) -> Option<Pause> {
+        match self.mode()? {
+            Mode::Dormant(Cut::Limit) => Some(Pause::Limit),
+            Mode::Dormant(Cut::Person) => Some(Pause::Person),
+            _ => self.pausing.then_some(Pause::Asked),
+        }
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -121,6 +136,7 @@ impl Turn {
             last_word: None,
             mode: Mode::Live,
         });
+        self.pausing = false;
     }
 
     /// How many items of the context the open request has.
@@ -197,9 +213,15 @@ impl Turn {
         }
     }
 
-    pub(crate) fn paused(&mut self) {
+    pub(crate) fn paused(&mut self, pause: Pause) {
+        self.pausing = pause == Pause::Asked;
+        let cut = match pause {
+            Pause::Limit => Cut::Limit,
+            Pause::Person => Cut::Person,
+            Pause::Asked | Pause::Withdrawn => return,
+        };
         if let Some(open) = &mut self.open {
-            open.mode = Mode::Dormant { at_limit: true };
+            open.mode = Mode::Dormant(cut);
         }
     }
 
@@ -217,7 +239,7 @@ impl Turn {
 
     pub(crate) fn woken(&mut self) {
         if let Some(Open {
-            mode: mode @ Mode::Dormant { .. },
+            mode: mode @ Mode::Dormant(_),
             ..
         }) = &mut self.open
         {
@@ -226,6 +248,7 @@ impl Turn {
     }
 
     pub(crate) fn interrupted(&mut self, cause: &str) {
+        self.pausing = false;
         if let Some(open) = &mut self.open {
             open.mode = Mode::Stopping {
                 cause: cause.into(),
@@ -250,7 +273,7 @@ impl Turn {
     fn said_after_stop(&mut self) -> Option<&mut Vec<MessageId>> {
         match &mut self.open.as_mut()?.mode {
             Mode::Stopping { said, .. } => Some(said),
-            Mode::Live | Mode::Dormant { .. } => None,
+            Mode::Live | Mode::Dormant(_) => None,
         }
     }
 
@@ -260,12 +283,13 @@ impl Turn {
             ..
         }) = &mut self.open
         {
-            *mode = Mode::Dormant { at_limit: false };
+            *mode = Mode::Dormant(Cut::Crash);
         }
     }
 
     pub(crate) fn ended(&mut self) {
         self.open = None;
+        self.pausing = false;
     }
 }
 
@@ -447,10 +471,11 @@ impl Draft<'_> {
             TokenStop::Refusal => self.end_refused(),
             TokenStop::MaxTokens => self.go_on_where_cut(),
             TokenStop::EndTurn | TokenStop::ToolUse | TokenStop::Pause => {
-                if self.state.turn.silences() == 1 && self.limit_reached().is_none() {
-                    self.ask_the_silent();
-                } else {
-                    self.end_of_turn();
+                match (self.state.turn.silences(), self.limit_reached()) {
+                    (1, None) => self.ask_the_silent(),
+                    // It is asked after the pause.
+                    (1, Some(pause @ Limit::Asked)) => self.stop_at(pause),
+                    _ => self.end_of_turn(),
                 }
             }
         }
@@ -535,6 +560,8 @@ impl Draft<'_> {
 
     /// Ends the turn and opens no other one.
     pub(crate) fn close(&mut self, reason: StopReason, detail: String) {
+        // What a turn that follows at once does is a part of what was to pause.
+        self.pausing |= self.state.turn.pause() == Some(Pause::Asked);
         if let Some(turn) = self.state.turn.id() {
             self.record(Event::TurnEnded {
                 turn,
@@ -542,22 +569,6 @@ impl Draft<'_> {
                 detail,
             });
         }
-    }
-
-    /// Stops everything. The turn ends once nothing of it runs any more, which may be now.
-    pub(crate) fn interrupt(&mut self, cause: String) {
-        if self.state.turn.is_stopping() {
-            return;
-        }
-        if self.state.turn.id().is_some() {
-            self.record(Event::InterruptAccepted { cause });
-            self.cancel_calls();
-            if let Some(request) = self.state.turn.request() {
-                self.wish(Effect::CancelModel(request));
-            }
-        }
-        self.stop_jobs();
-        self.finish_stopping();
     }
 
     /// Ends a stopping turn once nothing of it runs. What was said after the interrupt then opens
@@ -584,15 +595,6 @@ impl Draft<'_> {
         if !busy {
             let detail = format!("stopped by {cause}");
             self.end(StopReason::Cancelled, detail);
-        }
-    }
-
-    /// Goes on with a turn that a crash left open.
-    pub(crate) fn resume(&mut self) {
-        if self.state.turn.is_dormant() {
-            self.advance();
-        } else if self.state.turn.id().is_none() && self.state.goal.goal().is_some() {
-            self.go_on_for_goal();
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CallId, Event, Item, Purpose, SessionHead, StopReason};
+use crate::{CallId, Event, Item, Pause, Purpose, SessionHead, StopReason};
 
 /// What a session needs.
 #[derive(
@@ -15,6 +15,8 @@ pub enum Standing {
     NeedsYou,
     /// Nothing: it works.
     Working,
+    /// Nothing: a person paused it.
+    Paused,
     /// Nothing: its last turn ended.
     #[default]
     Done,
@@ -24,7 +26,13 @@ pub enum Standing {
 
 impl Standing {
     /// All of them, in the order in which a person wants to read them.
-    pub const ALL: [Self; 4] = [Self::NeedsYou, Self::Working, Self::Failed, Self::Done];
+    pub const ALL: [Self; 5] = [
+        Self::NeedsYou,
+        Self::Working,
+        Self::Paused,
+        Self::Failed,
+        Self::Done,
+    ];
 
     /// What stands above those that stand so.
     #[must_use]
@@ -32,6 +40,7 @@ impl Standing {
         match self {
             Self::NeedsYou => "Needs you",
             Self::Working => "Working",
+            Self::Paused => "Paused",
             Self::Failed => "Failed",
             Self::Done => "Done",
         }
@@ -48,6 +57,8 @@ pub struct Activity {
     asked: Vec<(CallId, String)>,
     /// The first line of what the model said last.
     said: String,
+    /// Whether it is to pause after its step.
+    pausing: bool,
 }
 
 /// A session in a list of what agents need.
@@ -110,7 +121,10 @@ impl Activity {
                 Purpose::Judge => "judging its goal",
             }),
             Event::ModelReplied { items, .. } => self.replied(items),
-            Event::InterruptAccepted { .. } => self.works("stopping"),
+            Event::InterruptAccepted { .. } => {
+                self.pausing = false;
+                self.works("stopping");
+            }
             Event::ApprovalAsked { call, approval } => {
                 let question = format!("asks whether it may run: {}", approval.action);
                 self.asked.push((*call, question));
@@ -118,7 +132,7 @@ impl Activity {
             Event::ApprovalAnswered { call, .. } | Event::ToolEnded { call, .. } => {
                 self.asked.retain(|(open, _)| open != call);
             }
-            Event::TurnPaused { detail, .. } => self.stands(Standing::NeedsYou, detail.clone()),
+            Event::TurnPaused { pause, detail, .. } => self.paused(*pause, detail),
             Event::Recovered { .. } => self.stands(
                 Standing::NeedsYou,
                 "its process died in the middle of a turn".to_owned(),
@@ -129,7 +143,21 @@ impl Activity {
     }
 
     fn works(&mut self, detail: &str) {
-        self.stands(Standing::Working, detail.to_owned());
+        let after = if self.pausing {
+            "; pauses after this step"
+        } else {
+            ""
+        };
+        self.stands(Standing::Working, format!("{detail}{after}"));
+    }
+
+    fn paused(&mut self, pause: Pause, detail: &str) {
+        self.pausing = pause == Pause::Asked;
+        match pause {
+            Pause::Limit => self.stands(Standing::NeedsYou, detail.to_owned()),
+            Pause::Person => self.stands(Standing::Paused, detail.to_owned()),
+            Pause::Asked | Pause::Withdrawn => self.works("at work"),
+        }
     }
 
     fn stands(&mut self, standing: Standing, detail: String) {
@@ -152,6 +180,7 @@ impl Activity {
 
     fn ended(&mut self, reason: StopReason, detail: &str) {
         self.asked.clear();
+        self.pausing = false;
         let standing = match reason {
             StopReason::EndTurn | StopReason::Cancelled => Standing::Done,
             StopReason::Budget => Standing::NeedsYou,
@@ -225,8 +254,9 @@ mod tests {
             call: CallId(1),
             answer: Answer::AllowOnce,
         };
-        let paused = Event::TurnPaused {
+        let pause = |pause| Event::TurnPaused {
             turn,
+            pause,
             detail: "the budget is spent".to_owned(),
             worked_ms: 0,
         };
@@ -243,7 +273,16 @@ mod tests {
         check(&one_open, Standing::NeedsYou, second);
         let none_open = [started.clone(), asked(1), answered];
         check(&none_open, Standing::Working, "starting");
-        check(&[paused], Standing::NeedsYou, "the budget is spent");
+        let at_limit = [pause(Pause::Limit)];
+        check(&at_limit, Standing::NeedsYou, "the budget is spent");
+        let asked_to = [started.clone(), pause(Pause::Asked)];
+        let then = "at work; pauses after this step";
+        check(&asked_to, Standing::Working, then);
+        let back = [pause(Pause::Asked), pause(Pause::Withdrawn)];
+        check(&back, Standing::Working, "at work");
+        let by_person = [pause(Pause::Asked), pause(Pause::Person), started.clone()];
+        check(&by_person[..2], Standing::Paused, "the budget is spent");
+        check(&by_person, Standing::Working, "starting");
         for (reason, told, standing, detail) in [
             (StopReason::EndTurn, "", Standing::Done, ""),
             (StopReason::Cancelled, "", Standing::Done, "stopped"),

@@ -162,11 +162,14 @@ pub enum Event {
     Goal(GoalStep),
     /// Files changed or were taken back, or the session is a fork.
     Travel(TravelStep),
-    /// The open turn reached a limit. It goes on from where it is once the limit is raised.
+    /// The open turn pauses, or is about to. It goes on from where it is.
     TurnPaused {
         /// The turn.
         turn: TurnId,
-        /// Which limit, and what to do, in words for a person.
+        /// Whether a limit or a person wants it, and whether it has begun.
+        #[serde(default, skip_serializing_if = "Pause::is_limit")]
+        pause: Pause,
+        /// Which limit, or by whom, and what to do, in words for a person.
         detail: String,
         /// How long the session had worked by then, in milliseconds.
         #[serde(default, skip_serializing_if = "is_zero")]
@@ -188,6 +191,37 @@ pub enum Event {
         /// The request that was open then.
         lost_request: Option<RequestId>,
     },
+}
+
+/// Who wants a turn to pause, and how far that has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Pause {
+    /// A limit was reached: the turn waits until it is raised.
+    #[default]
+    Limit,
+    /// A person wants it: nothing has paused yet, the step under way comes to its end first.
+    Asked,
+    /// A person wanted it: the turn waits until it is resumed or something is said.
+    Person,
+    /// No person wants it any more, before it began: the turn goes on as if nothing had been asked.
+    Withdrawn,
+}
+
+impl Pause {
+    /// Whether the turn waits from here on.
+    #[must_use]
+    pub const fn has_begun(self) -> bool {
+        match self {
+            Self::Limit | Self::Person => true,
+            Self::Asked | Self::Withdrawn => false,
+        }
+    }
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+    const fn is_limit(&self) -> bool {
+        matches!(self, Self::Limit)
+    }
 }
 
 /// An effort that the kernel chose for one request.

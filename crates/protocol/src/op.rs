@@ -27,9 +27,11 @@ pub enum Op {
         /// Which message. Its id stays known: it cannot be said again.
         message: MessageId,
     },
-    /// Goes on with a turn that a crash or a limit left open; without one, with the goal, if there is
-    /// one.
+    /// Goes on with a turn that a crash, a limit or a pause left open, and takes back a pause that has not
+    /// begun; without a turn, goes on with the goal, if there is one.
     Resume,
+    /// Lets the open turn come to the end of its step and wait there.
+    Pause,
     /// Ends the turn now.
     Interrupt {
         /// Who or what wants it: `person`, `timeout`, `signal`.

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     Agent, CallPlan, CheckpointError, Conflicts, Delta, FileChange, Frame, Hit, JobEnd, MessageId,
-    ModelEvent, ModelRequest, Op, Point, Policy, Record, Seq, SessionHead, SessionId, SessionQuery,
-    Settings, StoreError, TakenBack, ToolCall, ToolOutcome, ToolSpec,
+    ModelEvent, ModelRequest, Op, Pause, Point, Policy, Record, Seq, SessionHead, SessionId,
+    SessionQuery, Settings, StoreError, TakenBack, ToolCall, ToolOutcome, ToolSpec,
 };
 
 /// Answers requests. Retries are its own business; a request it gave up on is `Failed`.
@@ -134,11 +134,10 @@ pub struct Opened {
     pub found: Seq,
     /// The last place in its journal.
     pub last: Seq,
-    /// Whether a turn is open that a crash cut short; [`Op::Resume`] goes on with it.
+    /// Whether a turn is open that a crash cut short, or that waits; [`Op::Resume`] goes on with it.
     pub unfinished: bool,
-    /// Whether that turn waits at a limit of the session. What is said to it then is heard once the
-    /// limit is raised.
-    pub at_limit: bool,
+    /// What keeps that turn, if anything does. What is said to it at a limit is heard once that is raised.
+    pub pause: Option<Pause>,
     /// Whether the session works for a goal; [`Op::Resume`] goes on with that too.
     pub has_goal: bool,
     /// What a damaged journal lost, in words for the person.

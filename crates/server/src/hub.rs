@@ -87,7 +87,7 @@ impl Hub {
         async move {
             for session in left {
                 if let Ok(opened) = hub.open(&face, &session).await {
-                    if opened.unfinished && !opened.at_limit {
+                    if opened.unfinished && opened.pause.is_none() {
                         // One that cannot go on says so in its journal.
                         let _ = hub.ask(&face, &session, Op::Resume).await;
                     }
@@ -490,7 +490,8 @@ impl Hub {
             Event::ModelReplied { .. } => care.came_further(session),
             _ if works => care.works(session),
             // What a crash cut short is at work until somebody decides otherwise.
-            Event::TurnEnded { .. } | Event::TurnPaused { .. } => care.rests(session),
+            Event::TurnEnded { .. } => care.rests(session),
+            Event::TurnPaused { pause, .. } if pause.has_begun() => care.rests(session),
             _ => Ok(()),
         };
     }

@@ -18,7 +18,7 @@ use std::collections::BTreeSet;
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
     Answer, CallId, CompactionStep, Delivery, Event, JobId, Limits, MessageId, ModelErrorKind,
-    Money, Op, PlanStep, Rule, RuleAction, Settings, StopReason, TravelStep, Usage,
+    Money, Op, Pause, PlanStep, Rule, RuleAction, Settings, StopReason, TravelStep, Usage,
 };
 
 use crate::flight::Flight;
@@ -80,6 +80,8 @@ pub(crate) struct Witness {
     ruled: Option<CallId>,
     /// Whether the last turn ended without a word.
     untold: bool,
+    /// The pause that began with this decision, where a person wanted one.
+    began: Option<Pause>,
     /// Whether this decision accepted an interrupt.
     interrupted: bool,
     /// Whether the last turn ended because a new process took over.
@@ -206,10 +208,14 @@ impl Witness {
                 );
                 self.circles.reset();
             }
-            Event::TurnPaused { worked_ms, .. } => {
-                self.saw_work(*worked_ms)?;
-                ensure!(self.is_at_limit(), "a turn pauses within its limits");
-                ensure!(self.calls.all_settled(), "a turn pauses with an open call");
+            Event::TurnPaused {
+                pause, worked_ms, ..
+            } => {
+                // A process that takes over has not worked yet.
+                if !matches!(cause, Cause::Recovery) {
+                    self.saw_work(*worked_ms)?;
+                }
+                self.saw_pause(*pause, cause)?;
             }
             Event::TurnEnded { reason, detail, .. } => {
                 self.may_end(*reason)?;
@@ -222,6 +228,37 @@ impl Witness {
                 };
             }
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// A turn pauses at a limit, or after the step in which a person wanted it to.
+    fn saw_pause(&mut self, pause: Pause, cause: &Cause<'_>) -> Checked {
+        let by = |op: &Op| matches!(cause, Cause::Input(Input::Op(asked)) if asked == op);
+        let Turns {
+            pausing, dormant, ..
+        } = self.turns;
+        match pause {
+            Pause::Limit => {
+                ensure!(self.is_at_limit(), "a turn pauses within its limits");
+                ensure!(self.calls.all_settled(), "a turn pauses with an open call");
+                ensure!(!pausing, "a limit comes before a person");
+            }
+            Pause::Asked => {
+                ensure!(by(&Op::Pause), "nobody wants a pause");
+                ensure!(!dormant && !pausing, "a pause is wanted twice");
+            }
+            Pause::Person => {
+                let asked = pausing || (dormant && by(&Op::Pause));
+                ensure!(asked, "nobody wanted a pause");
+                let ended = self.calls.all_settled() || dormant;
+                ensure!(ended, "a turn pauses in the middle of a step");
+                self.began = Some(pause);
+            }
+            Pause::Withdrawn => {
+                ensure!(pausing, "a pause is taken back that nobody wants");
+                ensure!(is_said(cause) || by(&Op::Resume), "nobody takes it back");
+            }
         }
         Ok(())
     }
@@ -293,6 +330,7 @@ impl Witness {
     ) -> Checked {
         self.check_effects(effects, cause)?;
         self.check_answered(cause)?;
+        self.turns.pausing &= self.turns.open;
         self.due.clear();
         self.interrupted = false;
         self.ruled = None;
@@ -300,6 +338,7 @@ impl Witness {
         self.check_flight(flight)?;
         self.check_session(session)?;
         self.check_alive(cause)?;
+        self.began = None;
         ensure!(
             self.turns.open || !self.mail.opens_a_turn() || self.may_hold_messages(),
             "a message waits although its turn has come"
@@ -451,6 +490,14 @@ impl Witness {
             session.is_at_limit() == self.turns.paused,
             "being at a limit is wrong"
         );
+        ensure!(
+            (session.pause() == Some(Pause::Person)) == self.turns.paused_by_person,
+            "being paused is wrong"
+        );
+        ensure!(
+            (session.pause() == Some(Pause::Asked)) == self.turns.pausing,
+            "being about to pause is wrong"
+        );
         self.check_request(session)
     }
 
@@ -477,7 +524,8 @@ impl Witness {
                             | Input::Op(Op::Answer { .. } | Op::Resume | Op::Compact { .. })
                     )
                 );
-            if self.turns.paused && self.is_at_limit() || !(raised || acted) {
+            let keeps = self.turns.paused && self.is_at_limit() || self.began.is_some();
+            if keeps || !(raised || acted) {
                 return Ok(());
             }
             ensure!(

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
-    CallId, Delivery, Event, JobEnd, JobId, Limits, MessageId, ModelErrorKind, Op, Purpose,
+    CallId, Delivery, Event, JobEnd, JobId, Limits, MessageId, ModelErrorKind, Op, Pause, Purpose,
     RequestId, TokenStop,
 };
 
@@ -121,6 +121,7 @@ impl World {
             22 => self.undo(),
             23..=24 => self.set_goal(),
             25..=27 => self.withdraw(),
+            28..=29 => self.pause(),
             _ if self.session.is_at_limit() => self.configure(),
             _ => self.work(),
         }
@@ -188,6 +189,7 @@ impl World {
     fn interrupt(&mut self) -> Checked {
         let seen = match () {
             () if self.session.is_stopping() => "interrupt:again",
+            () if self.session.pause() == Some(Pause::Asked) => "interrupt:pausing",
             () if self.session.is_at_limit() => "interrupt:paused",
             () if self.session.is_dormant() => "interrupt:dormant",
             () if !self.flight.requests.is_empty() => match self.session.purpose() {
@@ -208,6 +210,10 @@ impl World {
     fn resume(&mut self) -> Checked {
         if self.session.is_dormant() {
             self.summary.see("resume");
+            return self.feed(&Input::Op(Op::Resume));
+        }
+        if self.session.pause() == Some(Pause::Asked) {
+            self.summary.see("resume:pausing");
             return self.feed(&Input::Op(Op::Resume));
         }
         if self.session.turn().is_none() && self.session.goal().is_some() {
@@ -410,6 +416,7 @@ impl World {
             ("crash:lost-job", !self.flight.jobs.is_empty()),
             ("crash:while-stopping", self.session.is_stopping()),
             ("crash:paused", self.session.is_at_limit()),
+            ("crash:pausing", self.session.pause() == Some(Pause::Asked)),
             (
                 "crash:lost-compaction",
                 matches!(

@@ -218,6 +218,12 @@ const COMMANDS: &[Command] = &[
         run: theme,
     },
     Command {
+        name: "pause",
+        arguments: "",
+        what: "let it end its step, then wait; again takes that back",
+        run: pause,
+    },
+    Command {
         name: "stop",
         arguments: "",
         what: "stop what it does",
@@ -387,6 +393,17 @@ fn goal(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
         app.notice = Some("it is worked for from your next message on".to_owned());
     }
     Ok(vec![Wish::Ask(Op::SetGoal { goal })])
+}
+
+fn pause(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
+    let why = match app.conversation.doing() {
+        Doing::Nothing => "nothing works",
+        Doing::Waits => "it waits already: Enter goes on with it",
+        Doing::Stopping => "it is stopping already",
+        _ if app.conversation.pausing => return Ok(vec![Wish::Ask(Op::Resume)]),
+        _ => return Ok(vec![Wish::Ask(Op::Pause)]),
+    };
+    Err(why.to_owned())
 }
 
 fn diff(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {

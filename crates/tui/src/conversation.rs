@@ -75,6 +75,8 @@ pub(crate) struct Conversation {
     last: Option<Kind>,
     calls: HashMap<CallId, Shown>,
     turn: Turn,
+    /// Whether the turn is to pause after its step.
+    pub(crate) pausing: bool,
     /// What the open request is for.
     request: Option<Purpose>,
     /// Whether a goal or a verdict was shown, of which the model is told next.
@@ -106,7 +108,7 @@ enum Turn {
     Works,
     /// Someone asked it to stop.
     Stops,
-    /// A crash or a limit left it; the next message goes on with it.
+    /// A crash, a limit or a pause left it; the next message goes on with it.
     Waits,
 }
 
@@ -316,6 +318,7 @@ impl Conversation {
             }
             Event::Noticed { text } => self.noticed(text),
             Event::InterruptAccepted { .. } => {
+                self.pausing = false;
                 if self.turn != Turn::None {
                     self.turn = Turn::Stops;
                 }
@@ -323,11 +326,7 @@ impl Conversation {
             Event::Compaction(step) => self.compacted(step),
             Event::Goal(step) => self.goal(step),
             Event::Travel(step) => self.travelled(step),
-            Event::TurnPaused { detail, .. } => {
-                self.turn = Turn::Waits;
-                self.warn(&format!("paused: {detail}"));
-                self.note("/budget raises a limit; what waits then goes on by itself");
-            }
+            Event::TurnPaused { pause, detail, .. } => self.paused(*pause, detail),
             Event::TurnEnded { reason, detail, .. } => self.ended(*reason, detail),
             Event::Recovered { .. } => {
                 self.turn = Turn::Waits;

@@ -284,7 +284,11 @@ fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Opti
         let tokens = short(conversation.meter.turn_output());
         let _ = write!(facts, " · {tokens} tokens");
     }
-    facts.push_str(" · Esc stops");
+    facts.push_str(if conversation.pausing {
+        " · pauses after this step · Esc stops"
+    } else {
+        " · Esc stops"
+    });
     let words = cut(&words, wide.saturating_sub(width(&facts) + 2).max(8));
     Some(look::mixed([
         ("◦ ".to_owned(), look::MARK),

@@ -87,6 +87,33 @@ fn a_session_is_steered_opened_left_and_stopped_from_the_board() {
 }
 
 #[test]
+fn a_session_that_a_person_paused_ends_its_step_and_no_host_goes_on_with_it() {
+    let world = World::new(obedient);
+    let session = world.start("hold on please");
+    wait_for(&world.place, "began");
+    let mut pty = board(&world);
+    pty.sees("● bash touch began");
+    pty.press("p");
+    pty.sees("pauses after this step");
+    pty.sees("· it pauses after this step; what you say takes that back");
+    std::fs::write(world.place.work().join("go"), "").unwrap();
+    pty.sees("! paused: Enter goes on with it");
+    pty.sees_when("a group of its own", |screen| {
+        screen.contains("nothing works") && screen.contains("Paused")
+    });
+    pty.press("q");
+    assert_eq!(pty.end(), 0);
+    finish(world.command(&["serve", "--stop"])).says(0, &["the host ends"]);
+    let detail = world.wait(&session, "paused")["detail"].to_string();
+    assert!(detail.contains("by a person"), "{detail}");
+    finish(world.command(&["agents", "pause", &session])).says(0, &[]);
+    assert_eq!(world.provider.requests().len(), 1);
+    finish(world.command(&["agents", "resume", &session])).says(0, &[]);
+    world.wait(&session, "done");
+    assert!(results(&world.provider.requests()[1]) == 1);
+}
+
+#[test]
 fn without_a_terminal_agents_are_listed_and_a_host_that_was_ended_stays_so() {
     let world = World::new(obedient);
     let session = world.start("talk to me");

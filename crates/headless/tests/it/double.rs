@@ -38,7 +38,7 @@ struct Inner {
     /// Events of the past that opening the session records.
     recovery: u64,
     unfinished: bool,
-    at_limit: bool,
+    pause: Option<Pause>,
     seq: u64,
     frames: Option<UnboundedSender<Frame>>,
     watched: Arc<Mutex<Option<UnboundedReceiver<Frame>>>>,
@@ -68,7 +68,7 @@ impl Script {
                 ops: Vec::new(),
                 closed: 0,
                 unfinished: !past.is_empty(),
-                at_limit: false,
+                pause: None,
                 seq: past.len() as u64,
                 past,
                 recovery: 0,
@@ -90,7 +90,7 @@ impl Script {
 
     /// The same, where the turn waits at a limit.
     pub(crate) fn at_limit(self: Arc<Self>) -> Arc<Self> {
-        self.inner.lock().unwrap().at_limit = true;
+        self.inner.lock().unwrap().pause = Some(Pause::Limit);
         self
     }
 
@@ -131,7 +131,7 @@ impl Client for Script {
             }
             let inner = self.inner.lock().unwrap();
             Ok(Opened {
-                at_limit: inner.at_limit,
+                pause: inner.pause,
                 has_goal: false,
                 settings: crate::settings(),
                 found: Seq(inner.seq - inner.recovery),

@@ -154,6 +154,7 @@ async fn a_paused_turn_says_once_why_and_how_it_goes_on() {
         steps.extend(open_turn());
         steps.push(
             Event::TurnPaused {
+                pause: Pause::Limit,
                 turn: TurnId(1),
                 detail: detail.into(),
                 worked_ms: 0,

@@ -78,6 +78,7 @@ async fn a_compaction_is_followed_to_its_end() {
         (
             vec![
                 Event::TurnPaused {
+                    pause: Pause::Limit,
                     turn: TurnId(1),
                     detail: "the session has spent $1".into(),
                     worked_ms: 0,
@@ -155,6 +156,7 @@ async fn at_a_limit_the_flag_that_raises_it_is_named() {
             session()
         );
         let paused = Event::TurnPaused {
+            pause: Pause::Limit,
             turn: TurnId(1),
             detail: detail.into(),
             worked_ms: 0,

@@ -1,6 +1,6 @@
 //! Events, effects and items in the words of the stories.
 
-use quire_protocol::{CompactionStep, Content, Event, GoalStep, Item, Purpose, Span};
+use quire_protocol::{CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span};
 
 use crate::Effect;
 
@@ -60,7 +60,13 @@ pub(super) fn event_words(event: &Event) -> String {
         Event::Compaction(step) => compaction_words(step),
         Event::Goal(step) => goal_words(step),
         Event::Travel(step) => format!("{step:?}"),
-        Event::TurnPaused { turn, detail, .. } => format!("turn {turn} paused: {detail}"),
+        Event::TurnPaused {
+            turn,
+            pause: Pause::Limit,
+            detail,
+            ..
+        } => format!("turn {turn} paused: {detail}"),
+        Event::TurnPaused { turn, pause, .. } => format!("turn {turn} pause: {pause:?}"),
         Event::Recovered {
             lost_calls,
             lost_request,

@@ -95,7 +95,7 @@ impl Client for Double {
                 found: Seq(0),
                 last: Seq(0),
                 unfinished: true,
-                at_limit: false,
+                pause: None,
                 has_goal: false,
                 repaired: None,
             })

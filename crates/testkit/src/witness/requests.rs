@@ -43,6 +43,7 @@ impl Witness {
             !self.is_at_limit(),
             "a request beyond a limit of the session"
         );
+        ensure!(!self.turns.pausing, "a request while a pause is wanted");
         self.saw_work(*worked_ms)?;
         self.check_effort(purpose, chosen.as_ref())?;
         self.check_room(purpose, *estimate)?;

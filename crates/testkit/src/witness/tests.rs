@@ -3,7 +3,7 @@
 use quire_kernel::{Input, Session};
 use quire_protocol::{
     CallId, CallPlan, Compaction, CompactionCause, CompactionKind, CompactionStep, Content,
-    Delivery, Event, GoalStep, GoalVerdict, Item, Judgement, Lane, MessageId, Op, Purpose,
+    Delivery, Event, GoalStep, GoalVerdict, Item, Judgement, Lane, MessageId, Op, Pause, Purpose,
     RequestId, Span, StopReason, TokenStop, ToolCall, ToolOutcome, ToolStatus, TurnId, Usage,
     Verdict,
 };
@@ -201,17 +201,29 @@ fn a_wrong_event_is_seen() {
     all_are_seen(table);
 }
 
+fn pause(pause: Pause) -> Event {
+    Event::TurnPaused {
+        turn: TurnId(1),
+        pause,
+        detail: String::new(),
+        worked_ms: 0,
+    }
+}
+
 #[test]
 fn a_wrong_pause_compaction_or_verdict_is_seen() {
     all_are_seen([
         (
             turn(),
-            vec![Event::TurnPaused {
-                turn: TurnId(1),
-                detail: String::new(),
-                worked_ms: 0,
-            }],
+            vec![pause(Pause::Limit)],
             "a turn pauses within its limits",
+        ),
+        (turn(), vec![pause(Pause::Asked)], "nobody wants a pause"),
+        (turn(), vec![pause(Pause::Person)], "nobody wanted a pause"),
+        (
+            turn(),
+            vec![pause(Pause::Withdrawn)],
+            "a pause is taken back that nobody wants",
         ),
         (
             turn(),

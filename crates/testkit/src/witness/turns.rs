@@ -1,8 +1,8 @@
 //! Turns and requests: numbers, order, and that a stop is a stop.
 
 use quire_protocol::{
-    CompactionStep, Delivery, Effort, Event, Item, MessageId, ModelErrorKind, Purpose, RequestId,
-    StopReason, TokenStop,
+    CompactionStep, Delivery, Effort, Event, Item, MessageId, ModelErrorKind, Pause, Purpose,
+    RequestId, StopReason, TokenStop,
 };
 
 use super::{Checked, ensure};
@@ -33,6 +33,10 @@ pub(super) struct Turns {
     pub(super) cuts: u32,
     /// Whether a limit of the session keeps the turn.
     pub(super) paused: bool,
+    /// Whether a person does.
+    pub(super) paused_by_person: bool,
+    /// Whether a person wants it to pause after its step.
+    pub(super) pausing: bool,
     pub(super) stopping: bool,
     pub(super) dormant: bool,
     pub(super) last_end: Option<StopReason>,
@@ -88,6 +92,7 @@ impl Turns {
                     open: true,
                     last: turn.0,
                     last_request: self.last_request,
+                    pausing: self.pausing,
                     ..Self::default()
                 };
             }
@@ -105,16 +110,22 @@ impl Turns {
                 self.has_task |= text.starts_with("The goal is not met yet");
                 self.cuts += u32::from(text.starts_with("Your answer was cut"));
             }
-            Event::TurnPaused { turn, .. } => {
+            Event::TurnPaused { turn, pause, .. } => {
                 ensure!(self.open && turn.0 == self.last, "turn {turn} pauses");
                 ensure!(!self.stopping, "a turn that is being stopped pauses");
-                ensure!(self.request.is_none(), "a turn with an open request pauses");
-                (self.dormant, self.paused) = (true, true);
+                self.pausing = *pause == Pause::Asked;
+                if pause.has_begun() {
+                    ensure!(self.request.is_none(), "a turn with an open request pauses");
+                    self.dormant = true;
+                    self.paused = *pause == Pause::Limit;
+                    self.paused_by_person = *pause == Pause::Person;
+                }
             }
             Event::Compaction(CompactionStep::Asked { .. }) if !self.open => self.hushed = false,
             Event::InterruptAccepted { .. } => {
                 ensure!(self.open && !self.stopping, "an interrupt of nothing");
                 self.stopping = true;
+                self.pausing = false;
                 self.woken();
                 self.hushed = true;
                 self.since.clear();
@@ -146,6 +157,7 @@ impl Turns {
 
     fn woken(&mut self) {
         (self.dormant, self.paused) = (false, false);
+        self.paused_by_person = false;
     }
 
     /// A request began or ended.

@@ -49,6 +49,24 @@ impl World {
         self.feed(&Input::Op(Op::Compact { focus, part }))
     }
 
+    /// A person wants the turn to pause.
+    pub(super) fn pause(&mut self) -> Checked {
+        let seen = match self.moment() {
+            "idle" | "stopping" => "pause:of-nothing",
+            _ if self.session.pause().is_some() => "pause:again",
+            "dormant" => "pause:dormant",
+            "judging" => "pause:judging",
+            "compacting" => "pause:compacting",
+            _ if self.flight.requests.is_empty() => "pause:of-calls",
+            _ => "pause:of-request",
+        };
+        self.summary.see(seen);
+        if matches!(seen, "pause:of-nothing" | "pause:again") {
+            return self.feed_for_nothing(Input::Op(Op::Pause));
+        }
+        self.feed(&Input::Op(Op::Pause))
+    }
+
     pub(super) fn undo(&mut self) -> Checked {
         if self.session.turn().is_some() {
             return self.feed_for_nothing(Input::Op(Op::UndoCompaction));

@@ -3,7 +3,7 @@
 use quire_kernel::Input;
 use quire_protocol::{
     CompactionCause, CompactionKind, CompactionStep, ContextPart, Event, GoalStep, GoalVerdict, Op,
-    StopReason, ToolStatus,
+    Pause, StopReason, ToolStatus,
 };
 
 use super::World;
@@ -21,7 +21,7 @@ impl World {
                 }
                 stop_name(*reason)
             }
-            Event::TurnPaused { detail, .. } => pause_name(detail),
+            Event::TurnPaused { pause, detail, .. } => pause_name(*pause, detail),
             Event::Noticed { text } => notice_name(text),
             Event::ToolEnded { outcome, .. } => match outcome.status {
                 ToolStatus::Denied => "tool:denied",
@@ -107,8 +107,11 @@ fn notice_name(text: &str) -> &'static str {
     }
 }
 
-fn pause_name(detail: &str) -> &'static str {
+fn pause_name(pause: Pause, detail: &str) -> &'static str {
     match () {
+        () if pause == Pause::Asked => "pause:asked",
+        () if pause == Pause::Person => "pause:by-person",
+        () if pause == Pause::Withdrawn => "pause:withdrawn",
         () if detail.contains("cannot be kept") => "pause:unpriced",
         () if detail.contains("tokens") => "pause:tokens",
         () if detail.contains("turns") => "pause:turns",

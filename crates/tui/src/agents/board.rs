@@ -196,10 +196,13 @@ impl Board {
                 return self.ask(Op::Interrupt { cause });
             }
             KeyCode::Char('s') => self.notice = Some("nothing of it works".to_owned()),
-            KeyCode::Char('p') if standing == Standing::NeedsYou && !asks => {
+            KeyCode::Char('p') if standing == Standing::Working || asks => {
+                return self.ask(Op::Pause);
+            }
+            KeyCode::Char('p') if matches!(standing, Standing::NeedsYou | Standing::Paused) => {
                 return self.ask(Op::Resume);
             }
-            KeyCode::Char('p') => self.notice = Some("it has no turn that waits".to_owned()),
+            KeyCode::Char('p') => self.notice = Some("it has no turn to pause".to_owned()),
             _ => {}
         }
         Vec::new()

@@ -16,7 +16,7 @@ const OF_AGE: usize = 6;
 /// Rows of the list that are always seen, where there are so many.
 const OF_LIST: usize = 3;
 
-const KEYS: &str = "↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p go on · q leave";
+const KEYS: &str = "↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave";
 
 /// How many rows each part gets.
 struct Rooms {
@@ -127,7 +127,7 @@ fn row(agent: &Agent, here: bool, now_ms: u64, wide: usize) -> Line<'static> {
         (true, _) => ("› ", look::MARK),
         (false, Standing::NeedsYou) => ("  ", look::NOTICE),
         (false, Standing::Failed) => ("  ", look::BAD),
-        (false, Standing::Working | Standing::Done) => ("  ", look::PLAIN),
+        (false, Standing::Working | Standing::Paused | Standing::Done) => ("  ", look::PLAIN),
     };
     let head = &agent.head;
     let folder = head.workspace.rsplit('/').next().unwrap_or_default();

@@ -192,7 +192,7 @@ fn sessions_stand_by_what_they_need_and_the_chosen_one_is_seen() {
 
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p go on · q leave
+        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
         [1, 0]
     "#]]);
     shown.board.know(some());
@@ -222,7 +222,7 @@ fn sessions_stand_by_what_they_need_and_the_chosen_one_is_seen() {
           y once · n no
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p go on · q leave
+        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
         [2, 0]
     "#]]);
 }
@@ -256,7 +256,7 @@ fn another_choice_is_seen_by_what_the_list_says_until_it_is_looked_at() {
 
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p go on · q leave
+        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
         [5, 0]
     "#]]);
     shown.looks();
@@ -288,7 +288,7 @@ fn another_choice_is_seen_by_what_the_list_says_until_it_is_looked_at() {
 
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p go on · q leave
+        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
         [5, 0]
     "#]]);
 }
@@ -364,7 +364,8 @@ fn a_question_is_answered_once_it_was_seen_and_only_that_one() {
 fn keys_say_stop_go_on_open_and_leave() {
     let mut shown = Shown::new(80, 22);
     shown.board.know(some());
-    assert_eq!(shown.press(KeyCode::Char('p')), []);
+    let paused = vec![Want::Ask(session("0199-b"), Op::Pause)];
+    assert_eq!(shown.press(KeyCode::Char('p')), paused);
     shown.press(KeyCode::Down);
     let crashed = session("0199-d");
     let resumed = vec![Want::Ask(crashed.clone(), Op::Resume)];

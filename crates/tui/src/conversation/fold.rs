@@ -2,8 +2,8 @@
 
 use quire_protocol::{
     Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item, JobId,
-    MessageId, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome, counted,
-    duration, first_line, joined_text, visible,
+    MessageId, Pause, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome,
+    counted, duration, first_line, joined_text, visible,
 };
 use ratatui_core::text::Line;
 
@@ -219,6 +219,23 @@ impl Conversation {
         }
     }
 
+    pub(super) fn paused(&mut self, pause: Pause, detail: &str) {
+        self.pausing = pause == Pause::Asked;
+        match pause {
+            Pause::Limit => {
+                self.turn = Turn::Waits;
+                self.warn(&format!("paused: {detail}"));
+                self.note("/budget raises a limit; what waits then goes on by itself");
+            }
+            Pause::Person => {
+                self.turn = Turn::Waits;
+                self.warn("paused: Enter goes on with it, and so does what you say");
+            }
+            Pause::Asked => self.note("it pauses after this step; what you say takes that back"),
+            Pause::Withdrawn => self.note("it goes on without a pause"),
+        }
+    }
+
     pub(super) fn compacted(&mut self, step: &CompactionStep) {
         match step {
             CompactionStep::Asked { .. } => {
@@ -252,6 +269,7 @@ impl Conversation {
 
     pub(super) fn ended(&mut self, reason: StopReason, detail: &str) {
         self.turn = Turn::None;
+        self.pausing = false;
         self.request = None;
         self.running.clear();
         self.asked.clear();

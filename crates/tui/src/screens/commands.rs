@@ -1,8 +1,8 @@
 //! What commands show and ask for.
 
 use quire_protocol::{
-    Compaction, CompactionCause, CompactionKind, CompactionStep, JobEnd, JobId, Prefix, Rule,
-    RuleAction, Span,
+    Compaction, CompactionCause, CompactionKind, CompactionStep, JobEnd, JobId, Pause, Prefix,
+    Rule, RuleAction, Span,
 };
 
 use super::*;
@@ -125,6 +125,36 @@ fn a_background_job_is_shown_until_it_ends() {
     });
     asked(&mut screen, "/jobs");
     assert!(screen.shown().contains("no background job runs"));
+}
+
+#[test]
+fn a_pause_is_asked_for_taken_back_and_gone_on_with() {
+    let mut screen = Screen::new(100, 24);
+    assert_eq!(asked(&mut screen, "/pause"), []);
+    assert_eq!(screen.app.notice.as_deref(), Some("nothing works"));
+    super::work::at_work(&mut screen);
+    screen.app.editor.take();
+    assert_eq!(asked(&mut screen, "/pause"), [Wish::Ask(Op::Pause)]);
+    let pause = |pause| Event::TurnPaused {
+        turn: TurnId(1),
+        pause,
+        detail: String::new(),
+        worked_ms: 0,
+    };
+    screen.record(pause(Pause::Asked));
+    let shown = screen.shown();
+    assert!(
+        shown.contains("· pauses after this step · Esc stops"),
+        "{shown}"
+    );
+    assert_eq!(asked(&mut screen, "/pause"), [Wish::Ask(Op::Resume)]);
+    screen.record(pause(Pause::Withdrawn));
+    assert!(!screen.shown().contains("· pauses after this step"));
+    screen.ends(3, ToolOutcome::text(ToolStatus::Done, "ok"));
+    screen.record(pause(Pause::Person));
+    assert!(screen.shown().contains("Enter goes on with it"));
+    assert_eq!(screen.press(KeyCode::Enter), [Wish::Ask(Op::Resume)]);
+    assert_eq!(asked(&mut screen, "/pause"), []);
 }
 
 #[test]
