@@ -33,11 +33,14 @@ pub(crate) fn resume(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
 }
 
 /// Looks for sessions of the folder by the start of their id or by words of their title. One that is
-/// alone is gone over to; several are listed with numbers.
-pub(crate) async fn find(app: &mut App, link: &mut Link, words: &str) {
+/// alone is to be gone over to; several are listed with numbers.
+pub(crate) async fn find(app: &mut App, link: &Link, words: &str) -> Option<SessionId> {
     let heads = match link.sessions(app).await {
         Ok(heads) => heads,
-        Err(error) => return app.conversation.warn(&error.to_string()),
+        Err(error) => {
+            app.conversation.warn(&error.to_string());
+            return None;
+        }
     };
     let others = heads
         .into_iter()
@@ -48,12 +51,13 @@ pub(crate) async fn find(app: &mut App, link: &mut Link, words: &str) {
         [] => app
             .conversation
             .warn(&format!("no other session of this folder is named {words}")),
-        [one] if !words.is_empty() => switch(app, link, one.session.clone(), "").await,
+        [one] if !words.is_empty() => return Some(one.session.clone()),
         _ => {
             app.conversation.show(numbered(&fitting));
             app.listed = std::mem::take(&mut fitting);
         }
     }
+    None
 }
 
 /// Goes over to another session, with these words in the input. The one that is left works on where it was; where the other cannot

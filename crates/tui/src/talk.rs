@@ -305,7 +305,9 @@ impl Screen<'_> {
             Wish::Switch { session, text } => self.switch(session, &text).await,
             Wish::Resume(words) => {
                 self.draw();
-                resume::find(self.app, self.link, &words).await;
+                if let Some(session) = resume::find(self.app, self.link, &words).await {
+                    self.switch(session, "").await;
+                }
                 self.draw_soon();
             }
             Wish::Seek(seek) => self.world.others.ask(seek),
@@ -314,14 +316,7 @@ impl Screen<'_> {
                 .world
                 .errands
                 .run(|machine| Done::Walked(machine.paths())),
-            Wish::Unfold => {
-                let conversation = &mut self.app.conversation;
-                let unfolded = match &mut self.pages {
-                    Some(pages) => pages.unfold(&conversation.ended),
-                    None => conversation.show_again(),
-                };
-                self.app.notice = unfolded.err();
-            }
+            Wish::Unfold => self.unfold(),
             Wish::Find(words) => {
                 self.app.notice = match &mut self.pages {
                     Some(pages) => pages.find(&words).err(),
@@ -336,6 +331,16 @@ impl Screen<'_> {
             Wish::Quit => return Then::Leave,
         }
         Then::GoOn
+    }
+
+    /// Shows the last call in full.
+    fn unfold(&mut self) {
+        let conversation = &mut self.app.conversation;
+        let unfolded = match &mut self.pages {
+            Some(pages) => pages.unfold(&conversation.ended),
+            None => conversation.show_again(),
+        };
+        self.app.notice = unfolded.err();
     }
 
     /// Gives the input and the terminal to the person's editor, and takes both back.

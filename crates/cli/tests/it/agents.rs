@@ -135,6 +135,30 @@ fn without_a_terminal_agents_are_listed_and_a_host_that_was_ended_stays_so() {
 }
 
 #[test]
+fn a_session_that_is_gone_over_to_by_its_words_is_no_news() {
+    let world = World::new(obedient);
+    world
+        .place
+        .config("approvals = \"ask\"\nnotify = \"desktop\"\n");
+    let other = world.start("do it now");
+    world.wait(&other, "needs_you");
+    let command = world.command(&["-m", "anthropic/double", "talk to me"]);
+    let mut pty = Pty::start(&command, 110, 30);
+    pty.sees("· done");
+    pty.sees("(F2)");
+    // The terminal loses the focus: what is news now is told.
+    pty.press("\x1b[O");
+    pty.type_line("/resume do it now");
+    pty.sees("  y once");
+    pty.sees_when("nobody else waits", |screen| !screen.contains("(F2)"));
+    finish(world.command(&["agents", "say", &other, "and then rest"])).says(0, &[]);
+    pty.sees("↳ and then rest");
+    let bytes = pty.bytes();
+    assert!(!bytes.contains("\x1b]9;"), "{bytes:?}");
+    pty.kill();
+}
+
+#[test]
 fn a_screen_says_who_waits_and_goes_over_to_where_it_works() {
     let world = World::new(obedient);
     world.place.config("approvals = \"ask\"\n");
