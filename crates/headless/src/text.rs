@@ -4,7 +4,7 @@
 use unicode_width::{UnicodeWidthChar as _, UnicodeWidthStr as _};
 
 pub(crate) use quire_protocol::{
-    clean, counted, duration, first_line, line_count, thousands, visible,
+    clean, counted, duration, first_line, first_sentence, line_count, thousands, visible,
 };
 
 /// Columns that a text takes.
@@ -28,17 +28,6 @@ pub(crate) fn cut(line: &str, width: usize) -> String {
         kept.push(char);
     }
     format!("{}…", kept.trim_end())
-}
-
-/// The first sentence of a text, on one line.
-pub(crate) fn first_sentence(text: &str) -> String {
-    let (line, _) = first_line(text);
-    let line = line.replace("**", "");
-    let line = line.trim_matches(['#', ' ']).to_owned();
-    match line.find(". ") {
-        Some(end) => line[..=end].to_owned(),
-        None => line,
-    }
 }
 
 /// A number of bytes: `512 KiB`, `49 MiB`, `73.9 GiB`.
@@ -77,11 +66,6 @@ mod tests {
         assert_eq!(size((50 << 20) - 1), "49 MiB");
         assert_eq!(size(1 << 30), "1.0 GiB");
         assert_eq!(size((7 << 30) + (1023 << 20)), "7.9 GiB");
-        assert_eq!(
-            first_sentence("**Look first.** Then more.\nAnd"),
-            "Look first."
-        );
-        assert_eq!(first_sentence("I see. Then more"), "I see.");
         assert_eq!(fence("a ``` b ````` c", 3), "``````");
         assert_eq!(fence("plain", 3), "```");
     }

@@ -97,6 +97,16 @@ pub fn first_line(text: &str) -> (String, bool) {
     (clean(line).replace('\t', " "), line.len() < text.len())
 }
 
+/// The first sentence of a text, on one line and without the marks of headings and bold words.
+#[must_use]
+pub fn first_sentence(text: &str) -> String {
+    let (line, _) = first_line(text);
+    let line = line.replace("**", "");
+    let line = line.trim_matches(['#', ' ']);
+    let end = line.find(". ").map_or(line.len(), |end| end + 1);
+    line[..end].to_owned()
+}
+
 /// How many lines a text has.
 #[must_use]
 pub fn line_count(text: &str) -> u64 {
@@ -151,6 +161,18 @@ pub fn age(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_first_sentence_stands_on_a_line_without_marks() {
+        for (text, sentence) in [
+            ("**Look first.** Then more.\nAnd", "Look first."),
+            ("I see. Then more", "I see."),
+            ("\n## The plan\n\nFirst", "The plan"),
+            (" \n", ""),
+        ] {
+            assert_eq!(first_sentence(text), sentence, "{text:?}");
+        }
+    }
 
     #[test]
     fn foreign_text_cannot_drive_the_terminal() {

@@ -2,7 +2,7 @@
 
 use quire_protocol::{
     ChangeKind, CommandEnd, FileChange, Shown, ToolOutcome, ToolStatus, counted, duration,
-    first_line, joined_text, line_count,
+    first_sentence, joined_text, line_count,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::{Line, Span};
@@ -41,9 +41,8 @@ pub(crate) fn thoughts(text: &str, details: Details) -> Vec<Line<'static>> {
         return Vec::new();
     }
     if details == Details::Folded {
-        let (line, _) = first_line(&text);
-        let end = line.find(". ").map_or(line.len(), |end| end + 1);
-        return vec![look::line(format!("~ {}", &line[..end]), look::DIM)];
+        let line = format!("~ {}", first_sentence(&text));
+        return vec![look::line(line, look::DIM)];
     }
     let marks = std::iter::once("~ ").chain(std::iter::repeat("  "));
     text.lines()

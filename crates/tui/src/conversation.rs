@@ -85,6 +85,8 @@ pub(crate) struct Conversation {
     failure: String,
     /// Whether the last reply said or called something.
     spoke: bool,
+    /// Why it does what it does, in its own words.
+    pub(crate) why: String,
 }
 
 /// Lines that are done, and what they are.

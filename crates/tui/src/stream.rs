@@ -1,7 +1,7 @@
 //! The answer while it streams: whole lines are shown for good, the rest is shown live. What the
 //! journal says in the end has the last word.
 
-use quire_protocol::Item;
+use quire_protocol::{Item, first_sentence};
 use ratatui_core::text::Line;
 
 use crate::calls::{Details, thoughts};
@@ -28,6 +28,8 @@ pub(crate) struct Stream {
     details: Details,
     /// The thinking that is being streamed.
     thinking: String,
+    /// The first sentence of what was thought before the words.
+    thought: String,
     /// Pieces of thinking that were shown for good.
     thoughts: usize,
     /// The call that is being written: its tool and how much there is of it.
@@ -73,6 +75,14 @@ impl Stream {
     pub(crate) fn tail(&self) -> Option<Line<'static>> {
         let tail = end_of(&self.said[self.shown..], SEEN);
         (!tail.trim().is_empty()).then(|| self.markdown.clone().line(tail))
+    }
+
+    /// Why the call is written that is being written, as far as that is said or thought.
+    pub(crate) fn why(&self) -> String {
+        match first_sentence(&self.said) {
+            nothing if nothing.is_empty() => self.thought.clone(),
+            said => said,
+        }
     }
 
     /// The end of the thinking that is being streamed.
@@ -125,6 +135,7 @@ impl Stream {
             return Vec::new();
         }
         self.thoughts += 1;
+        self.thought = first_sentence(&text);
         thoughts(&text, self.details)
     }
 
@@ -231,6 +242,17 @@ mod tests {
         let lines = shown(&stream.finish(&said("first\nsecond\nthird\n")));
         assert_eq!(lines[1..], ["first", "second", "third"]);
         assert!(lines[0].contains("did not reach"), "{lines:?}");
+    }
+
+    #[test]
+    fn why_a_call_is_written_is_what_was_said_or_else_thought_before_it() {
+        let mut stream = Stream::default();
+        stream.think("**I look at it.** Then I mend it");
+        stream.write("bash", 9);
+        assert_eq!(stream.why(), "I look at it.");
+        stream.text("Now I test. With all");
+        stream.write("bash", 9);
+        assert_eq!(stream.why(), "Now I test.");
     }
 
     #[test]

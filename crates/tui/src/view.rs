@@ -267,12 +267,16 @@ fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Opti
         }
         Doing::Answering => "answering".to_owned(),
         Doing::Writing(name, bytes) => {
-            format!("writing a call of {} ({} bytes)", safe(&name), short(bytes))
+            let what = format!("writing a call of {} ({} bytes)", safe(&name), short(bytes));
+            because(what, &conversation.stream.why())
         }
-        Doing::Running => match conversation.running.len() {
-            1 => "running".to_owned(),
-            many => format!("running {many} tools"),
-        },
+        Doing::Running => {
+            let what = match conversation.running.len() {
+                1 => "running".to_owned(),
+                many => format!("running {many} tools"),
+            };
+            because(what, &conversation.why)
+        }
         Doing::Asking => "waiting for your answer".to_owned(),
         Doing::Stopping => "stopping".to_owned(),
         Doing::Compacting => "summarising the context".to_owned(),
@@ -295,6 +299,14 @@ fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Opti
         (words, look::PLAIN),
         (facts, look::DIM),
     ]))
+}
+
+/// What is done, and why in the model's own words.
+fn because(what: String, why: &str) -> String {
+    match why.trim_end_matches([':', '.', ' ']) {
+        "" => what,
+        why => format!("{what}: {}", safe(why)),
+    }
 }
 
 /// The input, with at most a third of the screen's rows, and where the cursor is in it.

@@ -3,7 +3,7 @@
 use quire_protocol::{
     Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item, JobId,
     MessageId, Pause, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome,
-    counted, duration, first_line, joined_text, visible,
+    counted, duration, first_line, first_sentence, joined_text, visible,
 };
 use ratatui_core::text::Line;
 
@@ -87,6 +87,7 @@ impl Conversation {
             Item::ToolCall(_) => true,
             _ => false,
         });
+        self.why = why(items);
         for item in items {
             match item {
                 Item::ToolCall(call) => {
@@ -300,6 +301,26 @@ impl Conversation {
             self.plan.clear();
         }
     }
+}
+
+/// Why a reply does what it does: the first sentence of what it said last, or else of what it thought.
+fn why(items: &[Item]) -> String {
+    let words = |wanted: fn(&Item) -> Option<&String>| {
+        let mut all = items.iter().rev().filter_map(wanted);
+        all.find(|text| !text.trim().is_empty())
+    };
+    let said = words(|item| match item {
+        Item::Assistant { text, .. } => Some(text),
+        _ => None,
+    });
+    let thought = || {
+        words(|item| match item {
+            Item::Thinking { text, .. } => Some(text),
+            _ => None,
+        })
+    };
+    let text = said.or_else(thought);
+    text.map(|text| first_sentence(text)).unwrap_or_default()
 }
 
 /// A message as text, with signs for what is none.

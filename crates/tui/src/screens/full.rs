@@ -79,7 +79,7 @@ fn the_conversation_is_above_and_the_input_below() {
           ☐ test again
         ↳ not the slow ones  (steer: heard at the next step)
         ↳ then commit it, with a long message that says what was wrong and why it is ri…
-        ◦ running · 12 s · 1.2k tokens · Esc stops
+        ◦ running: I'll run the tests first · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › and 漢
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
@@ -124,7 +124,7 @@ fn the_conversation_is_above_and_the_input_below() {
           ☐ test again
         ↳ not the slow ones  (steer: heard at the next step)
         ↳ then commit it, with a long message that says what was wrong and why it is right now, 漢字  (queued: heard after the…
-        ◦ running · 12 s · 1.2k tokens · Esc stops
+        ◦ running: I'll run the tests first · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         › and 漢
         anthropic/double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe

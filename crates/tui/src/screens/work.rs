@@ -67,6 +67,29 @@ pub(super) fn at_work(screen: &mut Screen) {
 }
 
 #[test]
+fn why_something_runs_is_what_was_thought_where_nothing_was_said() {
+    let mut screen = Screen::new(100, 24);
+    screen.asks("fix it");
+    screen.replies(vec![
+        Item::Thinking {
+            text: "First I look at what\x1b[2J fails. Then I mend it.".to_owned(),
+            opaque: None,
+        },
+        call(1, "bash", r#"{"command":"cargo test"}"#),
+    ]);
+    screen.record(Event::ToolStarted { call: CallId(1) });
+    let shown = screen.shown();
+    assert!(
+        shown.contains("◦ running: First I look at what fails · "),
+        "{shown}"
+    );
+    screen.ends(1, ToolOutcome::text(ToolStatus::Done, "ok"));
+    screen.replies(vec![call(2, "bash", r#"{"command":"cargo test"}"#)]);
+    screen.record(Event::ToolStarted { call: CallId(2) });
+    assert!(screen.shown().contains("◦ running · "));
+}
+
+#[test]
 fn a_turn_at_work() {
     let mut small = Screen::new(80, 24);
     at_work(&mut small);
@@ -91,7 +114,7 @@ fn a_turn_at_work() {
           ☐ test again
         ↳ not the slow ones  (steer: heard at the next step)
         ↳ then commit it, with a long message that says what was wrong and why it is ri…
-        ◦ running · 12 s · 1.2k tokens · Esc stops
+        ◦ running: I'll run the tests first · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › and 漢
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
@@ -128,7 +151,7 @@ fn a_turn_at_work() {
           ☐ test again
         ↳ not the slow ones  (steer: heard at the next step)
         ↳ then commit it, with a long message that says what was wrong and why it is right now, 漢字  (queued: heard after the…
-        ◦ running · 12 s · 1.2k tokens · Esc stops
+        ◦ running: I'll run the tests first · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────────────────────────────────────────────
         › and 漢
         anthropic/double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
