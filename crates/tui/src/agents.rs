@@ -78,7 +78,7 @@ pub async fn agents(overview: Overview) -> Result<Option<SessionHead>, Error> {
         lookout: overview.lookout,
         now_ms: overview.now_ms,
         painter: Painter::new(size, overview.theme, Room::Full),
-        terminal: Terminal::take(Room::Full, Focus::Untold)?,
+        terminal: Terminal::take(Room::Full, Focus::Untold, overview.theme)?,
         looking: None,
         listing: false,
         lost: false,
@@ -162,6 +162,13 @@ impl View {
                 biased;
                 news = self.terminal.next() => match news? {
                     News::Happened(event) => self.happened(event),
+                    News::Ground(ground) => {
+                        let theme = self.painter.theme().on(ground);
+                        self.resized |= theme != self.painter.theme();
+                        self.painter.use_theme(theme);
+                        self.draw_soon();
+                        None
+                    }
                     News::Written => None,
                     News::Gone => Some(None),
                 },

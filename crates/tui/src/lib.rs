@@ -26,6 +26,7 @@ mod diff;
 mod editor;
 mod errands;
 mod folded;
+mod ground;
 mod images;
 mod keys;
 mod link;

@@ -17,6 +17,7 @@ use crate::app::{App, Wish};
 use crate::calls::Details;
 use crate::commands::pair;
 use crate::errands::{Done, Errands};
+use crate::ground::Ground;
 use crate::images;
 use crate::link::Link;
 use crate::look;
@@ -101,7 +102,7 @@ async fn on_screen(
 ) -> Result<(), Error> {
     let mut screen = Screen {
         painter: Painter::new(Terminal::size(), looks.theme, looks.room),
-        terminal: Terminal::take(looks.room, world.alerts.focus_wanted())?,
+        terminal: Terminal::take(looks.room, world.alerts.focus_wanted(), looks.theme)?,
         alert: String::new(),
         app,
         link,
@@ -160,6 +161,7 @@ impl Screen<'_> {
                 biased;
                 news = self.terminal.next() => match news? {
                     News::Happened(event) => self.happened(event).await,
+                    News::Ground(ground) => self.stands_on(ground),
                     News::Written => Then::GoOn,
                     News::Gone => Then::Leave,
                 },
@@ -255,6 +257,18 @@ impl Screen<'_> {
             if self.grant(wish).await == Then::Leave {
                 return Then::Leave;
             }
+        }
+        Then::GoOn
+    }
+
+    /// The terminal says what its ground is like: what is there is drawn anew where that fits it no more.
+    fn stands_on(&mut self, ground: Ground) -> Then {
+        self.app.colours.know(ground);
+        let theme = self.painter.theme().on(ground);
+        if theme != self.painter.theme() {
+            self.painter.use_theme(theme);
+            self.resized = true;
+            self.draw_soon();
         }
         Then::GoOn
     }

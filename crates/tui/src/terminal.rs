@@ -2,15 +2,22 @@
 //! frames are written by threads of their own, so that a slow terminal holds nothing else up.
 
 use std::io::{self, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use crate::setup::Room;
 use crossterm::event::{self, Event};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
 use rustix::process::{Signal, getpid, kill_process};
+use rustix::stdio::stdin;
+use rustix::termios::{QueueSelector, tcflush};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+use crate::ground::{self, Ground, Heard, Listener};
+use crate::setup::Room;
+use crate::theme::Theme;
 
 /// Bracketed paste, and keys told apart where the terminal can.
 const ENTER: &str = "\x1b[?2004h\x1b[>1u";
@@ -18,6 +25,8 @@ const LEAVE: &str = "\x1b[<1u\x1b[?2004l\x1b[?25h\x1b[0m";
 
 /// How long the thread that reads keys may take to let them go.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long after the question an answer may be on its way that nobody waits for any more.
+const ON_ITS_WAY: Duration = Duration::from_secs(1);
 /// A screen of its own, and the wheel of the mouse.
 const ENTER_FULL: &str = "\x1b[?1049h\x1b[H\x1b[2J\x1b[?1000h\x1b[?1006h";
 /// Being told of the focus.
@@ -30,6 +39,8 @@ const LEAVE_FULL: &str = "\x1b[0m\x1b[?1006l\x1b[?1000l\x1b[?1049l";
 pub(crate) enum News {
     /// The person did something.
     Happened(Event),
+    /// What the ground is like.
+    Ground(Ground),
     /// What was handed over last is written.
     Written,
     /// There is no terminal any more.
@@ -48,13 +59,17 @@ pub(crate) struct Terminal {
     written: UnboundedReceiver<io::Result<()>>,
     /// Whether a frame is on its way.
     busy: bool,
-    events: UnboundedReceiver<io::Result<Event>>,
+    events: UnboundedReceiver<io::Result<News>>,
     gate: Arc<Gate>,
     /// The thread that reads keys.
     reader: thread::JoinHandle<()>,
     /// Whether it has a screen of its own.
     room: Room,
     focus: Focus,
+    /// When it was asked for its ground.
+    asked: Instant,
+    /// Whether it was, and has not answered.
+    awaits: Arc<AtomicBool>,
 }
 
 /// Whether a terminal says when it gets and loses the focus.
@@ -131,8 +146,8 @@ impl Gate {
 }
 
 impl Terminal {
-    /// Takes the terminal over.
-    pub(crate) fn take(room: Room, focus: Focus) -> io::Result<Self> {
+    /// Takes the terminal over, and asks it for its ground where the theme is to fit that.
+    pub(crate) fn take(room: Room, focus: Focus, theme: Theme) -> io::Result<Self> {
         enable_raw_mode()?;
         let (frames, to_write) = std::sync::mpsc::channel::<String>();
         let (done, written) = unbounded_channel();
@@ -146,7 +161,9 @@ impl Terminal {
         let (happened, events) = unbounded_channel();
         let gate = Arc::new(Gate::default());
         let guard = Arc::clone(&gate);
-        let reader = thread::spawn(move || read(&happened, &guard));
+        let awaits = Arc::new(AtomicBool::new(theme.follows()));
+        let still = Arc::clone(&awaits);
+        let reader = thread::spawn(move || read(&happened, &guard, &still));
         let mut terminal = Self {
             frames,
             written,
@@ -156,8 +173,13 @@ impl Terminal {
             reader,
             room,
             focus,
+            asked: Instant::now(),
+            awaits,
         };
-        let enter = terminal.enter();
+        let mut enter = terminal.enter();
+        if theme.follows() {
+            enter.push_str(ground::ASK);
+        }
         terminal.write(enter);
         Ok(terminal)
     }
@@ -193,6 +215,7 @@ impl Terminal {
             return Err(io::Error::other("its keys cannot be let go of"));
         }
         write(&self.leave())?;
+        self.forget_answer();
         disable_raw_mode()
     }
 
@@ -202,6 +225,13 @@ impl Terminal {
         write(&self.enter())?;
         self.gate.open();
         Ok(())
+    }
+
+    /// An answer that may be on its way is not for whoever has the terminal next.
+    fn forget_answer(&self) {
+        if self.awaits.load(Ordering::Relaxed) && self.asked.elapsed() < ON_ITS_WAY {
+            let _ = tcflush(stdin(), QueueSelector::IFlush);
+        }
     }
 
     /// Columns and rows; 80 × 24 where the terminal does not say.
@@ -228,7 +258,7 @@ impl Terminal {
         tokio::select! {
             biased;
             event = self.events.recv() => match event {
-                Some(event) => Ok(News::Happened(event?)),
+                Some(news) => news,
                 None => Ok(News::Gone),
             },
             written = self.written.recv(), if self.busy => {
@@ -266,6 +296,7 @@ impl Drop for Terminal {
             self.gate.close(wake);
             self.gate.set(Reading::Over);
         }
+        self.forget_answer();
         let _ = disable_raw_mode();
     }
 }
@@ -281,15 +312,35 @@ fn write(text: &str) -> io::Result<()> {
     out.flush()
 }
 
-fn read(happened: &UnboundedSender<io::Result<Event>>, gate: &Gate) {
-    loop {
-        if !gate.pass() {
-            return;
+fn read(happened: &UnboundedSender<io::Result<News>>, gate: &Gate, awaits: &AtomicBool) {
+    let mut listener = if awaits.load(Ordering::Relaxed) {
+        Listener::awaiting()
+    } else {
+        Listener::default()
+    };
+    while gate.pass() {
+        let mut news = Vec::new();
+        match heard(&mut listener) {
+            Ok(heard) => {
+                news.extend(heard.events.into_iter().map(News::Happened).map(Ok));
+                news.extend(heard.ground.map(News::Ground).map(Ok));
+            }
+            Err(error) => news.push(Err(error)),
         }
-        let event = event::read();
-        let failed = event.is_err();
-        if happened.send(event).is_err() || failed {
-            return;
+        awaits.store(listener.awaits(), Ordering::Relaxed);
+        for news in news {
+            let failed = news.is_err();
+            if happened.send(news).is_err() || failed {
+                return;
+            }
         }
     }
+}
+
+/// Waits for what happens next, but not with a key that a person may have pressed.
+fn heard(listener: &mut Listener) -> io::Result<Heard> {
+    if listener.holds_a_key() && !event::poll(ground::SPLIT)? {
+        return Ok(listener.let_go());
+    }
+    Ok(listener.take(event::read()?))
 }

@@ -2,6 +2,8 @@
 
 use std::fmt::Write as _;
 
+use crate::ground::Ground;
+
 /// What a piece of text is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -116,6 +118,8 @@ enum Depth {
 pub struct Theme {
     kind: Kind,
     depth: Depth,
+    /// Whether it is to fit the ground of the terminal, once that is known.
+    follows: bool,
 }
 
 /// What is known of a terminal's colours.
@@ -156,6 +160,11 @@ impl Colours {
         }
     }
 
+    /// The terminal says what its ground is like.
+    pub(crate) fn know(&mut self, ground: Ground) {
+        self.ground = Some(Kind::of(ground));
+    }
+
     /// The theme of that name; nothing where there is none.
     #[must_use]
     pub fn theme(self, name: &str) -> Option<Theme> {
@@ -171,7 +180,21 @@ impl Colours {
             _ => return None,
         };
         let depth = self.depth;
-        Some(Theme { kind, depth })
+        let follows = name == "auto" && !self.unwanted && depth != Depth::Sixteen;
+        Some(Theme {
+            kind,
+            depth,
+            follows,
+        })
+    }
+}
+
+impl Kind {
+    fn of(ground: Ground) -> Self {
+        match ground {
+            Ground::Dark => Self::Dark,
+            Ground::Light => Self::Light,
+        }
     }
 }
 
@@ -185,6 +208,21 @@ fn ground(said: &str) -> Option<Kind> {
 }
 
 impl Theme {
+    /// Whether the terminal is to be asked what its ground is like.
+    pub(crate) fn follows(self) -> bool {
+        self.follows
+    }
+
+    /// The same on that ground, where it is to fit it.
+    pub(crate) fn on(self, ground: Ground) -> Self {
+        let kind = if self.follows {
+            Kind::of(ground)
+        } else {
+            self.kind
+        };
+        Self { kind, ..self }
+    }
+
     /// The parameters of SGR for a role; none where it looks like everything else.
     pub(crate) fn code(self, role: Role) -> String {
         let look = &LOOKS[role as usize];
@@ -277,6 +315,24 @@ mod tests {
         assert_eq!(unwanted.theme("dark").unwrap().kind, Kind::Dark);
         assert!(unwanted.theme("blue").is_none());
         assert!(NAMES.iter().all(|name| unwanted.theme(name).is_some()));
+    }
+
+    #[test]
+    fn only_auto_fits_what_the_terminal_says_of_its_ground() {
+        let mut colours = found(&[("TERM", "xterm-256color"), ("COLORFGBG", "15;0")]);
+        let auto = colours.theme("auto").unwrap();
+        assert_eq!(auto.kind, Kind::Dark);
+        assert_eq!(auto.on(Ground::Light).kind, Kind::Light);
+        let dark = colours.theme("dark").unwrap();
+        assert_eq!(dark.on(Ground::Light).kind, Kind::Dark);
+        colours.know(Ground::Light);
+        assert_eq!(colours.theme("auto").unwrap().kind, Kind::Light);
+        for unasked in [
+            &[("TERM", "linux")][..],
+            &[("TERM", "xterm-256color"), ("NO_COLOR", "1")],
+        ] {
+            assert!(!found(unasked).theme("auto").unwrap().follows());
+        }
     }
 
     #[test]

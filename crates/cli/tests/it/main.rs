@@ -10,6 +10,7 @@ mod crash;
 mod first;
 mod goals;
 mod golden;
+mod ground;
 mod host;
 mod journey;
 mod library;
