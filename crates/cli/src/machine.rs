@@ -67,11 +67,11 @@ impl Machine for OwnMachine {
     }
 
     fn image(&self, path: &str) -> Result<Content, String> {
-        let path = match (path.strip_prefix("~/"), &self.home) {
-            (Some(rest), Some(home)) => home.join(rest),
-            _ => self.folder.join(path),
-        };
-        quire_headless::image(&path).map_err(|what| format!("{}: {what}", path.display()))
+        quire_headless::named_image(path, &self.folder, self.home.as_deref())
+    }
+
+    fn clipboard(&self) -> Result<Content, String> {
+        quire_headless::clipboard_image(|line, stop, printed| self.shell(line, stop, printed))
     }
 
     fn paths(&self) -> Vec<String> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use quire_config::Resolved;
 use quire_model::Catalogue;
-use quire_protocol::{Client, Settings, Standing};
+use quire_protocol::{Client, Settings};
 use quire_tui::{Check, Colours, Fit, Form, Looks, Notify, Overview, Room, Setup, Start, Thinking};
 
 use crate::args::TalkArgs;
@@ -75,11 +75,9 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     };
     let session = quire_tui::talk(setup).await?;
     let agents = host.agents().await.unwrap_or_default();
-    let left = agents.iter().find(|agent| agent.head.session == session);
-    if left.is_some_and(|agent| agent.standing == Standing::Working) {
-        terminal::complain("it works on without this screen: `quire agents` shows what it does");
+    for words in quire_headless::parting(&agents, &session) {
+        terminal::complain(&words);
     }
-    terminal::complain(&format!("the session is kept: quire --resume {session}"));
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,6 +1,6 @@
 //! What agents need, for a person. Pure: the caller brings the time.
 
-use quire_protocol::{Agent, Standing, age};
+use quire_protocol::{Agent, SessionId, Standing, age};
 
 use crate::Style;
 use crate::sessions::{WORKSPACE, tail, unique_length};
@@ -47,6 +47,16 @@ pub fn agents(list: &[Agent], now_ms: u64, style: Style) -> String {
     text
 }
 
+/// What a person who leaves the screen of a session is told: whether it works on, and how to come back.
+pub fn parting(list: &[Agent], session: &SessionId) -> Vec<String> {
+    let left = list.iter().find(|agent| agent.head.session == *session);
+    let works = left.filter(|agent| agent.standing == Standing::Working);
+    let on = "it works on without this screen: `quire agents` shows what it does";
+    let on = works.map(|_| on.to_owned());
+    let kept = format!("the session is kept: quire --resume {session}");
+    on.into_iter().chain([kept]).collect()
+}
+
 fn row(agent: &Agent, short: usize, now_ms: u64, style: Style) -> [String; 5] {
     let head = &agent.head;
     [
@@ -69,7 +79,7 @@ fn share(style: Style, most: usize) -> usize {
 #[cfg(test)]
 mod tests {
     use expect_test::expect;
-    use quire_protocol::{SessionHead, SessionId};
+    use quire_protocol::SessionHead;
 
     use super::*;
     use crate::Color;

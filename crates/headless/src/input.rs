@@ -15,7 +15,7 @@ use quire_protocol::{Content, image_media_type};
 use crate::schema::Schema;
 
 /// The largest image that is sent, in bytes; providers take no more.
-const IMAGE_BYTES: u64 = 5 << 20;
+pub(crate) const IMAGE_BYTES: u64 = 5 << 20;
 
 /// The longest piped text that is taken, in bytes: more than a model reads.
 const PIPED_BYTES: u64 = 16 << 20;
@@ -108,7 +108,7 @@ fn words(prompt: Option<&str>, piped: Option<&str>) -> Option<Content> {
 
 /// An image from a file: png, jpeg, gif or webp of at most 5 MiB. The error says what is wrong with
 /// the file, for a person.
-pub fn image(path: &Path) -> Result<Content, String> {
+pub(crate) fn image(path: &Path) -> Result<Content, String> {
     let size = std::fs::metadata(path)
         .map_err(|error| error.to_string())?
         .len();
@@ -122,9 +122,22 @@ pub fn image(path: &Path) -> Result<Content, String> {
     File::open(path)
         .and_then(|file| file.take(IMAGE_BYTES).read_to_end(&mut bytes))
         .map_err(|error| error.to_string())?;
-    let media_type = image_media_type(&bytes).ok_or("it is no png, jpeg, gif or webp")?;
-    Ok(Content::Image {
-        media_type: media_type.to_owned(),
+    encoded(bytes).ok_or_else(|| "it is no png, jpeg, gif or webp".to_owned())
+}
+
+/// The image of a path as a person writes it: from a folder, absolute, or from `~/`.
+pub fn named_image(path: &str, folder: &Path, home: Option<&Path>) -> Result<Content, String> {
+    let path = match (path.strip_prefix("~/"), home) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => folder.join(path),
+    };
+    image(&path).map_err(|what| format!("{}: {what}", path.display()))
+}
+
+/// An image as it is sent; nothing where these are the bytes of none.
+pub(crate) fn encoded(bytes: Vec<u8>) -> Option<Content> {
+    Some(Content::Image {
+        media_type: image_media_type(&bytes)?.to_owned(),
         data: STANDARD.encode(bytes),
     })
 }

@@ -42,6 +42,8 @@ pub(crate) enum Wish {
     Recall,
     /// Write the input in an editor.
     Compose,
+    /// Read the image in the clipboard.
+    AttachCopied,
     /// Read an image.
     Attach {
         /// Where it is.
@@ -253,7 +255,8 @@ impl App {
             Action::Back if self.refusing.is_none() => self.paths.dismiss(),
             Action::Back => self.stop_refusing(),
             Action::Search if self.refusing.is_none() => return self.begin_search(),
-            Action::Search => {}
+            Action::PasteImage if self.refusing.is_none() => return vec![Wish::AttachCopied],
+            Action::Search | Action::PasteImage => {}
             Action::Compose => return vec![Wish::Compose],
             Action::Redraw => return vec![Wish::Redraw],
             Action::Complete if self.mode() == Mode::Path => self.take_path(),

@@ -263,6 +263,7 @@ const KEYS: &[(&str, &str)] = &[
     ),
     ("Ctrl+R", "search what you said in this folder"),
     ("Ctrl+G", "write in $VISUAL or $EDITOR"),
+    ("Ctrl+V", "attach the image in the clipboard"),
     ("Ctrl+O", "show or fold what tools print"),
     ("Up, Down", "what you said before"),
     (

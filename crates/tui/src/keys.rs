@@ -35,6 +35,8 @@ pub(crate) enum Action {
     Down,
     /// Show what was folded in full.
     Details,
+    /// Attach the image in the clipboard.
+    PasteImage,
     /// Search what was said; while that is done, go on to an older one.
     Search,
     /// Write in an editor.
@@ -178,6 +180,7 @@ fn with_control(code: KeyCode) -> Option<Action> {
         KeyCode::Char('r') => Action::Search,
         KeyCode::Char('g') => Action::Compose,
         KeyCode::Char('o') => Action::Details,
+        KeyCode::Char('v') => Action::PasteImage,
         KeyCode::Char('l') => Action::Redraw,
         KeyCode::Left => Action::Go(To::WordLeft),
         KeyCode::Right => Action::Go(To::WordRight),
@@ -257,6 +260,7 @@ mod tests {
             (Esc, none, Mode::Search, Some(Action::Back)),
             (Char('d'), control, Mode::Typing, Some(Action::Leave)),
             (Up, none, Mode::Typing, Some(Action::Up)),
+            (Char('v'), control, Mode::Asked, Some(Action::PasteImage)),
             (F(1), none, Mode::Typing, None),
             (F(2), none, Mode::Asked, Some(Action::Next)),
         ] {

@@ -35,6 +35,9 @@ pub trait Machine: Send + Sync {
     /// The image of a file, whose path is relative to the workspace, absolute or from `~/`.
     fn image(&self, path: &str) -> Result<Content, String>;
 
+    /// The image in the clipboard.
+    fn clipboard(&self) -> Result<Content, String>;
+
     /// What is in the workspace, as far as it is looked at: paths relative to it, folders with a slash
     /// at their end, without what git ignores.
     fn paths(&self) -> Vec<String>;

@@ -119,7 +119,7 @@ async fn grant(
         Wish::Seek(seek) => world.others.ask(seek),
         Wish::Check => talk::check(app, link, &world.check),
         // Nothing is offered where nothing is drawn.
-        Wish::Attach { .. } => {
+        Wish::Attach { .. } | Wish::AttachCopied => {
             app.notice = Some("plain lines take no images: `quire exec --image`".to_owned());
         }
         Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}

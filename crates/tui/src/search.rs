@@ -123,6 +123,7 @@ impl App {
             | Action::Details
             | Action::Next
             | Action::Compose
+            | Action::PasteImage
             | Action::Reply(_)
             | Action::Pick(_) => {}
         }

@@ -305,6 +305,11 @@ impl Screen<'_> {
                     pasted,
                 });
             }
+            Wish::AttachCopied => self.world.errands.run(|machine| Done::Attached {
+                name: "clipboard".to_owned(),
+                image: machine.clipboard(),
+                pasted: None,
+            }),
             Wish::Recall => self
                 .world
                 .errands

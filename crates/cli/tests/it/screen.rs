@@ -1,6 +1,7 @@
 //! The screen in a real terminal: a person types, steers, answers, resizes, and comes back.
 
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
@@ -12,12 +13,23 @@ pub(crate) const ESC: &str = "\x1b";
 
 /// `quire` in a terminal, against a provider.
 pub(crate) fn open(place: &Place, provider: &Provider, arguments: &[&str]) -> Pty {
+    open_with(place, provider, arguments, |_| {})
+}
+
+/// The same, in an environment that is changed.
+pub(crate) fn open_with(
+    place: &Place,
+    provider: &Provider,
+    arguments: &[&str],
+    change: impl FnOnce(&mut Command),
+) -> Pty {
     let mut all = vec!["--model", "anthropic/double"];
     all.extend(arguments);
     let mut command = place.command(&all);
     command
         .env("ANTHROPIC_BASE_URL", &provider.url)
         .env("ANTHROPIC_API_KEY", "key");
+    change(&mut command);
     Pty::start(&command, 100, 40)
 }
 

@@ -4,7 +4,45 @@
 use crate::provider::{Answer, Provider, results};
 use crate::pty::Pty;
 use crate::run::{Place, wait_for};
-use crate::screen::{ESC, HELD, bash, open, said};
+use crate::screen::{ESC, HELD, bash, open, open_with, said};
+
+/// A folder with a program that reads the clipboard, before all others.
+fn with_clipboard(place: &Place, program: &str, script: &str) -> String {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = place.home().join("programs");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join(program);
+    std::fs::write(&file, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o755)).unwrap();
+    folder.display().to_string()
+}
+
+#[test]
+fn the_image_in_the_clipboard_is_attached_by_whatever_reads_it() {
+    let provider = Provider::start(|_| Answer::Reply("seen", vec![]));
+    let place = Place::new();
+    let printf = "printf '\\211PNG\\r\\n\\032\\n and more'";
+    let folder = with_clipboard(&place, "wl-paste", printf);
+    let mut pty = open_with(&place, &provider, &[], |command| {
+        let mut set = command.get_envs();
+        let path = set.find_map(|(name, value)| value.filter(|_| name == "PATH"));
+        let others = path.unwrap().to_str().unwrap().to_owned();
+        drop(set);
+        command.env("PATH", format!("{folder}:{others}"));
+    });
+    pty.sees("say what to do");
+    pty.press("look at \x16");
+    pty.sees("› look at [image clipboard]");
+    pty.press("\r");
+    pty.sees("seen");
+    let asked = provider.requests()[0]["messages"][0]["content"].to_string();
+    assert!(asked.contains("image/png"), "{asked}");
+    let none = "echo 'No suitable type of content' >&2; exit 1";
+    with_clipboard(&place, "wl-paste", none);
+    pty.press("\x16");
+    pty.sees("no image is attached, the clipboard holds none");
+    pty.kill();
+}
 
 #[test]
 fn messages_that_wait_are_taken_back_edited_and_put_in_another_order() {
