@@ -187,6 +187,10 @@ impl Board {
                 Ok(call) => return self.ask(answer(call, Answer::AllowOnce)),
                 Err(why) => self.notice = Some(why),
             },
+            KeyCode::Char('a') => match self.always() {
+                Ok(call) => return self.ask(answer(call, Answer::AllowAlways)),
+                Err(why) => self.notice = Some(why),
+            },
             KeyCode::Char('n') => match self.answerable() {
                 Ok(call) => self.typing = Some(Typing::Reason(call)),
                 Err(why) => self.notice = Some(why),
@@ -219,6 +223,16 @@ impl Board {
             Some((_, call)) => return Ok(call),
         };
         Err(words.to_owned())
+    }
+
+    /// The question that can be answered with "always", or why none can.
+    fn always(&self) -> Result<CallId, String> {
+        let call = self.answerable()?;
+        let question = self.peek().and_then(Peek::question);
+        if question.is_some_and(|(_, approval)| approval.prefix.is_empty()) {
+            return Err("this can only be allowed once: y".to_owned());
+        }
+        Ok(call)
     }
 
     fn ask(&mut self, op: Op) -> Vec<Want> {

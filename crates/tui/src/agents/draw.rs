@@ -1,6 +1,6 @@
 //! How the board is drawn: the list, what is seen of the chosen session, what is typed, and the keys.
 
-use quire_protocol::{Agent, Standing, age};
+use quire_protocol::{Agent, Standing, age, visible};
 use ratatui_core::text::Line;
 
 use super::board::{Board, Typing};
@@ -16,7 +16,7 @@ const OF_AGE: usize = 6;
 /// Rows of the list that are always seen, where there are so many.
 const OF_LIST: usize = 3;
 
-const KEYS: &str = "↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave";
+const KEYS: &str = "↑ ↓ choose · Enter opens · r reply · y a n answer · s stop · p pause · q leave";
 
 /// How many rows each part gets.
 struct Rooms {
@@ -208,11 +208,16 @@ fn question(board: &Board) -> Vec<Line<'static>> {
     };
     let about = peek.conversation.about(call);
     let mut rows = request(&about, approval, board.size.0, usize::MAX);
-    rows.push(if board.is_surprised() {
+    let choices = if board.is_surprised() {
         look::line("  …", look::DIM)
     } else {
-        look::line("  y once · n no", look::MARK)
-    });
+        let always = match approval.prefix.as_slice() {
+            [] => String::new(),
+            prefix => format!(" · a always `{}`", visible(&prefix.join(" "))),
+        };
+        look::line(format!("  y once{always} · n no"), look::MARK)
+    };
+    rows.extend(wrap(&choices, board.size.0));
     rows
 }
 

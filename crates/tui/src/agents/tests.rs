@@ -138,12 +138,17 @@ impl Shown {
     }
 
     fn asks(&mut self, action: &str) {
+        self.asks_with(action, &[]);
+    }
+
+    /// A question that can be answered with "always" for what begins so.
+    fn asks_with(&mut self, action: &str, prefix: &[&str]) {
         self.record(Event::ApprovalAsked {
             call: CallId(1),
             approval: Approval {
                 action: action.to_owned(),
                 reason: "it needs the network".to_owned(),
-                prefix: Vec::new(),
+                prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
             },
         });
     }
@@ -192,7 +197,7 @@ fn sessions_stand_by_what_they_need_and_the_chosen_one_is_seen() {
 
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
+        ↑ ↓ choose · Enter opens · r reply · y a n answer · s stop · p pause · q leave
         [1, 0]
     "#]]);
     shown.board.know(some());
@@ -222,7 +227,7 @@ fn sessions_stand_by_what_they_need_and_the_chosen_one_is_seen() {
           y once · n no
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
+        ↑ ↓ choose · Enter opens · r reply · y a n answer · s stop · p pause · q leave
         [2, 0]
     "#]]);
 }
@@ -256,7 +261,7 @@ fn another_choice_is_seen_by_what_the_list_says_until_it_is_looked_at() {
 
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
+        ↑ ↓ choose · Enter opens · r reply · y a n answer · s stop · p pause · q leave
         [5, 0]
     "#]]);
     shown.looks();
@@ -288,7 +293,7 @@ fn another_choice_is_seen_by_what_the_list_says_until_it_is_looked_at() {
 
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop · p pause · q leave
+        ↑ ↓ choose · Enter opens · r reply · y a n answer · s stop · p pause · q leave
         [5, 0]
     "#]]);
 }
@@ -358,6 +363,38 @@ fn a_question_is_answered_once_it_was_seen_and_only_that_one() {
     assert_eq!(shown.press(KeyCode::Char('y')), []);
     shown.press(KeyCode::Up);
     assert_eq!(shown.press(KeyCode::Char('y')), answer(Answer::AllowOnce));
+}
+
+#[test]
+fn a_question_is_answered_for_all_that_begin_alike_where_that_can_be() {
+    for (prefix, words) in [
+        (&["make"][..], "y once · a always `make` · n no"),
+        (&[], "y once · n no"),
+    ] {
+        let mut shown = Shown::new(80, 30);
+        shown.board.know(some());
+        shown.looks();
+        shown.calls("", "make push");
+        shown.asks_with("make push", prefix);
+        assert_eq!(shown.press(KeyCode::Char('a')), [], "it was not seen yet");
+        shown.board.face();
+        let rows = picture(&shown.board, NOW).rows;
+        assert!(
+            rows.iter().any(|row| row.to_string().trim() == words),
+            "{rows:?}"
+        );
+        let asked = shown.press(KeyCode::Char('a'));
+        if prefix.is_empty() {
+            assert_eq!(asked, []);
+            assert!(shown.board.notice.unwrap().contains("only be allowed once"));
+        } else {
+            let (call, answer) = (CallId(1), Answer::AllowAlways);
+            assert_eq!(
+                asked,
+                [Want::Ask(session("0199-b"), Op::Answer { call, answer })]
+            );
+        }
+    }
 }
 
 #[test]
@@ -460,7 +497,7 @@ fn a_journal_whose_end_is_read_alone_has_no_made_up_facts() {
 
 
 
-        ↑ ↓ choose · Enter opens · r reply · y n answer · s stop ·…
+        ↑ ↓ choose · Enter opens · r reply · y a n answer · s stop…
         [2, 0]
     "#]]);
 }
