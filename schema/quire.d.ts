@@ -988,7 +988,9 @@ export type Point =
   /** Before this message was delivered. */
   | { before: MessageId }
   /** Before its last change of files that was not taken back. */
-  | "last_change";
+  | "last_change"
+  /** Before files were taken back last, if the session has changed none since. */
+  | "last_back";
 
 /** What may run, where, and who is asked. */
 export type Policy = {
@@ -1338,6 +1340,13 @@ export type TravelStep =
       /** What that did to files. What they held before is kept. */
       files: FileStep[];
       /** Files that could not be changed: what was done to them is still to be taken back. */
+      failed?: string[];
+    }
+  /** A person had what was taken back last again. */
+  | { step: "redone";
+      /** What that did to files. What they held before is kept. */
+      files: FileStep[];
+      /** Files that could not be changed: what was done to them is still taken back. */
       failed?: string[];
     }
   /** The session begins here; all that stands before it is another session's, up to that place. */

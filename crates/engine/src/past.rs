@@ -53,7 +53,7 @@ impl Past {
     ) -> Result<Self, StoreError> {
         let before = match point {
             Point::Before(message) => Some(message),
-            Point::Start | Point::LastChange => None,
+            Point::Start | Point::LastChange | Point::LastBack => None,
         };
         let mut fork = ForkPlace::new(before);
         let (mut history, mut settings) = (FileHistory::default(), None);
@@ -69,6 +69,7 @@ impl Past {
         let place = match point {
             Point::Start => Some(Seq(0)),
             Point::LastChange => history.before_last(),
+            Point::LastBack => None,
             Point::Before(_) => fork.place(),
         };
         Ok(Self {
@@ -185,6 +186,7 @@ fn no_such(point: &Point) -> ClientError {
             format!("there is no message {message} in this session that was delivered")
         }
         Point::Start | Point::LastChange => "there is no change of files to take back".to_owned(),
+        Point::LastBack => "nothing was taken back since the session changed files last".to_owned(),
     })
 }
 
@@ -225,15 +227,24 @@ impl Actor {
         }
         let session = &self.lease.session;
         let past = Past::read(&*self.parts.store, session, point).await?;
-        let to = past.place(point)?;
-        let goals = past.history.back_to(to);
+        let (to, goals) = if *point == Point::LastBack {
+            let goals = past.history.forth().ok_or_else(|| no_such(point))?;
+            (None, goals)
+        } else {
+            let to = past.place(point)?;
+            (Some(to), past.history.back_to(to))
+        };
         let workspace = self.workspace();
         let taken = checkpoints.take_back(session, &workspace, goals, conflicts);
         let (taken, files) = taken.await?;
         let failed = taken.failed().cloned().collect();
-        let step = TravelStep::TakenBack { to, files, failed };
         // Where every file was back already, the changes are in force no more.
-        let step = (taken.done && past.history.has_after(to)).then_some(step);
+        let says_something = to.is_none_or(|to| past.history.has_after(to));
+        let step = match to {
+            Some(to) => TravelStep::TakenBack { to, files, failed },
+            None => TravelStep::Redone { files, failed },
+        };
+        let step = (taken.done && says_something).then_some(step);
         Ok((taken, step))
     }
 }

@@ -10,6 +10,16 @@ use quire_protocol::{Doubt, Event, FileGoal, FileStep, MessageId, Record, Seq, T
 #[derive(Default)]
 pub(crate) struct FileHistory {
     steps: Vec<Step>,
+    /// What was taken back and can be had again, the last of it last.
+    undone: Vec<Undone>,
+}
+
+/// What was taken back at once.
+struct Undone {
+    /// The changes that were in force.
+    steps: Vec<Step>,
+    /// What that did to files.
+    files: Vec<FileStep>,
 }
 
 struct Step {
@@ -21,19 +31,64 @@ struct Step {
 impl FileHistory {
     pub(crate) fn follow(&mut self, at: Seq, step: &TravelStep) {
         match step {
-            TravelStep::Kept { files, whose, .. } => self.steps.push(Step {
-                at,
-                whose: *whose,
-                files: files.clone(),
-            }),
-            TravelStep::TakenBack { to, failed, .. } => self.steps.retain_mut(|step| {
-                if step.at > *to {
-                    step.files.retain(|file| failed.contains(&file.path));
-                }
-                !step.files.is_empty()
-            }),
+            TravelStep::Kept { files, whose, .. } => {
+                self.undone.clear();
+                self.steps.push(Step {
+                    at,
+                    whose: *whose,
+                    files: files.clone(),
+                });
+            }
+            TravelStep::TakenBack { to, files, failed } => {
+                let steps = self.take_out(*to, failed);
+                let files = files.clone();
+                self.undone.push(Undone { steps, files });
+            }
+            TravelStep::Redone { failed, .. } => self.put_back(failed),
             TravelStep::Missed { .. } | TravelStep::Forked { .. } => {}
         }
+    }
+
+    /// The changes after a place, which are in force no more but for those of some files.
+    fn take_out(&mut self, to: Seq, besides: &[String]) -> Vec<Step> {
+        let mut taken = Vec::new();
+        for step in self.steps.iter_mut().filter(|step| step.at > to) {
+            let stays = |file: &mut FileStep| besides.contains(&file.path);
+            let (at, whose) = (step.at, step.whose);
+            let files: Vec<FileStep> = step.files.extract_if(.., |file| !stays(file)).collect();
+            if !files.is_empty() {
+                taken.push(Step { at, whose, files });
+            }
+        }
+        self.steps.retain(|step| !step.files.is_empty());
+        taken
+    }
+
+    /// What was taken back last is in force again, but for some files.
+    fn put_back(&mut self, besides: &[String]) {
+        let undone = self.undone.pop();
+        for mut step in undone.into_iter().flat_map(|undone| undone.steps) {
+            step.files.retain(|file| !besides.contains(&file.path));
+            match self.steps.iter_mut().find(|there| there.at == step.at) {
+                Some(there) => there.files.append(&mut step.files),
+                None => self.steps.push(step),
+            }
+        }
+        self.steps.retain(|step| !step.files.is_empty());
+        self.steps.sort_by_key(|step| step.at);
+    }
+
+    /// What files are to become so that what was taken back last is there again; nothing where nothing
+    /// was, or the session has changed files since.
+    pub(crate) fn forth(&self) -> Option<Vec<FileGoal>> {
+        let undone = self.undone.last()?;
+        let goals = undone.files.iter().map(|file| FileGoal {
+            path: file.path.clone(),
+            target: file.before.clone(),
+            left: file.after.clone(),
+            doubt: None,
+        });
+        Some(goals.collect())
     }
 
     /// The place before the last change.
@@ -203,6 +258,43 @@ mod tests {
         history.follow(Seq(7), &back);
         assert_eq!(history.back_to(Seq(0)), [goal("a", "1", "2", None)]);
         assert_eq!(history.before_last(), Some(Seq(2)));
+    }
+
+    #[test]
+    fn what_was_taken_back_can_be_had_again_until_files_change() {
+        let mut history = FileHistory::default();
+        history.follow(Seq(3), &kept("a", "1", "2", Whose::Agent));
+        history.follow(Seq(4), &kept("b", "1", "2", Whose::Agent));
+        let step = |path: &str| FileStep {
+            path: path.to_owned(),
+            before: version("2"),
+            after: version("1"),
+        };
+        let back = |to, path: &str| TravelStep::TakenBack {
+            to: Seq(to),
+            files: vec![step(path)],
+            failed: Vec::new(),
+        };
+        let again = TravelStep::Redone {
+            files: Vec::new(),
+            failed: Vec::new(),
+        };
+        assert_eq!(history.forth(), None);
+        history.follow(Seq(6), &back(3, "b"));
+        history.follow(Seq(7), &back(0, "a"));
+        assert_eq!(history.back_to(Seq(0)), []);
+        assert_eq!(history.forth(), Some(vec![goal("a", "2", "1", None)]));
+        history.follow(Seq(8), &again);
+        assert_eq!(history.back_to(Seq(0)), [goal("a", "1", "2", None)]);
+        assert_eq!(history.forth(), Some(vec![goal("b", "2", "1", None)]));
+        history.follow(Seq(9), &again);
+        let both = [goal("a", "1", "2", None), goal("b", "1", "2", None)];
+        assert_eq!(history.back_to(Seq(0)), both);
+        assert_eq!(history.back_to(Seq(3)), both[1..]);
+        assert_eq!(history.before_last(), Some(Seq(3)));
+        history.follow(Seq(10), &back(3, "b"));
+        history.follow(Seq(11), &kept("c", "1", "2", Whose::Agent));
+        assert_eq!(history.forth(), None);
     }
 
     #[test]

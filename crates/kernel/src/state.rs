@@ -288,7 +288,9 @@ impl State {
             TravelStep::Kept { call, files, .. } => {
                 Arc::make_mut(&mut self.ledger).kept(*call, files);
             }
-            TravelStep::TakenBack { .. } | TravelStep::Missed { .. } => {}
+            TravelStep::TakenBack { .. }
+            | TravelStep::Redone { .. }
+            | TravelStep::Missed { .. } => {}
             TravelStep::Forked { .. } => {
                 // What was spent, waits or runs is the other session's.
                 self.spent = Spent::default();

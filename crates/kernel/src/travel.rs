@@ -16,6 +16,7 @@ impl Draft<'_> {
         let says_nothing = match &step {
             TravelStep::Kept { files, .. } => files.is_empty(),
             TravelStep::TakenBack { .. }
+            | TravelStep::Redone { .. }
             | TravelStep::Missed { .. }
             | TravelStep::Forked { .. } => false,
         };
@@ -29,7 +30,19 @@ impl Draft<'_> {
 pub(crate) fn news(step: &TravelStep) -> Option<String> {
     match step {
         TravelStep::Kept { .. } | TravelStep::Missed { .. } => None,
-        TravelStep::TakenBack { files, .. } if files.is_empty() => None,
+        TravelStep::TakenBack { files, .. } | TravelStep::Redone { files, .. }
+            if files.is_empty() =>
+        {
+            None
+        }
+        TravelStep::Redone { files, .. } => {
+            let names = files.iter().map(|file| file.path.as_str());
+            Some(named(
+                "The person had changes of files again that had been taken back; read these again \
+                 before you rely on them: ",
+                names,
+            ))
+        }
         TravelStep::TakenBack { files, .. } => {
             let names = files.iter().map(|file| file.path.as_str());
             Some(named(

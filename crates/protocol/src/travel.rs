@@ -39,6 +39,14 @@ pub enum TravelStep {
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         failed: Vec<String>,
     },
+    /// A person had what was taken back last again.
+    Redone {
+        /// What that did to files. What they held before is kept.
+        files: Vec<FileStep>,
+        /// Files that could not be changed: what was done to them is still taken back.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        failed: Vec<String>,
+    },
     /// The session begins here; all that stands before it is another session's, up to that place.
     Forked {
         /// That session.
@@ -60,20 +68,24 @@ impl TravelStep {
             Self::Missed { reason, .. } => Some(format!(
                 "files changed from here on cannot be taken back: {reason}"
             )),
-            Self::TakenBack { files, .. } => {
-                let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-                let (shown, more) = names.split_at(names.len().min(8));
-                let more = match more.len() {
-                    0 => String::new(),
-                    more => format!(", and {more} more"),
-                };
-                Some(match shown {
-                    [] => "no file had to change back".to_owned(),
-                    shown => format!("files taken back: {}{more}", shown.join(", ")),
-                })
-            }
+            Self::TakenBack { files, .. } => Some(named("files taken back", files)),
+            Self::Redone { files, .. } => Some(named("files changed again", files)),
             Self::Forked { from, at, .. } => Some(format!("forked from session {from} at {at}")),
         }
+    }
+}
+
+/// What happened to these files, with the first of their names.
+fn named(what: &str, files: &[FileStep]) -> String {
+    let names: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+    let (shown, more) = names.split_at(names.len().min(8));
+    let more = match more.len() {
+        0 => String::new(),
+        more => format!(", and {more} more"),
+    };
+    match shown {
+        [] => "no file had to change back".to_owned(),
+        shown => format!("{what}: {}{more}", shown.join(", ")),
     }
 }
 
@@ -149,6 +161,8 @@ pub enum Point {
     Before(MessageId),
     /// Before its last change of files that was not taken back.
     LastChange,
+    /// Before files were taken back last, if the session has changed none since.
+    LastBack,
 }
 
 /// What is to become of files that a person changed since the agent did.

@@ -72,6 +72,7 @@ pub const EXPECTED: &[&str] = &[
     "interrupt:paused",
     "interrupt:pausing",
     "files:changed",
+    "files:had-again",
     "files:taken-back",
     "job:ended",
     "job:ended-before-its-call",

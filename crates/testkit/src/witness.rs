@@ -287,7 +287,7 @@ impl Witness {
 
     /// The model is told of files that go back.
     fn saw_travel(&mut self, step: &TravelStep) {
-        if let TravelStep::TakenBack { files, .. } = step {
+        if let TravelStep::TakenBack { files, .. } | TravelStep::Redone { files, .. } = step {
             self.news.extend(files.iter().map(|file| file.path.clone()));
         }
     }

@@ -164,6 +164,12 @@ const COMMANDS: &[Command] = &[
         run: travel::undo,
     },
     Command {
+        name: "redo",
+        arguments: "[keep | merge | overwrite]",
+        what: "have again what was taken back last",
+        run: travel::redo,
+    },
+    Command {
         name: "diff",
         arguments: "[last]",
         what: "show what became of files in this session, or with its last change",

@@ -143,17 +143,21 @@ impl App {
                 then: then.cloned(),
             })]),
         };
+        let (merge, keep) = match to {
+            Point::LastBack => (
+                "merge: put only the agent's changes into them",
+                "keep them as they are, change the others again",
+            ),
+            Point::Start | Point::Before(_) | Point::LastChange => (
+                "merge: take only the agent's changes out of them",
+                "keep them as they are, take the others back",
+            ),
+        };
         self.picker = Some(Picker::new(
             "Files that you changed too: nothing was done yet",
             vec![
-                row(
-                    "merge: take only the agent's changes out of them",
-                    Conflicts::Merge,
-                ),
-                row(
-                    "keep them as they are, take the others back",
-                    Conflicts::Keep,
-                ),
+                row(merge, Conflicts::Merge),
+                row(keep, Conflicts::Keep),
                 row("overwrite them with what they were", Conflicts::Overwrite),
             ],
         ));
@@ -163,6 +167,15 @@ impl App {
 
 /// Takes the agent's last change of files back.
 pub(crate) fn undo(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    take_back_to(Point::LastChange, words)
+}
+
+/// Has again what was taken back last.
+pub(crate) fn redo(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    take_back_to(Point::LastBack, words)
+}
+
+fn take_back_to(to: Point, words: &str) -> Result<Vec<Wish>, String> {
     let conflicts = match words {
         "" => Conflicts::Ask,
         "keep" => Conflicts::Keep,
@@ -171,7 +184,7 @@ pub(crate) fn undo(_: &mut App, words: &str) -> Result<Vec<Wish>, String> {
         other => return Err(format!("`{other}` is none of keep, merge and overwrite")),
     };
     Ok(vec![Wish::Travel(Journey::TakeBack {
-        to: Point::LastChange,
+        to,
         conflicts,
         then: None,
     })])

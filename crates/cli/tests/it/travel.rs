@@ -133,6 +133,37 @@ fn the_last_change_is_undone_and_the_one_before_it_and_the_model_is_told() {
 }
 
 #[test]
+fn what_was_taken_back_can_be_had_again() {
+    let (place, provider) = (Place::new(), changing());
+    let mut pty = after_two_changes(&place, &provider);
+    pty.type_line("/undo");
+    pty.sees("· files taken back: a.txt, keep.txt");
+    pty.type_line("/undo");
+    pty.sees("↶ new/b.txt  as it was");
+    assert_eq!(place.read("a.txt"), "zero\n");
+    pty.type_line("/redo");
+    pty.sees("· files changed again: new/b.txt, a.txt");
+    assert_eq!(place.read("a.txt"), "one\n");
+    pty.type_line("/redo");
+    pty.sees("· files changed again: keep.txt, a.txt");
+    assert_eq!(place.read("a.txt"), "two\n");
+    assert!(!place.work().join("keep.txt").exists());
+    pty.type_line("/redo");
+    pty.sees("nothing was taken back since the session changed files last");
+    // What is in force again can be taken back again, and a person's changes are asked about.
+    pty.type_line("/undo");
+    wait_until("the way back", || place.read("a.txt") == "one\n");
+    place.write("a.txt", "mine\n");
+    pty.type_line("/redo");
+    pty.sees("merge: put only the agent's changes into them");
+    assert_eq!(place.read("a.txt"), "mine\n");
+    pty.press("2");
+    wait_until("the way forth", || !place.work().join("keep.txt").exists());
+    assert_eq!(place.read("a.txt"), "mine\n");
+    pty.kill();
+}
+
+#[test]
 fn a_file_that_a_person_changed_too_is_asked_about_and_merged() {
     let (place, provider) = (Place::new(), changing());
     let mut pty = after_two_changes(&place, &provider);

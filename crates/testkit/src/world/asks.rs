@@ -74,10 +74,15 @@ impl World {
         self.feed(&Input::Op(Op::UndoCompaction))
     }
 
-    /// A person takes files back.
+    /// A person takes files back, or has again what was taken back.
     pub(super) fn take_back(&mut self) -> Checked {
-        self.summary.see("files:taken-back");
         let files = vec![self.file_step()];
+        if self.dice.chance(30) {
+            self.summary.see("files:had-again");
+            let failed = Vec::new();
+            return self.feed(&Input::Travelled(TravelStep::Redone { files, failed }));
+        }
+        self.summary.see("files:taken-back");
         self.feed(&Input::Travelled(TravelStep::TakenBack {
             to: Seq(0),
             files,
