@@ -57,12 +57,12 @@ pub(crate) enum Wish {
     List,
     /// Ask about the past.
     Travel(Journey),
-    /// Go on with another session, with these words in the input.
+    /// Go on with another session, with this in the input.
     Switch {
         /// Which.
         session: SessionId,
-        /// The words.
-        text: String,
+        /// What is to be said again.
+        content: Vec<Content>,
     },
     /// Look for sessions of this folder to go over to.
     Resume(String),

@@ -154,10 +154,10 @@ async fn go(
 ) -> Result<Arrived, ClientError> {
     Ok(match journey {
         Journey::Fork(before) => {
-            let (message, text) = before.map(|said| (said.message, said.text)).unzip();
+            let (message, content) = before.map(|said| (said.message, said.content)).unzip();
             let session = client.fork(&session, message).await?;
-            let text = text.unwrap_or_default();
-            Arrived::Forked { session, text }
+            let content = content.unwrap_or_default();
+            Arrived::Forked { session, content }
         }
         Journey::TakeBack {
             to,

@@ -177,8 +177,8 @@ impl App {
             self.notice = Some(why.to_owned());
             return Vec::new();
         }
-        let text = String::new();
-        vec![Wish::Switch { session, text }]
+        let content = Vec::new();
+        vec![Wish::Switch { session, content }]
     }
 
     /// Looks for the next session that waits.
@@ -220,7 +220,7 @@ fn all(agents: &[Agent], here: &SessionId) -> Picker {
         );
         let switch = Wish::Switch {
             session: head.session.clone(),
-            text: String::new(),
+            content: Vec::new(),
         };
         let wishes = if is_here { Vec::new() } else { vec![switch] };
         Row {
@@ -275,7 +275,7 @@ mod tests {
     fn switch(to: &str) -> Vec<Wish> {
         vec![Wish::Switch {
             session: SessionId::new(to),
-            text: String::new(),
+            content: Vec::new(),
         }]
     }
 

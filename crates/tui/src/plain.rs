@@ -7,7 +7,7 @@ use std::thread;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Approval, CallId, Frame, SessionId, visible};
+use quire_protocol::{Approval, CallId, Content, Frame, SessionId, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
@@ -86,8 +86,14 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
 }
 
 /// Shows another session. This one goes on without it.
-async fn go_over(app: &mut App, link: &mut Link, world: &mut World, to: SessionId, text: &str) {
-    resume::switch(app, link, to, text).await;
+async fn go_over(
+    app: &mut App,
+    link: &mut Link,
+    world: &mut World,
+    to: SessionId,
+    content: &[Content],
+) {
+    resume::switch(app, link, to, content).await;
     world.follow(app);
     world.alerts.begin(&app.conversation, Instant::now());
 }
@@ -110,10 +116,10 @@ async fn grant(
             app.conversation.show(listed(&heads));
         }
         Wish::Travel(journey) => link.travel(journey, app),
-        Wish::Switch { session, text } => go_over(app, link, world, session, &text).await,
+        Wish::Switch { session, content } => go_over(app, link, world, session, &content).await,
         Wish::Resume(words) => {
             if let Some(session) = resume::find(app, link, &words).await {
-                go_over(app, link, world, session, "").await;
+                go_over(app, link, world, session, &[]).await;
             }
         }
         Wish::Seek(seek) => world.others.ask(seek),

@@ -26,7 +26,7 @@ pub(crate) fn resume(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     if let Some(head) = number.and_then(|place| app.listed.get(place)) {
         return Ok(vec![Wish::Switch {
             session: head.session.clone(),
-            text: String::new(),
+            content: Vec::new(),
         }]);
     }
     Ok(vec![Wish::Resume(words.to_owned())])
@@ -60,9 +60,14 @@ pub(crate) async fn find(app: &mut App, link: &Link, words: &str) -> Option<Sess
     None
 }
 
-/// Goes over to another session, with these words in the input. The one that is left works on where it was; where the other cannot
+/// Goes over to another session, with this in the input. The one that is left works on where it was; where the other cannot
 /// be opened, nothing changes.
-pub(crate) async fn switch(app: &mut App, link: &mut Link, session: SessionId, text: &str) {
+pub(crate) async fn switch(
+    app: &mut App,
+    link: &mut Link,
+    session: SessionId,
+    content: &[Content],
+) {
     if app.must_stay() {
         return;
     }
@@ -76,7 +81,7 @@ pub(crate) async fn switch(app: &mut App, link: &mut Link, session: SessionId, t
     };
     match Link::open(link.client(), start, app).await {
         Ok(opened) => {
-            app.arrive(text);
+            app.arrive(content);
             app.conversation.note(&format!("this is session {session}"));
             let left = std::mem::replace(link, opened).close().await;
             if let Err(error) = left {
@@ -93,11 +98,11 @@ pub(crate) async fn switch(app: &mut App, link: &mut Link, session: SessionId, t
 }
 
 impl App {
-    /// Another conversation stands here from now on, and these words before what is being typed.
-    fn arrive(&mut self, text: &str) {
+    /// Another conversation stands here from now on, and this before what is being typed.
+    fn arrive(&mut self, content: &[Content]) {
         self.left();
-        if !text.is_empty() {
-            self.put_in(&[Content::text(text)]);
+        if !content.is_empty() {
+            self.put_in(content);
         }
     }
 }
@@ -129,9 +134,19 @@ mod tests {
     fn what_is_being_typed_stays_behind_the_words_of_another_session() {
         let mut app = App::new("me".to_owned(), Arc::new(|settings, _| Ok(settings)));
         app.editor.set("typed meanwhile");
-        app.arrive("said there");
-        assert_eq!(app.editor.text(), "said there\ntyped meanwhile");
-        app.arrive("");
-        assert_eq!(app.editor.text(), "said there\ntyped meanwhile");
+        let image = Content::Image {
+            media_type: "image/png".to_owned(),
+            data: "AAAA".to_owned(),
+        };
+        let said = [
+            Content::text("said [image 1: shot.png] there"),
+            image.clone(),
+        ];
+        app.arrive(&said);
+        let rows = ["said [image shot.png] there", "typed meanwhile"];
+        assert_eq!(app.editor.layout(80).rows, rows);
+        app.arrive(&[]);
+        assert_eq!(app.editor.layout(80).rows, rows);
+        assert_eq!(app.editor.images(), [image]);
     }
 }

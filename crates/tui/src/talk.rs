@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossterm::event::Event as Happened;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Delivery, Frame, Op, SessionHead, SessionId};
+use quire_protocol::{Content, Delivery, Frame, Op, SessionHead, SessionId};
 use ratatui_core::text::Line;
 use tokio::time::{Instant, sleep_until};
 
@@ -274,9 +274,9 @@ impl Screen<'_> {
     }
 
     /// Puts another session on the screen. This one goes on without it.
-    async fn switch(&mut self, session: SessionId, text: &str) {
+    async fn switch(&mut self, session: SessionId, content: &[Content]) {
         self.draw();
-        resume::switch(self.app, self.link, session, text).await;
+        resume::switch(self.app, self.link, session, content).await;
         self.began = self.app.conversation.works().then(Instant::now);
         self.world.follow(self.app);
         self.world.others.ask(Seek::Count);
@@ -321,11 +321,11 @@ impl Screen<'_> {
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
             Wish::Travel(journey) => self.link.travel(journey, self.app),
-            Wish::Switch { session, text } => self.switch(session, &text).await,
+            Wish::Switch { session, content } => self.switch(session, &content).await,
             Wish::Resume(words) => {
                 self.draw();
                 if let Some(session) = resume::find(self.app, self.link, &words).await {
-                    self.switch(session, "").await;
+                    self.switch(session, &[]).await;
                 }
                 self.draw_soon();
             }

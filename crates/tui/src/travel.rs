@@ -2,8 +2,8 @@
 //! it.
 
 use quire_protocol::{
-    ChangeKind, ClientError, Conflicts, Fate, FileChange, MessageId, Point, SessionHead, SessionId,
-    TakenBack, first_line,
+    ChangeKind, ClientError, Conflicts, Content, Fate, FileChange, MessageId, Point, SessionHead,
+    SessionId, TakenBack, first_line,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
@@ -22,6 +22,8 @@ const OF_MERGE: usize = 12;
 pub(crate) struct Said {
     pub(crate) message: MessageId,
     pub(crate) text: String,
+    /// All of it, as it was said.
+    pub(crate) content: Vec<Content>,
 }
 
 /// What is asked about the past.
@@ -46,7 +48,7 @@ pub(crate) enum Journey {
 pub(crate) enum Arrived {
     Forked {
         session: SessionId,
-        text: String,
+        content: Vec<Content>,
     },
     TakenBack {
         taken: TakenBack,
@@ -100,7 +102,7 @@ impl App {
     /// Takes in what came of a journey.
     pub(crate) fn arrived(&mut self, arrived: Arrived) -> Vec<Wish> {
         match arrived {
-            Arrived::Forked { session, text } => vec![Wish::Switch { session, text }],
+            Arrived::Forked { session, content } => vec![Wish::Switch { session, content }],
             Arrived::TakenBack { taken, to, then } => self.taken_back(&taken, &to, then.as_ref()),
             Arrived::Changed(changes) => {
                 let lines = changed(&changes, self.conversation.columns);
@@ -329,7 +331,7 @@ fn add_branch(
     } else {
         vec![Wish::Switch {
             session: at.clone(),
-            text: String::new(),
+            content: Vec::new(),
         }]
     };
     rows.push((

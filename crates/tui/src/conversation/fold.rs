@@ -50,6 +50,7 @@ impl Conversation {
             self.messages.push(Said {
                 message: message.clone(),
                 text: pending.text.clone(),
+                content: pending.content.clone(),
             });
             self.add(Kind::Person, said(&pending, waited_ms));
         }
