@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use quire_catalogue::{Catalogue, Images, Override, Prices, ThinkingKind, ToolDialect};
 use quire_checkpoints::Keeper;
 use quire_config::{ModelEntry, Resolved};
 use quire_dialect::{ApiVersion, Clearing, Dialect, Features};
 use quire_engine::{Engine, Parts};
-use quire_model::{
-    Catalogue, HttpModel, Images, KeyHeader, Override, Prices, Provider, Proxies, RetryPolicy,
-    Router, Secret, ThinkingKind, ToolDialect,
-};
+use quire_model::{HttpModel, KeyHeader, Provider, RetryPolicy, Router, Secret};
+use quire_net::Proxies;
 use quire_protocol::{Checkpoints, Client, ContextLimits, EffortChoice, Model, Settings, Store};
 use quire_sandbox::{Options, Spawner};
 use quire_store::{Durability, SqliteStore};
@@ -59,11 +58,14 @@ pub(crate) fn sandbox(surroundings: &Surroundings) -> anyhow::Result<Arc<Spawner
     })?))
 }
 
+/// What is known of models, with what the settings say over it.
+pub(crate) fn catalogue(resolved: &Resolved) -> Catalogue {
+    Catalogue::builtin().with_overrides(resolved.models().values().map(model_override))
+}
+
 /// The models that the settings describe.
 pub(crate) fn models(surroundings: &Surroundings, resolved: &Resolved) -> (Router, Arc<Catalogue>) {
-    let catalogue = Arc::new(
-        Catalogue::builtin().with_overrides(resolved.models().values().map(model_override)),
-    );
+    let catalogue = Arc::new(catalogue(resolved));
     let mut router = Router::new();
     for name in resolved.providers().keys() {
         let Some(provider) = provider(surroundings, resolved, name) else {
@@ -92,13 +94,6 @@ pub(crate) fn provider(
 ) -> Option<Provider> {
     let described = resolved.providers().get(name)?;
     let dialect = dialect(described.dialect);
-    let either = |upper: &str, lower: &str| {
-        surroundings
-            .variable(upper)
-            .or_else(|| surroundings.variable(lower))
-            .unwrap_or_default()
-            .to_owned()
-    };
     let mut provider = Provider::new(name, dialect);
     provider.base_url.clone_from(&described.base_url.value);
     provider.url_variable = described.base_url.source.variable().map(str::to_owned);
@@ -138,13 +133,24 @@ pub(crate) fn provider(
         tool_uses: described.clear.contains(&quire_config::Clear::ToolUses),
         thinking: described.clear.contains(&quire_config::Clear::Thinking),
     };
-    provider.proxies = Proxies {
+    provider.proxies = proxies(surroundings);
+    Some(provider)
+}
+
+/// The proxies that the environment names.
+pub(crate) fn proxies(surroundings: &Surroundings) -> Proxies {
+    let either = |upper: &str, lower: &str| {
+        let value = surroundings
+            .variable(upper)
+            .or_else(|| surroundings.variable(lower));
+        value.unwrap_or_default().to_owned()
+    };
+    Proxies {
         https: either("HTTPS_PROXY", "https_proxy"),
         http: either("HTTP_PROXY", "http_proxy"),
         all: either("ALL_PROXY", "all_proxy"),
         none: either("NO_PROXY", "no_proxy"),
-    };
-    Some(provider)
+    }
 }
 
 fn model_override(entry: &ModelEntry) -> Override {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use quire_catalogue::Catalogue;
 use quire_config::Resolved;
 use quire_headless::{Approver, Outcome, Output, Start, Task, find_session, newest_session};
-use quire_model::Catalogue;
 use quire_protocol::{Client, Content, Goal, SessionId, Settings};
 use tokio::sync::watch;
 

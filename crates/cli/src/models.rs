@@ -28,7 +28,7 @@ pub(crate) fn models(
             model_list(lines.collect(), style)
         }
         ModelsCommand::Show { name } => {
-            let name = quire_model::Catalogue::builtin().meant(name);
+            let name = quire_catalogue::Catalogue::builtin().meant(name);
             let resolved = surroundings.settings([("model", "the name", name)])?;
             let model = resolved.model_name().map_err(usage)?;
             let (_, catalogue) = assemble::models(surroundings, &resolved);

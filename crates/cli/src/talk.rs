@@ -4,8 +4,8 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use quire_catalogue::Catalogue;
 use quire_config::Resolved;
-use quire_model::Catalogue;
 use quire_protocol::{Client, Settings};
 use quire_tui::{Check, Colours, Fit, Form, Looks, Notify, Overview, Room, Setup, Start, Thinking};
 

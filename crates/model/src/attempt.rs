@@ -10,7 +10,9 @@ use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::{HeaderMap, Method, Response};
+use quire_catalogue::{Billing, ModelFacts};
 use quire_dialect::{DecodeError, Decoded, Decoder, Extra, Retryable, decode_error, decode_whole};
+use quire_net::Transport;
 use quire_protocol::{Day, Delta, ModelError, ModelErrorKind, Money, Prefix, Usage};
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 
@@ -19,8 +21,8 @@ use crate::flow::Outlet;
 use crate::http::Trail;
 use crate::http_date::http_date;
 use crate::retry::Advice;
-use crate::transport::{Transport, broken_stream, may_pass};
-use crate::{Billing, ModelFacts, Provider, region};
+use crate::wire::{lost, may_pass, request};
+use crate::{Provider, region};
 
 /// The most bytes read of an answer that comes as one JSON text.
 const WHOLE_LIMIT: usize = 64 << 20;
@@ -134,12 +136,11 @@ impl Attempt<'_> {
         trail: &Trail,
         outlet: &Outlet,
     ) -> Result<Answer, Broken> {
-        let sending = self
-            .transport
-            .send(Method::POST, &self.url, headers, body.into());
+        let request = request(Method::POST, &self.url, headers, body);
+        let sending = self.transport.send(request.map_err(|e| not_sent(&e))?);
         let response = match timeout(self.idle_timeout, sending).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => return Err(not_sent(error)),
+            Ok(Err(error)) => return Err(not_sent(&error)),
             Err(_) => return Err(self.silent().into()),
         };
         let date = response
@@ -278,7 +279,7 @@ impl Attempt<'_> {
             match frame {
                 Heard::Frame(frame) => {
                     heard = now;
-                    let frame = frame.map_err(|error| broken_stream(&error))?;
+                    let frame = frame.map_err(|error| lost(&error.into()))?;
                     let before = gathered.len();
                     if let Some(data) = frame.data_ref() {
                         decoder.push(data, &mut gathered)?;
@@ -325,7 +326,7 @@ impl Attempt<'_> {
             match timeout(self.idle_timeout, body.frame()).await {
                 Err(_) => return Err(self.silent()),
                 Ok(None) => return Ok(bytes),
-                Ok(Some(Err(error))) => return Err(broken_stream(&error)),
+                Ok(Some(Err(error))) => return Err(lost(&error.into())),
                 Ok(Some(Ok(frame))) => {
                     if let Some(data) = frame.data_ref() {
                         let room = most - bytes.len();
@@ -364,14 +365,14 @@ fn limited(error: ModelError) -> ModelError {
     }
 }
 
-fn not_sent(error: ModelError) -> Broken {
+fn not_sent(error: &quire_net::Error) -> Broken {
     let advice = Advice {
         after: None,
-        retry: Some(may_pass(&error)),
+        retry: Some(may_pass(error)),
     };
     Broken {
         advice,
-        ..error.into()
+        ..lost(error).into()
     }
 }
 
@@ -455,10 +456,10 @@ fn content_type(headers: &HeaderMap) -> String {
 
 #[cfg(test)]
 mod tests {
+    use quire_catalogue::Catalogue;
     use quire_dialect::Dialect;
 
     use super::*;
-    use crate::Catalogue;
 
     /// What an answer of Messages costs that reports this use.
     fn bill(model: &str, usage: &str) -> String {

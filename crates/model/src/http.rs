@@ -7,21 +7,21 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
+use quire_catalogue::{Catalogue, Images, ModelFacts, without_window};
 use quire_dialect::{Clearing, Dialect};
+use quire_net::{Options, Transport};
 use quire_protocol::{
     Delta, Effort, Model, ModelError, ModelErrorKind, ModelEvent, ModelFailure, ModelRequest,
     Money, Purpose, Reply, Retry, Usage,
 };
 
 use crate::attempt::{Answer, Attempt, Broken, Used};
-use crate::catalogue::without_window;
 use crate::encoders::{Compacting, Encoders, Opening, Plan, Tail, holds_compaction};
 use crate::failure::{failed, model_error};
 use crate::flow::{Outlet, flow};
 use crate::quirks::Quirks;
 use crate::retry::{Failures, Verdict};
-use crate::transport::Transport;
-use crate::{Catalogue, Images, ModelFacts, Provider, RetryPolicy, region};
+use crate::{Provider, RetryPolicy, region};
 
 /// A provider's models. Cheap to clone; connections open with the first request.
 #[derive(Clone)]
@@ -235,7 +235,13 @@ impl Inner {
                 "Leave it to Quire, which summarises by itself.",
             )
         })?;
-        let new = || Transport::new(&provider.proxies, self.retry.connect_timeout);
+        let new = || {
+            let options = Options {
+                connect_timeout: self.retry.connect_timeout,
+                ..Options::default()
+            };
+            Transport::new(&provider.proxies, options)
+        };
         Ok(Attempt {
             transport: self.transport.get_or_init(new),
             provider,

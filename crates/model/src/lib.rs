@@ -1,19 +1,14 @@
-//! Models behind one port: providers over HTTP with retries and prices, recorded and scripted
-//! models, and the catalogue of what is known of each model.
+//! Models behind one port: providers over HTTP with retries and prices, recorded and scripted models.
 //!
-//! The wire formats are `quire-dialect`'s; this crate adds connections, patience and money.
+//! The wire formats are `quire-dialect`'s and what is known of a model is `quire-catalogue`'s; this
+//! crate adds connections, patience and money.
 
 mod attempt;
-mod card;
-mod catalogue;
-mod effort;
 mod encoders;
 mod failure;
 mod flow;
 mod http;
 mod http_date;
-mod models;
-mod price;
 mod probe;
 mod provider;
 mod quirks;
@@ -23,15 +18,11 @@ mod retry;
 mod router;
 mod scripted;
 mod secret;
-mod transport;
+mod wire;
 
-pub use card::{CardLine, Origin};
-pub use catalogue::{Catalogue, Images, ModelFacts, Override, ThinkingKind, ToolDialect};
-pub use effort::{Asked, EffortLine};
 pub use http::HttpModel;
-pub use price::{Billing, Factor, PriceRow, Prices};
 pub use probe::{Probe, probe};
-pub use provider::{KeyHeader, Provider, Proxies};
+pub use provider::{KeyHeader, Provider};
 pub use recorded::{Pace, Recorded, RecordingError};
 pub use retry::RetryPolicy;
 pub use router::Router;

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use http_body_util::{BodyExt as _, Limited};
 use hyper::Method;
 use quire_dialect::decode_error;
+use quire_net::{Options, Transport};
 use quire_protocol::{ModelError, ModelErrorKind};
 use serde::Deserialize;
 
 use crate::Provider;
 use crate::failure::model_error;
-use crate::transport::{Segments, Transport};
+use crate::wire::{lost, request};
 
 /// What a probe found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,9 +51,13 @@ pub async fn probe(provider: &Provider) -> Result<Probe, ModelError> {
 async fn ask(provider: &Provider) -> Result<Vec<String>, ModelError> {
     let headers = provider.header_map()?;
     let url = provider.url(provider.models_path());
-    let transport = Transport::new(&provider.proxies, LIMIT);
-    let nothing = Segments::from(Vec::new());
-    let response = transport.send(Method::GET, &url, headers, nothing).await?;
+    let options = Options {
+        connect_timeout: LIMIT,
+        ..Options::default()
+    };
+    let transport = Transport::new(&provider.proxies, options);
+    let request = request(Method::GET, &url, headers, Vec::new()).map_err(|e| lost(&e))?;
+    let response = transport.send(request).await.map_err(|e| lost(&e))?;
     let status = response.status();
     let content_type = response.headers().get("content-type").cloned();
     let content_type = content_type

@@ -2,6 +2,7 @@
 
 use hyper::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use quire_dialect::{ApiVersion, Caching, Clearing, Dialect, Features, OutputLimit};
+use quire_net::Proxies;
 use quire_protocol::{ModelError, ModelErrorKind};
 
 use crate::Secret;
@@ -53,20 +54,6 @@ pub enum KeyHeader {
     ByDialect,
     /// `authorization: Bearer …`, as for `ANTHROPIC_AUTH_TOKEN`.
     Bearer,
-}
-
-/// Proxies, as the environment variables of these names give them; empty for none. `http://` and
-/// `socks5://` proxies work; hosts on this machine are always reached directly.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Proxies {
-    /// `HTTPS_PROXY`.
-    pub https: String,
-    /// `HTTP_PROXY`.
-    pub http: String,
-    /// `ALL_PROXY`.
-    pub all: String,
-    /// `NO_PROXY`.
-    pub none: String,
 }
 
 impl Provider {

@@ -1,11 +1,12 @@
 //! Where a request is computed: told to the provider, promised for it by a person, or refused. A
 //! request that must stay somewhere is never sent on the chance that it does.
 
+use quire_catalogue::ModelFacts;
 use quire_dialect::Dialect;
 use quire_protocol::{ModelError, ModelErrorKind};
 
+use crate::Provider;
 use crate::failure::model_error;
-use crate::{ModelFacts, Provider};
 
 /// Regions that Anthropic's own server can be told.
 const TOLD: &[&str] = &["us", "global"];
@@ -74,8 +75,9 @@ pub(crate) fn kept(region: Option<&str>, reported: Option<&str>) -> Result<(), M
 
 #[cfg(test)]
 mod tests {
+    use quire_catalogue::Catalogue;
+
     use super::*;
-    use crate::Catalogue;
 
     #[track_caller]
     fn check(base_url: &str, dialect: Dialect, model: &str, tags: &[&str], expected: &str) {

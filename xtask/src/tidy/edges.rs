@@ -21,18 +21,21 @@ const EDGES: &[Row] = &[
     row("protocol", &[]),
     row("kernel", &["protocol"]),
     row("dialect", &["protocol"]),
+    row("catalogue", &["protocol", "dialect"]),
     row("translate", &["protocol", "dialect"]),
     row("config", &["protocol"]),
     row("office", &[]),
     row("guard", &["protocol"]),
-    // Looks at folders, knows no session.
+    // Look at the world, know no session.
     row("walk", &[]),
+    row("net", &[]),
     // Hands: each implements one port.
-    row("model", &["protocol", "dialect"]),
+    row("model", &["protocol", "dialect", "catalogue", "net"]),
     row("sandbox", &["protocol"]),
     row("tools", &["protocol", "office", "walk"]),
     row("mcp", &["protocol"]),
     row("store", &["protocol"]),
+    row("depot", &["protocol"]),
     row("checkpoints", &["protocol", "walk"]),
     row("local", &["protocol"]),
     row("instructions", &[]),
@@ -44,7 +47,18 @@ const EDGES: &[Row] = &[
     row("acp", &["protocol"]),
     row("server", &["protocol"]),
     row("evals", &["protocol"]),
-    row("platform", &["protocol", "dialect", "guard"]),
+    row(
+        "platform",
+        &[
+            "protocol",
+            "dialect",
+            "guard",
+            "catalogue",
+            "net",
+            "translate",
+            "depot",
+        ],
+    ),
     // Cellar.
     row("testkit", &["protocol", "kernel", "engine"]),
 ];
@@ -60,6 +74,7 @@ pub(super) const PURE: &[&str] = &[
     "protocol",
     "kernel",
     "dialect",
+    "catalogue",
     "translate",
     "config",
     "office",

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use quire_catalogue::{Catalogue, Override, Prices};
 use quire_dialect::Dialect;
-use quire_model::{Catalogue, HttpModel, Override, Prices, Router, probe};
+use quire_model::{HttpModel, Router, probe};
 use quire_protocol::{
     CallId, Content, Delta, Effort, Item, ModelRequest, Money, TokenStop, ToolStatus, Transcript,
 };

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use quire_catalogue::Catalogue;
 use quire_dialect::Dialect;
-use quire_model::{Catalogue, HttpModel, Provider, RetryPolicy, Secret};
+use quire_model::{HttpModel, Provider, RetryPolicy, Secret};
 use quire_protocol::{
     Content, Delta, Effort, Item, MessageId, Model, ModelEvent, ModelFailure, ModelRequest, Prefix,
     Purpose, Reply, RequestId, SessionId, ToolInput, ToolSpec, Transcript,

@@ -75,8 +75,9 @@ const LONG_WINDOW: u64 = 1_000_000;
 /// What a Claude model whose own window is smaller needs for it.
 const LONG_BETA: &str = "context-1m-2025-08-07";
 
-/// A model's name as it is sent, and whether a long window is wanted.
-pub(crate) fn without_window(model: &str) -> (&str, bool) {
+/// A model's name as it is sent, and whether a long window is wanted: `[1m]` behind it says so.
+#[must_use]
+pub fn without_window(model: &str) -> (&str, bool) {
     match model.strip_suffix(LONG) {
         Some(name) => (name, true),
         None => (model, false),

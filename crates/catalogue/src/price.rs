@@ -117,7 +117,8 @@ impl Prices {
     }
 
     /// Whether nothing costs anything, as on a server of one's own.
-    pub(crate) fn are_zero(&self) -> bool {
+    #[must_use]
+    pub fn are_zero(&self) -> bool {
         let is_zero = |row: &PriceRow| row.input == Money::ZERO && row.output == Money::ZERO;
         self.is_known() && self.rows.iter().all(is_zero)
     }
