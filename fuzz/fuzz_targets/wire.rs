@@ -8,7 +8,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
-#[expect(dead_code, reason = "the words are the host's; here they are only read")]
+#[expect(
+    dead_code,
+    reason = "the words are the host's; here they are only read"
+)]
 #[path = "../../crates/server/src/wire.rs"]
 mod wire;
 

@@ -1,5 +1,34 @@
 //! An answer of a model: as events while it streams, and whole.
 
+mod call;
+mod chat;
+mod collect;
+mod error;
+mod frame;
+mod line;
+mod messages;
+mod meter;
+mod note;
+mod reader;
+mod responses;
+mod sealed;
+mod stop;
+#[cfg(test)]
+mod tests;
+mod unwrap;
+mod usage;
+mod validate;
+mod wire;
+mod writer;
+
+pub use collect::Collector;
+pub use error::{error_body, read_error, socket_error, stream_error};
+pub use frame::{ClientTool, Frame, UsageChunk, response_echo};
+pub use meter::Meter;
+pub use reader::{Reader, read_whole};
+pub use validate::{Fault, Validator};
+pub use writer::{Writer, write_whole};
+
 use quire_protocol::Usage;
 use serde_json::Value;
 

@@ -9,10 +9,15 @@ mod refusal;
 mod request;
 mod seal;
 
-pub use answer::{Answer, Begin, Block, Delta, Event, Finish, Stop, Tally};
+pub use answer::{
+    Answer, Begin, Block, ClientTool, Collector, Delta, Event, Fault, Finish, Frame, Meter, Reader,
+    Stop, Tally, UsageChunk, Validator, Writer, error_body, read_error, read_whole, response_echo,
+    socket_error, stream_error, write_whole,
+};
 pub use refusal::{Reason, Refusal};
 pub use request::{
-    CallInput, Choice, Delivery, Edit, Format, Own, Part, Request, Role, Sampling, Source,
-    Thinking, Tool, ToolKind, Turn,
+    Abilities, CallInput, Choice, Delivery, Dropped, Edit, Encoded, Format, Named, Names, Own,
+    Part, Pick, Request, Role, Sampling, Source, Target, Thinking, Tool, ToolKind, Turn,
+    check_complete, check_version, decode_request, encode_request,
 };
 pub use seal::{Seal, Sealer};

@@ -1,5 +1,30 @@
 //! A request for a model, in the words that the three APIs share.
 
+mod chat;
+#[cfg(test)]
+mod checks;
+mod coding;
+mod complete;
+mod losses;
+mod messages;
+mod names;
+mod offer;
+mod opaque;
+mod openai;
+mod plan;
+mod read;
+mod responses;
+mod settings;
+mod target;
+mod version;
+mod write;
+
+pub use coding::{decode_request, encode_request};
+pub use complete::check_complete;
+pub use names::{Named, Names};
+pub use target::{Abilities, Dropped, Encoded, Target};
+pub use version::check_version;
+
 use quire_dialect::Dialect;
 use serde_json::{Map, Number, Value};
 
@@ -251,8 +276,24 @@ pub enum Choice {
         /// Whether it takes free text.
         free: bool,
     },
+    /// As it likes, or at least one, but only of these.
+    Allowed {
+        /// Whether it must call one.
+        must: bool,
+        /// These.
+        tools: Vec<Pick>,
+    },
     /// Something that only the API it came in can say, whole.
     Other(Value),
+}
+
+/// A tool by its name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes free text.
+    pub free: bool,
 }
 
 /// What draws the tokens.

@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 /// How every seal of ours begins; no vendor's does.
-const MARK: &str = "qs1.";
+pub(crate) const MARK: &str = "qs1.";
 /// Bytes of the proof that it is ours.
 const PROOF: usize = 16;
 

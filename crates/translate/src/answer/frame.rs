@@ -1,0 +1,116 @@
+//! What a client's answer is put into: what the answer itself does not say.
+
+use std::collections::HashMap;
+
+use quire_dialect::Dialect;
+use serde_json::{Map, Value, json};
+
+use crate::request::Own;
+use crate::seal::Sealer;
+
+/// What an answer is put into.
+#[derive(Clone, Debug)]
+pub struct Frame {
+    /// The API that the events were read from: their [`Own`] fields mean something there alone. Where nothing was
+    /// read, the client's.
+    pub from: Dialect,
+    /// The id that the client sees; the upstream's when empty.
+    pub id: String,
+    /// The model that the client sees; the upstream's name for it when empty.
+    pub model: String,
+    /// When it began, in seconds since 1970, where the upstream does not say.
+    pub created: u64,
+    /// When it was done, where it is.
+    pub completed: Option<u64>,
+    /// Seals the opaque texts of another API.
+    pub sealer: Sealer,
+    /// The client's own names of tools that were told to the upstream as something else, by the name told.
+    pub tools: HashMap<String, ClientTool>,
+    /// Fields of the request that Responses' response object says again; see [`response_echo`].
+    pub echo: Own,
+    /// Whether a stream of Chat ends with a chunk of usage.
+    pub usage: UsageChunk,
+}
+
+/// What a client calls a tool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientTool {
+    /// Its name.
+    pub name: String,
+    /// The namespace it stands in.
+    pub namespace: Option<String>,
+    /// Whether it takes free text, and was told as a function with one string, `input`.
+    pub free: bool,
+}
+
+/// Whether a stream of Chat ends with a chunk of usage (`stream_options.include_usage`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UsageChunk {
+    /// It does.
+    Sent,
+    /// It does not.
+    Withheld,
+}
+
+impl Frame {
+    /// A frame that leaves the upstream's words as they are.
+    #[must_use]
+    pub fn new(from: Dialect, sealer: Sealer) -> Self {
+        Self {
+            from,
+            id: String::new(),
+            model: String::new(),
+            created: 0,
+            completed: None,
+            sealer,
+            tools: HashMap::new(),
+            echo: Own::new(),
+            usage: UsageChunk::Sent,
+        }
+    }
+}
+
+/// Fields of the response object that repeat the request, in its order.
+const ECHOED: &[&str] = &[
+    "background",
+    "conversation",
+    "frequency_penalty",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "presence_penalty",
+    "previous_response_id",
+    "prompt_cache_key",
+    "reasoning",
+    "safety_identifier",
+    "service_tier",
+    "store",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+];
+
+/// What Responses' response object says again of a request's body.
+#[must_use]
+pub fn response_echo(body: &Map<String, Value>) -> Own {
+    let mut echo = Own::new();
+    for key in ECHOED {
+        match body.get(*key) {
+            None | Some(Value::Null) => {}
+            Some(Value::String(id)) if *key == "conversation" => {
+                echo.insert((*key).to_owned(), json!({ "id": id }));
+            }
+            Some(Value::String(tier)) if *key == "service_tier" && tier == "auto" => {}
+            Some(value) => {
+                echo.insert((*key).to_owned(), value.clone());
+            }
+        }
+    }
+    echo
+}

@@ -1,0 +1,7 @@
+//! Requests of Anthropic's Messages.
+
+mod decode;
+mod encode;
+
+pub(super) use decode::{decode, delivery};
+pub(super) use encode::{betas, encode};
