@@ -34,6 +34,13 @@ impl Day {
         Self(u32::try_from(at_ms / DAY_MS).unwrap_or(u32::MAX))
     }
 
+    /// The first day of its month.
+    #[must_use]
+    pub fn month_start(self) -> Self {
+        let (_, _, day) = self.date();
+        Self(self.0 - u32::try_from(day - 1).unwrap_or(0))
+    }
+
     /// Year, month and day of the Gregorian calendar.
     fn date(self) -> (u64, u64, u64) {
         let days = u64::from(self.0) + u64::from(BEFORE);
@@ -103,6 +110,10 @@ mod tests {
             assert_eq!(day, Day(number));
             assert_eq!(day.to_string(), written);
             assert_eq!(written.parse(), Ok(day));
+            assert_eq!(
+                day.month_start().to_string(),
+                format!("{}-01", &written[..7])
+            );
         }
         for number in (0..60_000).step_by(7) {
             assert_eq!(Day(number).to_string().parse(), Ok(Day(number)));
