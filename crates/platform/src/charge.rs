@@ -1,0 +1,326 @@
+//! What a request costs: noted before it goes upstream, while it streams, and in the end, once.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use quire_catalogue::{Billing, Catalogue, ModelFacts};
+use quire_depot::{ContextWindow, Rates, Spool, Ticket, UsageRow};
+use quire_dialect::Dialect;
+use quire_protocol::{Money, Usage};
+use quire_translate::Tally;
+
+use crate::clock::{day_of, now_ms};
+use crate::keyring::Caller;
+use crate::metrics::Metrics;
+use crate::telemetry::Open;
+use crate::watch::{Story, Watch};
+
+/// What charges need of the server.
+pub(crate) struct Till {
+    pub(crate) spool: Spool,
+    pub(crate) catalogue: Arc<Catalogue>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) watch: Watch,
+}
+
+/// What is known of a request before it is sent.
+#[derive(Clone)]
+pub(crate) struct Order {
+    pub(crate) request: String,
+    pub(crate) at: i64,
+    pub(crate) caller: Arc<Caller>,
+    /// The API by which it came.
+    pub(crate) api: Dialect,
+    pub(crate) model_asked: String,
+    pub(crate) streamed: bool,
+    /// Tokens of its prompt, estimated.
+    pub(crate) prompt: u64,
+    pub(crate) batch: bool,
+    pub(crate) started: Instant,
+    /// What is told of it.
+    pub(crate) story: Arc<Story>,
+}
+
+/// A request that is being charged. Dropped without [`Charge::settle`], it is charged by what was noted of it.
+pub(crate) struct Charge {
+    till: Arc<Till>,
+    order: Arc<Order>,
+    ticket: Option<Ticket>,
+    row: UsageRow,
+    facts: ModelFacts,
+    /// Tokens of the answer so far, estimated.
+    output: u64,
+    /// Whether an answer began.
+    begun: bool,
+    span: Option<Open>,
+}
+
+/// Where a request is sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Destination<'a> {
+    pub(crate) upstream: &'a str,
+    /// Where the upstream is.
+    pub(crate) address: &'a str,
+    pub(crate) priced_as: &'a str,
+    pub(crate) model: &'a str,
+}
+
+/// How a request ended.
+pub(crate) struct Outcome<'a> {
+    pub(crate) status: u16,
+    pub(crate) tally: &'a Tally,
+    /// The model that answered, by its report.
+    pub(crate) model: Option<&'a str>,
+    /// Tokens of the answer by our own count, where the upstream gave none.
+    pub(crate) estimate: u64,
+}
+
+impl Order {
+    /// The same order for another try, which is charged by itself: a row once recorded is never another one's.
+    pub(crate) fn again(self: &Arc<Self>, tries: usize) -> Arc<Self> {
+        if tries == 0 {
+            return Arc::clone(self);
+        }
+        Arc::new(Self {
+            request: format!("{}-{}", self.request, tries + 1),
+            ..Self::clone(self)
+        })
+    }
+}
+
+impl Charge {
+    /// Notes a request before anything of it is sent.
+    pub(crate) fn begin(
+        till: &Arc<Till>,
+        order: &Arc<Order>,
+        to: Destination<'_>,
+    ) -> Result<Self, quire_depot::Error> {
+        let facts = till.catalogue.facts(to.priced_as, to.model);
+        let row = row(order, to);
+        order.story.tried();
+        let trace = order.story.trace.as_ref();
+        let span = trace.and_then(|trace| trace.begin(to.model, to.priced_as, to.address));
+        let ticket = till.spool.begin(row.clone(), rates(&facts, order))?;
+        Ok(Self {
+            till: Arc::clone(till),
+            order: Arc::clone(order),
+            ticket: Some(ticket),
+            row,
+            facts,
+            output: 0,
+            begun: false,
+            span,
+        })
+    }
+
+    /// Adds the trace by which the upstream goes on to what is sent there.
+    pub(crate) fn trace(&self, headers: &mut axum::http::HeaderMap) {
+        if let Some(trace) = &self.order.story.trace {
+            trace.go_on(self.span.as_ref(), headers);
+        }
+    }
+
+    /// Notes which fields of the request the upstream does not get.
+    pub(crate) fn dropped(&self, fields: &[String]) {
+        self.order.story.dropped(fields);
+    }
+
+    /// Notes about how many tokens of the answer went out, before they do.
+    pub(crate) fn progress(&mut self, output: u64) {
+        self.begun = true;
+        if let Some(span) = &mut self.span {
+            span.answered();
+        }
+        if output == self.output {
+            return;
+        }
+        self.output = output;
+        let usage = Usage {
+            output,
+            ..self.row.usage
+        };
+        if let Some(ticket) = &mut self.ticket
+            && ticket.progress(&usage).is_err()
+        {
+            self.till.metrics.spool_failed();
+        }
+    }
+
+    /// It is over, and this is what was used.
+    pub(crate) fn settle(mut self, outcome: &Outcome<'_>) {
+        self.close(outcome);
+    }
+
+    /// Nothing was used: it never reached the upstream, or the upstream refused it.
+    pub(crate) fn waive(mut self, status: u16) {
+        let tally = Tally {
+            counted: true,
+            ..Tally::default()
+        };
+        self.close(&Outcome {
+            status,
+            tally: &tally,
+            model: None,
+            estimate: 0,
+        });
+    }
+
+    fn close(&mut self, outcome: &Outcome<'_>) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        let order = &self.order;
+        let mut row = self.row.clone();
+        let tally = outcome.tally;
+        let mut passes = tally.passes.clone();
+        if passes.is_empty() {
+            passes.push(tally.usage);
+        }
+        if !tally.counted {
+            row.estimated = true;
+            if let Some(last) = passes.last_mut() {
+                if last.prompt() == 0 {
+                    last.input = order.prompt;
+                }
+                last.output = last.output.max(outcome.estimate);
+            }
+        }
+        row.usage = passes
+            .iter()
+            .copied()
+            .fold(Usage::default(), |sum, pass| sum + pass);
+        if let Some(model) = outcome.model {
+            model.clone_into(&mut row.model_served);
+        }
+        row.status = outcome.status;
+        tally
+            .service_tier
+            .as_ref()
+            .inspect(|tier| row.service_tier.clone_from(tier));
+        tally
+            .region
+            .as_ref()
+            .inspect(|region| row.inference_geo.clone_from(region));
+        tally
+            .speed
+            .as_ref()
+            .inspect(|speed| row.speed.clone_from(speed));
+        row.web_searches = web_searches(tally);
+        row.context_window = ContextWindow::of(row.usage.prompt());
+        row.latency_ms = u64::try_from(order.started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let costs = passes
+            .iter()
+            .map(|pass| self.facts.cost(pass, billing(&row, order.batch)));
+        // A model without a price is free here; the metrics count such requests, and `check` warns of them.
+        row.cost = costs.map(Option::unwrap_or_default).sum();
+        if ticket.close(&row).is_err() {
+            self.till.metrics.spool_failed();
+        }
+        let now = now_ms();
+        let beyond = signed(row.usage.prompt()) - signed(order.prompt);
+        for allowance in &order.caller.allowances {
+            allowance.settle(beyond, row.usage.output, row.cost, now);
+        }
+        self.till.metrics.ended(&row, self.facts.prices.is_known());
+        if let Some(span) = self.span.take() {
+            self.till.watch.traces.tell(span.end(row.clone()));
+        }
+        self.order.story.ended(row);
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        if self.ticket.is_none() {
+            return;
+        }
+        // The client went away. What it had is charged; the upstream had the prompt in any case.
+        let output = self.output;
+        self.close(&Outcome {
+            status: CLIENT_WENT,
+            tally: &Tally::default(),
+            model: None,
+            estimate: output,
+        });
+    }
+}
+
+/// What logs call a request whose client went away.
+pub(crate) const CLIENT_WENT: u16 = 499;
+
+fn billing(row: &UsageRow, batch: bool) -> Billing<'_> {
+    Billing {
+        day: Some(day_of(row.at)),
+        geo: Some(&row.inference_geo),
+        speed: Some(&row.speed),
+        tier: Some(if batch { "batch" } else { &row.service_tier }),
+    }
+}
+
+/// What a token costs by which a request is charged that nobody hears of again.
+fn rates(facts: &ModelFacts, order: &Order) -> Rates {
+    let one = |usage: Usage| {
+        let billing = Billing {
+            day: Some(day_of(order.at)),
+            tier: order.batch.then_some("batch"),
+            ..Billing::default()
+        };
+        facts.cost(&usage, billing).unwrap_or(Money::ZERO)
+    };
+    let none = Usage::default();
+    Rates {
+        input: one(Usage { input: 1, ..none }),
+        cache_read: one(Usage {
+            cache_read: 1,
+            ..none
+        }),
+        cache_write_5m: one(Usage {
+            cache_write_5m: 1,
+            ..none
+        }),
+        cache_write_1h: one(Usage {
+            cache_write_1h: 1,
+            ..none
+        }),
+        output: one(Usage { output: 1, ..none }),
+    }
+}
+
+fn row(order: &Order, to: Destination<'_>) -> UsageRow {
+    UsageRow {
+        request: order.request.clone().into(),
+        at: order.at,
+        organisation: order.caller.key.organisation.clone(),
+        workspace: order.caller.key.workspace.clone(),
+        key: order.caller.key.id.clone(),
+        model_asked: order.model_asked.clone(),
+        model_served: to.model.to_owned(),
+        upstream: to.upstream.to_owned(),
+        api: order.api.name().to_owned(),
+        usage: Usage {
+            input: order.prompt,
+            ..Usage::default()
+        },
+        web_searches: 0,
+        cost: Money::ZERO,
+        service_tier: if order.batch { "batch" } else { "standard" }.to_owned(),
+        inference_geo: "global".to_owned(),
+        speed: "standard".to_owned(),
+        batch: order.batch,
+        context_window: ContextWindow::of(order.prompt),
+        status: CLIENT_WENT,
+        streamed: order.streamed,
+        latency_ms: 0,
+        estimated: true,
+    }
+}
+
+fn web_searches(tally: &Tally) -> u64 {
+    let tools = tally.own.get("server_tool_use");
+    let searches = tools.and_then(|tools| tools.get("web_search_requests"));
+    searches.and_then(serde_json::Value::as_u64).unwrap_or(0)
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

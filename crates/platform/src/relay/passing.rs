@@ -1,0 +1,192 @@
+//! An answer that is passed on as it is, byte for byte, and metered as it goes by.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Response;
+use bytes::Bytes;
+use hyper::body::{Frame, Incoming};
+use quire_dialect::Dialect;
+use quire_translate::{Meter, Reason, Refusal, stream_error};
+use tokio::time::{Instant, Sleep};
+
+use super::{Ask, Begun, whole};
+use crate::charge::{Charge, Outcome};
+use crate::clock::now_ms;
+use crate::reply::Denial;
+use crate::routing::{Candidate, Place};
+use crate::upstream::returned;
+
+/// Most bytes of an answer that comes whole. Images are in some.
+pub(super) const MOST: usize = 256 << 20;
+
+/// A stream on its way.
+pub(super) fn stream(ask: &Ask, begun: Begun) -> Response<Body> {
+    let (head, upstream) = begun.response.into_parts();
+    let idle = Duration::from_secs(begun.candidate.node.config.idle_s);
+    let passing = Passing {
+        upstream,
+        api: ask.api,
+        request_id: ask.request_id.clone(),
+        meter: Meter::new(ask.api),
+        charge: Some(begun.charge),
+        status: head.status.as_u16(),
+        candidate: begun.candidate,
+        _place: begun.place,
+        idle,
+        last: Instant::now(),
+        alarm: Box::pin(tokio::time::sleep(idle)),
+        over: false,
+    };
+    let mut response = Response::new(Body::new(passing));
+    *response.headers_mut() = returned(&head.headers);
+    *response.status_mut() = head.status;
+    response.headers_mut().insert(
+        "cache-control",
+        axum::http::HeaderValue::from_static("no-cache"),
+    );
+    response
+}
+
+/// An answer that comes whole.
+pub(super) async fn whole(ask: &Ask, begun: Begun) -> Result<Response<Body>, Denial> {
+    let (head, upstream) = begun.response.into_parts();
+    let node = &begun.candidate.node;
+    let body = match whole::collect(upstream, MOST, Duration::from_secs(node.config.idle_s)).await {
+        Ok(body) => body,
+        Err(cut) => {
+            node.failed(now_ms());
+            // The upstream may charge for it, and nobody knows how much.
+            drop(begun.charge);
+            return Err(cut_short(&node.name, &cut).into());
+        }
+    };
+    let meter = Meter::whole(ask.api, &body);
+    settle(begun.charge, &meter, head.status.as_u16());
+    let mut response = Response::new(Body::from(body));
+    *response.headers_mut() = returned(&head.headers);
+    *response.status_mut() = head.status;
+    Ok(response)
+}
+
+/// What a client is told of an answer that broke off.
+pub(super) fn cut_short(upstream: &str, cut: &whole::Cut) -> Refusal {
+    match cut {
+        whole::Cut::TooLarge => Refusal::new(
+            Reason::Upstream,
+            format!(
+                "The answer of the upstream `{upstream}` is larger than this server passes on."
+            ),
+        ),
+        whole::Cut::Silent => Refusal::new(
+            Reason::Timeout,
+            format!(
+                "The upstream `{upstream}` fell silent in the middle of its answer. Try again."
+            ),
+        ),
+        whole::Cut::Broken(_) => Refusal::new(
+            Reason::Upstream,
+            format!("The upstream `{upstream}` broke off in the middle of its answer. Try again."),
+        ),
+    }
+}
+
+fn settle(charge: Charge, meter: &Meter, status: u16) {
+    charge.settle(&Outcome {
+        status,
+        tally: meter.tally(),
+        model: meter.model(),
+        estimate: meter.estimate(),
+    });
+}
+
+/// A stream on its way. Dropped in the middle, the upstream is cancelled and what went out is charged.
+struct Passing {
+    upstream: Incoming,
+    api: Dialect,
+    request_id: String,
+    meter: Meter,
+    charge: Option<Charge>,
+    status: u16,
+    candidate: Candidate,
+    _place: Place,
+    idle: Duration,
+    last: Instant,
+    alarm: Pin<Box<Sleep>>,
+    over: bool,
+}
+
+impl Passing {
+    /// Ends it, with an error in the stream if the answer is not all there.
+    fn end(&mut self, cut: Option<whole::Cut>) -> Option<Bytes> {
+        self.over = true;
+        if let Some(charge) = self.charge.take() {
+            settle(charge, &self.meter, self.status);
+        }
+        if self.meter.has_ended() {
+            return None;
+        }
+        let node = &self.candidate.node;
+        node.failed(now_ms());
+        let cut = cut.unwrap_or(whole::Cut::Broken(String::new()));
+        let refusal = cut_short(&node.name, &cut);
+        let mut out = Vec::new();
+        stream_error(
+            self.api,
+            &refusal,
+            &self.request_id,
+            self.meter.next_sequence(),
+            &mut out,
+        );
+        (!out.is_empty()).then(|| out.into())
+    }
+
+    /// Whether nothing came for too long. The clock is only wound up anew when it rings.
+    fn is_silent(&mut self, context: &mut Context<'_>) -> bool {
+        while self.alarm.as_mut().poll(context).is_ready() {
+            let until = self.last + self.idle;
+            if until <= Instant::now() {
+                return true;
+            }
+            self.alarm.as_mut().reset(until);
+        }
+        false
+    }
+}
+
+impl hyper::body::Body for Passing {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        let this = &mut *self;
+        if this.over {
+            return Poll::Ready(None);
+        }
+        let cut = loop {
+            match Pin::new(&mut this.upstream).poll_frame(context) {
+                Poll::Ready(Some(Ok(frame))) => {
+                    let Ok(data) = frame.into_data() else {
+                        continue;
+                    };
+                    this.last = Instant::now();
+                    this.meter.push(&data);
+                    if let Some(charge) = &mut this.charge {
+                        charge.progress(this.meter.estimate());
+                    }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
+                }
+                Poll::Ready(Some(Err(error))) => break Some(whole::Cut::Broken(error.to_string())),
+                Poll::Ready(None) => break None,
+                Poll::Pending if this.is_silent(context) => break Some(whole::Cut::Silent),
+                Poll::Pending => return Poll::Pending,
+            }
+        };
+        Poll::Ready(this.end(cut).map(|bytes| Ok(Frame::data(bytes))))
+    }
+}

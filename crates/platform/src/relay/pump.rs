@@ -1,0 +1,216 @@
+//! The events of an upstream's answer on their way to a client of another API, or through what a route adds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+use quire_translate::{Delta, Event, Finish, Reader, Request, Tally};
+
+use super::{Ask, inner, passing, whole};
+use crate::additions::{Lengthened, Listener, Next};
+use crate::app::App;
+use crate::charge::{Charge, Outcome};
+use crate::clock::now_ms;
+use crate::routing::{Candidate, Node, Place};
+
+/// An upstream's answer with all that hangs on it.
+pub(super) struct Source {
+    pub(super) body: Incoming,
+    pub(super) node: Arc<Node>,
+    pub(super) charge: Charge,
+    pub(super) place: Place,
+    pub(super) status: u16,
+}
+
+/// What stands between the upstream's events and the client's.
+pub(super) struct Changes {
+    /// What the client is told behind the answer's beginning.
+    pub(super) before: Vec<Event>,
+    pub(super) listener: Option<Listener>,
+    pub(super) lengthened: Option<Lengthened>,
+    /// What the upstream was asked, for further pieces.
+    pub(super) request: Request,
+}
+
+/// What has been used, by the events so far.
+#[derive(Default)]
+pub(super) struct Gauge {
+    tally: Tally,
+    model: Option<String>,
+    /// Bytes of words so far.
+    bytes: u64,
+}
+
+impl Gauge {
+    fn see(&mut self, event: &Event) {
+        match event {
+            Event::Begin(begin) => {
+                self.tally = begin.tally.clone();
+                self.tally.counted = false;
+                self.model = Some(begin.model.clone()).filter(|model| !model.is_empty());
+            }
+            Event::Grow(Delta::Text(text) | Delta::Input(text)) => self.bytes += text.len() as u64,
+            Event::Finish(Finish { tally, .. }) => self.tally = tally.clone(),
+            Event::Open(_) | Event::Grow(_) | Event::Close(_) | Event::Failed(_) | Event::Ping => {}
+        }
+    }
+
+    fn estimate(&self) -> u64 {
+        self.bytes.div_ceil(super::BYTES_PER_TOKEN)
+    }
+
+    fn settle(&self, charge: Charge, status: u16) {
+        charge.settle(&Outcome {
+            status,
+            tally: &self.tally,
+            model: self.model.as_deref(),
+            estimate: self.estimate(),
+        });
+    }
+}
+
+impl Changes {
+    /// Takes an upstream's event and gives the client's; says what follows.
+    pub(super) fn take(&mut self, event: Event, out: &mut dyn FnMut(Event)) -> Next {
+        let Self {
+            before,
+            listener,
+            lengthened,
+            request,
+        } = self;
+        let mut through = |event: Event| {
+            let begins = matches!(event, Event::Begin(_));
+            match listener {
+                Some(listener) => listener.hear(event, out),
+                None => out(event),
+            }
+            if begins {
+                before.drain(..).for_each(&mut *out);
+            }
+        };
+        if let Some(lengthened) = lengthened {
+            return lengthened.take(request, event, &mut through);
+        }
+        let over = matches!(event, Event::Finish(_) | Event::Failed(_));
+        through(event);
+        if over { Next::Over } else { Next::More }
+    }
+}
+
+/// Whether anybody still listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Heard {
+    Yes,
+    No,
+}
+
+/// Where a client's events go.
+pub(super) trait Outlet: Send {
+    /// Takes an event.
+    fn tell(&mut self, event: Event);
+    /// Passes on what was told since the last time.
+    fn flush(&mut self) -> impl Future<Output = Heard> + Send;
+    /// Resolves when nobody listens any more.
+    fn deserted(&self) -> impl Future<Output = ()> + Send;
+}
+
+/// Reads an answer to its end, with what follows it, into an outlet. When nobody listens, the upstream is cancelled
+/// and what went out is charged.
+pub(super) async fn pump(
+    app: &Arc<App>,
+    ask: &Ask,
+    candidate: &Candidate,
+    mut changes: Changes,
+    mut source: Source,
+    outlet: &mut impl Outlet,
+) {
+    loop {
+        let Some(next) = piece(&mut changes, source, outlet).await else {
+            return;
+        };
+        match inner::send(app, ask, &next, candidate).await {
+            Ok(beside) => {
+                source = Source {
+                    status: beside.response.status().as_u16(),
+                    body: beside.response.into_body(),
+                    node: beside.node,
+                    charge: beside.charge,
+                    place: beside.place,
+                };
+            }
+            Err(denial) => {
+                changes.take(Event::Failed(denial.refusal), &mut |event| {
+                    outlet.tell(event);
+                });
+                outlet.flush().await;
+                return;
+            }
+        }
+    }
+}
+
+/// Reads one piece; gives what to ask for the next.
+async fn piece(changes: &mut Changes, source: Source, outlet: &mut impl Outlet) -> Option<Request> {
+    let Source {
+        mut body,
+        node,
+        mut charge,
+        place: _place,
+        status,
+    } = source;
+    let idle = Duration::from_secs(node.config.idle_s);
+    let mut reader = Reader::new(node.config.dialect);
+    let mut gauge = Gauge::default();
+    let mut next = Next::More;
+    while next == Next::More {
+        let chunk = tokio::select! {
+            biased;
+            // Dropping the charge bills what went out; dropping the body cancels the upstream.
+            () = outlet.deserted() => return None,
+            chunk = next_chunk(&mut body, idle) => chunk,
+        };
+        let mut each = |event: Event| {
+            gauge.see(&event);
+            if next == Next::More {
+                next = changes.take(event, &mut |event| outlet.tell(event));
+            }
+        };
+        match chunk {
+            Ok(Some(bytes)) => reader.push(&bytes, &mut each),
+            Ok(None) => reader.finish(&mut each),
+            Err(cut) => {
+                node.failed(now_ms());
+                each(Event::Failed(passing::cut_short(&node.name, &cut)));
+            }
+        }
+        charge.progress(gauge.estimate());
+        if outlet.flush().await == Heard::No {
+            return None;
+        }
+    }
+    gauge.settle(charge, status);
+    match next {
+        Next::Ask(request) => Some(*request),
+        Next::More | Next::Over => None,
+    }
+}
+
+/// The next bytes; `None` at the end.
+async fn next_chunk(body: &mut Incoming, idle: Duration) -> Result<Option<Bytes>, whole::Cut> {
+    loop {
+        let frame = tokio::time::timeout(idle, body.frame())
+            .await
+            .map_err(|_| whole::Cut::Silent)?;
+        match frame {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(whole::Cut::Broken(error.to_string())),
+            Some(Ok(frame)) => {
+                if let Ok(data) = frame.into_data() {
+                    return Ok(Some(data));
+                }
+            }
+        }
+    }
+}

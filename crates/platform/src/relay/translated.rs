@@ -1,0 +1,445 @@
+//! An answer in the words of another API than the upstream's, or with what a route adds: read as events, written as
+//! the client's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Response};
+use bytes::Bytes;
+use hyper::body::Frame as BodyFrame;
+use quire_dialect::Dialect;
+use quire_translate::{
+    Answer, ClientTool, Collector, Event, Frame, Names, Own, Reason, Refusal, Request, UsageChunk,
+    Writer, response_echo, write_whole,
+};
+use tokio::sync::mpsc;
+
+use super::prepare::{Prepared, answer_id, is_streamed};
+use super::pump::{Changes, Heard, Outlet, Source, pump};
+use super::{Ask, Begun, inner};
+use crate::additions::{self, Held, Listener, Next};
+use crate::app::App;
+use crate::clock::{new_id, now_ms};
+use crate::reply::Denial;
+use crate::routing::Candidate;
+
+/// How many pieces of an answer wait for a slow reader before the upstream is read no further.
+const WAITING: usize = 16;
+
+/// A request in the words of its upstream.
+pub(super) struct Written {
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) passage: Passage,
+}
+
+/// What the way back needs to know of the way there.
+pub(super) struct Passage {
+    /// As it was told to the upstream.
+    request: Request,
+    names: Names,
+    dropped: Vec<String>,
+    listener: Option<Listener>,
+    held: Option<Held>,
+}
+
+impl Passage {
+    /// What of the request the upstream does not get.
+    pub(super) fn dropped(&self) -> &[String] {
+        &self.dropped
+    }
+}
+
+/// The client's answer.
+pub(super) struct Translated {
+    pub(super) response: Response<Body>,
+    /// What of the request the upstream did not get.
+    pub(super) dropped: Vec<String>,
+}
+
+/// Writes a request for a place.
+pub(super) fn write(
+    app: &App,
+    ask: &Ask,
+    prepared: &Prepared,
+    candidate: &Candidate,
+) -> Result<Written, Refusal> {
+    let config = &candidate.node.config;
+    let add = &candidate.route.add;
+    let mut request = prepared.request.clone();
+    let facts = app
+        .till()
+        .catalogue
+        .facts(config.priced_as(), &candidate.model);
+    additions::fit(&mut request, add, &facts, config.dialect);
+    let held = match add.schema_tries {
+        Some(tries) => additions::schema_of(&mut request, tries)
+            .map_err(|wrong| Refusal::new(Reason::Invalid, wrong).about("response_format"))?,
+        None => None,
+    };
+    let listener = match add.tools {
+        Some(crate::config::ToolsBy::Words) => {
+            Some(additions::tell(&mut request, Box::new(|| new_id("call_"))))
+        }
+        Some(crate::config::ToolsBy::Name) | None => None,
+    };
+    if held.is_some() {
+        // What is checked before it is told comes whole.
+        request.delivery = quire_translate::Delivery::Whole;
+    }
+    let encoded = inner::encode(app, &request, candidate)?;
+    let mut headers =
+        crate::upstream::written(config.dialect, "2023-06-01", &encoded.betas.join(","));
+    if config.dialect == ask.api {
+        headers.extend(crate::upstream::passed(&ask.headers));
+    }
+    Ok(Written {
+        headers,
+        body: encoded.body.into(),
+        passage: Passage {
+            request,
+            names: encoded.names,
+            dropped: encoded
+                .dropped
+                .into_iter()
+                .map(|dropped| dropped.field)
+                .collect(),
+            listener,
+            held,
+        },
+    })
+}
+
+/// The client's answer, whose first byte has come.
+pub(super) async fn answer(
+    app: &Arc<App>,
+    ask: Ask,
+    prepared: Prepared,
+    begun: Begun,
+) -> Result<Translated, Denial> {
+    let streams = super::is_stream(begun.response.headers());
+    let Begun {
+        response,
+        candidate,
+        charge,
+        place,
+        way,
+    } = begun;
+    let super::Way::Translated(passage) = way else {
+        return Err(Refusal::new(
+            Reason::Internal,
+            "An answer without a passage is translated.",
+        )
+        .into());
+    };
+    let Passage {
+        request,
+        names,
+        dropped,
+        listener,
+        held,
+    } = *passage;
+    let streamed = is_streamed(&prepared);
+    let frame = frame(app, &ask, &prepared.request, &candidate, &names);
+    let changes = Changes {
+        before: prepared.before,
+        listener,
+        lengthened: candidate
+            .route
+            .add
+            .continue_output
+            .then(|| additions::lengthened(&request)),
+        request,
+    };
+    let source = Source {
+        status: response.status().as_u16(),
+        body: response.into_body(),
+        node: Arc::clone(&candidate.node),
+        charge,
+        place,
+    };
+    let task = Task {
+        app: Arc::clone(app),
+        ask,
+        candidate,
+        changes,
+        source,
+    };
+    let response = match (streams, streamed) {
+        (true, true) => task.stream(frame),
+        (true, false) => task.gathered(frame).await?,
+        (false, streamed) => task.whole(frame, held, streamed).await?,
+    };
+    Ok(Translated { response, dropped })
+}
+
+/// An answer that needs no upstream.
+pub(super) fn ready(app: &App, ask: &Ask, prepared: &Prepared, answer: &Answer) -> Response<Body> {
+    let mut frame = Frame::new(ask.api, app.sealer().clone());
+    fill(&mut frame, ask, &prepared.request);
+    told(ask.api, frame, answer, is_streamed(prepared))
+}
+
+/// What the client's answer is put into.
+fn frame(app: &App, ask: &Ask, request: &Request, candidate: &Candidate, names: &Names) -> Frame {
+    let mut frame = Frame::new(candidate.node.config.dialect, app.sealer().clone());
+    fill(&mut frame, ask, request);
+    frame.tools = client_tools(names);
+    frame
+}
+
+fn fill(frame: &mut Frame, ask: &Ask, request: &Request) {
+    frame.model.clone_from(&request.model);
+    frame.created = u64::try_from(now_ms() / 1_000).unwrap_or(0);
+    frame.id = answer_id(ask.api);
+    frame.usage = usage_chunk(ask.api, request);
+    if ask.api == Dialect::Responses {
+        let body: Own = serde_json::from_slice(&ask.body).unwrap_or_default();
+        frame.echo = response_echo(&body);
+    }
+}
+
+/// Whether a client of Chat wants a chunk of usage.
+fn usage_chunk(api: Dialect, request: &Request) -> UsageChunk {
+    let options = request.own.get("stream_options");
+    let wanted = options.and_then(|options| options.get("include_usage"));
+    if api != Dialect::Chat || wanted.and_then(serde_json::Value::as_bool) == Some(true) {
+        UsageChunk::Sent
+    } else {
+        UsageChunk::Withheld
+    }
+}
+
+fn client_tools(names: &Names) -> HashMap<String, ClientTool> {
+    let tool = |(told, named): (&str, &quire_translate::Named)| {
+        let tool = ClientTool {
+            name: named.name.clone(),
+            namespace: named.namespace.clone(),
+            free: named.wrapped,
+        };
+        (told.to_owned(), tool)
+    };
+    names.iter().map(tool).collect()
+}
+
+/// An answer that is on its way.
+struct Task {
+    app: Arc<App>,
+    ask: Ask,
+    candidate: Candidate,
+    changes: Changes,
+    source: Source,
+}
+
+impl Task {
+    /// A stream told as a stream: a task of its own reads, and stops when nobody listens any more.
+    fn stream(self, frame: Frame) -> Response<Body> {
+        let (pieces, taken) = mpsc::channel::<Bytes>(WAITING);
+        let mut outlet = Streamed {
+            writer: Writer::new(self.ask.api, frame),
+            out: Vec::new(),
+            pieces,
+        };
+        tokio::spawn(async move {
+            pump(
+                &self.app,
+                &self.ask,
+                &self.candidate,
+                self.changes,
+                self.source,
+                &mut outlet,
+            )
+            .await;
+        });
+        let mut response = Response::new(super::piecewise(taken));
+        streamed_headers(response.headers_mut());
+        response
+    }
+
+    /// A stream told whole.
+    async fn gathered(self, frame: Frame) -> Result<Response<Body>, Denial> {
+        let api = self.ask.api;
+        let mut outlet = Gathered(Collector::new(self.candidate.node.config.dialect));
+        pump(
+            &self.app,
+            &self.ask,
+            &self.candidate,
+            self.changes,
+            self.source,
+            &mut outlet,
+        )
+        .await;
+        Ok(json(write_whole(api, &frame, &outlet.0.finish()?)))
+    }
+
+    /// A whole answer told whole, or as a stream.
+    async fn whole(
+        self,
+        frame: Frame,
+        held: Option<Held>,
+        streamed: bool,
+    ) -> Result<Response<Body>, Denial> {
+        let Self {
+            app,
+            ask,
+            candidate,
+            mut changes,
+            source,
+        } = self;
+        let answer = inner::collect(source.into()).await?;
+        let answer = match held {
+            Some(held) => fitted(&app, &ask, &candidate, &changes.request, &held, answer).await?,
+            None => answer,
+        };
+        let mut collector = Collector::new(candidate.node.config.dialect);
+        let mut asked = None;
+        answer.tell(&mut |event| {
+            if let Next::Ask(next) = changes.take(event, &mut |event| collector.take(event)) {
+                asked = Some(*next);
+            }
+        });
+        while let Some(next) = asked.take() {
+            let beside = inner::send(&app, &ask, &next, &candidate).await?;
+            inner::collect(beside).await?.tell(&mut |event| {
+                if let Next::Ask(next) = changes.take(event, &mut |event| collector.take(event)) {
+                    asked = Some(*next);
+                }
+            });
+        }
+        Ok(told(ask.api, frame, &collector.finish()?, streamed))
+    }
+}
+
+impl From<Source> for inner::Beside {
+    fn from(source: Source) -> Self {
+        let mut response = Response::new(source.body);
+        *response.status_mut() =
+            axum::http::StatusCode::from_u16(source.status).unwrap_or_default();
+        Self {
+            response,
+            node: source.node,
+            charge: source.charge,
+            place: source.place,
+        }
+    }
+}
+
+/// An answer that fits the schema, asked for again where it does not.
+async fn fitted(
+    app: &Arc<App>,
+    ask: &Ask,
+    candidate: &Candidate,
+    request: &Request,
+    held: &Held,
+    mut answer: Answer,
+) -> Result<Answer, Denial> {
+    let mut request = request.clone();
+    for _ in 1..held.tries() {
+        let Err(wrong) = held.check(&mut answer) else {
+            return Ok(answer);
+        };
+        request = held.again(&request, &answer, &wrong);
+        answer = inner::collect(inner::send(app, ask, &request, candidate).await?).await?;
+    }
+    held.check(&mut answer)
+        .map_err(|wrong| {
+            let message = format!(
+                "The model's answer does not fit the schema after {} tries. {wrong}",
+                held.tries()
+            );
+            Refusal::new(Reason::Upstream, message).into()
+        })
+        .map(|()| answer)
+}
+
+/// A whole answer in the client's words.
+fn told(api: Dialect, frame: Frame, answer: &Answer, streamed: bool) -> Response<Body> {
+    if !streamed {
+        return json(write_whole(api, &frame, answer));
+    }
+    let mut writer = Writer::new(api, frame);
+    let mut out = Vec::new();
+    answer.tell(&mut |event| writer.write(&event, &mut out));
+    let mut response = Response::new(Body::from(out));
+    streamed_headers(response.headers_mut());
+    response
+}
+
+fn json(body: Vec<u8>) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}
+
+fn streamed_headers(headers: &mut HeaderMap) {
+    headers.insert(
+        "content-type",
+        HeaderValue::from_static("text/event-stream; charset=utf-8"),
+    );
+    headers.insert("cache-control", HeaderValue::from_static("no-cache"));
+}
+
+/// A client that reads a stream.
+struct Streamed {
+    writer: Writer,
+    out: Vec<u8>,
+    pieces: mpsc::Sender<Bytes>,
+}
+
+impl Outlet for Streamed {
+    fn tell(&mut self, event: Event) {
+        self.writer.write(&event, &mut self.out);
+    }
+
+    async fn flush(&mut self) -> Heard {
+        if self.out.is_empty() {
+            return Heard::Yes;
+        }
+        let piece = std::mem::take(&mut self.out).into();
+        match self.pieces.send(piece).await {
+            Ok(()) => Heard::Yes,
+            Err(_) => Heard::No,
+        }
+    }
+
+    async fn deserted(&self) {
+        self.pieces.closed().await;
+    }
+}
+
+/// A client that waits for the whole.
+struct Gathered(Collector);
+
+impl Outlet for Gathered {
+    fn tell(&mut self, event: Event) {
+        self.0.take(event);
+    }
+
+    async fn flush(&mut self) -> Heard {
+        Heard::Yes
+    }
+
+    async fn deserted(&self) {
+        // One that goes takes this very future with it.
+        std::future::pending::<()>().await;
+    }
+}
+
+/// The receiving end as a stream of frames.
+pub(super) struct Taken(pub(super) mpsc::Receiver<Bytes>);
+
+impl futures_core::Stream for Taken {
+    type Item = Result<BodyFrame<Bytes>, std::convert::Infallible>;
+
+    fn poll_next(
+        mut self: std::pin::Pin<&mut Self>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Option<Self::Item>> {
+        self.0
+            .poll_recv(context)
+            .map(|piece| piece.map(|piece| Ok(BodyFrame::data(piece))))
+    }
+}

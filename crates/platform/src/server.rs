@@ -1,0 +1,287 @@
+//! Connections: taken up to a bound, with patience that ends, with TLS or without, and let go in order.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::pki_types::pem::PemObject as _;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::app::App;
+use crate::batches;
+use crate::config::{ConfigError, Tls};
+use crate::stored;
+
+/// Most headers of a request, and most bytes of its head.
+const HEADERS: usize = 100;
+const HEAD_BYTES: usize = 64 << 10;
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
+
+/// Why the server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The address cannot be listened at.
+    #[error("cannot listen at {0}: {1}. Choose another address, or end what listens there")]
+    Listen(SocketAddr, io::Error),
+    /// The config cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The store cannot be used.
+    #[error(transparent)]
+    Depot(#[from] quire_depot::Error),
+    /// The certificate or its key cannot be used.
+    #[error("the certificate cannot be used: {0}")]
+    Tls(String),
+}
+
+/// A server that listens.
+pub struct Server {
+    app: Arc<App>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+}
+
+impl Server {
+    /// Listens where the config says.
+    pub async fn listen(app: Arc<App>) -> Result<Self, ServeError> {
+        let config = app.live().config.clone();
+        let listener = TcpListener::bind(config.listen)
+            .await
+            .map_err(|error| ServeError::Listen(config.listen, error))?;
+        let tls = config.tls.as_ref().map(acceptor).transpose()?;
+        Ok(Self { app, listener, tls })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `end`, then lets what is under way come to its end, within the config's patience.
+    pub async fn run(self, end: impl Future<Output = ()>) {
+        let housekeeping = tokio::spawn(Arc::clone(&self.app).housekeeping());
+        let mut background = tokio::spawn(stored::background::work(Arc::clone(&self.app)));
+        let bench = tokio::spawn(batches::work(Arc::clone(&self.app)));
+        let bounds = self.app.live().config.bounds.clone();
+        let room = Arc::new(Semaphore::new(bounds.connections));
+        let (ending, told) = watch::channel(());
+        // It closes when the last connection has dropped its end.
+        let (open, mut all_closed) = mpsc::channel::<()>(1);
+        let host = Host {
+            router: self.app.router(),
+            head: Duration::from_secs(bounds.head_s),
+            ending: told,
+        };
+        let patience = Duration::from_secs(bounds.reader_idle_s);
+        let mut end = std::pin::pin!(end);
+        loop {
+            let accepted = tokio::select! {
+                () = &mut end => break,
+                accepted = take(&self.listener, &room) => accepted,
+            };
+            let Some((socket, permit)) = accepted else {
+                continue;
+            };
+            let (app, tls, host, open) = (
+                Arc::clone(&self.app),
+                self.tls.clone(),
+                host.clone(),
+                open.clone(),
+            );
+            tokio::spawn(async move {
+                let _held = (permit, open);
+                let _counted = app.metrics().connection();
+                let _ = socket.set_nodelay(true);
+                let socket = Patient::new(socket, patience);
+                match tls {
+                    None => host.serve(socket).await,
+                    Some(tls) => {
+                        if let Ok(Ok(socket)) =
+                            tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await
+                        {
+                            host.serve(socket).await;
+                        }
+                    }
+                }
+            });
+        }
+        drop((self.listener, open, host));
+        drop(ending);
+        self.app.tenure().end();
+        let drained = async {
+            all_closed.recv().await;
+            self.app.tenure().empty().await;
+            let _ = (&mut background).await;
+        };
+        let _ = tokio::time::timeout(Duration::from_secs(bounds.drain_s), drained).await;
+        background.abort();
+        stored::background::release(&self.app).await;
+        let _ = bench.await;
+        batches::release(&self.app).await;
+        housekeeping.abort();
+        self.app.tidy(1).await;
+        self.app.till().watch.close().await;
+    }
+}
+
+/// What a connection needs.
+#[derive(Clone)]
+struct Host {
+    router: axum::Router,
+    /// For a request's head to arrive.
+    head: Duration,
+    /// Closed when the server ends.
+    ending: watch::Receiver<()>,
+}
+
+impl Host {
+    /// Serves a connection to its end. One that ends badly concerns nobody but its client.
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, socket: S) {
+        let service = TowerToHyperService::new(self.router);
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.head)
+            .max_headers(HEADERS)
+            .max_buf_size(HEAD_BYTES)
+            .serve_connection(TokioIo::new(socket), service)
+            .with_upgrades();
+        let mut connection = std::pin::pin!(connection);
+        tokio::select! {
+            _ = connection.as_mut() => return,
+            _ = self.ending.changed() => connection.as_mut().graceful_shutdown(),
+        }
+        let _ = connection.await;
+    }
+}
+
+/// The next connection, once there is room for it.
+async fn take(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+    let permit = Arc::clone(room).acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((socket, _)) => Some((socket, permit)),
+        Err(error) => {
+            // Out of files: others may end soon.
+            let is_clients = matches!(
+                error.kind(),
+                io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset
+            );
+            if !is_clients {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            None
+        }
+    }
+}
+
+fn acceptor(tls: &Tls) -> Result<TlsAcceptor, ServeError> {
+    let wrong = |what: String| ServeError::Tls(what);
+    let chain: Vec<CertificateDer<'static>> = CertificateDer::pem_file_iter(&tls.certificate)
+        .and_then(Iterator::collect)
+        .map_err(|error| wrong(format!("{}: {error}", tls.certificate.display())))?;
+    let key = PrivateKeyDer::from_pem_file(&tls.key)
+        .map_err(|error| wrong(format!("{}: {error}", tls.key.display())))?;
+    let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, key))
+        .map_err(|error| wrong(error.to_string()))?;
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A socket that gives up on a peer which takes nothing for too long.
+struct Patient {
+    socket: TcpStream,
+    patience: Duration,
+    alarm: Option<Pin<Box<Sleep>>>,
+}
+
+impl Patient {
+    fn new(socket: TcpStream, patience: Duration) -> Self {
+        Self {
+            socket,
+            patience,
+            alarm: None,
+        }
+    }
+
+    fn watch<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        poll: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
+        if poll.is_ready() {
+            self.alarm = None;
+            return poll;
+        }
+        let until = Instant::now() + self.patience;
+        let alarm = self
+            .alarm
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        match alarm.as_mut().poll(context) {
+            Poll::Ready(()) => Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "the client takes nothing",
+            ))),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl AsyncRead for Patient {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Patient {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.watch(context, poll)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let poll = Pin::new(&mut self.socket).poll_write_vectored(context, pieces);
+        self.watch(context, poll)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,200 @@
+//! Responses that have a state: those that go on from an earlier one or belong to a conversation, those that are
+//! kept, and those that are worked on in the background. This server owns all of it: a request goes upstream
+//! as one that stands for itself, and what comes back is kept here, whatever API the upstream speaks.
+
+pub(crate) mod background;
+mod compact;
+mod context;
+mod conversations;
+mod fields;
+mod follow;
+mod items;
+mod keep;
+mod retrieve;
+mod shell;
+mod telling;
+mod work;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::routing::{get, post};
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use quire_depot::{OrganisationId, WorkspaceId};
+use quire_dialect::Dialect;
+use quire_translate::{Reason, Refusal};
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+use crate::app::{App, denied};
+use crate::clock::new_id;
+use crate::keyring::Caller;
+use crate::peek::Peek;
+use crate::relay::{self, Ask, whole};
+use crate::reply::{self, Denial};
+
+pub(crate) use background::Desk;
+pub(crate) use context::{Context, Memory, Wish};
+pub(crate) use fields::Fields;
+pub(crate) use keep::{Keeper, Keeping};
+pub(crate) use shell::unanswered;
+pub(crate) use telling::{Telling, Told};
+
+/// How many events wait for a slow reader before the upstream is read no further.
+const WAITING: usize = 16;
+/// Most bytes of an answer that comes whole.
+const MOST: usize = 256 << 20;
+/// Days for which a response is kept, as at the vendor's.
+const KEPT_DAYS: i64 = 30;
+
+/// The paths of what is kept.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    let one = get(retrieve::retrieve).delete(retrieve::delete);
+    Router::new()
+        .route("/v1/responses/{id}", one)
+        .route("/v1/responses/{id}/cancel", post(retrieve::cancel))
+        .route("/v1/responses/{id}/input_items", get(retrieve::input_items))
+        .route("/v1/responses/compact", post(compact::compact))
+        .merge(conversations::routes())
+}
+
+/// Serves a request of Responses.
+pub(crate) async fn serve(app: &Arc<App>, ask: Ask) -> Result<Response<Body>, Denial> {
+    let peek = Peek::into(&ask.body)?;
+    let passes = peek.store == Some(false) && !peek.stateful;
+    if passes && !has_own_words(&ask.body) {
+        return relay::relay(app, ask).await;
+    }
+    let body = ask.body.clone();
+    let wish = Wish::read(&body, new_id("resp_"))?;
+    let context = Context::resolve(app, &ask.caller.workspace.id, &wish, None).await?;
+    if passes {
+        let body = if context.changed {
+            wish.standing_alone(app, &context).into()
+        } else {
+            ask.body
+        };
+        return relay::relay(app, Ask { body, ..ask }).await;
+    }
+    if wish.background {
+        return background::begin(app, ask, &wish, &context).await;
+    }
+    let keeper = Keeper::new(app, &ask.caller, &wish, &context, Keeping::of(wish.store));
+    let asked = Ask {
+        body: wish.standing_alone(app, &context).into(),
+        ..ask
+    };
+    let answer = relay::relay(app, asked).await?;
+    pass_on(answer, keeper).await
+}
+
+/// Whether a body has items in it that only this server understands.
+fn has_own_words(body: &[u8]) -> bool {
+    [&b"item_reference"[..], compact::MARK]
+        .iter()
+        .any(|word| memchr::memmem::find(body, word).is_some())
+}
+
+/// Passes an answer on, and keeps it.
+async fn pass_on(answer: Response<Body>, mut keeper: Keeper) -> Result<Response<Body>, Denial> {
+    if !answer.status().is_success() {
+        return Ok(answer);
+    }
+    let (head, body) = answer.into_parts();
+    if relay::is_stream(&head.headers) {
+        let (pieces, taken) = mpsc::channel(WAITING);
+        tokio::spawn(pump(Telling::new(body), keeper, pieces));
+        return Ok(Response::from_parts(head, relay::piecewise(taken)));
+    }
+    let body = whole(body).await?;
+    let body = match serde_json::from_slice(&body) {
+        Ok(Value::Object(mut response)) => {
+            keeper.keep(&mut response).await;
+            Value::Object(response).to_string().into()
+        }
+        Ok(_) | Err(_) => body,
+    };
+    Ok(Response::from_parts(head, Body::from(body)))
+}
+
+/// An answer's body, whole.
+pub(crate) async fn whole(body: Body) -> Result<Bytes, Refusal> {
+    let patience = std::time::Duration::from_hours(24);
+    whole::collect(body, MOST, patience).await.map_err(|_| {
+        Refusal::new(
+            Reason::Upstream,
+            "The answer broke off in its middle. Try again.",
+        )
+    })
+}
+
+async fn pump(mut telling: Telling, mut keeper: Keeper, pieces: mpsc::Sender<Bytes>) {
+    loop {
+        let told = tokio::select! {
+            biased;
+            // Dropping the body cancels the upstream, and bills what went out.
+            () = pieces.closed() => return,
+            told = telling.next() => told,
+        };
+        let Some(told) = told else {
+            return;
+        };
+        let told = keeper.pass(told).await;
+        let piece = telling::frame(&told.name, &told.data);
+        if pieces.send(piece).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Answers a request for what is kept, in the name of whoever calls.
+async fn answer<'a, F>(app: &'a Arc<App>, headers: &'a HeaderMap, serve: F) -> Response<Body>
+where
+    F: FnOnce(Arc<Caller>, String) -> BoxFuture<'a, Result<Response<Body>, Denial>>,
+{
+    let request_id = new_id("req_");
+    let mut organisation = None;
+    let served = async {
+        let caller = app.caller(headers).await?;
+        organisation = Some(caller.key.organisation.clone());
+        serve(caller, request_id.clone()).await
+    };
+    let served: Result<Response<Body>, Denial> = served.await;
+    let mut response =
+        served.unwrap_or_else(|denial| denied(app, &denial, Dialect::Responses, &request_id));
+    let organisation = organisation.as_ref().map(OrganisationId::as_str);
+    reply::sign(response.headers_mut(), &request_id, organisation);
+    response
+}
+
+/// An answer of JSON.
+fn json(value: &Value) -> Response<Body> {
+    let mut response = Response::new(Body::from(value.to_string()));
+    response
+        .headers_mut()
+        .insert("content-type", HeaderValue::from_static("application/json"));
+    response
+}
+
+/// What is said of a thing that is not there, or is another workspace's: nothing tells the two apart.
+fn no_such(kind: &str, id: &str) -> Refusal {
+    Refusal::new(
+        Reason::NotFound,
+        format!("{kind} with id '{id}' not found."),
+    )
+}
+
+/// A list of items as it is shown.
+fn listed(items: &[Value], more: bool) -> Value {
+    let id = |item: Option<&Value>| item.map_or(Value::Null, |item| item["id"].clone());
+    serde_json::json!({"object": "list", "data": items, "first_id": id(items.first()),
+        "last_id": id(items.last()), "has_more": more})
+}
+
+/// A workspace's id.
+fn workspace(caller: &Caller) -> &WorkspaceId {
+    &caller.workspace.id
+}

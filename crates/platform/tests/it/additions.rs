@@ -1,0 +1,157 @@
+//! What routes add to models that lack it, over real sockets.
+
+use serde_json::{Value, json};
+
+use crate::world::{Answer, Upstream, World, chat_stream};
+
+fn chat(text: &str, finish: &str, output: u64) -> Value {
+    json!({"id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "local",
+        "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": finish}],
+        "usage": {"prompt_tokens": 10, "completion_tokens": output, "total_tokens": 10 + output}})
+}
+
+async fn world(
+    add: &str,
+    answer: impl Fn(&Value) -> Answer + Send + Sync + 'static,
+) -> (World, Upstream) {
+    let upstream = Upstream::start(move |seen| answer(&seen.json())).await;
+    let text = format!(
+        "[upstreams.local]\ndialect = \"chat\"\nbase_url = \"http://{}\"\n\
+         [models.m]\nroutes = [{{ upstream = \"local\", model = \"local\", add = {{ {add} }} }}]\n",
+        upstream.address
+    );
+    (World::start(&text).await, upstream)
+}
+
+#[tokio::test]
+async fn a_model_that_only_speaks_text_calls_tools() {
+    let said = "I look.\n<tool_call>\n{\"name\": \"read\", \"arguments\": {\"path\": \"a\"}}\n</tool_call>";
+    let (world, upstream) = world("tools = \"words\"", move |asked| {
+        if asked["stream"] == json!(true) {
+            Answer::stream(chat_stream(said))
+        } else {
+            Answer::json(&chat(said, "stop", 5))
+        }
+    })
+    .await;
+    let client = world.client("one").await.anthropic();
+    let mut asked = json!({"model": "m", "max_tokens": 99, "messages": [{"role": "user", "content": "read a"}],
+        "tools": [{"name": "read", "description": "Reads.", "input_schema": {"type": "object"}}]});
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let answer = reply.json();
+    assert_eq!(answer["stop_reason"], "tool_use");
+    assert_eq!(answer["content"][0]["text"], "I look.");
+    assert_eq!(answer["content"][1]["input"], json!({"path": "a"}));
+    assert!(upstream.last().json().get("tools").is_none());
+    asked["stream"] = json!(true);
+    let events = client.stream("/v1/messages", &asked).await.rest().await;
+    let inputs = events
+        .iter()
+        .filter_map(|(_, event)| event["delta"]["partial_json"].as_str());
+    let input: Value = serde_json::from_str(&inputs.collect::<String>()).unwrap();
+    assert_eq!(input, json!({"path": "a"}));
+}
+
+#[tokio::test]
+async fn a_schema_is_held_by_asking_again() {
+    let (world, upstream) = world("schema_tries = 3", |asked| {
+        let turns = asked["messages"].as_array().unwrap().len();
+        Answer::json(&chat(
+            if turns < 4 { "seven" } else { "{\"age\": 7}" },
+            "stop",
+            3,
+        ))
+    })
+    .await;
+    let client = world.client("one").await;
+    let asked = json!({"model": "m", "messages": [{"role": "user", "content": "age?"}], "response_format": {
+        "type": "json_schema", "json_schema": {"name": "age", "schema": {"type": "object",
+            "properties": {"age": {"type": "integer"}}, "required": ["age"], "additionalProperties": false}}}});
+    let reply = client.post("/v1/chat/completions", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(
+        reply.json()["choices"][0]["message"]["content"],
+        "{\"age\": 7}"
+    );
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn an_answer_goes_on_past_the_upstreams_limit() {
+    let (world, upstream) = world("continue_output = true", |asked| {
+        let goes_on = asked["messages"].as_array().unwrap().len() > 1;
+        let (text, finish) = if goes_on {
+            (" upon a time", "stop")
+        } else {
+            ("Once", "length")
+        };
+        Answer::json(&chat(text, finish, 10))
+    })
+    .await;
+    let client = world.client("one").await.anthropic();
+    let asked = json!({"model": "m", "max_tokens": 1000, "messages": [{"role": "user", "content": "a tale"}]});
+    let answer = client.post("/v1/messages", &asked).await.json();
+    assert_eq!(answer["content"][0]["text"], "Once upon a time", "{answer}");
+    assert_eq!(
+        (&answer["stop_reason"], &answer["usage"]["output_tokens"]),
+        (&json!("end_turn"), &json!(20))
+    );
+    assert_eq!(upstream.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_long_conversation_is_compacted_where_the_client_asks() {
+    let (world, upstream) = world("compaction = { threshold = 100, keep = 50 }", |asked| {
+        let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+        let text = if last.contains("Sum up") {
+            "they talked"
+        } else {
+            "go on"
+        };
+        Answer::json(&chat(text, "stop", 3))
+    })
+    .await;
+    let client = world.client("one").await.anthropic();
+    let asked = json!({"model": "m", "max_tokens": 99,
+    "context_management": {"edits": [{"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 100}}]},
+    "messages": [
+        {"role": "user", "content": "w".repeat(2_000)},
+        {"role": "assistant", "content": "yes"},
+        {"role": "user", "content": "and now?"},
+    ]});
+    let reply = client
+        .with("anthropic-beta", "compact-2026-01-12")
+        .post("/v1/messages", &asked)
+        .await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let answer = reply.json();
+    assert_eq!(answer["content"][0]["type"], "compaction", "{answer}");
+    assert_eq!(answer["content"][0]["content"], "they talked");
+    assert_eq!(answer["content"][1]["text"], "go on");
+    let sent = upstream.last().json()["messages"].clone();
+    assert!(
+        sent[0].to_string().contains("they talked") && !sent.to_string().contains("wwww"),
+        "{sent}"
+    );
+}
+
+#[tokio::test]
+async fn an_effort_becomes_words() {
+    let (world, upstream) = world("effort = \"words\"", |_| {
+        Answer::json(&chat("ok", "stop", 1))
+    })
+    .await;
+    let client = world.client("one").await;
+    let asked = json!({"model": "m", "reasoning_effort": "low", "messages": [{"role": "user", "content": "hi"}]});
+    let reply = client.post("/v1/chat/completions", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let sent = upstream.last().json();
+    assert!(
+        sent["messages"][0]["content"]
+            .to_string()
+            .contains("Effort: low"),
+        "{sent}"
+    );
+    assert!(sent.get("reasoning_effort").is_none());
+}

@@ -1,0 +1,266 @@
+//! What upstreams and clients do wrong, and what becomes of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::Method;
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+
+use crate::world::{Answer, Upstream, World, config, messages_stream};
+
+fn ask(stream: bool) -> Value {
+    json!({"model": "m", "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
+}
+
+fn error(kind: &str) -> Value {
+    json!({"type": "error", "error": {"type": kind, "message": "upstream says"}})
+}
+
+/// What a client of Messages sees of an upstream's answer.
+async fn seen(answer: fn() -> Answer) -> (u16, Value, Option<String>) {
+    let upstream = Upstream::start(move |_| answer()).await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await.anthropic();
+    let reply = client.post("/v1/messages", &ask(false)).await;
+    let body = serde_json::from_slice(&reply.body).unwrap_or(Value::Null);
+    (
+        reply.status,
+        body,
+        reply.header("retry-after").map(str::to_owned),
+    )
+}
+
+#[tokio::test]
+async fn an_upstreams_errors_reach_the_client_in_its_own_words() {
+    for (answer, status, kind) in [
+        (
+            (|| Answer::status(400, &error("invalid_request_error"))) as fn() -> Answer,
+            400,
+            "invalid_request_error",
+        ),
+        (
+            || Answer::status(429, &error("rate_limit_error")).header("retry-after", "7"),
+            429,
+            "rate_limit_error",
+        ),
+        (
+            || Answer::status(529, &error("overloaded_error")),
+            529,
+            "overloaded_error",
+        ),
+        (
+            || Answer::status(500, &error("api_error")),
+            500,
+            "api_error",
+        ),
+        // The server's own key is none of the client's business.
+        (
+            || Answer::status(401, &error("authentication_error")),
+            500,
+            "api_error",
+        ),
+        (
+            || {
+                Answer::stream("<html><title>Bad Gateway</title></html>")
+                    .header("content-type", "text/html")
+            },
+            500,
+            "api_error",
+        ),
+        (
+            || Answer::status(502, &json!("<html>")).header("content-type", "text/html"),
+            500,
+            "api_error",
+        ),
+        (
+            || Answer::json(&json!({"id": "msg"})).broken(),
+            500,
+            "api_error",
+        ),
+    ] {
+        let (got, body, retry) = seen(answer).await;
+        assert_eq!(
+            (got, body["error"]["type"].as_str()),
+            (status, Some(kind)),
+            "{body}"
+        );
+        assert_eq!(retry.is_some(), status == 429, "{body}");
+        if status == 500 && kind == "api_error" && body["error"]["message"] != "upstream says" {
+            assert!(!body.to_string().contains("upstream-secret"), "{body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_breaks_off_ends_with_the_apis_error() {
+    let upstream = Upstream::start(|_| {
+        let whole = messages_stream("hello there");
+        let cut = whole.find("message_delta").unwrap();
+        Answer::stream(&whole[..cut - "event: ".len()])
+    })
+    .await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await.anthropic();
+    let events = client.stream("/v1/messages", &ask(true)).await.rest().await;
+    let (name, last) = events.last().unwrap();
+    assert_eq!((name.as_str(), &last["type"]), ("error", &json!("error")));
+    let text = events
+        .iter()
+        .filter_map(|(_, event)| event["delta"]["text"].as_str());
+    assert_eq!(text.collect::<String>(), "hello there");
+}
+
+#[tokio::test]
+async fn an_upstream_that_fails_is_left_for_another() {
+    let broken = Upstream::start(|_| Answer::status(500, &error("api_error"))).await;
+    let well =
+        Upstream::start(|_| Answer::json(&json!({"id": "msg_1", "type": "message", "model": "m"})))
+            .await;
+    let text = format!(
+        "[upstreams.broken]\ndialect = \"messages\"\nbase_url = \"http://{}\"\nbreaker = {{ failures = 2 }}\n\
+         [upstreams.well]\ndialect = \"messages\"\nbase_url = \"http://{}\"\n\
+         [models.m]\nroutes = [{{ upstream = \"broken\" }}, {{ upstream = \"well\", rank = 1 }}]\n",
+        broken.address, well.address
+    );
+    let world = World::start(&text).await;
+    let client = world.client("one").await.anthropic();
+    for _ in 0..4 {
+        let reply = client.post("/v1/messages", &ask(false)).await;
+        assert_eq!(
+            (reply.status, reply.header("quire-upstream")),
+            (200, Some("well"))
+        );
+    }
+    // Two failures, and it rests.
+    assert_eq!((broken.seen().len(), well.seen().len()), (2, 4));
+}
+
+#[tokio::test]
+async fn a_client_that_goes_cancels_its_upstream_and_pays_for_what_it_had() {
+    let gate = Arc::new(Notify::new());
+    let held = Arc::clone(&gate);
+    let upstream = Upstream::start(move |_| {
+        let whole = messages_stream("some words of an answer");
+        let cut = whole.find("event: content_block_stop").unwrap();
+        Answer::stream(&whole[..cut]).wait(&held).hang()
+    })
+    .await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await.anthropic();
+    gate.notify_one();
+    let mut stream = client.stream("/v1/messages", &ask(true)).await;
+    while let Some((name, _)) = stream.next().await {
+        if name == "content_block_delta" {
+            break;
+        }
+    }
+    drop(stream);
+    let metrics = async {
+        loop {
+            let text = world.stranger().get("/metrics").await.text();
+            if text.contains("status=\"499\"") {
+                return text;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let text = tokio::time::timeout(Duration::from_secs(30), metrics)
+        .await
+        .unwrap();
+    let tokens = text
+        .lines()
+        .find(|line| line.starts_with("quire_output_tokens_total") && line.contains("499"))
+        .and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
+    assert!(tokens.is_some_and(|tokens| tokens > 0), "{text}");
+    assert!(
+        text.contains("quire_upstream_requests{upstream=\"messages\"} 0"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_too_large_or_too_deep_is_refused_and_the_server_stays() {
+    let upstream =
+        Upstream::start(|_| Answer::json(&json!({"id": "msg_1", "type": "message"}))).await;
+    let text = format!(
+        "bounds = {{ body_bytes = 100000 }}\n{}",
+        config(&[("messages", &upstream), ("chat", &upstream)])
+    );
+    let world = World::start(&text).await;
+    let client = world.client("one").await.anthropic();
+    let large = format!("{{\"model\":\"m\",\"x\":\"{}\"}}", "y".repeat(200_000));
+    let reply = client
+        .ask(Method::POST, "/v1/messages", Bytes::from(large))
+        .await;
+    assert_eq!(
+        (reply.status, reply.json()["error"]["type"].clone()),
+        (413, json!("request_too_large"))
+    );
+    let deep = format!(
+        "{{\"model\":\"m-chat\",\"messages\":{}{}}}",
+        "[".repeat(20_000),
+        "]".repeat(20_000)
+    );
+    let reply = client
+        .ask(Method::POST, "/v1/messages", Bytes::from(deep))
+        .await;
+    assert_eq!(reply.status, 400, "{}", reply.text());
+    for body in ["", "{", "[]", "null", "{\"model\":1}"] {
+        let reply = client
+            .ask(Method::POST, "/v1/messages", Bytes::from(body))
+            .await;
+        assert_eq!(
+            (reply.status, reply.json()["type"].clone()),
+            (400, json!("error")),
+            "{body}"
+        );
+    }
+    assert_eq!(client.post("/v1/messages", &ask(false)).await.status, 200);
+}
+
+#[tokio::test]
+async fn heads_that_are_floods_or_never_end_cost_a_connection_alone() {
+    let upstream =
+        Upstream::start(|_| Answer::json(&json!({"id": "msg_1", "type": "message"}))).await;
+    let text = format!(
+        "bounds = {{ head_s = 1 }}\n{}",
+        config(&[("messages", &upstream)])
+    );
+    let world = World::start(&text).await;
+    let flood = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\n{}\r\n",
+        "a: b\r\n".repeat(5_000)
+    );
+    for (sent, told) in [
+        (flood.as_str(), "HTTP/1.1 431"),
+        (
+            "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 4",
+        ),
+        (
+            "POST /v1/messages HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\n",
+            "HTTP/1.1 400",
+        ),
+        ("GET /healthz", ""),
+    ] {
+        let mut socket = TcpStream::connect(world.address).await.unwrap();
+        socket.write_all(sent.as_bytes()).await.unwrap();
+        let mut answer = Vec::new();
+        let read =
+            tokio::time::timeout(Duration::from_secs(20), socket.read_to_end(&mut answer)).await;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        assert!(read.is_ok(), "it stays open: {answer}");
+        assert!(answer.starts_with(told), "{answer}");
+    }
+    let reply = world
+        .client("one")
+        .await
+        .anthropic()
+        .post("/v1/messages", &ask(false))
+        .await;
+    assert_eq!(reply.status, 200);
+}

@@ -1,0 +1,23 @@
+//! The platform as its clients meet it: over real sockets, with upstreams made up by each test.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    unused_imports,
+    reason = "the world is for all tests, whichever are there"
+)]
+
+mod additions;
+mod background;
+mod batches;
+mod compliance;
+mod conversations;
+mod count;
+mod faults;
+mod files;
+mod models;
+mod passing;
+mod socket;
+mod stored;
+mod workspaces;
+mod world;

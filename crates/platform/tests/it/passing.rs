@@ -1,0 +1,68 @@
+//! Requests that pass through as they came.
+
+use serde_json::json;
+
+use crate::world::{Answer, Upstream, World, config};
+
+#[tokio::test]
+async fn a_request_passes_and_its_answer_comes_back() {
+    let upstream = Upstream::start(|_| {
+        Answer::json(&json!({"id": "chatcmpl-1", "object": "chat.completion", "model": "m"}))
+    })
+    .await;
+    let world = World::start(&config(&[("chat", &upstream)])).await;
+    let client = world.client("one").await;
+    let asked = json!({"model": "m", "messages": [{"role": "user", "content": "hello"}], "odd": 1});
+    let reply = client.post("/v1/chat/completions", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.json()["id"], "chatcmpl-1");
+    assert_eq!(reply.header("quire-upstream"), Some("chat"));
+    let seen = upstream.seen();
+    assert_eq!(seen.len(), 1);
+    assert_eq!(seen[0].path, "/chat/completions");
+    assert_eq!(seen[0].json(), asked);
+}
+
+#[tokio::test]
+async fn a_path_that_leads_nowhere_is_said_to() {
+    let world = World::start(&config(&[])).await;
+    let reply = world.client("one").await.get("/v1/nowhere").await;
+    assert_eq!(reply.status, 404, "{}", reply.text());
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_as_openai_does_is_asked_in_words_that_every_one_has() {
+    let upstream = Upstream::start(|seen| {
+        let asked = seen.json();
+        let name = asked["tools"][0]["function"]["name"].clone();
+        let arguments = json!({"input": "ls"}).to_string();
+        let call = json!({"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}});
+        let message = json!({"role": "assistant", "content": null, "tool_calls": [call]});
+        Answer::json(&json!({
+            "id": "chatcmpl-1", "object": "chat.completion", "model": "m",
+            "choices": [{"index": 0, "message": message, "finish_reason": "tool_calls"}],
+        }))
+    })
+    .await;
+    let world = World::start(&config(&[("chat", &upstream)])).await;
+    let client = world.client("one").await;
+    let asked = json!({
+        "model": "m", "store": false, "max_output_tokens": 9,
+        "input": [{"role": "developer", "content": "Be brief."}, {"role": "user", "content": "List it."}],
+        "tools": [{"type": "custom", "name": "run", "description": "Runs it."}],
+    });
+    let reply = client.post("/v1/responses", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let call = &reply.json()["output"][0];
+    assert_eq!(
+        (&call["type"], &call["name"], &call["input"]),
+        (&json!("custom_tool_call"), &json!("run"), &json!("ls"))
+    );
+    let body = upstream.seen()[0].json();
+    assert_eq!(body["tools"][0]["type"], "function");
+    assert_eq!(body["messages"][0]["role"], "system");
+    assert_eq!(
+        (&body["max_tokens"], &body["max_completion_tokens"]),
+        (&json!(9), &json!(null))
+    );
+}

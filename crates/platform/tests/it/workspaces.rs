@@ -1,0 +1,99 @@
+//! One workspace never sees another's.
+
+use hyper::Method;
+use serde_json::json;
+
+use crate::stored::world;
+
+/// Every path of what is kept.
+const PATHS: [(Method, &str); 12] = [
+    (Method::GET, "/v1/responses/RESPONSE"),
+    (Method::GET, "/v1/responses/RESPONSE?stream=true"),
+    (Method::GET, "/v1/responses/RESPONSE/input_items"),
+    (Method::POST, "/v1/responses/RESPONSE/cancel"),
+    (Method::DELETE, "/v1/responses/RESPONSE"),
+    (Method::GET, "/v1/conversations/CONVERSATION"),
+    (Method::POST, "/v1/conversations/CONVERSATION"),
+    (Method::GET, "/v1/conversations/CONVERSATION/items"),
+    (Method::POST, "/v1/conversations/CONVERSATION/items"),
+    (Method::GET, "/v1/conversations/CONVERSATION/items/msg_mine"),
+    (
+        Method::DELETE,
+        "/v1/conversations/CONVERSATION/items/msg_mine",
+    ),
+    (Method::DELETE, "/v1/conversations/CONVERSATION"),
+];
+
+#[tokio::test]
+async fn no_endpoint_shows_another_workspaces_things() {
+    let (world, _upstreams) = world().await;
+    let (mine, theirs) = (world.client("one").await, world.client("two").await);
+    let stored = mine
+        .post("/v1/responses", &json!({"model": "m", "input": "secret"}))
+        .await
+        .json();
+    let response = stored["id"].as_str().unwrap();
+    let body = json!({"items": [{"role": "user", "content": "secret", "id": "msg_mine"}]});
+    let made = mine.post("/v1/conversations", &body).await.json();
+    let conversation = made["id"].as_str().unwrap();
+    for (method, path) in PATHS {
+        let path = &path
+            .replace("RESPONSE", response)
+            .replace("CONVERSATION", conversation);
+        let body = json!({"items": [{"role": "user", "content": "x"}], "metadata": {}});
+        let body = if method == Method::POST {
+            body.to_string()
+        } else {
+            String::new()
+        };
+        let other = path
+            .replace(response, "resp_never")
+            .replace(conversation, "conv_never");
+        let reply = theirs.ask(method.clone(), path, body.clone().into()).await;
+        let never = theirs.ask(method.clone(), &other, body.into()).await;
+        assert_eq!(reply.status, 404, "{method} {path}: {}", reply.text());
+        // Nothing tells what is another's from what was never there.
+        let same = reply
+            .text()
+            .replace(response, "resp_never")
+            .replace(conversation, "conv_never");
+        assert_eq!(same, never.text(), "{method} {path}");
+        let nobody = world
+            .stranger()
+            .ask(method.clone(), path, bytes::Bytes::new())
+            .await;
+        assert_eq!(nobody.status, 401, "{method} {path}");
+    }
+    for (path, field, id, status) in [
+        ("/v1/responses", "previous_response_id", response, 400),
+        ("/v1/responses", "conversation", conversation, 404),
+        (
+            "/v1/responses/compact",
+            "previous_response_id",
+            response,
+            400,
+        ),
+        (
+            "/v1/responses/input_tokens",
+            "previous_response_id",
+            response,
+            400,
+        ),
+    ] {
+        let mut body = json!({"model": "m", "input": "x"});
+        body[field] = json!(id);
+        let reply = theirs.post(path, &body).await;
+        assert_eq!(reply.status, status, "{path}: {}", reply.text());
+        assert!(!reply.text().contains("secret"));
+    }
+    // All of it is still there.
+    assert_eq!(
+        mine.get(&format!("/v1/responses/{response}")).await.status,
+        200
+    );
+    let items = mine
+        .get(&format!("/v1/conversations/{conversation}/items"))
+        .await
+        .json();
+    assert_eq!(items["data"][0]["id"], "msg_mine");
+}
