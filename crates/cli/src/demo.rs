@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use quire_catalogue::Catalogue;
 use quire_headless::{Approver, Outcome, Output, Start, Task};
-use quire_model::{Catalogue, Pace, Recorded, Router};
+use quire_model::{Pace, Recorded, Router};
 use quire_protocol::{Client, Content, Sandbox as _, Store, Wall};
 
 use crate::surroundings::{Surroundings, now_ms};

@@ -10,6 +10,7 @@ mod generate;
 mod host;
 mod machine;
 mod models;
+mod platform;
 mod reckon;
 mod sessions;
 mod settings;
@@ -68,9 +69,13 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         _ => {}
     }
     let surroundings = Surroundings::find()?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
+    // A server for many uses all cores; whatever serves one person is at rest most of the time.
+    let runtime = match &cli.command {
+        Some(Command::Platform { .. }) => tokio::runtime::Builder::new_multi_thread(),
+        _ => tokio::runtime::Builder::new_current_thread(),
+    }
+    .enable_all()
+    .build()?;
     let code = runtime.block_on(async {
         let Some(command) = cli.command else {
             return talk::talk(cli.talk, &surroundings).await;
@@ -79,6 +84,9 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Exec(args) => exec::exec(*args, &surroundings).await,
             Command::Demo => demo::demo(&surroundings).await,
             Command::Serve(args) => host::serve(args, &surroundings).await,
+            Command::Platform { config, command } => {
+                platform::platform(command, config, &surroundings).await
+            }
             Command::Agents { host, command } => {
                 host::agents(command, host.as_deref(), &surroundings).await
             }

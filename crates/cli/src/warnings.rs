@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
+use quire_catalogue::Catalogue;
 use quire_config::Resolved;
 use quire_instructions::{Extent, instruction_files};
-use quire_model::Catalogue;
 use quire_protocol::{Content, Policy, Sandbox, Settings, Wall};
 
 use crate::assemble::dialect;

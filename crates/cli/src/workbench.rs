@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use quire_catalogue::Catalogue;
 use quire_engine::Workbench;
 use quire_instructions::{Place, compose, instruction_files};
-use quire_model::Catalogue;
 use quire_protocol::{Day, Sandbox, SessionId, Settings, Store, ToolSet};
 use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
 
@@ -35,8 +35,8 @@ impl Workbench for Bench {
             .split_once('/')
             .unwrap_or(("", &settings.model));
         let dialect = match self.catalogue.facts(provider, name).family {
-            quire_model::ToolDialect::ClaudeLike => ToolDialect::ClaudeLike,
-            quire_model::ToolDialect::GptLike => ToolDialect::GptLike,
+            quire_catalogue::ToolDialect::ClaudeLike => ToolDialect::ClaudeLike,
+            quire_catalogue::ToolDialect::GptLike => ToolDialect::GptLike,
         };
         Ok(Arc::new(Toolbox::with_options(
             dialect,
