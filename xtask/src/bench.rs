@@ -13,6 +13,7 @@ mod child;
 mod floor;
 mod long;
 mod memory;
+mod platform;
 mod screen;
 mod server;
 mod table;
@@ -20,17 +21,20 @@ mod terminal;
 mod wire;
 
 use child::{Memory, Outcome, Subject, Walls};
+use platform::Contestant;
 use table::{Row, Unit, median};
 use wire::{Dialect, Reply};
 
 const USAGE: &str = "\
-cargo xtask bench [--runs N] [--dialect messages|responses|chat] [--binary PATH] [--part exec|screen]
-                  [--json]
+cargo xtask bench [--runs N] [--dialect messages|responses|chat] [--binary PATH]
+                  [--part exec|screen|platform] [--only platform|litellm] [--json]
 
   --runs N        runs of each kind (5)
   --dialect NAME  what the model's side speaks (messages)
   --binary PATH   measure this binary instead of building one
-  --part PART     only `quire exec`, or only the screen and its host (both)
+  --part PART     only `quire exec`, or only the screen and its host (both); or the platform beside
+                  LiteLLM's proxy, which is installed under target/ with Python's pip
+  --only WHOM     of the platform's part, only one of the two
   --json          print rows as JSON instead of a table";
 
 struct Options {
@@ -38,6 +42,7 @@ struct Options {
     dialect: Dialect,
     binary: Option<PathBuf>,
     parts: Vec<Part>,
+    contestants: Vec<Contestant>,
     json: bool,
 }
 
@@ -48,6 +53,8 @@ enum Part {
     Exec,
     /// The screen in a terminal, and the host behind it.
     Screen,
+    /// The developer platform, under load.
+    Platform,
 }
 
 impl Part {
@@ -55,7 +62,8 @@ impl Part {
         Ok(match name {
             "exec" => Self::Exec,
             "screen" => Self::Screen,
-            _ => bail!("`{name}` is no part: exec or screen"),
+            "platform" => Self::Platform,
+            _ => bail!("`{name}` is no part: exec, screen or platform"),
         })
     }
 }
@@ -67,6 +75,9 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
         return Ok(());
     }
     let options = options(args)?;
+    if cfg!(debug_assertions) && options.parts.contains(&Part::Platform) {
+        return optimised(args);
+    }
     let binary = match options.binary {
         Some(path) => std::path::absolute(path)?,
         None => build()?,
@@ -80,6 +91,9 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
         rows.extend(match part {
             Part::Exec => measure(&subject, options.runs)?,
             Part::Screen => screen::measure(&subject, options.runs)?,
+            Part::Platform => {
+                platform::measure(&subject.binary, &options.contestants, options.runs)?
+            }
         });
     }
     if options.json {
@@ -96,6 +110,7 @@ fn options(args: &[String]) -> Result<Options> {
         dialect: Dialect::Messages,
         binary: None,
         parts: vec![Part::Exec, Part::Screen],
+        contestants: Contestant::ALL.to_vec(),
         json: false,
     };
     let mut args = args.iter();
@@ -106,11 +121,25 @@ fn options(args: &[String]) -> Result<Options> {
             "--dialect" => options.dialect = Dialect::from_name(value()?)?,
             "--binary" => options.binary = Some(PathBuf::from(value()?)),
             "--part" => options.parts = vec![Part::from_name(value()?)?],
+            "--only" => options.contestants = vec![Contestant::from_name(value()?)?],
             "--json" => options.json = true,
             _ => bail!("`{arg}` is not known\n\n{USAGE}"),
         }
     }
     Ok(options)
+}
+
+/// The same by an optimised build of this program: load is made by the thousand, and what makes it must
+/// cost less than what is measured.
+fn optimised(args: &[String]) -> Result<()> {
+    run(cargo().args(["build", "--release", "--package", "xtask", "--locked"]))?;
+    let program = root().join("target/release/xtask");
+    run(std::process::Command::new(program).arg("bench").args(args))
+}
+
+/// The upstream of the platform's part, as a process of its own.
+pub(crate) fn upstream() -> Result<()> {
+    platform::serve_upstream()
 }
 
 fn build() -> Result<PathBuf> {
@@ -302,9 +331,13 @@ mod tests {
         assert_eq!(read.parts, [Part::Exec, Part::Screen]);
         let read = options(&args("--part screen")).unwrap();
         assert_eq!(read.parts, [Part::Screen]);
+        let read = options(&args("--part platform --only litellm")).unwrap();
+        assert_eq!(read.parts, [Part::Platform]);
+        assert_eq!(read.contestants, [Contestant::LiteLlm]);
         for wrong in [
             "--runs",
             "--part all",
+            "--only nginx",
             "--runs x",
             "--dialect klingon",
             "--nonsense",

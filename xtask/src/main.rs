@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 mod bench;
 mod cargo;
+mod clients;
 mod picture;
 mod release;
 mod schema;
@@ -27,6 +28,7 @@ cargo xtask <command>
   tidy              hold the rules of the house: edges between crates, sizes, budgets, licences
   schema            write what crosses the host's wire to schema/, as JSON Schema and TypeScript
   test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
+  test clients      the vendors' SDKs and agents at work through the platform; the agents take half a gigabyte
   bench [--help]    one table: start, time per step, memory, streaming, exact prefix, the screen
   release           gather the binary as it is shipped, with man pages, in target/dist-bundle/
   picture           draw docs/demo.svg, what a terminal shows of `quire demo`";
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         "schema" => schema::command(),
         "test" => test::command(&rest),
         "bench" => bench::command(&rest),
+        "bench-upstream" => bench::upstream(),
         "release" => release::command(),
         "picture" => picture::command(),
         "" | "help" | "-h" | "--help" => {

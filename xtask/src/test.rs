@@ -9,11 +9,17 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, ensure};
 
 use crate::cargo::{cargo, has_subcommand, root, run};
-use crate::tidy;
+use crate::{clients, tidy};
 
 /// Runs every check, then the tests. `extra` goes to the test runner.
 pub(crate) fn command(extra: &[String]) -> Result<()> {
     prerequisites();
+    if let Some(("clients", extra)) = extra
+        .split_first()
+        .map(|(first, rest)| (first.as_str(), rest))
+    {
+        return clients::command(extra);
+    }
     step("format");
     run(cargo().args(["fmt", "--all", "--check"]))?;
     step("lints");
@@ -40,6 +46,8 @@ pub(crate) fn command(extra: &[String]) -> Result<()> {
     deny()?;
     fuzz_seeds()?;
     simulation()?;
+    step("clients of the platform");
+    clients::install_sdks();
     step("tests");
     if has_subcommand("nextest") {
         run(cargo()
@@ -60,7 +68,13 @@ fn step(name: &str) {
 
 /// Programs that tests run, with the Debian package each is in.
 const PROGRAMS: &[(&str, &str)] = if cfg!(target_os = "linux") {
-    &[("git", "git"), ("bwrap", "bubblewrap")]
+    &[
+        ("git", "git"),
+        ("bwrap", "bubblewrap"),
+        ("postgres", "postgresql"),
+        ("npm", "npm"),
+        ("python3", "python3-venv"),
+    ]
 } else {
     &[("git", "git")]
 };
@@ -82,6 +96,8 @@ fn prerequisites() {
             .args(["install", "-y", "-qq", "--no-install-recommends"])
             .args(&packages)
             .env("DEBIAN_FRONTEND", "noninteractive")
+            // What is installed is run by tests; no service of the machine's own is started.
+            .env("RUNLEVEL", "1")
             .stdin(Stdio::null()))
         .is_ok();
     if !installed {
@@ -95,12 +111,28 @@ fn prerequisites() {
 }
 
 fn exists(program: &str) -> bool {
-    Command::new(program)
-        .arg("--version")
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok()
+    let answers = |program: &Path| {
+        Command::new(program)
+            .arg("--version")
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()
+            .is_ok()
+    };
+    answers(Path::new(program))
+        || folders_outside_path()
+            .iter()
+            .any(|folder| answers(&folder.join(program)))
+}
+
+/// Debian keeps PostgreSQL's server out of the path, each version in a folder of its own.
+fn folders_outside_path() -> Vec<PathBuf> {
+    std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|version| version.path().join("bin"))
+        .collect()
 }
 
 /// The rules for dependencies in `deny.toml`.
@@ -139,9 +171,17 @@ const TARGETS: &[(&str, &[&str])] = &[
     ("messages", &["fuzz/corpus/messages", RECORDED]),
     ("responses", &["fuzz/corpus/responses", RECORDED]),
     ("chat", &["fuzz/corpus/chat", RECORDED]),
+    ("answers", &["fuzz/corpus/answers", RECORDED]),
     ("patch", &["fuzz/corpus/patch"]),
     ("config", &["fuzz/corpus/config"]),
     ("wire", &["fuzz/corpus/wire"]),
+    (
+        "requests",
+        &[
+            "fuzz/corpus/requests",
+            "crates/translate/tests/golden/requests",
+        ],
+    ),
 ];
 
 /// Runs every fuzz target on its seeds, so that both stay good: `cargo fuzz` looks for more.

@@ -11,7 +11,7 @@ const INTERVAL: Duration = Duration::from_millis(5);
 /// Clock ticks of `/proc` in a second: fixed in the kernel's interface to programs.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// Watches the memory of a process and all its descendants until it is asked for the peak.
+/// Watches the memory of processes and all their descendants until it is asked for the peak.
 pub(crate) struct Watch {
     stop: Arc<AtomicBool>,
     thread: JoinHandle<u64>,
@@ -20,13 +20,18 @@ pub(crate) struct Watch {
 impl Watch {
     /// Starts to watch.
     pub(crate) fn start(pid: u32) -> Self {
+        Self::every(INTERVAL, vec![pid])
+    }
+
+    /// Starts to watch some processes, and looks this often.
+    pub(crate) fn every(interval: Duration, roots: Vec<u32>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
             let mut peak = 0;
             while !stopped.load(Ordering::Relaxed) {
-                peak = peak.max(tree_kib(pid));
-                std::thread::park_timeout(INTERVAL);
+                peak = peak.max(kib(&tree(&roots)));
+                std::thread::park_timeout(interval);
             }
             peak
         });
@@ -40,10 +45,6 @@ impl Watch {
         self.thread.thread().unpark();
         self.thread.join().unwrap_or_default()
     }
-}
-
-fn tree_kib(root: u32) -> u64 {
-    kib(&tree(&[root]))
 }
 
 /// Some processes and all their descendants, each once.
@@ -131,14 +132,14 @@ mod tests {
             .stdin(Stdio::piped())
             .spawn()
             .unwrap();
-        assert!(tree_kib(child.id()) > 0);
+        assert!(kib(&tree(&[child.id()])) > 0);
         let both = [child.id(), std::process::id()];
         assert!(tree(&both).contains(&child.id()));
         assert_eq!(tree(&both).len(), tree(&both[1..]).len());
         assert!(on_cpu(&both) > Duration::ZERO);
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert_eq!(tree_kib(child.id()), 0);
+        assert_eq!(kib(&tree(&[child.id()])), 0);
         assert!(waited_cpu_seconds() >= 0.0);
     }
 }

@@ -1,12 +1,12 @@
 //! Rows, their statistics, and how they are printed.
 
-use std::fmt::Write as _;
-
 use serde_json::{Value, json};
 
 /// What is measured in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
+    /// Microseconds.
+    Us,
     /// Milliseconds.
     Ms,
     /// Seconds.
@@ -19,28 +19,34 @@ pub(crate) enum Unit {
     Times,
     /// Hundredths; more is better.
     Percent,
+    /// How often in a second; more is better.
+    PerSecond,
 }
 
 impl Unit {
     fn show(self, value: f64) -> String {
         match self {
+            Self::Us => format!("{value:.1} µs"),
             Self::Ms => format!("{value:.2} ms"),
             Self::S => format!("{value:.2} s"),
             Self::Kib => format!("{value:.2} KB"),
             Self::Mib => format!("{value:.1} MB"),
             Self::Times => format!("{value:.2}×"),
             Self::Percent => format!("{value:.2} %"),
+            Self::PerSecond => format!("{value:.0}/s"),
         }
     }
 
     const fn name(self) -> &'static str {
         match self {
+            Self::Us => "us",
             Self::Ms => "ms",
             Self::S => "s",
             Self::Kib => "KiB",
             Self::Mib => "MiB",
             Self::Times => "times",
             Self::Percent => "percent",
+            Self::PerSecond => "per second",
         }
     }
 }
@@ -51,7 +57,14 @@ pub(crate) struct Row {
     what: String,
     unit: Unit,
     samples: Vec<f64>,
-    target: Option<f64>,
+    target: Option<(Bound, f64)>,
+}
+
+/// On which side of a target it is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bound {
+    AtMost,
+    AtLeast,
 }
 
 impl Row {
@@ -67,8 +80,20 @@ impl Row {
 
     /// What is to be reached: at most this, or for a percentage at least.
     pub(crate) fn with_target(self, target: f64) -> Self {
+        let bound = match self.unit {
+            Unit::Percent | Unit::PerSecond => Bound::AtLeast,
+            Unit::Us | Unit::Ms | Unit::S | Unit::Kib | Unit::Mib | Unit::Times => Bound::AtMost,
+        };
         Self {
-            target: Some(target),
+            target: Some((bound, target)),
+            ..self
+        }
+    }
+
+    /// What is to be reached: at least this, whatever the unit.
+    pub(crate) fn with_least(self, target: f64) -> Self {
+        Self {
+            target: Some((Bound::AtLeast, target)),
             ..self
         }
     }
@@ -82,20 +107,18 @@ impl Row {
     }
 
     fn is_reached(&self) -> Option<bool> {
-        let target = self.target?;
-        Some(match self.unit {
-            Unit::Percent => self.median() >= target,
-            _ => self.median() <= target,
+        Some(match self.target? {
+            (Bound::AtLeast, target) => self.median() >= target,
+            (Bound::AtMost, target) => self.median() <= target,
         })
     }
 
     fn markdown(&self) -> String {
-        let sign = if self.unit == Unit::Percent {
-            "≥"
-        } else {
-            "≤"
-        };
-        let target = self.target.map_or("–".to_owned(), |target| {
+        let target = self.target.map_or("–".to_owned(), |(bound, target)| {
+            let sign = match bound {
+                Bound::AtLeast => "≥",
+                Bound::AtMost => "≤",
+            };
             format!("{sign} {}", self.unit.show(target))
         });
         let verdict = match self.is_reached() {
@@ -115,14 +138,14 @@ impl Row {
     fn json(&self) -> Value {
         json!({
             "what": self.what, "unit": self.unit.name(), "median": self.median(),
-            "p95": self.p95(), "n": self.samples.len(), "target": self.target,
+            "p95": self.p95(), "n": self.samples.len(), "target": self.target.map(|(_, target)| target),
             "reached": self.is_reached(),
         })
     }
 }
 
 /// The sample below which the share `q` of sorted samples lies; `NaN` without samples.
-fn quantile(sorted: &[f64], q: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], q: f64) -> f64 {
     let last = sorted.len().saturating_sub(1);
     #[expect(
         clippy::cast_precision_loss,
@@ -146,10 +169,13 @@ pub(crate) fn markdown(rows: &[Row]) -> String {
     let mut table = "| what | median | p95 | n | to reach | reached |\n\
                      |---|---|---|---|---|---|\n"
         .to_owned();
-    for row in rows {
-        writeln!(table, "{}", row.markdown()).expect("a String takes everything");
-    }
+    table.push_str(&lines(rows));
     table
+}
+
+/// The lines of a table's rows, without its head.
+pub(crate) fn lines(rows: &[Row]) -> String {
+    rows.iter().map(|row| row.markdown() + "\n").collect()
 }
 
 /// All rows as JSON.
@@ -169,6 +195,13 @@ mod tests {
             "| a | 2.00 ms | 9.00 ms | 3 | ≤ 2.00 ms | yes |"
         );
         let row = Row::new("b", Unit::Percent, vec![99.9]).with_target(100.0);
+        assert_eq!(row.is_reached(), Some(false));
+        let row = Row::new("e", Unit::PerSecond, vec![5_100.4]).with_target(5_000.0);
+        assert_eq!(
+            row.markdown(),
+            "| e | 5100/s | 5100/s | 1 | ≥ 5000/s | yes |"
+        );
+        let row = Row::new("f", Unit::Times, vec![19.0]).with_least(20.0);
         assert_eq!(row.is_reached(), Some(false));
         assert_eq!(Row::new("c", Unit::S, vec![1.0]).is_reached(), None);
         assert!(Row::new("d", Unit::S, vec![]).median().is_nan());
