@@ -68,8 +68,12 @@ pub struct App {
 /// Reads the config file again and puts it to work.
 type Reread = Box<dyn Fn(&App) -> Result<Checked, ConfigError> + Send + Sync>;
 
-/// Responses that are deleted within a minute because their time is over.
+/// Things of a kind that are let go within a minute because their time is over.
 const EXPIRED_AT_ONCE: u32 = 1_000;
+/// How long an upload may take; what is left of a longer one is swept.
+const UPLOAD_MS: i64 = 86_400_000;
+/// How long a batch's results are kept, as at the vendor's: 29 days.
+const RESULTS_MS: i64 = 29 * 86_400_000;
 
 impl App {
     /// Puts a config to work over a depot.
@@ -195,11 +199,7 @@ impl App {
         if rounds.is_multiple_of(60) {
             let _ = self.till.spool.recover(&metering).await;
             self.live().nodes().for_each(|node| node.age());
-            let _ = self
-                .depot
-                .responses()
-                .expire(now_ms(), EXPIRED_AT_ONCE)
-                .await;
+            self.let_go().await;
         }
         let _ = self.keyring.refresh().await;
         let now = now_ms();
@@ -218,6 +218,16 @@ impl App {
                 allowance.recorded(since, spent);
             }
         }
+    }
+
+    /// Lets go what is kept no longer. What fails is let go in a later round.
+    async fn let_go(&self) {
+        let now = now_ms();
+        let (depot, most) = (&self.depot, EXPIRED_AT_ONCE);
+        let _ = depot.responses().expire(now, most).await;
+        let _ = depot.files().expire(now, most).await;
+        let _ = depot.files().sweep(now - UPLOAD_MS, most).await;
+        let _ = depot.batches().archive(now, now - RESULTS_MS, most).await;
     }
 
     /// The table of paths.

@@ -156,3 +156,29 @@ async fn what_is_too_large_or_no_form_is_refused() {
     assert_eq!(refused.status, 400, "{}", refused.text());
     assert_eq!(client.get("/v1/files").await.json()["data"], json!([]));
 }
+
+#[tokio::test]
+async fn a_file_is_let_go_when_its_time_is_over() {
+    let (world, _upstream) = world().await;
+    let client = world.client("one").await;
+    let fields = [("purpose", "user_data"), ("expires_after[seconds]", "1")];
+    let made = upload(&client, "text/plain", "x", &fields).await;
+    assert_eq!(made.status, 200, "{}", made.text());
+    assert!(made.json()["expires_at"].is_u64());
+    let since = std::time::Instant::now();
+    while since.elapsed() < std::time::Duration::from_millis(1_100) {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    let ended = world.end().await;
+    // A server looks through what it keeps when it starts, and every minute.
+    let world = ended.again().await;
+    let client = client.at(world.address);
+    let path = format!("/v1/files/{}", made.json()["id"].as_str().unwrap());
+    let gone = async {
+        while client.get(&path).await.status != 404 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(std::time::Duration::from_mins(2), gone).await;
+    assert!(waited.is_ok(), "it is still there");
+}
