@@ -36,6 +36,10 @@ pub(crate) struct Order {
     /// Tokens of its prompt, estimated.
     pub(crate) prompt: u64,
     pub(crate) batch: bool,
+    /// Where it must be computed. It is billed so unless the upstream reports another place.
+    pub(crate) region: Option<String>,
+    /// Tokens that were taken of the limits for it already.
+    pub(crate) taken: u64,
     pub(crate) started: Instant,
     /// What is told of it.
     pub(crate) story: Arc<Story>,
@@ -83,6 +87,8 @@ impl Order {
         }
         Arc::new(Self {
             request: format!("{}-{}", self.request, tries + 1),
+            // The first try settles what was taken.
+            taken: 0,
             ..Self::clone(self)
         })
     }
@@ -217,7 +223,7 @@ impl Charge {
             self.till.metrics.spool_failed();
         }
         let now = now_ms();
-        let beyond = signed(row.usage.prompt()) - signed(order.prompt);
+        let beyond = signed(row.usage.prompt()) - signed(order.taken);
         for allowance in &order.caller.allowances {
             allowance.settle(beyond, row.usage.output, row.cost, now);
         }
@@ -262,6 +268,7 @@ fn rates(facts: &ModelFacts, order: &Order) -> Rates {
     let one = |usage: Usage| {
         let billing = Billing {
             day: Some(day_of(order.at)),
+            geo: order.region.as_deref(),
             tier: order.batch.then_some("batch"),
             ..Billing::default()
         };
@@ -304,7 +311,7 @@ fn row(order: &Order, to: Destination<'_>) -> UsageRow {
         web_searches: 0,
         cost: Money::ZERO,
         service_tier: if order.batch { "batch" } else { "standard" }.to_owned(),
-        inference_geo: "global".to_owned(),
+        inference_geo: order.region.clone().unwrap_or_else(|| "global".to_owned()),
         speed: "standard".to_owned(),
         batch: order.batch,
         context_window: ContextWindow::of(order.prompt),

@@ -155,6 +155,8 @@ pub(crate) fn admit(app: &App, ask: &Ask, peek: &Peek) -> Result<(Arc<Order>, Ga
         streamed: peek.stream,
         prompt,
         batch: ask.batch,
+        region: peek.region.clone(),
+        taken: prompt,
         started: ask.started,
         story: Story::begin(app.till(), ask, &peek.model),
     };
@@ -177,16 +179,19 @@ async fn begin(
     candidates: Vec<Candidate>,
 ) -> Result<Tried, Denial> {
     let mut last: Option<Failure> = None;
-    for (tries, candidate) in candidates.into_iter().enumerate() {
-        if last.is_some() && !candidate.node.may_retry() {
-            break;
-        }
+    let mut tries = 0;
+    for candidate in candidates {
         let Some(place) = candidate.node.enter(now_ms()) else {
             last.get_or_insert_with(|| Failure::full(&candidate.node.name));
             continue;
         };
+        // A place that was full got nothing: going on from there is no further try.
+        if tries > 0 && !candidate.node.may_retry() {
+            continue;
+        }
         let node = Arc::clone(&candidate.node);
         let order = order.again(tries);
+        tries += 1;
         let sent = written(app, ask, peek, prepared, &candidate)?;
         match attempt(app, ask.path, &order, candidate, place, sent).await? {
             Ok(begun) => return Ok(Tried::Begun(Box::new(begun))),
@@ -252,7 +257,7 @@ async fn attempt(
         let failure = Failure::read(&node, response, charge).await;
         return Ok(Err(failure));
     }
-    node.succeeded();
+    place.answers();
     Ok(Ok(Begun {
         response,
         candidate,

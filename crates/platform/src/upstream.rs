@@ -85,6 +85,9 @@ impl Line {
         for (name, value) in &self.headers {
             all.insert(name, value.clone());
         }
+        // What comes by a WebSocket or out of the store has none of its own.
+        all.entry(header::CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json"));
         self.transport.send(request).await
     }
 }

@@ -60,11 +60,14 @@ impl Bench {
 pub(crate) async fn work(app: Arc<App>) {
     let mut under_way = JoinSet::new();
     let mut rounds = 0_u32;
+    // However much there is to do, claims are renewed in time.
+    let mut round = tokio::time::interval(ROUND);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = app.tenure().ended() => return,
             () = app.bench().work.notified() => {}
-            () = tokio::time::sleep(ROUND) => {
+            _ = round.tick() => {
                 rounds = rounds.wrapping_add(1);
                 keep_house(&app, rounds).await;
             }

@@ -14,6 +14,18 @@ const MOST: u64 = 32 << 20;
 /// How a reference is written, in every API.
 const MARK: &[u8] = b"\"file_id\"";
 
+/// Most bytes that files add to a request.
+const MOST_ADDED: u64 = 64 << 20;
+/// Fields that hold a client's own JSON, in which nothing is a reference.
+const CLOSED: &[&str] = &["arguments", "tools", "metadata"];
+/// Blocks whose `input` is a tool's.
+const CALLS: &[&str] = &[
+    "tool_use",
+    "server_tool_use",
+    "mcp_tool_use",
+    "custom_tool_call",
+];
+
 /// The body with every file of the workspace that it refers to in it. Ids that are not known here stay: they may be
 /// the upstream's own.
 pub(crate) async fn inline(
@@ -29,15 +41,17 @@ pub(crate) async fn inline(
         return Ok(body);
     };
     let mut changed = false;
-    for id in ids(&value) {
+    let mut added = 0_u64;
+    for (id, times) in references(&mut value) {
         let id = FileId::from(id);
         let Some((file, mut reader)) = files.open(workspace, &id).await? else {
             continue;
         };
-        if file.size_bytes > MOST {
+        added = added.saturating_add(file.size_bytes.saturating_mul(times).saturating_mul(4) / 3);
+        if file.size_bytes > MOST || added > MOST_ADDED {
             let message = format!(
-                "File {id} has {} bytes, and a request takes {MOST} of a file.",
-                file.size_bytes
+                "The files that this request refers to are too large for one request: with {id} they take more than \
+                 {MOST} bytes for one or {MOST_ADDED} for all."
             );
             return Err(Refusal::new(Reason::TooLarge, message).into());
         }
@@ -55,44 +69,65 @@ pub(crate) async fn inline(
     })
 }
 
-/// The ids that a body refers to, each once.
-fn ids(value: &Value) -> Vec<String> {
-    let mut found = Vec::new();
-    walk(value, &mut |object| {
-        if let Some(Value::String(id)) = object.get("file_id")
-            && !found.contains(id)
-        {
-            found.push(id.clone());
+/// The ids that a body refers to, and how often.
+fn references(value: &mut Value) -> Vec<(String, u64)> {
+    let mut found: Vec<(String, u64)> = Vec::new();
+    each(value, &mut |object| {
+        let Some(Value::String(id)) = object.get("file_id") else {
+            return;
+        };
+        match found.iter_mut().find(|(known, _)| known == id) {
+            Some((_, times)) => *times += 1,
+            None => found.push((id.clone(), 1)),
         }
     });
     found
 }
 
-fn walk(value: &Value, look: &mut impl FnMut(&Map<String, Value>)) {
-    match value {
-        Value::Object(object) => {
-            look(object);
-            object.values().for_each(|value| walk(value, look));
-        }
-        Value::Array(values) => values.iter().for_each(|value| walk(value, look)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
 /// Replaces every reference to a file.
 fn put(value: &mut Value, file: &StoredFile, content: &[u8]) {
-    match value {
-        Value::Object(object) => {
-            if object.get("file_id").and_then(Value::as_str) == Some(file.id.as_str()) {
-                replace(object, file, content);
-            }
-            object
-                .values_mut()
-                .for_each(|value| put(value, file, content));
+    each(value, &mut |object| {
+        if object.get("file_id").and_then(Value::as_str) == Some(file.id.as_str()) {
+            replace(object, file, content);
         }
-        Value::Array(values) => values
-            .iter_mut()
-            .for_each(|value| put(value, file, content)),
+    });
+}
+
+/// Looks at every object in which an API has a reference to a file: the source of an image or a document, an item of
+/// input, Chat's `file`.
+fn each(value: &mut Value, look: &mut dyn FnMut(&mut Map<String, Value>)) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| each(value, look)),
+        Value::Object(object) => {
+            let kind = object
+                .get("type")
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned();
+            match kind.as_str() {
+                "image" | "document" => {
+                    if let Some(Value::Object(source)) = object.get_mut("source")
+                        && source.get("type").and_then(Value::as_str) == Some("file")
+                    {
+                        look(source);
+                    }
+                }
+                "input_image" | "input_file" => look(object),
+                "file" => {
+                    if let Some(Value::Object(file)) = object.get_mut("file") {
+                        look(file);
+                    }
+                }
+                _ => {}
+            }
+            let is_call = CALLS.contains(&kind.as_str());
+            for (key, value) in object.iter_mut() {
+                let is_closed = CLOSED.contains(&key.as_str()) || (is_call && key == "input");
+                if !is_closed {
+                    each(value, look);
+                }
+            }
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -185,9 +220,24 @@ mod tests {
     }
 
     #[test]
-    fn each_id_is_found_once() {
-        let value =
-            json!([{"file_id": "a"}, {"x": {"file_id": "b"}}, {"file_id": "a"}, {"file_id": null}]);
-        assert_eq!(ids(&value), ["a", "b"]);
+    fn what_a_tool_is_called_with_stays_as_it_is() {
+        let body = json!({"messages": [{"content": [
+            {"type": "tool_use", "id": "t", "name": "read", "input": {"type": "input_file", "file_id": "file_1"}},
+            {"type": "text", "text": "x", "file_id": "file_1"}]}],
+            "metadata": {"type": "input_file", "file_id": "file_1"},
+            "tools": [{"input_schema": {"type": "input_file", "file_id": "file_1"}}]});
+        let mut value = body.clone();
+        put(&mut value, &file("text/plain"), b"hi");
+        assert_eq!(value, body);
+        assert!(references(&mut value).is_empty());
+    }
+
+    #[test]
+    fn each_reference_is_counted() {
+        let item = |id: &str| json!({"type": "input_file", "file_id": id});
+        let mut value =
+            json!({"input": [item("a"), {"content": [item("b"), item("a")]}, {"file_id": "c"}]});
+        let found = references(&mut value);
+        assert_eq!(found, [("a".to_owned(), 2), ("b".to_owned(), 1)]);
     }
 }

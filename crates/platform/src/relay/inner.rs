@@ -88,6 +88,8 @@ pub(super) async fn send(
         streamed: request.delivery == quire_translate::Delivery::Streamed,
         prompt: encoded.body.len() as u64 / super::BYTES_PER_TOKEN,
         batch: ask.batch,
+        region: request.region.clone(),
+        taken: 0,
         started: std::time::Instant::now(),
         story: Story::beside(app.till(), ask, &request_id, &request.model),
     };
@@ -126,7 +128,7 @@ pub(super) async fn send(
             .into_refusal()
             .into());
     }
-    node.succeeded();
+    place.answers();
     Ok(Beside {
         response,
         node,
@@ -198,6 +200,7 @@ pub(super) async fn collect(beside: Beside) -> Result<Answer, Denial> {
             passing::cut_short(&node.name, &cut)
         })?;
     let answer = read_whole(node.config.dialect, &body).inspect_err(|_| node.failed(now_ms()))?;
+    node.succeeded();
     let model = Some(answer.begin.model.as_str()).filter(|model| !model.is_empty());
     charge.settle(&Outcome {
         status,

@@ -13,7 +13,7 @@ use quire_translate::{Meter, Reason, Refusal, stream_error};
 use tokio::time::{Instant, Sleep};
 
 use super::{Ask, Begun, whole};
-use crate::charge::{Charge, Outcome};
+use crate::charge::{CLIENT_WENT, Charge, Outcome};
 use crate::clock::now_ms;
 use crate::reply::Denial;
 use crate::routing::{Candidate, Place};
@@ -63,6 +63,7 @@ pub(super) async fn whole(ask: &Ask, begun: Begun) -> Result<Response<Body>, Den
             return Err(cut_short(&node.name, &cut).into());
         }
     };
+    node.succeeded();
     let meter = Meter::whole(ask.api, &body);
     settle(begun.charge, &meter, head.status.as_u16());
     let mut response = Response::new(Body::from(body));
@@ -122,10 +123,12 @@ impl Passing {
     /// Ends it, with an error in the stream if the answer is not all there.
     fn end(&mut self, cut: Option<whole::Cut>) -> Option<Bytes> {
         self.over = true;
+        self.meter.finish();
         if let Some(charge) = self.charge.take() {
             settle(charge, &self.meter, self.status);
         }
         if self.meter.has_ended() {
+            self.candidate.node.succeeded();
             return None;
         }
         let node = &self.candidate.node;
@@ -153,6 +156,21 @@ impl Passing {
             self.alarm.as_mut().reset(until);
         }
         false
+    }
+}
+
+impl Drop for Passing {
+    /// A reader that has its last event need not wait for the end of the stream, and one that goes in the middle
+    /// leaves what the upstream reported by then.
+    fn drop(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            let status = if self.meter.has_ended() {
+                self.status
+            } else {
+                CLIENT_WENT
+            };
+            settle(charge, &self.meter, status);
+        }
     }
 }
 

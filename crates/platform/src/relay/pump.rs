@@ -11,7 +11,7 @@ use quire_translate::{Delta, Event, Finish, Reader, Request, Tally};
 use super::{Ask, inner, passing, whole};
 use crate::additions::{Lengthened, Listener, Next};
 use crate::app::App;
-use crate::charge::{Charge, Outcome};
+use crate::charge::{CLIENT_WENT, Charge, Outcome};
 use crate::clock::now_ms;
 use crate::routing::{Candidate, Node, Place};
 
@@ -41,6 +41,8 @@ pub(super) struct Gauge {
     model: Option<String>,
     /// Bytes of words so far.
     bytes: u64,
+    /// Whether the upstream came to its end.
+    finished: bool,
 }
 
 impl Gauge {
@@ -52,7 +54,10 @@ impl Gauge {
                 self.model = Some(begin.model.clone()).filter(|model| !model.is_empty());
             }
             Event::Grow(Delta::Text(text) | Delta::Input(text)) => self.bytes += text.len() as u64,
-            Event::Finish(Finish { tally, .. }) => self.tally = tally.clone(),
+            Event::Finish(Finish { tally, .. }) => {
+                self.tally = tally.clone();
+                self.finished = true;
+            }
             Event::Open(_) | Event::Grow(_) | Event::Close(_) | Event::Failed(_) | Event::Ping => {}
         }
     }
@@ -167,8 +172,11 @@ async fn piece(changes: &mut Changes, source: Source, outlet: &mut impl Outlet) 
     while next == Next::More {
         let chunk = tokio::select! {
             biased;
-            // Dropping the charge bills what went out; dropping the body cancels the upstream.
-            () = outlet.deserted() => return None,
+            // Dropping the body cancels the upstream.
+            () = outlet.deserted() => {
+                gauge.settle(charge, CLIENT_WENT);
+                return None;
+            }
             chunk = next_chunk(&mut body, idle) => chunk,
         };
         let mut each = |event: Event| {
@@ -187,8 +195,17 @@ async fn piece(changes: &mut Changes, source: Source, outlet: &mut impl Outlet) 
         }
         charge.progress(gauge.estimate());
         if outlet.flush().await == Heard::No {
+            let status = if next == Next::More {
+                CLIENT_WENT
+            } else {
+                status
+            };
+            gauge.settle(charge, status);
             return None;
         }
+    }
+    if gauge.finished {
+        node.succeeded();
     }
     gauge.settle(charge, status);
     match next {

@@ -125,11 +125,14 @@ pub(super) async fn begin(
 pub(crate) async fn work(app: Arc<App>) {
     let mut under_way = tokio::task::JoinSet::new();
     let mut rounds = 0_u32;
+    // However much there is to do, claims are renewed in time.
+    let mut round = tokio::time::interval(ROUND);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
             () = app.tenure().ended() => break,
             () = app.desk().work.notified() => {}
-            () = tokio::time::sleep(ROUND) => rounds += 1,
+            _ = round.tick() => rounds += 1,
         }
         while under_way.try_join_next().is_some() {}
         if rounds >= RENEW {

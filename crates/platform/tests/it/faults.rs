@@ -264,3 +264,104 @@ async fn heads_that_are_floods_or_never_end_cost_a_connection_alone() {
         .await;
     assert_eq!(reply.status, 200);
 }
+
+/// The figure of a metric's line with all these words in it.
+async fn figure(world: &World, words: &[&str]) -> u64 {
+    let figure = async {
+        loop {
+            let text = world.stranger().get("/metrics").await.text();
+            let is_it = |line: &&str| {
+                !line.starts_with('#') && words.iter().all(|word| line.contains(word))
+            };
+            let line = text
+                .lines()
+                .find(is_it)
+                .and_then(|line| line.rsplit(' ').next()?.parse().ok());
+            match line {
+                Some(figure) => return figure,
+                None => tokio::time::sleep(Duration::from_millis(20)).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), figure)
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn who_goes_after_the_last_event_pays_what_the_upstream_reported() {
+    let upstream = Upstream::start(|_| {
+        let whole = messages_stream("some words of an answer")
+            .replace("\"output_tokens\":", "\"output_tokens\":77");
+        Answer::stream(whole).hang()
+    })
+    .await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await.anthropic();
+    let mut stream = client.stream("/v1/messages", &ask(true)).await;
+    while let Some((name, _)) = stream.next().await {
+        if name == "message_stop" {
+            break;
+        }
+    }
+    drop(stream);
+    let tokens = figure(&world, &["quire_output_tokens_total", "status=\"200\""]).await;
+    assert!(tokens >= 77, "it is the upstream's own figure: {tokens}");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_whole_needs_no_mark_of_its_end() {
+    let upstream = Upstream::start(|_| {
+        let whole = crate::world::chat_stream("hello").replace("data: [DONE]\n\n", "");
+        Answer::stream(whole.trim_end().to_owned())
+    })
+    .await;
+    let world = World::start(&config(&[("chat", &upstream)])).await;
+    let asked =
+        json!({"model": "m", "stream": true, "messages": [{"role": "user", "content": "hi"}]});
+    let events = world
+        .client("one")
+        .await
+        .stream("/v1/chat/completions", &asked)
+        .await
+        .rest()
+        .await;
+    assert!(
+        events.iter().all(|(_, event)| event.get("error").is_none()),
+        "{events:?}"
+    );
+    assert_eq!(figure(&world, &["quire_upstream_healthy"]).await, 1);
+}
+
+#[tokio::test]
+async fn what_a_full_upstream_does_not_take_another_serves_without_end() {
+    let gate = Arc::new(Notify::new());
+    let held = Arc::clone(&gate);
+    let full = Upstream::start(move |_| {
+        Answer::json(&json!({"id": "msg_1", "type": "message"})).wait(&held)
+    })
+    .await;
+    let well = Upstream::start(|_| Answer::json(&json!({"id": "msg_2", "type": "message"}))).await;
+    let text = format!(
+        "[upstreams.full]\ndialect = \"messages\"\nbase_url = \"http://{}\"\nconcurrency = 1\n\
+         [upstreams.well]\ndialect = \"messages\"\nbase_url = \"http://{}\"\n\
+         [models.m]\nroutes = [{{ upstream = \"full\" }}, {{ upstream = \"well\", rank = 1 }}]\n",
+        full.address, well.address
+    );
+    let world = World::start(&text).await;
+    let client = world.client("one").await.anthropic();
+    let first = tokio::spawn({
+        let client = client.clone();
+        async move { client.post("/v1/messages", &ask(false)).await.status }
+    });
+    full.asked(1).await;
+    for _ in 0..40 {
+        let reply = client.post("/v1/messages", &ask(false)).await;
+        assert_eq!(
+            (reply.status, reply.header("quire-upstream")),
+            (200, Some("well"))
+        );
+    }
+    gate.notify_one();
+    assert_eq!(first.await.unwrap(), 200);
+}

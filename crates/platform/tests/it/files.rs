@@ -182,3 +182,22 @@ async fn a_file_is_let_go_when_its_time_is_over() {
     let waited = tokio::time::timeout(std::time::Duration::from_mins(2), gone).await;
     assert!(waited.is_ok(), "it is still there");
 }
+
+#[tokio::test]
+async fn a_small_request_cannot_become_a_huge_one() {
+    let (world, upstream) = world().await;
+    let client = world.client("one").await.anthropic();
+    let id = upload(&client, "application/pdf", &"x".repeat(1 << 20), &[])
+        .await
+        .json()["id"]
+        .clone();
+    let reference = json!({"type": "document", "source": {"type": "file", "file_id": id}});
+    let ask = |times: usize| json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": vec![reference.clone(); times]}]});
+    let refused = client.post("/v1/messages", &ask(100)).await;
+    assert_eq!(
+        (refused.status, refused.json()["error"]["type"].clone()),
+        (413, json!("request_too_large"))
+    );
+    assert!(upstream.seen().is_empty());
+    assert_eq!(client.post("/v1/messages", &ask(2)).await.status, 200);
+}
