@@ -123,11 +123,14 @@ impl Passing {
     /// Ends it, with an error in the stream if the answer is not all there.
     fn end(&mut self, cut: Option<whole::Cut>) -> Option<Bytes> {
         self.over = true;
+        // A connection that broke ended nothing; one that closed in order may have left out the mark of the end.
+        let was_whole = self.meter.has_ended();
         self.meter.finish();
+        let is_whole = was_whole || (cut.is_none() && self.meter.has_ended());
         if let Some(charge) = self.charge.take() {
             settle(charge, &self.meter, self.status);
         }
-        if self.meter.has_ended() {
+        if is_whole {
             self.candidate.node.succeeded();
             return None;
         }
