@@ -15,6 +15,7 @@ use serde_json::Value;
 
 use crate::app::{self, App};
 use crate::clock::new_id;
+use crate::query::Query;
 use crate::reply::{self, Denial};
 
 mod analytics;
@@ -23,17 +24,14 @@ mod keys;
 mod limits;
 mod organisation;
 mod paging;
-mod query;
 mod replays;
 mod reports;
 mod server;
 mod spending;
-mod time;
 mod wire;
 mod workspaces;
 
 pub(crate) use gate::{is_admin, unlocked};
-use query::Query;
 
 /// A request that the gate let through.
 struct Call {
@@ -137,7 +135,7 @@ async fn serve(
                 .iter()
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .collect(),
-            query: Query::of(&head.uri)?,
+            query: Query::read(&head.uri)?,
             body: app::take_in(&app, &head.headers, body).await?,
             headers: head.headers,
             app: Arc::clone(&app),

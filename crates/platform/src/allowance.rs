@@ -146,6 +146,12 @@ impl Allowance {
         state.spent.since_then += cost;
     }
 
+    /// Whether there is a budget of which nobody has asked yet how much is spent.
+    pub(crate) fn is_unknown(&self) -> bool {
+        let state = self.state();
+        state.budget.is_some() && !state.spent.known
+    }
+
     /// The first day of the period of the budget, if there is one to be asked for.
     pub(crate) fn asks_since(&self, now: i64) -> Option<Since> {
         let mut state = self.state();

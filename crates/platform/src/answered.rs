@@ -13,19 +13,20 @@ use crate::clock::new_id;
 use crate::keyring::Caller;
 use crate::reply::{self, Denial};
 
-/// Answers a request: who calls is looked up first, and what is refused is told in the API's words.
+/// Answers a request: who calls is looked up first, and what is refused is told in the API's words. What serves it
+/// gets the caller and the request's id.
 pub(crate) async fn answered(
     app: &Arc<App>,
     api: Dialect,
     headers: &HeaderMap,
-    serve: impl AsyncFnOnce(Arc<Caller>) -> Result<Response<Body>, Denial>,
+    serve: impl AsyncFnOnce(Arc<Caller>, String) -> Result<Response<Body>, Denial>,
 ) -> Response<Body> {
     let request_id = new_id("req_");
     let mut organisation = None;
     let served = async {
         let caller = app.caller(headers).await?;
         organisation = Some(caller.key.organisation.clone());
-        serve(caller).await
+        serve(caller, request_id.clone()).await
     };
     let served: Result<Response<Body>, Denial> = served.await;
     let mut response = served.unwrap_or_else(|denial| denied(app, &denial, api, &request_id));

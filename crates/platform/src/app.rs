@@ -15,14 +15,17 @@ use quire_dialect::Dialect;
 use quire_net::Proxies;
 use quire_translate::{Reason, Refusal, Sealer};
 
-use crate::batches::{self, Bench};
+use crate::answered::answered;
+use crate::batches;
 use crate::charge::Till;
 use crate::clock::{new_id, now_ms};
 use crate::config::{Config, ConfigError, Upstream};
+use crate::crew::Crew;
 use crate::files;
+use crate::held::held;
 use crate::keyring::{Caller, Keyring};
 use crate::log::Entry;
-use crate::metrics::Metrics;
+use crate::metrics::{Counted, Metrics};
 use crate::operate::Checked;
 use crate::relay::{self, Ask, whole};
 use crate::replay::Replays;
@@ -60,7 +63,7 @@ pub struct App {
     sealer: Sealer,
     tenure: Tenure,
     desk: Desk,
-    bench: Bench,
+    bench: Crew,
     replays: Replays,
     reread: OnceLock<Reread>,
 }
@@ -106,7 +109,7 @@ impl App {
             sealer: Sealer::new(seal_secret),
             tenure: Tenure::new(),
             desk: Desk::new(),
-            bench: Bench::new(),
+            bench: Crew::new(),
             replays: Replays::default(),
             reread: OnceLock::new(),
         }))
@@ -153,7 +156,8 @@ impl App {
         &self.tenure
     }
 
-    pub(crate) fn bench(&self) -> &Bench {
+    /// Who works on batches.
+    pub(crate) fn bench(&self) -> &Crew {
         &self.bench
     }
 
@@ -200,6 +204,9 @@ impl App {
             let _ = self.till.spool.recover(&metering).await;
             self.live().nodes().for_each(|node| node.age());
             self.let_go().await;
+        }
+        if rounds.is_multiple_of(5) {
+            let _ = self.depot.batches().settle(now_ms(), 100).await;
         }
         let _ = self.keyring.refresh().await;
         let now = now_ms();
@@ -262,6 +269,36 @@ impl App {
         }
     }
 
+    /// Counts a request for as long as what is returned is held; refuses it where there are too many.
+    pub(crate) fn room(&self) -> Result<Counted, Refusal> {
+        let most = self.live().config.bounds.requests;
+        self.metrics.request(most).ok_or_else(|| {
+            let message = format!(
+                "This server has {most} requests under way, which is all it takes: try again in a moment."
+            );
+            Refusal::new(Reason::Overloaded, message)
+        })
+    }
+
+    /// Learns what was spent under the budgets that bound a caller, where this server has not asked yet: nobody spends
+    /// under a budget of which nothing is known.
+    pub(crate) async fn know_spending(&self, caller: &Caller) -> Result<(), Refusal> {
+        for (allowance, scope) in caller.allowances.iter().zip(caller.scopes()) {
+            if !allowance.is_unknown() {
+                continue;
+            }
+            if let Some(since) = allowance.asks_since(now_ms()) {
+                let spent = self.depot.metering().spent(&scope, since.0).await;
+                let spent = spent.map_err(|error| {
+                    let message = format!("Budgets cannot be checked now: {error}");
+                    Refusal::new(Reason::Overloaded, message)
+                })?;
+                allowance.recorded(since, spent);
+            }
+        }
+        Ok(())
+    }
+
     /// Whose request it is.
     pub(crate) async fn caller(&self, headers: &HeaderMap) -> Result<Arc<Caller>, Refusal> {
         self.keyring
@@ -296,48 +333,33 @@ async fn chat(State(app): State<Arc<App>>, request: Request<Body>) -> Response<B
 /// A request for a model.
 async fn ask(app: Arc<App>, api: Dialect, request: Request<Body>) -> Response<Body> {
     let started = Instant::now();
-    let request_id = new_id("req_");
     let (head, body) = request.into_parts();
-    let mut organisation = None;
-    let most = app.live().config.bounds.requests;
-    let Some(_counted) = app.metrics.request(most) else {
-        let message = format!(
-            "This server has {most} requests under way, which is all it takes: try again in a moment."
-        );
-        return denied(
-            &app,
-            &Refusal::new(Reason::Overloaded, message).into(),
-            api,
-            &request_id,
-        );
-    };
-    let served = async {
-        let caller = app.caller(&head.headers).await?;
-        organisation = Some(caller.key.organisation.clone());
-        let body = take_in(&app, &head.headers, body).await?;
-        let body = files::inline(&app.depot.files(), &caller.workspace.id, body).await?;
-        let ask = Ask {
-            api,
-            caller,
-            request_id: request_id.clone(),
-            headers: head.headers,
-            body,
-            started,
-            batch: false,
-            path: None,
-        };
-        match api {
-            Dialect::Responses => stored::serve(&app, ask).await,
-            Dialect::Messages | Dialect::Chat => relay::relay(&app, ask).await,
-        }
-    };
-    let served: Result<Response<Body>, Denial> = served.await;
-    let mut response = served.unwrap_or_else(|denial| denied(&app, &denial, api, &request_id));
-    let organisation = organisation
-        .as_ref()
-        .map(quire_depot::OrganisationId::as_str);
-    reply::sign(response.headers_mut(), &request_id, organisation);
-    response
+    let headers = head.headers;
+    answered(
+        &app,
+        api,
+        &headers,
+        async |caller: Arc<Caller>, request_id| {
+            let counted = app.room()?;
+            let ask = Ask {
+                api,
+                caller,
+                request_id,
+                body: take_in(&app, &headers, body).await?,
+                headers: headers.clone(),
+                started,
+                batch: false,
+                path: None,
+            };
+            let response = match api {
+                Dialect::Responses => stored::serve(&app, ask).await?,
+                Dialect::Messages | Dialect::Chat => relay::relay(&app, ask).await?,
+            };
+            // It counts until its last byte is sent.
+            Ok(held(response, counted))
+        },
+    )
+    .await
 }
 
 /// The answer of a request that is not served.

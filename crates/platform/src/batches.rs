@@ -27,7 +27,7 @@ use crate::keyring::Caller;
 use crate::query::Query;
 use crate::reply::{Denial, rfc3339};
 
-pub(crate) use work::{Bench, release, work};
+pub(crate) use work::Items;
 
 /// The API that these batches came by.
 const API: &str = "messages";
@@ -69,7 +69,7 @@ async fn create(State(app): State<Arc<App>>, request: Request<Body>) -> Response
         &app,
         Dialect::Messages,
         &headers,
-        async |caller: Arc<Caller>| {
+        async |caller: Arc<Caller>, _| {
             let most = app.live().config.bounds.batch_bytes;
             let body = crate::app::take_in_most(&app, &headers, body, most).await?;
             let batch = hand_in(&app, &caller, &headers, &body).await?;
@@ -164,7 +164,7 @@ async fn list(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Resp
         &app,
         Dialect::Messages,
         &headers,
-        async |caller: Arc<Caller>| {
+        async |caller: Arc<Caller>, _| {
             let query = Query::read(&uri)?;
             let page = Page {
                 after: query.one("after_id").map(str::to_owned),
@@ -198,7 +198,7 @@ async fn retrieve(
         &app,
         Dialect::Messages,
         &headers,
-        async |caller: Arc<Caller>| {
+        async |caller: Arc<Caller>, _| {
             let batch = one(&app, &caller.workspace.id, &id).await?;
             Ok(answer_json(&shown(&headers, &batch)))
         },
@@ -215,7 +215,7 @@ async fn cancel(
         &app,
         Dialect::Messages,
         &headers,
-        async |caller: Arc<Caller>| {
+        async |caller: Arc<Caller>, _| {
             let workspace = &caller.workspace.id;
             one(&app, workspace, &id).await?;
             let batch = app
@@ -238,7 +238,7 @@ async fn delete(
         &app,
         Dialect::Messages,
         &headers,
-        async |caller: Arc<Caller>| {
+        async |caller: Arc<Caller>, _| {
             let workspace = &caller.workspace.id;
             one(&app, workspace, &id).await?;
             app.depot()
@@ -262,7 +262,7 @@ async fn results(
         &app,
         Dialect::Messages,
         &headers,
-        async |caller: Arc<Caller>| {
+        async |caller: Arc<Caller>, _| {
             let workspace = caller.workspace.id.clone();
             let batch = one(&app, &workspace, &id).await?;
             if batch.state != BatchState::Ended {

@@ -54,8 +54,6 @@ pub(crate) struct Charge {
     facts: ModelFacts,
     /// Tokens of the answer so far, estimated.
     output: u64,
-    /// Whether an answer began.
-    begun: bool,
     span: Option<Open>,
 }
 
@@ -114,7 +112,6 @@ impl Charge {
             row,
             facts,
             output: 0,
-            begun: false,
             span,
         })
     }
@@ -133,7 +130,6 @@ impl Charge {
 
     /// Notes about how many tokens of the answer went out, before they do.
     pub(crate) fn progress(&mut self, output: u64) {
-        self.begun = true;
         if let Some(span) = &mut self.span {
             span.answered();
         }

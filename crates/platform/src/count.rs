@@ -9,14 +9,15 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use quire_depot::OrganisationId;
 use quire_dialect::Dialect;
 use quire_translate::{Reason, Refusal};
 use serde_json::{Value, json};
 
-use crate::app::{App, denied, take_in};
+use crate::answered::answered;
+use crate::app::{App, take_in};
 use crate::clock::{new_id, now_ms};
 use crate::files;
+use crate::keyring::Caller;
 use crate::peek::Peek;
 use crate::relay::{self, Ask, whole};
 use crate::reply::{self, Denial};
@@ -49,32 +50,28 @@ async fn responses(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) 
 }
 
 async fn answer(app: &Arc<App>, api: Dialect, headers: HeaderMap, body: Body) -> Response<Body> {
-    let request_id = new_id("req_");
-    let mut organisation = None;
-    let counted = async {
-        let caller = app.caller(&headers).await?;
-        organisation = Some(caller.key.organisation.clone());
-        let body = take_in(app, &headers, body).await?;
-        let ask = Ask {
-            api,
-            caller,
-            request_id: request_id.clone(),
-            headers,
-            body,
-            started: Instant::now(),
-            batch: false,
-            path: Some(match api {
-                Dialect::Messages => "/v1/messages/count_tokens",
-                Dialect::Responses | Dialect::Chat => "/responses/input_tokens",
-            }),
-        };
-        count(app, ask).await
-    };
-    let counted: Result<Response<Body>, Denial> = counted.await;
-    let mut response = counted.unwrap_or_else(|denial| denied(app, &denial, api, &request_id));
-    let organisation = organisation.as_ref().map(OrganisationId::as_str);
-    reply::sign(response.headers_mut(), &request_id, organisation);
-    response
+    answered(
+        app,
+        api,
+        &headers,
+        async |caller: Arc<Caller>, request_id| {
+            let ask = Ask {
+                api,
+                caller,
+                request_id,
+                body: take_in(app, &headers, body).await?,
+                headers: headers.clone(),
+                started: Instant::now(),
+                batch: false,
+                path: Some(match api {
+                    Dialect::Messages => "/v1/messages/count_tokens",
+                    Dialect::Responses | Dialect::Chat => "/responses/input_tokens",
+                }),
+            };
+            count(app, ask).await
+        },
+    )
+    .await
 }
 
 async fn count(app: &Arc<App>, mut ask: Ask) -> Result<Response<Body>, Denial> {

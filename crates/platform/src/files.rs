@@ -41,7 +41,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 async fn upload(State(app): State<Arc<App>>, request: Request<Body>) -> Response<Body> {
     let headers = request.headers().clone();
     let api = caller::dialect(&headers);
-    answered(&app, api, &headers, async |caller: Arc<Caller>| {
+    answered(&app, api, &headers, async |caller: Arc<Caller>, _| {
         let file = take(&app, &caller, api, request).await?;
         Ok(answer_json(&shown(api, &file)))
     })
@@ -182,7 +182,7 @@ fn missing(id: &str) -> Refusal {
 
 async fn list(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
     let api = caller::dialect(&headers);
-    answered(&app, api, &headers, async |caller: Arc<Caller>| {
+    answered(&app, api, &headers, async |caller: Arc<Caller>, _| {
         let query = Query::read(&uri)?;
         let (usual, most) = if api == Dialect::Messages {
             (20, 1_000)
@@ -221,7 +221,7 @@ async fn retrieve(
     headers: HeaderMap,
 ) -> Response<Body> {
     let api = caller::dialect(&headers);
-    answered(&app, api, &headers, async |caller: Arc<Caller>| {
+    answered(&app, api, &headers, async |caller: Arc<Caller>, _| {
         let file = app
             .depot()
             .files()
@@ -238,7 +238,7 @@ async fn delete(
     headers: HeaderMap,
 ) -> Response<Body> {
     let api = caller::dialect(&headers);
-    answered(&app, api, &headers, async |caller: Arc<Caller>| {
+    answered(&app, api, &headers, async |caller: Arc<Caller>, _| {
         let deleted = app
             .depot()
             .files()
@@ -264,7 +264,7 @@ async fn content(
     headers: HeaderMap,
 ) -> Response<Body> {
     let api = caller::dialect(&headers);
-    answered(&app, api, &headers, async |caller: Arc<Caller>| {
+    answered(&app, api, &headers, async |caller: Arc<Caller>, _| {
         let opened = app
             .depot()
             .files()

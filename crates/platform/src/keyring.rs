@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use quire_depot::{
-    Access, ApiKey, Changes, KeyHash, KeyId, Organisation, OrganisationId, Workspace, WorkspaceId,
+    Access, ApiKey, Changes, KeyHash, KeyId, Organisation, OrganisationId, Scope, Workspace,
+    WorkspaceId,
 };
 use quire_translate::{Reason, Refusal};
 use sha2::{Digest as _, Sha256};
@@ -26,6 +27,15 @@ pub(crate) struct Caller {
 }
 
 impl Caller {
+    /// Whose spending each allowance bounds, in their order.
+    pub(crate) fn scopes(&self) -> [Scope; 3] {
+        [
+            Scope::Key(self.key.id.clone()),
+            Scope::Workspace(self.workspace.id.clone()),
+            Scope::Organisation(self.key.organisation.clone()),
+        ]
+    }
+
     /// Whether the key may ask for a model.
     pub(crate) fn may_use(&self, model: &str) -> bool {
         self.key.models.is_empty()
@@ -48,6 +58,7 @@ pub(crate) struct Keyring {
 struct Known {
     version: u64,
     keys: HashMap<KeyHash, ApiKey>,
+    by_id: HashMap<KeyId, KeyHash>,
     workspaces: HashMap<WorkspaceId, Workspace>,
     organisations: HashMap<OrganisationId, Organisation>,
     /// By what they bound; they outlive changes of it, so that nobody gets a new minute by a change.
@@ -87,9 +98,6 @@ impl Keyring {
     /// Whose secret it is, at a time.
     pub(crate) async fn caller(&self, secret: &str, now: i64) -> Result<Arc<Caller>, Refusal> {
         let hash = KeyHash(Sha256::digest(secret.as_bytes()).into());
-        if let Some(caller) = self.read(|known| known.callers.get(&hash).cloned()) {
-            return self.opens(caller, now);
-        }
         if self.read(|known| !known.keys.contains_key(&hash)) {
             // One made a moment ago, perhaps by another server.
             if !secret.starts_with(KEY_PREFIX) {
@@ -102,27 +110,27 @@ impl Keyring {
                 )
             })?;
         }
-        let caller = {
+        self.known_caller(&hash, now)
+    }
+
+    /// Who calls with a key that is known by now.
+    fn known_caller(&self, hash: &KeyHash, now: i64) -> Result<Arc<Caller>, Refusal> {
+        let ready = self.read(|known| known.callers.get(hash).cloned());
+        let caller = ready.or_else(|| {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            known.caller(&hash)
-        };
-        self.opens(caller.ok_or_else(unknown)?, now)
+            known.caller(hash)
+        });
+        opens(caller.ok_or_else(unknown)?, now)
     }
 
     /// Who calls with a key, by its id, at a time.
     pub(crate) fn caller_by_id(&self, id: &KeyId, now: i64) -> Result<Arc<Caller>, Refusal> {
-        let caller = {
-            let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
-            let key = known.keys.values().find(|key| key.id == *id);
-            let hash = key.map(|key| key.hash);
-            hash.and_then(|hash| known.caller(&hash))
-        };
-        self.opens(caller.ok_or_else(unknown)?, now)
+        let hash = self.read(|known| known.by_id.get(id).copied());
+        self.known_caller(&hash.ok_or_else(unknown)?, now)
     }
 
     /// Every allowance with whom it bounds, to be filled up with what was spent.
-    pub(crate) fn allowances(&self) -> Vec<(quire_depot::Scope, Arc<Allowance>)> {
-        use quire_depot::Scope;
+    pub(crate) fn allowances(&self) -> Vec<(Scope, Arc<Allowance>)> {
         self.read(|known| {
             let scoped = known.allowances.iter().map(|(bounded, allowance)| {
                 let scope = match bounded {
@@ -136,33 +144,33 @@ impl Keyring {
         })
     }
 
-    #[expect(clippy::unused_self, reason = "it reads like what it is")]
-    fn opens(&self, caller: Arc<Caller>, now: i64) -> Result<Arc<Caller>, Refusal> {
-        let key = &caller.key;
-        if key.revoked_at.is_some_and(|at| at <= now) {
-            return Err(Refusal::new(
-                Reason::Unauthenticated,
-                "This API key was revoked: make another one.",
-            ));
-        }
-        if key.expires_at.is_some_and(|at| at <= now) {
-            return Err(Refusal::new(
-                Reason::Unauthenticated,
-                "This API key has expired: make another one.",
-            ));
-        }
-        if caller.workspace.archived_at.is_some_and(|at| at <= now) {
-            return Err(Refusal::new(
-                Reason::Forbidden,
-                "The workspace of this API key is archived: use a key of another one.",
-            ));
-        }
-        Ok(caller)
-    }
-
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
         look(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+/// The same caller, unless the key opens nothing at a time.
+fn opens(caller: Arc<Caller>, now: i64) -> Result<Arc<Caller>, Refusal> {
+    let key = &caller.key;
+    if key.revoked_at.is_some_and(|at| at <= now) {
+        return Err(Refusal::new(
+            Reason::Unauthenticated,
+            "This API key was revoked: make another one.",
+        ));
+    }
+    if key.expires_at.is_some_and(|at| at <= now) {
+        return Err(Refusal::new(
+            Reason::Unauthenticated,
+            "This API key has expired: make another one.",
+        ));
+    }
+    if caller.workspace.archived_at.is_some_and(|at| at <= now) {
+        return Err(Refusal::new(
+            Reason::Forbidden,
+            "The workspace of this API key is archived: use a key of another one.",
+        ));
+    }
+    Ok(caller)
 }
 
 fn unknown() -> Refusal {
@@ -184,6 +192,7 @@ impl Known {
             self.workspaces.insert(workspace.id.clone(), workspace);
         }
         for key in changes.keys {
+            self.by_id.insert(key.id.clone(), key.hash);
             self.keys.insert(key.hash, key);
         }
         self.callers.clear();

@@ -15,8 +15,10 @@ mod charge;
 mod clock;
 mod config;
 mod count;
+mod crew;
 mod directory;
 mod files;
+mod held;
 mod keyring;
 mod log;
 mod metrics;
@@ -36,6 +38,7 @@ mod telemetry;
 mod tenure;
 #[cfg(test)]
 mod testing;
+mod time;
 mod upstream;
 mod watch;
 

@@ -37,6 +37,8 @@ pub(crate) enum Entry {
         row: Box<UsageRow>,
         tries: u32,
         dropped: Vec<String>,
+        /// What kept a try from being answered.
+        failure: Option<String>,
     },
     /// A request that went nowhere.
     Refused {
@@ -158,6 +160,7 @@ fn text(at: i64, entry: &Entry) -> Value {
             row,
             tries,
             dropped,
+            failure,
         } => json!({
             "time": rfc3339_ms(at),
             "event": "served",
@@ -179,6 +182,7 @@ fn text(at: i64, entry: &Entry) -> Value {
             "latency_ms": row.latency_ms,
             "tries": tries,
             "dropped": dropped,
+            "failure": failure.as_deref().map(short),
         }),
         Entry::Refused {
             request,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_depot::UsageRow;
 
@@ -64,23 +64,36 @@ struct Counts {
 }
 
 /// Counts something for as long as it lives.
-pub(crate) struct Counted<'a>(&'a AtomicU64);
+pub(crate) struct Counted {
+    metrics: Arc<Metrics>,
+    which: fn(&Metrics) -> &AtomicU64,
+}
 
-impl Drop for Counted<'_> {
+impl Counted {
+    fn new(metrics: &Arc<Metrics>, which: fn(&Metrics) -> &AtomicU64) -> Self {
+        which(metrics).fetch_add(1, Ordering::Relaxed);
+        Self {
+            metrics: Arc::clone(metrics),
+            which,
+        }
+    }
+}
+
+impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        (self.which)(&self.metrics).fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl Metrics {
     /// A connection is open.
-    pub(crate) fn connection(&self) -> Counted<'_> {
-        count(&self.connections)
+    pub(crate) fn connection(self: &Arc<Self>) -> Counted {
+        Counted::new(self, |metrics| &metrics.connections)
     }
 
     /// A request is being served; none where that would be more than so many.
-    pub(crate) fn request(&self, most: usize) -> Option<Counted<'_>> {
-        let counted = count(&self.at_work);
+    pub(crate) fn request(self: &Arc<Self>, most: usize) -> Option<Counted> {
+        let counted = Counted::new(self, |metrics| &metrics.at_work);
         (self.at_work.load(Ordering::Relaxed) <= most as u64).then_some(counted)
     }
 
@@ -302,11 +315,6 @@ fn each(
     for (label, counts) in all {
         out.line(name, &label.text(), &value(counts));
     }
-}
-
-fn count(counter: &AtomicU64) -> Counted<'_> {
-    counter.fetch_add(1, Ordering::Relaxed);
-    Counted(counter)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -6,22 +6,20 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Path, State};
-use axum::http::{HeaderMap, HeaderValue, Response, Uri};
+use axum::http::{HeaderMap, Response, Uri};
 use axum::routing::get;
 use quire_catalogue::{Images, ModelFacts, ThinkingKind};
-use quire_depot::OrganisationId;
 use quire_dialect::Dialect;
 use quire_protocol::Effort;
 use quire_translate::{Reason, Refusal};
 use serde_json::{Map, Value, json};
 
-use crate::app::{App, denied};
+use crate::answered::{answered, json as answer_json};
+use crate::app::App;
 use crate::caller;
-use crate::clock::new_id;
 use crate::config::{Config, Upstream, pattern_covers};
 use crate::keyring::Caller;
 use crate::query::Query;
-use crate::reply::{self, Denial};
 use crate::routing::no_model;
 
 /// When a model was made, where nobody says.
@@ -35,16 +33,17 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 }
 
 async fn list(State(app): State<Arc<App>>, uri: Uri, headers: HeaderMap) -> Response<Body> {
-    answer(&app, &headers, |caller, api| {
+    let api = caller::dialect(&headers);
+    answered(&app, api, &headers, async |caller: Arc<Caller>, _| {
         let query = Query::read(&uri)?;
-        let names = names(&app, caller);
-        match api {
-            Dialect::Messages => page(&app, &names, &query),
+        let names = names(&app, &caller);
+        Ok(answer_json(&match api {
+            Dialect::Messages => page(&app, &names, &query)?,
             Dialect::Responses | Dialect::Chat => {
                 let all: Vec<Value> = names.iter().map(|name| openai(&app, name)).collect();
-                Ok(json!({"object": "list", "data": all}))
+                json!({"object": "list", "data": all})
             }
-        }
+        }))
     })
     .await
 }
@@ -54,45 +53,18 @@ async fn retrieve(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    answer(&app, &headers, |caller, api| {
+    let api = caller::dialect(&headers);
+    answered(&app, api, &headers, async |caller: Arc<Caller>, _| {
         // A pattern covers names that no list shows.
         if !caller.may_use(&id) || app.live().config.model(&id).is_none() {
-            return Err(no_model(&id));
+            return Err(no_model(&id).into());
         }
-        Ok(match api {
+        Ok(answer_json(&match api {
             Dialect::Messages => anthropic(&app, &id),
             Dialect::Responses | Dialect::Chat => openai(&app, &id),
-        })
+        }))
     })
     .await
-}
-
-async fn answer(
-    app: &Arc<App>,
-    headers: &HeaderMap,
-    tell: impl FnOnce(&Caller, Dialect) -> Result<Value, Refusal>,
-) -> Response<Body> {
-    let request_id = new_id("req_");
-    let api = caller::dialect(headers);
-    let caller = app.caller(headers).await;
-    let organisation = caller
-        .as_ref()
-        .ok()
-        .map(|caller| caller.key.organisation.clone());
-    let told = caller.and_then(|caller| tell(&caller, api));
-    let mut response = match told {
-        Ok(value) => {
-            let mut response = Response::new(Body::from(value.to_string()));
-            response
-                .headers_mut()
-                .insert("content-type", HeaderValue::from_static("application/json"));
-            response
-        }
-        Err(refusal) => denied(app, &Denial::from(refusal), api, &request_id),
-    };
-    let organisation = organisation.as_ref().map(OrganisationId::as_str);
-    reply::sign(response.headers_mut(), &request_id, organisation);
-    response
 }
 
 /// The names that a key may ask for. A pattern stands for the known names that it covers.
@@ -134,7 +106,7 @@ fn page(app: &App, names: &[String], query: &Query) -> Result<Value, Refusal> {
         })
     };
     let (after, before) = (place("after_id")?, place("before_id")?);
-    let lifecycle = query.all("lifecycle").collect::<Vec<_>>();
+    let lifecycle = query.all("lifecycle");
     let is_active = lifecycle.is_empty() || lifecycle.contains(&"active");
     let rest = match before {
         Some(at) => &names[..at],

@@ -4,6 +4,8 @@ use axum::extract::Query as Pairs;
 use axum::http::Uri;
 use quire_translate::{Reason, Refusal};
 
+use crate::time;
+
 /// The pairs of a query, in their order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Query(Vec<(String, String)>);
@@ -26,15 +28,43 @@ impl Query {
         Ok(Self(pairs))
     }
 
-    /// All values of a name.
-    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        let fits = move |pair: &&(String, String)| pair.0 == name;
-        self.0.iter().filter(fits).map(|pair| pair.1.as_str())
+    /// Refuses parameters that mean nothing here, where one that is passed over would change what is asked.
+    pub(crate) fn only(&self, known: &[&str]) -> Result<(), Refusal> {
+        let names = self.0.iter().map(|(name, _)| name.as_str());
+        // Older SDKs send `beta` with everything.
+        let mut strange = names.filter(|name| *name != "beta" && !known.contains(name));
+        let Some(name) = strange.next() else {
+            return Ok(());
+        };
+        let message = format!(
+            "{name}: this server does not know this parameter here; it knows {}",
+            known.join(", ")
+        );
+        Err(Refusal::new(Reason::Invalid, message).about(name))
     }
 
-    /// The value of a name.
-    pub(crate) fn one<'a>(&'a self, name: &'a str) -> Option<&'a str> {
-        self.all(name).next().filter(|value| !value.is_empty())
+    /// All values of a name: `name=a&name=b`, `name[]=a&name[]=b`, `name=a,b`.
+    pub(crate) fn all(&self, name: &str) -> Vec<&str> {
+        let fits = |pair: &&(String, String)| pair.0 == name;
+        let values = self
+            .0
+            .iter()
+            .filter(fits)
+            .flat_map(|pair| pair.1.split(','));
+        values.filter(|value| !value.is_empty()).collect()
+    }
+
+    /// All values of a name, as owned texts.
+    pub(crate) fn texts(&self, name: &str) -> Vec<String> {
+        self.all(name).into_iter().map(str::to_owned).collect()
+    }
+
+    /// The value of a name; the last one where there are several.
+    pub(crate) fn one(&self, name: &str) -> Option<&str> {
+        let found = self.0.iter().rev().find(|pair| pair.0 == name);
+        found
+            .map(|pair| pair.1.as_str())
+            .filter(|value| !value.is_empty())
     }
 
     /// Whether something is so; not so when absent.
@@ -49,6 +79,15 @@ impl Query {
     /// A whole number.
     pub(crate) fn number(&self, name: &str) -> Result<Option<u64>, Refusal> {
         let read = |text: &str| text.parse().map_err(|_| wrong(name, "a whole number"));
+        self.one(name).map(read).transpose()
+    }
+
+    /// A time in milliseconds since the Unix epoch.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<i64>, Refusal> {
+        let read = |text: &str| {
+            let what = "a time like 2026-11-25T00:00:00Z";
+            time::read(text).ok_or_else(|| wrong(name, what))
+        };
         self.one(name).map(read).transpose()
     }
 
@@ -86,7 +125,7 @@ mod tests {
         let query = |text: &str| Query::read(&format!("/?{text}").parse().unwrap()).unwrap();
         let some =
             query("include[]=a.b&include%5B%5D=c&limit=7&order=asc&after=x%20y+z&stream=true");
-        assert_eq!(some.all("include").collect::<Vec<_>>(), ["a.b", "c"]);
+        assert_eq!(some.all("include"), ["a.b", "c"]);
         assert_eq!(some.limit(20, 100), Ok(7));
         assert_eq!(some.newest_first(), Ok(false));
         assert_eq!(some.one("after"), Some("x y z"));
@@ -95,5 +134,31 @@ mod tests {
         assert_eq!(query("").limit(20, 100), Ok(20));
         assert!(query("limit=0").limit(20, 100).is_err());
         assert!(query("limit=x").limit(20, 100).is_err());
+    }
+
+    #[test]
+    fn lists_in_every_spelling() {
+        let uri = "/?a[]=1&a[]=2&b=3,4&c=x&a=5&d[0]=6&beta=true&e=%2B%20&f=";
+        let query = Query::read(&uri.parse().unwrap()).unwrap();
+        assert_eq!(query.all("a"), ["1", "2", "5"]);
+        assert_eq!(query.all("b"), ["3", "4"]);
+        assert_eq!(query.all("d"), ["6"]);
+        assert_eq!(query.one("a"), Some("5"));
+        assert_eq!(query.one("e"), Some("+ "));
+        assert!(query.all("f").is_empty() && query.all("g").is_empty());
+        assert!(query.only(&["a", "b", "c", "d", "e", "f"]).is_ok());
+        let refusal = query.only(&["a", "b"]).unwrap_err();
+        assert_eq!(refusal.field.as_deref(), Some("c"));
+    }
+
+    #[test]
+    fn bounds_are_told() {
+        let query = |text: &str| Query::read(&format!("/?{text}").parse().unwrap()).unwrap();
+        assert_eq!(query("limit=7").limit(20, 1_000).unwrap(), 7);
+        for text in ["limit=0", "limit=1001", "limit=-1", "limit=x"] {
+            assert!(query(text).limit(20, 1_000).is_err(), "{text}");
+        }
+        assert!(query("t=yesterday").time("t").is_err());
+        assert!(query("t=maybe").flag("t").is_err());
     }
 }

@@ -14,6 +14,7 @@ use crate::allowance::{Gauges, Reached};
 use crate::app::App;
 use crate::charge::{Charge, Destination, Order};
 use crate::clock::now_ms;
+use crate::files;
 use crate::keyring::Caller;
 use crate::peek::Peek;
 use crate::reply::{self, Denial};
@@ -72,8 +73,11 @@ pub(crate) async fn relay(app: &Arc<App>, ask: Ask) -> Result<Response<Body>, De
     Box::pin(carry(app, ask)).await
 }
 
-async fn carry(app: &Arc<App>, ask: Ask) -> Result<Response<Body>, Denial> {
+async fn carry(app: &Arc<App>, mut ask: Ask) -> Result<Response<Body>, Denial> {
+    let workspace = &ask.caller.workspace.id;
+    ask.body = files::inline(&app.depot().files(), workspace, ask.body).await?;
     let peek = Peek::into(&ask.body)?;
+    app.know_spending(&ask.caller).await?;
     let (order, gauges) = admit(app, &ask, &peek)?;
     app.replays().keep(&app.live().config.log, &ask, &order);
     let (api, request_id) = (ask.api, ask.request_id.clone());
@@ -95,12 +99,7 @@ async fn serve(
     order: &Arc<Order>,
 ) -> Result<Response<Body>, Denial> {
     let live = app.live();
-    let wanted = Wanted {
-        model: &peek.model,
-        region: peek.region.as_deref(),
-        regions: &ask.caller.key.regions,
-    };
-    let mut candidates = live.candidates(wanted, now_ms())?;
+    let mut candidates = live.candidates(wanted(&ask, peek), now_ms())?;
     candidates.retain(|candidate| ask.path.is_none() || candidate.node.config.dialect == ask.api);
     let prepared = prepare(app, &ask, peek, &candidates).await?;
     match &prepared {
@@ -239,6 +238,7 @@ async fn attempt(
     let response = match tokio::time::timeout(limit, sending).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
+            order.story.failed(error.to_string());
             charge.waive(Failure::STATUS);
             return Ok(Err(Failure::unreached(&node.name, &error)));
         }
@@ -320,6 +320,15 @@ async fn answer(
     Ok(response)
 }
 
+/// What a request asks of a route.
+fn wanted<'a>(ask: &'a Ask, peek: &'a Peek) -> Wanted<'a> {
+    Wanted {
+        model: &peek.model,
+        region: peek.region.as_deref(),
+        regions: &ask.caller.key.regions,
+    }
+}
+
 /// Whether a route of the model that is asked for leads to an upstream of the same API.
 pub(crate) fn same_api(app: &App, ask: &Ask) -> Result<bool, Refusal> {
     Ok(!same_api_places(app, ask, &Peek::into(&ask.body)?)?.is_empty())
@@ -331,12 +340,7 @@ pub(crate) fn same_api_places(
     ask: &Ask,
     peek: &Peek,
 ) -> Result<Vec<Candidate>, Refusal> {
-    let wanted = Wanted {
-        model: &peek.model,
-        region: peek.region.as_deref(),
-        regions: &ask.caller.key.regions,
-    };
-    let mut candidates = app.live().candidates(wanted, now_ms())?;
+    let mut candidates = app.live().candidates(wanted(ask, peek), now_ms())?;
     candidates.retain(|candidate| candidate.node.config.dialect == ask.api);
     Ok(candidates)
 }
@@ -348,16 +352,17 @@ pub(crate) fn piecewise(pieces: tokio::sync::mpsc::Receiver<Bytes>) -> Body {
 
 /// Whether an answer is a web page, of something that stands between.
 fn is_page(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get("content-type")
-        .and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.contains("html"))
+    kind(headers).contains("html")
 }
 
 /// Whether an answer is a stream of events.
 pub(crate) fn is_stream(headers: &HeaderMap) -> bool {
+    kind(headers).trim_start().starts_with("text/event-stream")
+}
+
+fn kind(headers: &HeaderMap) -> &str {
     let kind = headers
         .get("content-type")
         .and_then(|value| value.to_str().ok());
-    kind.is_some_and(|kind| kind.trim_start().starts_with("text/event-stream"))
+    kind.unwrap_or_default()
 }

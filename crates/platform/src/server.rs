@@ -20,9 +20,10 @@ use tokio_rustls::rustls::pki_types::pem::PemObject as _;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::app::App;
-use crate::batches;
+use crate::batches::Items;
 use crate::config::{ConfigError, Tls};
-use crate::stored;
+use crate::crew::{self, Trade as _};
+use crate::stored::background::Waiting;
 
 /// Most headers of a request, and most bytes of its head.
 const HEADERS: usize = 100;
@@ -73,8 +74,8 @@ impl Server {
     /// Serves until `end`, then lets what is under way come to its end, within the config's patience.
     pub async fn run(self, end: impl Future<Output = ()>) {
         let housekeeping = tokio::spawn(Arc::clone(&self.app).housekeeping());
-        let mut background = tokio::spawn(stored::background::work(Arc::clone(&self.app)));
-        let bench = tokio::spawn(batches::work(Arc::clone(&self.app)));
+        let mut background = tokio::spawn(crew::run::<Waiting>(Arc::clone(&self.app)));
+        let mut batches = tokio::spawn(crew::run::<Items>(Arc::clone(&self.app)));
         let bounds = self.app.live().config.bounds.clone();
         let room = Arc::new(Semaphore::new(bounds.connections));
         let (ending, told) = watch::channel(());
@@ -125,12 +126,13 @@ impl Server {
             all_closed.recv().await;
             self.app.tenure().empty().await;
             let _ = (&mut background).await;
+            let _ = (&mut batches).await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(bounds.drain_s), drained).await;
         background.abort();
-        stored::background::release(&self.app).await;
-        let _ = bench.await;
-        batches::release(&self.app).await;
+        batches.abort();
+        Waiting::release(&self.app).await;
+        Items::release(&self.app).await;
         housekeeping.abort();
         self.app.tidy(1).await;
         self.app.till().watch.close().await;

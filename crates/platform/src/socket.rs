@@ -13,7 +13,6 @@ use axum::http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use futures_util::{SinkExt as _, StreamExt as _};
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
-use quire_depot::OrganisationId;
 use quire_dialect::Dialect;
 use quire_translate::{Reason, Refusal, socket_error};
 use tokio::sync::mpsc;
@@ -24,10 +23,10 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
-use crate::app::{App, denied};
-use crate::clock::new_id;
+use crate::answered::answered;
+use crate::app::App;
 use crate::keyring::Caller;
-use crate::reply::{self, Denial};
+use crate::reply::Denial;
 use crate::stored::{Fields, Memory};
 use crate::tenure::Guest;
 use lane::{Lane, Out};
@@ -50,26 +49,14 @@ pub(crate) async fn upgrade(
     State(app): State<Arc<App>>,
     mut request: Request<Body>,
 ) -> Response<Body> {
-    let request_id = new_id("req_");
-    let mut organisation = None;
-    let opened = async {
-        let caller = app.caller(request.headers()).await?;
-        organisation = Some(caller.key.organisation.clone());
-        open(&app, caller, &mut request)
-    };
-    let opened: Result<Response<Body>, Refusal> = opened.await;
-    let mut response = match opened {
-        Ok(response) => response,
-        Err(refusal) => denied(
-            &app,
-            &Denial::from(refusal),
-            Dialect::Responses,
-            &request_id,
-        ),
-    };
-    let organisation = organisation.as_ref().map(OrganisationId::as_str);
-    reply::sign(response.headers_mut(), &request_id, organisation);
-    response
+    let headers = request.headers().clone();
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| Ok(open(&app, caller, &mut request)?),
+    )
+    .await
 }
 
 fn open(
@@ -150,8 +137,9 @@ struct Session {
     lanes: HashMap<String, mpsc::Sender<Utf8Bytes>>,
     out: mpsc::Sender<Out>,
     told: mpsc::Receiver<Out>,
-    /// Requests that were taken and are not answered yet.
+    /// Requests that were taken and are not answered yet, and their bytes.
     under_way: usize,
+    held_bytes: usize,
     /// Why no more are taken.
     closing: Option<Refusal>,
     _guest: Guest,
@@ -171,6 +159,7 @@ impl Session {
             out,
             told,
             under_way: 0,
+            held_bytes: 0,
             closing: None,
             _guest: guest,
         }
@@ -258,8 +247,9 @@ impl Session {
     async fn send(&mut self, out: Out, socket: &mut Socket) -> bool {
         match out {
             Out::Text(text) => socket.send(Message::text(text)).await.is_ok(),
-            Out::Answered => {
+            Out::Answered(bytes) => {
                 self.under_way = self.under_way.saturating_sub(1);
+                self.held_bytes = self.held_bytes.saturating_sub(bytes);
                 true
             }
         }
@@ -283,6 +273,11 @@ impl Session {
         if let Some(closing) = &self.closing {
             return refuse(closing.clone());
         }
+        let bytes = text.len();
+        if self.under_way > 0 && self.held_bytes + bytes > self.most_bytes() {
+            let message = "The requests that this connection has waiting are too large together: wait until one is answered.";
+            return refuse(Refusal::new(Reason::RateLimited, message));
+        }
         let name = lane.clone().unwrap_or_default();
         if !self.lanes.contains_key(&name) {
             if self.lanes.len() >= LANES {
@@ -297,7 +292,14 @@ impl Session {
             return refuse(crowded(QUEUED, "requests waiting in one lane"));
         }
         self.under_way += 1;
+        self.held_bytes += bytes;
         Ok(())
+    }
+
+    /// Bytes of requests that may wait together: two of the largest.
+    fn most_bytes(&self) -> usize {
+        let largest = self.app.live().config.bounds.body_bytes;
+        usize::try_from(largest.saturating_mul(2)).unwrap_or(usize::MAX)
     }
 
     fn lane(&self, name: Option<String>) -> Lane {

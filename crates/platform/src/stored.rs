@@ -19,22 +19,20 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{HeaderMap, HeaderValue, Response};
+use axum::http::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
-use quire_depot::{OrganisationId, WorkspaceId};
-use quire_dialect::Dialect;
+use quire_depot::WorkspaceId;
 use quire_translate::{Reason, Refusal};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
-use crate::app::{App, denied};
+use crate::app::App;
 use crate::clock::new_id;
 use crate::keyring::Caller;
 use crate::peek::Peek;
 use crate::relay::{self, Ask, whole};
-use crate::reply::{self, Denial};
+use crate::reply::Denial;
 
 pub(crate) use background::Desk;
 pub(crate) use context::{Context, Memory, Wish};
@@ -148,35 +146,6 @@ async fn pump(mut telling: Telling, mut keeper: Keeper, pieces: mpsc::Sender<Byt
             return;
         }
     }
-}
-
-/// Answers a request for what is kept, in the name of whoever calls.
-async fn answer<'a, F>(app: &'a Arc<App>, headers: &'a HeaderMap, serve: F) -> Response<Body>
-where
-    F: FnOnce(Arc<Caller>, String) -> BoxFuture<'a, Result<Response<Body>, Denial>>,
-{
-    let request_id = new_id("req_");
-    let mut organisation = None;
-    let served = async {
-        let caller = app.caller(headers).await?;
-        organisation = Some(caller.key.organisation.clone());
-        serve(caller, request_id.clone()).await
-    };
-    let served: Result<Response<Body>, Denial> = served.await;
-    let mut response =
-        served.unwrap_or_else(|denial| denied(app, &denial, Dialect::Responses, &request_id));
-    let organisation = organisation.as_ref().map(OrganisationId::as_str);
-    reply::sign(response.headers_mut(), &request_id, organisation);
-    response
-}
-
-/// An answer of JSON.
-fn json(value: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(value.to_string()));
-    response
-        .headers_mut()
-        .insert("content-type", HeaderValue::from_static("application/json"));
-    response
 }
 
 /// What is said of a thing that is not there, or is another workspace's: nothing tells the two apart.

@@ -25,7 +25,6 @@ const PASSED: &[&str] = &[
     "user-agent",
     "x-app",
     "x-client-request-id",
-    "idempotency-key",
 ];
 /// Those that name the client's account here, which is not the upstream's.
 const WITHHELD: &[&str] = &["anthropic-workspace-id", "anthropic-organization-id"];

@@ -61,6 +61,8 @@ struct Tries {
     count: u32,
     /// How the last one ended.
     last: Option<UsageRow>,
+    /// What kept the last failed one from being answered, as the connection tells it.
+    failure: Option<String>,
     /// Fields that the upstream did not get.
     dropped: Vec<String>,
     /// The status of a refusal by this server.
@@ -110,6 +112,11 @@ impl Story {
         }
     }
 
+    /// A try was not answered.
+    pub(crate) fn failed(&self, how: String) {
+        self.tries().failure = Some(how);
+    }
+
     /// The upstream did not get these fields.
     pub(crate) fn dropped(&self, fields: &[String]) {
         fields.clone_into(&mut self.tries().dropped);
@@ -148,6 +155,7 @@ impl Story {
             row: Box::new(row),
             tries: tries.count,
             dropped: tries.dropped,
+            failure: tries.failure,
         })
     }
 }

@@ -88,13 +88,14 @@ pub(crate) async fn each_item_is_worked_on_and_answered_once(depot: Depot) {
         (300, 0)
     );
     assert!(batch.ended_at.is_some());
-    let first = batches
-        .results(&workspace, &batch.head.id, None, 200)
-        .await
-        .unwrap();
+    results_are_in_order(&batches, &workspace, &batch.head.id).await;
+}
+
+async fn results_are_in_order(batches: &Batches, workspace: &WorkspaceId, batch: &BatchId) {
+    let first = batches.results(workspace, batch, None, 200).await.unwrap();
     let behind = first.last().map(|last| last.position);
     let rest = batches
-        .results(&workspace, &batch.head.id, behind, 200)
+        .results(workspace, batch, behind, 200)
         .await
         .unwrap();
     let positions: Vec<_> = first

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::wire::{self, BudgetGiven, Change, LimitsGiven};
-use super::{Answer, Call, paging, time};
+use super::{Answer, Call, paging};
 use crate::clock::now_ms;
 use crate::directory::NewKey;
 use crate::keyring::KEY_PREFIX;
@@ -165,7 +165,7 @@ impl Given {
 
     fn expiry(&self) -> Result<Change<i64>, Denial> {
         self.expires_at.read(|text| {
-            time::read(text).ok_or_else(|| {
+            crate::time::read(text).ok_or_else(|| {
                 let message = format!("`{text}` is no time: write it like 2026-11-25T00:00:00Z");
                 wire::wrong("expires_at", message)
             })

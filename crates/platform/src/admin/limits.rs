@@ -63,7 +63,7 @@ pub(super) async fn of_organisation(call: Call) -> Result<Answer, Denial> {
 pub(super) async fn of_workspace(call: Call) -> Result<Answer, Denial> {
     call.query
         .only(&["group_type", "include_inherited", "limit", "page"])?;
-    let inherited = call.query.is("include_inherited")?;
+    let inherited = call.query.flag("include_inherited")?;
     let entry = written(&call, call.workspace().await?, inherited).await?;
     let is_empty = entry["limits"].as_array().is_some_and(Vec::is_empty);
     if is_empty && !inherited {

@@ -3,8 +3,8 @@
 use quire_depot::{Error, Listed, Page};
 use serde_json::{Value, json};
 
-use super::query::Query;
 use super::wire;
+use crate::query::Query;
 use crate::reply::Denial;
 
 /// The parameters of such lists.

@@ -41,7 +41,7 @@ pub(super) async fn list(call: Call) -> Result<Answer, Denial> {
     let [after, before, limit] = paging::PARAMETERS;
     call.query
         .only(&[after, before, limit, "include_archived", "ids"])?;
-    let archived = call.query.is("include_archived")?;
+    let archived = call.query.flag("include_archived")?;
     let ids = call.query.texts("ids");
     let organisation = call.organisation().await?.id;
     let keep = |workspace: &Workspace| {

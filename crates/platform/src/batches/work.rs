@@ -1,5 +1,4 @@
-//! The work on batches: items are claimed from the depot, served like any request, and their results written once.
-//! A server that dies leaves its claims to run out, and another one takes over.
+//! The work on batches: items are served like any request, and their results written once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,114 +10,54 @@ use quire_depot::{ClaimedItem, ItemState};
 use quire_dialect::Dialect;
 use quire_translate::error_body;
 use serde_json::{Map, Value};
-use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
+use crate::crew::{Crew, Trade};
 use crate::relay::{self, Ask, whole};
 use crate::reply::Denial;
 
-/// Items that one server works on at once.
-const AT_ONCE: usize = 32;
-/// How long a claim lasts unless it is renewed.
-const LEASE_MS: i64 = 60_000;
-/// Rounds after which claims are renewed.
-const RENEW: u32 = 15;
-/// How often the store is asked for what another server took in, or left.
-const ROUND: Duration = Duration::from_secs(1);
-/// Rounds after which batches are looked through that have expired.
-const SETTLE: u32 = 5;
 /// Most bytes of an answer.
 const MOST: usize = 256 << 20;
 /// How often an item is tried whose upstream is busy or broken, and the first wait between.
 const TRIES: u32 = 6;
 const FIRST_WAIT: Duration = Duration::from_secs(1);
 
-/// Where batches are worked on.
-pub(crate) struct Bench {
-    /// The name under which this server claims.
-    worker: String,
-    work: Notify,
-}
+/// The work on batches.
+pub(crate) struct Items;
 
-impl Bench {
-    pub(crate) fn new() -> Self {
-        Self {
-            worker: new_id("server_"),
-            work: Notify::new(),
-        }
+impl Trade for Items {
+    type Piece = ClaimedItem;
+    const AT_ONCE: usize = 32;
+
+    fn crew(app: &App) -> &Crew {
+        app.bench()
     }
 
-    /// There is work.
-    pub(crate) fn wake(&self) {
-        self.work.notify_one();
+    async fn claim(app: &App, most: u32, until: i64) -> Vec<ClaimedItem> {
+        let batches = app.depot().batches();
+        let claimed = batches.claim(most, &app.bench().worker, now_ms(), until);
+        claimed.await.unwrap_or_default()
     }
-}
 
-/// Works on what waits, until the server ends. What has begun by then is given back by [`release`].
-pub(crate) async fn work(app: Arc<App>) {
-    let mut under_way = JoinSet::new();
-    let mut rounds = 0_u32;
-    // However much there is to do, claims are renewed in time.
-    let mut round = tokio::time::interval(ROUND);
-    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = app.tenure().ended() => return,
-            () = app.bench().work.notified() => {}
-            _ = round.tick() => {
-                rounds = rounds.wrapping_add(1);
-                keep_house(&app, rounds).await;
-            }
-        }
-        while under_way.try_join_next().is_some() {}
-        claim(&app, &mut under_way).await;
-    }
-}
-
-async fn keep_house(app: &App, rounds: u32) {
-    let batches = app.depot().batches();
-    // What fails now is done in a later round.
-    if rounds.is_multiple_of(RENEW) {
-        let _ = batches
-            .renew(&app.bench().worker, now_ms().saturating_add(LEASE_MS))
+    async fn renew(app: &App, until: i64) {
+        let _ = app
+            .depot()
+            .batches()
+            .renew(&app.bench().worker, until)
             .await;
     }
-    if rounds.is_multiple_of(SETTLE) {
-        let _ = batches.settle(now_ms(), 100).await;
-    }
-}
 
-async fn claim(app: &Arc<App>, under_way: &mut JoinSet<()>) {
-    let room = u32::try_from(AT_ONCE.saturating_sub(under_way.len())).unwrap_or(0);
-    if room == 0 {
-        return;
+    async fn release(app: &App) {
+        let _ = app.depot().batches().release(&app.bench().worker).await;
     }
-    let now = now_ms();
-    let claimed = app
-        .depot()
-        .batches()
-        .claim(room, &app.bench().worker, now, now.saturating_add(LEASE_MS))
-        .await;
-    for item in claimed.unwrap_or_default() {
-        let app = Arc::clone(app);
-        under_way.spawn(async move {
-            let (state, result) = serve(&app, &item).await;
-            // One that cannot be written is claimed again, and served again: its first serving stays billed.
-            let _ = app
-                .depot()
-                .batches()
-                .finish(&item, state, &result, now_ms())
-                .await;
-            app.bench().wake();
-        });
-    }
-}
 
-/// Gives back what this server has not finished.
-pub(crate) async fn release(app: &App) {
-    let _ = app.depot().batches().release(&app.bench().worker).await;
+    async fn work(app: Arc<App>, item: ClaimedItem) {
+        let (state, result) = serve(&app, &item).await;
+        // One that cannot be written is claimed again, and served again: its first serving stays billed.
+        let batches = app.depot().batches();
+        let _ = batches.finish(&item, state, &result, now_ms()).await;
+    }
 }
 
 /// Serves one item: how it ended, and its answer or error.
@@ -161,18 +100,12 @@ async fn attempt(
     request_id: &str,
 ) -> Result<(u16, String), Denial> {
     let caller = app.keyring().caller_by_id(&item.key, now_ms())?;
-    let body = crate::files::inline(
-        &app.depot().files(),
-        &item.workspace,
-        whole_wanted(&item.params),
-    )
-    .await?;
     let ask = Ask {
         api: Dialect::Messages,
         caller,
         request_id: request_id.to_owned(),
         headers: headers(&item.details),
-        body,
+        body: whole_wanted(&item.params),
         started: Instant::now(),
         batch: true,
         path: None,

@@ -154,7 +154,7 @@ fn check_histogram(samples: &[Sample], name: &str) {
 
 #[test]
 fn the_text_keeps_every_rule_of_the_format() {
-    let metrics = Metrics::default();
+    let metrics = std::sync::Arc::new(Metrics::default());
     strict(&metrics.text(&[]));
     for (n, model) in ["a", "b\"c\\d\ne", "a"].into_iter().enumerate() {
         metrics.ended(&row(model, 200, 7 * n as u64), n == 0);

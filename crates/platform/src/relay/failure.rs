@@ -45,6 +45,8 @@ enum Whose {
     Busy,
     /// Ours: our key or our account there is not as it should be.
     Ours,
+    /// Ours too, and for this request alone: our account there may not use a model or a feature.
+    Account,
 }
 
 impl Failure {
@@ -124,7 +126,7 @@ impl Failure {
         };
         let refusal = read_error(dialect, status.as_u16(), kind, &body);
         let whose = whose(status, refusal.reason);
-        if whose == Whose::Ours {
+        if matches!(whose, Whose::Ours | Whose::Account) {
             let message = format!(
                 "The upstream `{}` does not take this server's own key or account. Its operator must mend that.",
                 node.name
@@ -179,7 +181,8 @@ impl Failure {
 
 fn whose(status: StatusCode, reason: Reason) -> Whose {
     match (status.as_u16(), reason) {
-        (401..=403, _) | (_, Reason::Unauthenticated | Reason::OutOfMoney) => Whose::Ours,
+        (403, _) => Whose::Account,
+        (401 | 402, _) | (_, Reason::Unauthenticated | Reason::OutOfMoney) => Whose::Ours,
         (429 | 503 | 529, _) | (_, Reason::RateLimited | Reason::Overloaded) => Whose::Busy,
         (408 | 500.., _) => Whose::Upstream,
         _ => Whose::Client,
@@ -199,7 +202,7 @@ mod tests {
             (401, Reason::Unauthenticated, Whose::Ours),
             (402, Reason::OutOfMoney, Whose::Ours),
             (429, Reason::OutOfMoney, Whose::Ours),
-            (403, Reason::Forbidden, Whose::Ours),
+            (403, Reason::Forbidden, Whose::Account),
             (429, Reason::RateLimited, Whose::Busy),
             (529, Reason::Overloaded, Whose::Busy),
             (503, Reason::Overloaded, Whose::Busy),

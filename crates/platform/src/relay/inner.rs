@@ -123,10 +123,11 @@ pub(super) async fn send(
         }
     };
     if super::is_page(response.headers()) || !response.status().is_success() {
-        return Err(Failure::read(&node, response, charge)
-            .await
-            .into_refusal()
-            .into());
+        let failure = Failure::read(&node, response, charge).await;
+        if failure.is_upstreams() {
+            node.failed(now_ms());
+        }
+        return Err(failure.into_refusal().into());
     }
     place.answers();
     Ok(Beside {

@@ -14,7 +14,6 @@ use tokio_tungstenite::tungstenite::Utf8Bytes;
 
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
-use crate::files;
 use crate::relay::{self, Ask};
 use crate::stored::{self, Context, Keeper, Keeping, Memory, Telling, Told, Wish};
 
@@ -22,8 +21,8 @@ use crate::stored::{self, Context, Keeper, Keeping, Memory, Telling, Told, Wish}
 pub(super) enum Out {
     /// A frame.
     Text(String),
-    /// A request is answered to its end.
-    Answered,
+    /// A request of so many bytes is answered to its end.
+    Answered(usize),
 }
 
 /// A lane.
@@ -57,7 +56,7 @@ impl Lane {
                 answered = self.answer(&text) => answered,
                 () = self.out.closed() => return,
             };
-            if answered.is_err() || self.out.send(Out::Answered).await.is_err() {
+            if answered.is_err() || self.out.send(Out::Answered(text.len())).await.is_err() {
                 return;
             }
         }
@@ -93,12 +92,9 @@ impl Lane {
         if !generates {
             return self.warm(&wish, text, keeper).await.map(Ok);
         }
-        let most = self.app.live().config.bounds.requests;
-        let Some(_counted) = self.app.metrics().request(most) else {
-            let message = format!(
-                "This server has {most} requests under way, which is all it takes: try again in a moment."
-            );
-            return Ok(Err(Refusal::new(Reason::Overloaded, message).into()));
+        let _counted = match self.app.room() {
+            Ok(counted) => counted,
+            Err(refusal) => return Ok(Err(refusal.into())),
         };
         match relay::relay(&self.app, ask).await {
             Ok(answer) if answer.status().is_success() => self.pass_on(answer, keeper).await,
@@ -127,8 +123,6 @@ impl Lane {
         wish.fields.set("stream", "true".to_owned());
         let keeping = Keeping::of(wish.store);
         let body = wish.standing_alone(&self.app, &context).into();
-        let body = files::inline(&self.app.depot().files(), workspace, body).await;
-        let body = body.map_err(|denial| denial.refusal)?;
         let keeper =
             Keeper::new(&self.app, &caller, wish, &context, keeping).remembering(&self.memory);
         let ask = Ask {

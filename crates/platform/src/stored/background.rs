@@ -3,36 +3,25 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Response;
-use quire_depot::{ConversationId, ResponseId, ResponseStatus, StoredResponse};
+use quire_depot::{ClaimedResponse, ConversationId, ResponseId, ResponseStatus, StoredResponse};
 use serde_json::{Map, Value, json};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 
 use super::keep::expiry;
 use super::{Context, Wish, follow, unanswered, work};
+use crate::answered::json;
 use crate::app::App;
-use crate::clock::{new_id, now_ms};
+use crate::clock::now_ms;
+use crate::crew::{Crew, Trade};
 use crate::relay::Ask;
 use crate::reply::Denial;
 
-/// How many responses one server works on at once.
-const AT_ONCE: usize = 64;
-/// How long a claim lasts unless it is renewed.
-const LEASE_MS: i64 = 60_000;
-/// Rounds of the desk after which claims are renewed.
-const RENEW: u32 = 15;
-/// How often the store is asked for work that another server took in, or left.
-const ROUND: Duration = Duration::from_secs(1);
-
 /// Where work in the background lies.
 pub(crate) struct Desk {
-    /// The name under which this server claims.
-    worker: String,
-    /// Told when there is work.
-    work: Notify,
+    crew: Crew,
     /// Those who watch a response.
     watched: Mutex<HashMap<ResponseId, watch::Sender<u64>>>,
 }
@@ -53,8 +42,7 @@ impl Desk {
     /// An empty desk.
     pub(crate) fn new() -> Self {
         Self {
-            worker: new_id("server_"),
-            work: Notify::new(),
+            crew: Crew::new(),
             watched: Mutex::default(),
         }
     }
@@ -113,71 +101,47 @@ pub(super) async fn begin(
     };
     let events: Vec<_> = (0..).zip(events).map(event).collect();
     responses.add_events(&workspace, &id, &events).await?;
-    app.desk().work.notify_one();
+    app.desk().crew.wake();
     if wish.stream {
         return Ok(follow::follow(app, workspace, id, None));
     }
-    Ok(super::json(&response))
+    Ok(json(&response))
 }
 
-/// Works on what waits, until the server ends; then lets what is under way come to its end. What is dropped in the
-/// middle is given back by [`release`].
-pub(crate) async fn work(app: Arc<App>) {
-    let mut under_way = tokio::task::JoinSet::new();
-    let mut rounds = 0_u32;
-    // However much there is to do, claims are renewed in time.
-    let mut round = tokio::time::interval(ROUND);
-    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            () = app.tenure().ended() => break,
-            () = app.desk().work.notified() => {}
-            _ = round.tick() => rounds += 1,
-        }
-        while under_way.try_join_next().is_some() {}
-        if rounds >= RENEW {
-            rounds = 0;
-            renew(&app).await;
-        }
-        claim(&app, &mut under_way).await;
-    }
-    while !under_way.is_empty() {
-        tokio::select! {
-            _ = under_way.join_next() => {}
-            () = tokio::time::sleep(ROUND * RENEW) => renew(&app).await,
-        }
-    }
-}
+/// The work on responses in the background.
+pub(crate) struct Waiting;
 
-async fn renew(app: &App) {
-    let until = now_ms().saturating_add(LEASE_MS);
-    // A claim that cannot be renewed runs out, and another server takes over.
-    let _ = app
-        .depot()
-        .responses()
-        .renew(&app.desk().worker, until)
-        .await;
-}
+impl Trade for Waiting {
+    type Piece = ClaimedResponse;
+    const AT_ONCE: usize = 64;
 
-async fn claim(app: &Arc<App>, under_way: &mut tokio::task::JoinSet<()>) {
-    let room = u32::try_from(AT_ONCE.saturating_sub(under_way.len())).unwrap_or(0);
-    if room == 0 {
-        return;
+    fn crew(app: &App) -> &Crew {
+        &app.desk().crew
     }
-    let now = now_ms();
-    let until = now.saturating_add(LEASE_MS);
-    let responses = app.depot().responses();
-    let claimed = responses.claim(room, &app.desk().worker, now, until).await;
-    for claimed in claimed.unwrap_or_default() {
-        let app = Arc::clone(app);
-        under_way.spawn(async move {
-            work::work(&app, claimed).await;
-            app.desk().work.notify_one();
-        });
-    }
-}
 
-/// Gives back what this server has not finished.
-pub(crate) async fn release(app: &App) {
-    let _ = app.depot().responses().release(&app.desk().worker).await;
+    async fn claim(app: &App, most: u32, until: i64) -> Vec<ClaimedResponse> {
+        let responses = app.depot().responses();
+        let claimed = responses.claim(most, &Self::crew(app).worker, now_ms(), until);
+        claimed.await.unwrap_or_default()
+    }
+
+    async fn renew(app: &App, until: i64) {
+        let _ = app
+            .depot()
+            .responses()
+            .renew(&Self::crew(app).worker, until)
+            .await;
+    }
+
+    async fn release(app: &App) {
+        let _ = app
+            .depot()
+            .responses()
+            .release(&Self::crew(app).worker)
+            .await;
+    }
+
+    async fn work(app: Arc<App>, claimed: ClaimedResponse) {
+        work::work(&app, claimed).await;
+    }
 }

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::context::user_message;
 use super::items::Item;
-use super::{Context, Wish, answer, json, whole};
+use super::{Context, Wish, whole};
+use crate::answered::{answered, json};
 use crate::app::{App, take_in};
 use crate::clock::{new_id, now_ms};
 use crate::keyring::Caller;
@@ -42,13 +43,14 @@ pub(super) async fn compact(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let shared = &app;
-    let head = headers.clone();
-    answer(&app, &headers, |caller, request_id| {
-        Box::pin(async move {
-            let body = take_in(shared, &head, body).await?;
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, request_id| {
+            let body = take_in(&app, &headers, body).await?;
             let wish = Wish::read(&body, new_id("resp_"))?;
-            let context = Context::resolve(shared, &caller.workspace.id, &wish, None).await?;
+            let context = Context::resolve(&app, &caller.workspace.id, &wish, None).await?;
             if context.before.is_empty() && context.own.is_empty() {
                 let message =
                     "There is nothing to compact: send `input` or `previous_response_id`.";
@@ -58,18 +60,18 @@ pub(super) async fn compact(
                 api: Dialect::Responses,
                 caller,
                 request_id,
-                headers: head,
-                body: wish.input_alone(shared, &context).into(),
+                headers: headers.clone(),
+                body: wish.input_alone(&app, &context).into(),
                 started: std::time::Instant::now(),
                 batch: false,
                 path: Some(PATH),
             };
-            if relay::same_api(shared, &ask)? {
-                return relay::relay(shared, ask).await;
+            if relay::same_api(&app, &ask)? {
+                return relay::relay(&app, ask).await;
             }
-            summarise(shared, &wish, &context, ask).await
-        })
-    })
+            summarise(&app, &wish, &context, ask).await
+        },
+    )
     .await
 }
 

@@ -9,11 +9,13 @@ use axum::http::{HeaderMap, Response, Uri};
 use axum::routing::{get, post};
 use bytes::Bytes;
 use quire_depot::{Conversation, ConversationId, Error, Order, Page, Put, StoredItem};
+use quire_dialect::Dialect;
 use quire_translate::{Reason, Refusal};
 use serde_json::{Map, Value, json};
 
 use super::fields::Fields;
-use super::{answer, items, json, keep, listed, no_such, workspace};
+use super::{items, keep, listed, no_such, workspace};
+use crate::answered::{answered, json};
 use crate::app::{App, take_in};
 use crate::clock::{new_id, now_ms};
 use crate::keyring::Caller;
@@ -35,11 +37,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 async fn create(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Response<Body> {
-    let shared = &app;
-    let head = &headers;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let body = take_in(shared, head, body).await?;
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let body = take_in(&app, &headers, body).await?;
             let body = if body.is_empty() {
                 Bytes::from_static(b"{}")
             } else {
@@ -52,13 +55,13 @@ async fn create(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> 
                 metadata: metadata(&fields)?.unwrap_or_else(|| "{}".to_owned()),
             };
             let items = given(&fields, conversation.id.as_str())?;
-            let conversations = shared.depot().conversations();
+            let conversations = app.depot().conversations();
             conversations
                 .add(workspace(&caller), &conversation, &items)
                 .await?;
             Ok(json(&shown(&conversation)))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -67,10 +70,12 @@ async fn retrieve(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move { Ok(json(&shown(&one(shared, &caller, &id).await?))) })
-    })
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| Ok(json(&shown(&one(&app, &caller, &id).await?))),
+    )
     .await
 }
 
@@ -80,20 +85,21 @@ async fn update(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let shared = &app;
-    let head = &headers;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let body = take_in(shared, head, body).await?;
-            let mut found = one(shared, &caller, &id).await?;
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let body = take_in(&app, &headers, body).await?;
+            let mut found = one(&app, &caller, &id).await?;
             found.metadata = metadata(&Fields::read(&body)?)?.unwrap_or_else(|| "{}".to_owned());
-            let conversations = shared.depot().conversations();
+            let conversations = app.depot().conversations();
             conversations
                 .set_metadata(workspace(&caller), &found.id, &found.metadata)
                 .await?;
             Ok(json(&shown(&found)))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -102,20 +108,21 @@ async fn delete(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let found = one(shared, &caller, &id).await?;
-            shared
-                .depot()
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let found = one(&app, &caller, &id).await?;
+            app.depot()
                 .conversations()
                 .delete(workspace(&caller), &found.id)
                 .await?;
             Ok(json(
                 &json!({"id": id, "object": "conversation.deleted", "deleted": true}),
             ))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -125,11 +132,13 @@ async fn list(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
             let query = Query::read(&uri)?;
-            let found = one(shared, &caller, &id).await?;
+            let found = one(&app, &caller, &id).await?;
             let page = Page {
                 after: query.one("after").map(str::to_owned),
                 before: None,
@@ -140,14 +149,14 @@ async fn list(
                     Order::OldestFirst
                 },
             };
-            let conversations = shared.depot().conversations();
+            let conversations = app.depot().conversations();
             let page = conversations
                 .items(workspace(&caller), &found.id, &page)
                 .await?;
             let items: Vec<Value> = page.items.iter().map(value).collect();
             Ok(json(&listed(&items, page.more)))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -157,12 +166,13 @@ async fn add(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    let shared = &app;
-    let head = &headers;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let body = take_in(shared, head, body).await?;
-            let found = one(shared, &caller, &id).await?;
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let body = take_in(&app, &headers, body).await?;
+            let found = one(&app, &caller, &id).await?;
             let fields = Fields::read(&body)?;
             if fields.raw("items").is_none() {
                 return Err(Refusal::new(Reason::Invalid, "items: Field required")
@@ -171,14 +181,14 @@ async fn add(
             }
             // Of its own each time, so that the same words can be added twice.
             let items = given(&fields, &new_id("add_"))?;
-            let conversations = shared.depot().conversations();
+            let conversations = app.depot().conversations();
             conversations
                 .put(workspace(&caller), &found.id, &Put::Last, &items)
                 .await?;
             let items: Vec<Value> = items.iter().map(value).collect();
             Ok(json(&listed(&items, false)))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -187,18 +197,20 @@ async fn item(
     Path((id, item)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let found = one(shared, &caller, &id).await?;
-            let conversations = shared.depot().conversations();
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let found = one(&app, &caller, &id).await?;
+            let conversations = app.depot().conversations();
             let found = conversations
                 .item(workspace(&caller), &found.id, &item)
                 .await?;
             let found = found.ok_or_else(|| no_such("Item", &item))?;
             Ok(json(&value(&found)))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -207,11 +219,13 @@ async fn delete_item(
     Path((id, item)): Path<(String, String)>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let found = one(shared, &caller, &id).await?;
-            let conversations = shared.depot().conversations();
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let found = one(&app, &caller, &id).await?;
+            let conversations = app.depot().conversations();
             let gone = conversations
                 .delete_item(workspace(&caller), &found.id, &item)
                 .await;
@@ -220,8 +234,8 @@ async fn delete_item(
                 Err(Error::Missing { .. }) => Err(no_such("Item", &item).into()),
                 Err(error) => Err(error.into()),
             }
-        })
-    })
+        },
+    )
     .await
 }
 

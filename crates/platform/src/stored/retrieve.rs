@@ -6,11 +6,13 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, Response, Uri};
 use quire_depot::{ResponseId, ResponseStatus, StoredResponse};
+use quire_dialect::Dialect;
 use quire_translate::{Reason, Refusal};
 use serde_json::{Value, json};
 
 use super::items::Item;
-use super::{answer, context, follow, json, listed, no_such, workspace};
+use super::{context, follow, listed, no_such, workspace};
+use crate::answered::{answered, json};
 use crate::app::App;
 use crate::keyring::Caller;
 use crate::query::Query;
@@ -23,11 +25,9 @@ pub(super) async fn retrieve(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
+    answered(&app, Dialect::Responses, &headers, async |caller: Arc<Caller>, _| {
             let query = Query::read(&uri)?;
-            let found = one(shared, &caller, &id).await?;
+            let found = one(&app, &caller, &id).await?;
             if query.flag("stream")? {
                 if !found.background {
                     let message = "Only a response in the background can be streamed later: leave `stream` out.";
@@ -35,15 +35,14 @@ pub(super) async fn retrieve(
                 }
                 let after = query.number("starting_after")?;
                 let workspace = workspace(&caller).clone();
-                return Ok(follow::follow(shared, workspace, found.id, after));
+                return Ok(follow::follow(&app, workspace, found.id, after));
             }
-            let mut response = current(shared, &caller, &found).await?;
-            if !query.all("include").any(|name| name == "reasoning.encrypted_content") {
+            let mut response = current(&app, &caller, &found).await?;
+            if !query.all("include").contains(&"reasoning.encrypted_content") {
                 without_ciphers(&mut response);
             }
             Ok(json(&response))
         })
-    })
     .await
 }
 
@@ -53,21 +52,22 @@ pub(super) async fn delete(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let found = one(shared, &caller, &id).await?;
-            shared
-                .depot()
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let found = one(&app, &caller, &id).await?;
+            app.depot()
                 .responses()
                 .delete(workspace(&caller), &found.id)
                 .await?;
-            shared.desk().changed(&found.id);
+            app.desk().changed(&found.id);
             Ok(json(
                 &json!({"id": id, "object": "response", "deleted": true}),
             ))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -77,25 +77,27 @@ pub(super) async fn cancel(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
-            let found = one(shared, &caller, &id).await?;
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
+            let found = one(&app, &caller, &id).await?;
             if !found.background {
                 let message = "Cannot cancel a synchronous response: end its connection instead.";
                 return Err(Refusal::new(Reason::Invalid, message).into());
             }
-            let mut response = current(shared, &caller, &found).await?;
+            let mut response = current(&app, &caller, &found).await?;
             response["status"] = ResponseStatus::Cancelled.as_str().into();
-            let cancelled = shared
+            let cancelled = app
                 .depot()
                 .responses()
                 .cancel(workspace(&caller), &found.id, &response.to_string())
                 .await?;
-            shared.desk().changed(&found.id);
+            app.desk().changed(&found.id);
             Ok(json(&parsed(&cancelled)?))
-        })
-    })
+        },
+    )
     .await
 }
 
@@ -106,13 +108,15 @@ pub(super) async fn input_items(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let shared = &app;
-    answer(&app, &headers, |caller, _| {
-        Box::pin(async move {
+    answered(
+        &app,
+        Dialect::Responses,
+        &headers,
+        async |caller: Arc<Caller>, _| {
             let query = Query::read(&uri)?;
             let limit = usize::try_from(query.limit(20, 100)?).unwrap_or(20);
             let key = ResponseId::from(id.as_str());
-            let responses = shared.depot().responses();
+            let responses = app.depot().responses();
             let chain = responses
                 .chain(workspace(&caller), &key, context::CHAIN)
                 .await?;
@@ -136,8 +140,8 @@ pub(super) async fn input_items(
             let more = page.clone().count() > limit;
             let shown: Vec<Value> = page.take(limit).map(Item::shown).collect();
             Ok(json(&listed(&shown, more)))
-        })
-    })
+        },
+    )
     .await
 }
 

@@ -146,7 +146,12 @@ async fn a_batch_goes_on_where_another_server_takes_over() {
         }
     })
     .await;
-    let world = World::start(&config(&[("messages", &upstream)])).await;
+    // It ends at once, in the middle of the slow one.
+    let text = format!(
+        "bounds = {{ drain_s = 0 }}\n{}",
+        config(&[("messages", &upstream)])
+    );
+    let world = World::start(&text).await;
     let client = world.client("one").await.anthropic();
     let asked = json!({"requests": [item("a", "quick"), item("b", "slow")]});
     let batch = client.post("/v1/messages/batches", &asked).await.json();
@@ -190,4 +195,23 @@ async fn what_is_wrong_with_a_batch_is_told_at_once() {
             .to_owned();
         assert!(message.contains(told), "{asked}: {message}");
     }
+}
+
+#[tokio::test]
+async fn what_a_server_has_begun_it_finishes_before_it_ends() {
+    let gate = Arc::new(Notify::new());
+    let held = Arc::clone(&gate);
+    let upstream = Upstream::start(move |_| Answer::json(&message("done")).wait(&held)).await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await.anthropic();
+    let asked = json!({"requests": [item("a", "slow")]});
+    let batch = client.post("/v1/messages/batches", &asked).await.json();
+    let id = batch["id"].as_str().unwrap().to_owned();
+    upstream.asked(1).await;
+    let (ended, ()) = tokio::join!(world.end(), async { gate.notify_one() });
+    let world = ended.again().await;
+    let batch = self::ended(&client.at(world.address), &id).await;
+    assert_eq!(batch["request_counts"]["succeeded"], 1, "{batch}");
+    // It was served once, and is billed once.
+    assert_eq!(upstream.seen().len(), 1);
 }

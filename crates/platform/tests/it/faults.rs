@@ -365,3 +365,85 @@ async fn what_a_full_upstream_does_not_take_another_serves_without_end() {
     gate.notify_one();
     assert_eq!(first.await.unwrap(), 200);
 }
+
+#[tokio::test]
+async fn a_request_counts_until_its_last_byte() {
+    let upstream = Upstream::start(|_| {
+        let whole = messages_stream("words");
+        let cut = whole.find("event: content_block_stop").unwrap();
+        Answer::stream(&whole[..cut]).hang()
+    })
+    .await;
+    let text = format!(
+        "bounds = {{ requests = 1 }}\n{}",
+        config(&[("messages", &upstream)])
+    );
+    let world = World::start(&text).await;
+    let client = world.client("one").await.anthropic();
+    let mut stream = client.stream("/v1/messages", &ask(true)).await;
+    assert!(stream.next().await.is_some());
+    let refused = client.post("/v1/messages", &ask(true)).await;
+    assert_eq!(
+        (refused.status, refused.json()["error"]["type"].clone()),
+        (529, json!("overloaded_error"))
+    );
+    drop(stream);
+}
+
+#[tokio::test]
+async fn what_one_may_not_use_rests_no_upstream_for_all() {
+    let upstream = Upstream::start(|seen| {
+        if seen.json()["max_tokens"] == 1 {
+            return Answer::status(403, &error("permission_error"));
+        }
+        Answer::json(&json!({"id": "msg_1", "type": "message"}))
+    })
+    .await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await.anthropic();
+    let mut forbidden = ask(false);
+    forbidden["max_tokens"] = json!(1);
+    for _ in 0..10 {
+        let refused = client.post("/v1/messages", &forbidden).await;
+        assert_eq!(
+            refused.json()["error"]["type"],
+            "api_error",
+            "{}",
+            refused.text()
+        );
+    }
+    assert_eq!(client.post("/v1/messages", &ask(false)).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_budget_that_is_used_up_is_so_after_a_restart_too() {
+    let upstream = Upstream::start(|_| {
+        Answer::json(&json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "claude-opus-5",
+            "content": [], "stop_reason": "end_turn", "usage": {"input_tokens": 1_000_000, "output_tokens": 1}}))
+    })
+    .await;
+    let text = format!(
+        "[upstreams.up]\ndialect = \"messages\"\nbase_url = \"http://{}\"\n[models.claude-opus-5]\nroutes = [{{ upstream = \"up\" }}]\n",
+        upstream.address
+    );
+    let world = World::start(&text).await;
+    let budget = quire_depot::Budget {
+        amount: "1".parse().unwrap(),
+        period: quire_depot::Period::Total,
+    };
+    let key = quire_platform::NewKey {
+        budget: Some(budget),
+        ..quire_platform::NewKey::default()
+    };
+    let client = world.client_with("one", key).await.anthropic();
+    let mut asked = ask(false);
+    asked["model"] = json!("claude-opus-5");
+    assert_eq!(client.post("/v1/messages", &asked).await.status, 200);
+    assert_eq!(client.post("/v1/messages", &asked).await.status, 402);
+    let world = world.end().await.again().await;
+    // The very first request of the new server already knows.
+    let refused = client.at(world.address).post("/v1/messages", &asked).await;
+    assert_eq!(refused.status, 402, "{}", refused.text());
+    assert_eq!(refused.header("x-should-retry"), Some("false"));
+    assert_eq!(upstream.seen().len(), 1);
+}

@@ -4,6 +4,7 @@ use hyper::Method;
 use serde_json::json;
 
 use crate::stored::world;
+use crate::world::Client;
 
 /// Every path of what is kept.
 const PATHS: [(Method, &str); 12] = [
@@ -64,6 +65,21 @@ async fn no_endpoint_shows_another_workspaces_things() {
             .await;
         assert_eq!(nobody.status, 401, "{method} {path}");
     }
+    none_goes_on_from_them(&theirs, response, conversation).await;
+    // All of it is still there.
+    assert_eq!(
+        mine.get(&format!("/v1/responses/{response}")).await.status,
+        200
+    );
+    let items = mine
+        .get(&format!("/v1/conversations/{conversation}/items"))
+        .await
+        .json();
+    assert_eq!(items["data"][0]["id"], "msg_mine");
+}
+
+/// A request that names another workspace's things is refused, and says nothing of them.
+async fn none_goes_on_from_them(theirs: &Client, response: &str, conversation: &str) {
     for (path, field, id, status) in [
         ("/v1/responses", "previous_response_id", response, 400),
         ("/v1/responses", "conversation", conversation, 404),
@@ -86,14 +102,4 @@ async fn no_endpoint_shows_another_workspaces_things() {
         assert_eq!(reply.status, status, "{path}: {}", reply.text());
         assert!(!reply.text().contains("secret"));
     }
-    // All of it is still there.
-    assert_eq!(
-        mine.get(&format!("/v1/responses/{response}")).await.status,
-        200
-    );
-    let items = mine
-        .get(&format!("/v1/conversations/{conversation}/items"))
-        .await
-        .json();
-    assert_eq!(items["data"][0]["id"], "msg_mine");
 }

@@ -3,7 +3,7 @@
 use quire_protocol::Day;
 
 /// A time in milliseconds since the Unix epoch. Years before 1970 are none.
-pub(super) fn read(text: &str) -> Option<i64> {
+pub(crate) fn read(text: &str) -> Option<i64> {
     let (date, rest) = text.split_at_checked(10)?;
     let day: Day = date.parse().ok()?;
     let rest = rest.strip_prefix(['T', 't', ' '])?;
