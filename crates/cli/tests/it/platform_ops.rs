@@ -472,18 +472,25 @@ fn the_log_has_a_line_for_each_request_and_no_secret_and_no_prompt() {
 fn metrics_and_health_need_no_key() {
     let upstream = Upstream::new();
     let platform = Platform::start(&config(&upstream, "", "claude-*"));
-    for (path, word) in [
-        ("/healthz", "ok"),
-        ("/readyz", "ready"),
-        ("/metrics", "quire_connections 1"),
-    ] {
+    let get = |path: &str| {
         let mut socket = platform.connect();
         let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\nconnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).unwrap();
-        let answer = rest(&mut socket);
+        rest(&mut socket)
+    };
+    for (path, word) in [
+        ("/healthz", "ok"),
+        ("/readyz", "ready"),
+        ("/metrics", "quire_connections "),
+    ] {
+        let answer = get(path);
         assert!(
             answer.starts_with("HTTP/1.1 200 ") && answer.contains(word),
             "{answer}"
         );
     }
+    // A connection that its client closed is let go a moment later.
+    wait_until("only the asking connection to be open", || {
+        get("/metrics").contains("quire_connections 1\n")
+    });
 }
