@@ -1,6 +1,6 @@
 //! What comes before a request: the responses that it goes on from, its conversation, and what it refers to.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use quire_depot::{ConversationId, Order, Page, ResponseId, StoredResponse, WorkspaceId};
@@ -186,6 +186,9 @@ impl Context {
                 referred = true;
             }
         }
+        if wish.previous.is_some() || wish.conversation.is_some() {
+            answers_calls(&before, &own)?;
+        }
         let sealed = before.iter().chain(&own).any(compact::is_ours);
         Ok(Self {
             changed: referred || sealed || !before.is_empty(),
@@ -233,6 +236,37 @@ fn find(before: &[Item], id: &str) -> Result<Item, Refusal> {
         )
         .about("input")
     })
+}
+
+/// What the vendor says of a result that no call asked for. Upstreams do not all look, and what a request goes on from
+/// is known here alone; one that bears its whole context is left to its upstream.
+fn answers_calls(before: &[Item], own: &[Item]) -> Result<(), Refusal> {
+    const CALLS: [&str; 2] = ["function_call", "custom_tool_call"];
+    let all = || before.iter().chain(own);
+    let mut results = own.iter().filter_map(|item| {
+        let call = item.kind.strip_suffix("_output")?;
+        CALLS.contains(&call).then(|| (call, item.call_id()))
+    });
+    // A compaction stands for calls that nobody sees any more.
+    if results.clone().next().is_none() || all().any(|item| item.kind == "compaction") {
+        return Ok(());
+    }
+    let calls: HashSet<(&str, Option<String>)> = all()
+        .filter(|item| CALLS.contains(&item.kind.as_str()))
+        .map(|item| (item.kind.as_str(), item.call_id()))
+        .collect();
+    match results.find(|result| !calls.contains(result)) {
+        Some((call, id)) => Err(Refusal::new(
+            Reason::Invalid,
+            format!(
+                "No tool call found for {} output with call_id {}. Send it behind the response that made the call.",
+                call.replace('_', " "),
+                id.unwrap_or_default()
+            ),
+        )
+        .about("input")),
+        None => Ok(()),
+    }
 }
 
 /// What the vendor says of a response that it does not know.

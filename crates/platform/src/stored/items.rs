@@ -25,6 +25,7 @@ struct Head {
     id: Option<String>,
     #[serde(rename = "type")]
     kind: Option<String>,
+    call_id: Option<String>,
     encrypted_content: Option<String>,
     content: Option<Box<RawValue>>,
 }
@@ -55,6 +56,11 @@ impl Item {
                 || content.is_some_and(|content| content != "[]")
         };
         head(&self.raw).is_ok_and(is_full)
+    }
+
+    /// By what a call and its result belong together.
+    pub(crate) fn call_id(&self) -> Option<String> {
+        head(&self.raw).ok()?.call_id
     }
 
     /// As lists show it.

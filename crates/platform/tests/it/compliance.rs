@@ -355,3 +355,37 @@ async fn a_compacted_context_begins_a_new_chain() {
     let body = json!({"model": "m-chat", "input": "three", "store": false, "previous_response_id": first["response"]["id"]});
     assert_eq!(said(&socket.ask(&body).await["response"]), "heard 3");
 }
+
+#[tokio::test]
+async fn a_result_without_its_call_is_refused_whatever_the_upstream_takes() {
+    let (_world, client) = world().await;
+    let result =
+        json!([{"type": "function_call_output", "call_id": "call_never", "output": "18 °C"}]);
+    for model in MODELS {
+        let mut socket = client.socket("/v1/responses").await;
+        let first = json!({"model": model, "input": "Remember the word.", "store": false});
+        let first = socket.ask(&first).await;
+        let body = |input: &Value| {
+            json!({"model": model, "input": input, "store": false,
+            "previous_response_id": first["response"]["id"]})
+        };
+        let failed = socket.ask(&body(&result)).await;
+        assert_eq!(failed["error"]["param"], "input", "{model}: {failed}");
+        let message = failed["error"]["message"].as_str().unwrap();
+        assert!(message.contains("call_never"), "{message}");
+        // And with it goes what it wanted to go on from.
+        let again = socket.ask(&body(&json!("Which word?"))).await;
+        assert_eq!(
+            again["error"]["code"], "previous_response_not_found",
+            "{model}"
+        );
+
+        let kept = answered(&client, json!({"model": model, "input": "Hello."})).await;
+        let body = json!({"model": model, "input": result, "previous_response_id": kept["id"]});
+        let reply = client.post("/v1/responses", &body).await;
+        assert_eq!(
+            (reply.status, &reply.json()["error"]["param"]),
+            (400, &json!("input"))
+        );
+    }
+}
