@@ -33,8 +33,8 @@ pub(super) async fn work(app: &Arc<App>, claimed: ClaimedResponse) {
         return;
     };
     let mut changes = app.desk().changes(&id);
-    let done = tokio::select! {
-        done = run(app, &claimed, &mut log) => done,
+    let ended = tokio::select! {
+        ended = run(app, &claimed, &mut log) => Some(ended),
         // Dropping the run cancels the upstream.
         () = async {
             loop {
@@ -46,7 +46,13 @@ pub(super) async fn work(app: &Arc<App>, claimed: ClaimedResponse) {
                     return;
                 }
             }
-        } => Ok(()),
+        } => None,
+    };
+    // Out of reach of the look above, which would take this end for somebody else's and cut off what comes with it.
+    let done = match ended {
+        Some(Ok((told, mut keeper))) => log.end(told, &mut keeper).await,
+        Some(Err(refusal)) => Err(refusal),
+        None => Ok(()),
     };
     if let Err(refusal) = done {
         fail(app, &claimed, &refusal).await;
@@ -67,7 +73,12 @@ async fn log_is_closed(app: &App, claimed: &ClaimedResponse) -> bool {
     }
 }
 
-async fn run(app: &Arc<App>, claimed: &ClaimedResponse, log: &mut Log) -> Result<(), Refusal> {
+/// Asks the model, up to the event that ends its answer and whoever keeps it.
+async fn run(
+    app: &Arc<App>,
+    claimed: &ClaimedResponse,
+    log: &mut Log,
+) -> Result<(Told, Keeper), Refusal> {
     let caller = app
         .keyring()
         .caller_by_id(&claimed.response.key, now_ms())?;
@@ -209,8 +220,12 @@ impl Log {
         Ok(())
     }
 
-    /// Keeps an answer, event by event.
-    async fn take(&mut self, answer: Response<Body>, mut keeper: Keeper) -> Result<(), Refusal> {
+    /// Keeps an answer, event by event, up to the one that ends it.
+    async fn take(
+        &mut self,
+        answer: Response<Body>,
+        mut keeper: Keeper,
+    ) -> Result<(Told, Keeper), Refusal> {
         let mut telling = Telling::new(answer.into_body());
         let mut due: Option<Instant> = None;
         loop {
@@ -237,8 +252,7 @@ impl Log {
                 "response.completed" | "response.incomplete" | "response.failed"
             );
             if is_end {
-                // First the events, then the end: whoever sees the end finds them all.
-                return self.end(told, &mut keeper).await;
+                return Ok((told, keeper));
             }
             let told = keeper.pass(told).await;
             self.note(&told);
@@ -265,6 +279,7 @@ impl Log {
         }
     }
 
+    /// First the events, then the end: whoever sees the end finds them all.
     async fn end(&mut self, told: Told, keeper: &mut Keeper) -> Result<(), Refusal> {
         let mut event: Value = serde_json::from_slice(&told.data).unwrap_or_default();
         if let Some(Value::Object(response)) = event.get_mut("response") {

@@ -262,3 +262,30 @@ async fn a_conversation_grows_by_it_once() {
     };
     assert_eq!(words, ["before", "x", "heard 2"]);
 }
+
+#[tokio::test]
+async fn an_end_that_is_seen_cuts_nothing_off() {
+    let (world, _upstreams) = world().await;
+    let client = world.client("one").await;
+    let mut all = Vec::new();
+    for _ in 0..200 {
+        all.push(client.post("/v1/conversations", &json!({})).await.json()["id"].clone());
+    }
+    // All at once, so that a look at a response and its end come to the same moment.
+    let begun = all.iter().map(|conversation| {
+        let body =
+            json!({"model": "m", "input": "x", "background": true, "conversation": conversation});
+        begin(&client, body)
+    });
+    for id in futures_util::future::join_all(begun).await {
+        becomes(&client, &id, "completed").await;
+    }
+    // Whatever was still to be done is done when the server has ended.
+    let world = world.end().await.again().await;
+    let client = world.client("one").await;
+    for conversation in &all {
+        let path = format!("/v1/conversations/{}/items", conversation.as_str().unwrap());
+        let listed = client.get(&path).await.json();
+        assert_eq!(listed["data"].as_array().unwrap().len(), 2, "{listed}");
+    }
+}
