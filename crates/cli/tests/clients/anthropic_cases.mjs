@@ -131,6 +131,17 @@ cases.each("structured_output", async (model, tag) => {
   check(told.includes("json_schema") && told.includes("age"), `the schema did not arrive: ${told}`);
 });
 
+cases.each("an_effort_and_a_schema", async (model, tag) => {
+  const schema = { type: "object", properties: { name: { type: "string" } }, required: ["name"], additionalProperties: false };
+  const output_config = { effort: "max", format: { type: "json_schema", schema } };
+  const message = await ask(model, script(tag, [[{ text: '{"name":"Ada"}' }]]), { output_config });
+  equal(message.content[0].text, '{"name":"Ada"}');
+  const { body } = (await seen(tag))[0];
+  if (model.endsWith("messages")) equal(body.output_config, output_config);
+  else if (model.endsWith("responses")) equal([body.reasoning.effort, body.text.format.schema], ["max", schema]);
+  else equal([body.reasoning_effort, body.response_format.json_schema.schema], ["max", schema]);
+});
+
 cases.each("compaction", async (model, tag) => {
   const settings = {
     model,
@@ -139,19 +150,55 @@ cases.each("compaction", async (model, tag) => {
     context_management: { edits: [{ type: "compact_20260112", trigger: { type: "input_tokens", value: 50000 } }] },
   };
   const prompt = user(script(tag, [[{ compact: "They said hello." }, { text: "Going on." }]]));
-  if (!model.endsWith("messages")) {
+  if (model.endsWith("chat")) {
     equal((await client.beta.messages.create({ ...settings, messages: [prompt] })).content.at(-1).text, "Going on.");
     return;
   }
   const final = await client.beta.messages.stream({ ...settings, messages: [prompt] }).finalMessage();
   equal(final.content.map((block) => block.type), ["compaction", "text"]);
-  equal([final.content[0].content, final.content[0].encrypted_content], ["They said hello.", `sealed_${tag}_0_0`]);
+  check(final.content[0].content, "a summary without words, which is one that failed");
+  if (model.endsWith("messages")) {
+    equal([final.content[0].content, final.content[0].encrypted_content], ["They said hello.", `sealed_${tag}_0_0`]);
+  }
   const next = user(script(tag, [[{ text: "Yes." }]]));
   const messages = [prompt, { role: "assistant", content: final.content }, next];
   equal((await client.beta.messages.create({ ...settings, messages })).content[0].text, "Yes.");
   const arrived = (await seen(tag)).at(-1);
   check(JSON.stringify(arrived.body).includes(`sealed_${tag}_0_0`), "the block did not go back");
-  check(arrived.headers["anthropic-beta"].includes("compact-2026-01-12"), "the beta did not arrive");
+});
+
+cases.each("compaction_on_demand", async (model, tag) => {
+  const messages = [user(script(tag, [[{ compact: "They said hello." }]], { stop: "compaction" }))];
+  const settings = { model, max_tokens: 1000, betas: ["compact-2026-09-04"], messages, compaction: { type: "summarize" } };
+  if (!model.endsWith("messages")) {
+    const error = await refused(Anthropic.BadRequestError, () => client.beta.messages.create(settings));
+    check(error.message.includes("compaction"), error.message);
+    return;
+  }
+  const final = await client.beta.messages.stream(settings).finalMessage();
+  equal([final.stop_reason, final.content.map((block) => block.type)], ["compaction", ["compaction"]]);
+  equal((await seen(tag))[0].body.compaction, { type: "summarize" });
+});
+
+cases.each("context_edits", async (model, tag) => {
+  const edits = [
+    { type: "clear_thinking_20251015", keep: { type: "thinking_turns", value: 2 } },
+    { type: "clear_tool_uses_20250919", trigger: { type: "input_tokens", value: 30000 }, keep: { type: "tool_uses", value: 3 } },
+  ];
+  const messages = [user(script(tag, [[{ text: "Going on." }]]))];
+  const settings = { model, max_tokens: 1000, betas: ["context-management-2025-06-27"], context_management: { edits }, messages };
+  const { data, response } = await client.beta.messages.create(settings).withResponse();
+  const final = await client.beta.messages.stream(settings).finalMessage();
+  equal([data.content[0].text, final.content[0].text], ["Going on.", "Going on."]);
+  if (!model.endsWith("messages")) {
+    const dropped = response.headers.get("quire-dropped");
+    for (const { type } of edits) check(dropped.includes(`context_management.${type}`), dropped);
+    return;
+  }
+  equal((await seen(tag))[0].body.context_management, { edits });
+  for (const each of [data, final]) {
+    equal(each.context_management.applied_edits.map((edit) => edit.type), edits.map((edit) => edit.type));
+  }
 });
 
 cases.each("count_tokens", async (model) => {
@@ -243,8 +290,17 @@ cases.each("overloaded", async (model, tag) => {
   equal([error.status, error.error.error.type], [529, "overloaded_error"]);
 });
 
+cases.each("told_not_to_try_again", async (model, tag) => {
+  const fault = { status: 429, headers: { "x-should-retry": "false", "retry-after-ms": "250" } };
+  const prompt = script(tag, [], { fail: Array(9).fill(fault) });
+  const { headers } = await refused(Anthropic.RateLimitError, () => ask(model, prompt, {}, client, { maxRetries: 2 }));
+  equal([headers.get("x-should-retry"), headers.get("retry-after-ms")], ["false", "250"]);
+  equal((await seen(tag)).length, 1);
+});
+
 cases.each("retried", async (model, tag) => {
-  const faults = [{ status: 500 }, { status: 502, page: true }, { status: 0 }];
+  const full = { status: model.endsWith("messages") ? 529 : 503, headers: { "retry-after": "0.2" } };
+  const faults = [{ status: 500 }, { status: 502, page: true }, { status: 0 }, full];
   for (const [number, fault] of faults.entries()) {
     const name = `${tag}${number}`;
     const prompt = script(name, [[{ text: "again" }]], { fail: [fault] });
@@ -259,7 +315,8 @@ cases.each("broken_streams", async (model, tag) => {
     const stream = client.messages.stream({ model, max_tokens: 10, messages: [user(prompt)] });
     const error = await refused(Error, () => stream.finalMessage());
     if (!cases.direct || how === "error") {
-      check(error instanceof Anthropic.APIError && error.error?.error?.type, `${how}: ${error}`);
+      const kind = how === "error" && model.endsWith("messages") ? "overloaded_error" : "api_error";
+      check(error instanceof Anthropic.APIError && error.error?.error?.type === kind, `${how}: ${error}`);
     }
   }
 });

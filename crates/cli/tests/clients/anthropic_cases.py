@@ -198,25 +198,115 @@ def effort(model, tag):
 
 
 @cases.each
+def an_effort_and_a_schema(model, tag):
+    """Both stand in one setting, and each API has words of its own for either."""
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"], "additionalProperties": False}
+    given = {"effort": "max", "format": {"type": "json_schema", "schema": schema}}
+    message = ask(model, script(tag, [{"text": '{"name":"Ada"}'}]), output_config=given)
+    equal(message.content[0].text, '{"name":"Ada"}')
+    body = seen(tag)[0]["body"]
+    if model.endswith("messages"):
+        equal(body["output_config"], given)
+    elif model.endswith("responses"):
+        equal((body["reasoning"]["effort"], body["text"]["format"]["schema"]), ("max", schema))
+    else:
+        equal((body["reasoning_effort"], body["response_format"]["json_schema"]["schema"]), ("max", schema))
+
+
+def compact_edit(**more):
+    return {"edits": [{"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 50000}, **more}]}
+
+
+@cases.each
 def compaction(model, tag):
     """A summary comes as a block and goes back as it came."""
-    edits = {"edits": [{"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 50000}}]}
-    settings = dict(model=model, max_tokens=1000, context_management=edits, betas=["compact-2026-01-12"])
+    settings = dict(model=model, max_tokens=1000, context_management=compact_edit(), betas=["compact-2026-01-12"])
     prompt = user(script(tag, [{"compact": "They said hello."}, {"text": "Going on."}]))
-    if not model.endswith("via-messages") and not cases.direct:
-        equal(client.beta.messages.create(messages=[prompt], **settings).content[-1].text, "Going on.")
+    if model.endswith("chat"):
+        raw = client.beta.messages.with_raw_response.create(messages=[prompt], **settings)
+        equal(raw.parse().content[-1].text, "Going on.")
+        check("context_management.compaction" in raw.headers["quire-dropped"], raw.headers["quire-dropped"])
         return
     message = client.beta.messages.create(messages=[prompt], **settings)
-    equal([block.type for block in message.content], ["compaction", "text"])
     with client.beta.messages.stream(messages=[prompt], **settings) as stream:
         final = stream.get_final_message()
-    equal(final.content[0].content, "They said hello.")
-    equal(final.content[0].encrypted_content, f"sealed_{tag}_0_0")
+    for each in (message, final):
+        equal([block.type for block in each.content], ["compaction", "text"])
+        check(each.content[0].content, "a summary without words, which is one that failed")
+    if model.endswith("messages"):
+        equal((final.content[0].content, final.content[0].encrypted_content), ("They said hello.", f"sealed_{tag}_0_0"))
     more = [prompt, {"role": "assistant", "content": final.content}, user(script(tag, [{"text": "Yes."}]))]
     equal(client.beta.messages.create(messages=more, **settings).content[0].text, "Yes.")
     arrived = seen(tag)[-1]
-    check(f"sealed_{tag}_0_0" in str(arrived["body"]), "the block did not go back")
-    check("compact-2026-01-12" in arrived["headers"]["anthropic-beta"], "the beta did not arrive")
+    check(f"sealed_{tag}_0_0" in str(arrived["body"]), f"the block did not go back: {arrived['body']}")
+    if model.endswith("messages"):
+        check("compact-2026-01-12" in arrived["headers"]["anthropic-beta"], "the beta did not arrive")
+
+
+@cases.once
+def compaction_that_pauses(model, tag):
+    prompt = user(script(tag, [{"compact": "They said hello."}], stop="compaction"))
+    message = client.beta.messages.create(
+        model=model, max_tokens=1000, messages=[prompt], betas=["compact-2026-01-12"],
+        context_management=compact_edit(pause_after_compaction=True, instructions="Keep the names."),
+    )
+    equal((message.stop_reason, [block.type for block in message.content]), ("compaction", ["compaction"]))
+    equal(seen(tag)[0]["body"]["context_management"], compact_edit(pause_after_compaction=True, instructions="Keep the names."))
+
+
+@cases.each
+def compaction_on_demand(model, tag):
+    """Only Anthropic has it: elsewhere it is refused, as nothing else in the request asks for an answer."""
+    prompt = user(script(tag, [{"compact": "They said hello."}], stop="compaction"))
+    ask = lambda messages, **more: client.beta.messages.create(
+        model=model, max_tokens=1000, messages=messages, betas=["compact-2026-09-04"], **more
+    )
+    wish = {"type": "summarize", "instructions": "Keep the names."}
+    if not model.endswith("messages"):
+        try:
+            ask([prompt], compaction=wish)
+        except anthropic.BadRequestError as error:
+            equal(error.body["error"]["type"], "invalid_request_error")
+            check("compaction" in error.message, error.message)
+            equal(seen(tag), [])
+            return
+        raise AssertionError("a compaction was served that the upstream does not know")
+    message = ask([prompt], compaction=wish)
+    equal((message.stop_reason, [block.type for block in message.content]), ("compaction", ["compaction"]))
+    arrived = seen(tag)[0]
+    equal(arrived["body"]["compaction"], wish)
+    check("compact-2026-09-04" in arrived["headers"]["anthropic-beta"], "the beta did not arrive")
+    more = [{"role": "assistant", "content": message.content}, user(script(tag, [{"text": "Yes."}]))]
+    equal(ask(more).content[0].text, "Yes.")
+    check(f"sealed_{tag}_0_0" in str(seen(tag)[-1]["body"]["messages"][0]), "the block did not go back")
+
+
+@cases.each
+def context_edits(model, tag):
+    """Anthropic takes old results and thoughts out of a context; elsewhere that is named, and the answer comes."""
+    edits = {"edits": [
+        {"type": "clear_thinking_20251015", "keep": {"type": "thinking_turns", "value": 2}},
+        {"type": "clear_tool_uses_20250919", "trigger": {"type": "input_tokens", "value": 30000},
+         "keep": {"type": "tool_uses", "value": 3}, "exclude_tools": ["get_weather"], "clear_tool_inputs": True},
+    ]}
+    settings = dict(model=model, max_tokens=1000, betas=["context-management-2025-06-27"], context_management=edits)
+    settings["messages"] = [user(script(tag, [{"text": "Going on."}]))]
+    raw = client.beta.messages.with_raw_response.create(**settings)
+    message = raw.parse()
+    with client.beta.messages.stream(**settings) as stream:
+        final = stream.get_final_message()
+    equal((message.content[0].text, final.content[0].text), ("Going on.", "Going on."))
+    arrived = seen(tag)[0]
+    if model.endswith("messages"):
+        equal(arrived["body"]["context_management"], edits)
+        check("context-management-2025-06-27" in arrived["headers"]["anthropic-beta"], "the beta did not arrive")
+        for each in (message, final):
+            applied = each.context_management.applied_edits
+            equal([(edit.type, edit.cleared_input_tokens) for edit in applied], [(edit["type"], 1000) for edit in edits["edits"]])
+    else:
+        for edit in edits["edits"]:
+            check(f"context_management.{edit['type']}" in raw.headers["quire-dropped"], raw.headers["quire-dropped"])
+        check("clear_" not in str(arrived["body"]), f"an edit went where nobody knows it: {arrived['body']}")
 
 
 @cases.once
@@ -392,9 +482,24 @@ def overloaded(model, tag):
 
 
 @cases.each
+def told_not_to_try_again(model, tag):
+    """What the upstream says of another try comes through, and the SDK heeds it."""
+    fault = {"status": 429, "headers": {"x-should-retry": "false", "retry-after-ms": "250"}}
+    try:
+        ask(model, script(tag, [], fail=[fault] * 9), of=client.with_options(max_retries=2))
+    except anthropic.RateLimitError as error:
+        headers = error.response.headers
+        equal((headers["x-should-retry"], headers["retry-after-ms"]), ("false", "250"))
+        equal(len(seen(tag)), 1)
+    else:
+        raise AssertionError("a limit was no error")
+
+
+@cases.each
 def retried(model, tag):
     """Whoever fails once, by whatever, is asked again by the platform or by the SDK."""
-    for number, fault in enumerate([{"status": 500}, {"status": 502, "page": True}, {"status": 0}]):
+    full = {"status": 529 if model.endswith("messages") else 503, "headers": {"retry-after": "0.2"}}
+    for number, fault in enumerate([{"status": 500}, {"status": 502, "page": True}, {"status": 0}, full]):
         name = f"{tag}{number}"
         prompt = script(name, [{"text": "again"}], fail=[fault])
         equal(ask(model, prompt, of=client.with_options(max_retries=1)).content[0].text, "again")
@@ -421,7 +526,8 @@ def broken_streams(model, tag):
             with client.messages.stream(model=model, max_tokens=10, messages=[user(prompt)]) as stream:
                 stream.get_final_message()
         except anthropic.APIStatusError as error:
-            check(error.body["type"] == "error" and error.body["error"]["type"], error.body)
+            kind = "overloaded_error" if how == "error" and model.endswith("messages") else "api_error"
+            equal((error.body["type"], error.body["error"]["type"]), ("error", kind))
         except Exception as error:
             check(cases.direct and how == "cut", f"{how}: {error!r}")
         else:

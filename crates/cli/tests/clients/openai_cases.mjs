@@ -176,6 +176,23 @@ cases.platformEach("responses_compact", async (model, tag) => {
   equal((await respond(model, [...compacted.output, next])).output_text, "Going on.");
 });
 
+cases.each("responses_compaction", async (model, tag) => {
+  const context_management = [{ type: "compaction", compact_threshold: 60000 }];
+  const input = [user(script(tag, [[{ compact: "They said hello." }, { text: "Going on." }]]))];
+  const settings = { model, store: false, context_management };
+  const final = await client.responses.stream({ ...settings, input }).finalResponse();
+  check(final.output_text.endsWith("Going on."), final.output_text);
+  const { body } = (await seen(tag))[0];
+  if (model.endsWith("chat")) return;
+  equal(final.output.map((item) => item.type), ["compaction", "message"]);
+  const edit = { type: "compact_20260112", trigger: { type: "input_tokens", value: 60000 } };
+  equal(body.context_management, model.endsWith("messages") ? { edits: [edit] } : context_management);
+  const next = [...input, ...final.output, user(script(tag, [[{ text: "Yes." }]]))];
+  equal((await client.responses.create({ ...settings, input: next })).output_text, "Yes.");
+  const last = JSON.stringify((await seen(tag)).at(-1).body);
+  check(last.includes(`sealed_${tag}_0_0`), `the compaction did not go back: ${last}`);
+});
+
 cases.each("chat_text", async (model, tag) => {
   const { data: completion, request_id } = await chat(model, script(tag, [[{ text: "Hello, you." }]])).withResponse();
   const [choice] = completion.choices;
@@ -308,8 +325,19 @@ cases.each("overloaded", async (model, tag) => {
   }
 });
 
+cases.each("told_not_to_try_again", async (model, tag) => {
+  for (const [which, call] of both(model)) {
+    const fault = { status: 429, headers: { "x-should-retry": "false", "retry-after-ms": "250" } };
+    const prompt = script(tag + which, [], { fail: Array(9).fill(fault) });
+    const { headers } = await refused(OpenAI.RateLimitError, () => call(prompt, {}, { maxRetries: 2 }));
+    equal([headers.get("x-should-retry"), headers.get("retry-after-ms")], ["false", "250"]);
+    equal((await seen(tag + which)).length, 1);
+  }
+});
+
 cases.each("retried", async (model, tag) => {
-  const faults = [{ status: 500 }, { status: 502, page: true }, { status: 0 }];
+  const full = { status: model.endsWith("messages") ? 529 : 503, headers: { "retry-after": "0.2" } };
+  const faults = [{ status: 500 }, { status: 502, page: true }, { status: 0 }, full];
   for (const [number, fault] of faults.entries()) {
     for (const [which, call] of both(model)) {
       const name = tag + number + which;

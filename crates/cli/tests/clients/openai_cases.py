@@ -259,6 +259,45 @@ def responses_compact(model, tag):
 
 
 @cases.platform_each
+def responses_compact_of_what_is_kept(model, tag):
+    first = client.responses.create(model=model, input=script(tag, [{"text": "I am the first."}]))
+    compacted = client.responses.compact(model=model, previous_response_id=first.id, instructions="Keep the names.")
+    check(any(item.type == "compaction" for item in compacted.output), compacted)
+    body = str(seen(tag)[-1]["body"])
+    for words in ("I am the first.", "Keep the names."):
+        check(words in body, f"`{words}` was not there to be compacted: {body}")
+
+
+@cases.each
+def responses_compaction(model, tag):
+    """A compaction comes in an answer where the context is long, and goes back in place of what was before."""
+    settings = dict(model=model, store=False, context_management=[{"type": "compaction", "compact_threshold": 60000}])
+    given = [user(script(tag, [{"compact": "They said hello."}, {"text": "Going on."}]))]
+    raw = client.responses.with_raw_response.create(input=given, **settings)
+    response = raw.parse()
+    with client.responses.stream(input=given, **settings) as stream:
+        streamed = stream.get_final_response()
+    for each in (response, streamed):
+        check(each.output_text.endswith("Going on."), each.output_text)
+    body = seen(tag)[0]["body"]
+    if model.endswith("chat"):
+        check("context_management.compaction" in raw.headers["quire-dropped"], raw.headers["quire-dropped"])
+        return
+    for each in (response, streamed):
+        equal([item.type for item in each.output], ["compaction", "message"])
+        check(each.output[0].encrypted_content, "a compaction without its content")
+    if model.endswith("messages"):
+        edit = {"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 60000}}
+        equal(body["context_management"], {"edits": [edit]})
+    else:
+        equal(body["context_management"], settings["context_management"])
+    given += streamed.output + [user(script(tag, [{"text": "Yes."}]))]
+    equal(client.responses.create(input=given, **settings).output_text, "Yes.")
+    body = str(seen(tag)[-1]["body"])
+    check(f"sealed_{tag}_0_0" in body, f"the compaction did not go back: {body}")
+
+
+@cases.platform_each
 def input_tokens(model, tag):
     counted = client.responses.input_tokens.count(model=model, input="How many are these?")
     check(counted.input_tokens > 0, counted)
@@ -447,8 +486,21 @@ def overloaded(model, tag):
 
 
 @cases.each
+def told_not_to_try_again(model, tag):
+    """What the upstream says of another try comes through, and the SDK heeds it."""
+    fault = {"status": 429, "headers": {"x-should-retry": "false", "retry-after-ms": "250"}}
+    for number in range(len(both(model, ""))):
+        prompt = script(f"{tag}{number}", [], fail=[fault] * 9)
+        call = both(model, prompt, of=client.with_options(max_retries=2))[number]
+        headers = refused(call, openai.RateLimitError).response.headers
+        equal((headers["x-should-retry"], headers["retry-after-ms"]), ("false", "250"))
+        equal(len(seen(f"{tag}{number}")), 1)
+
+
+@cases.each
 def retried(model, tag):
-    for number, fault in enumerate([{"status": 500}, {"status": 502, "page": True}, {"status": 0}]):
+    full = {"status": 529 if model.endswith("messages") else 503, "headers": {"retry-after": "0.2"}}
+    for number, fault in enumerate([{"status": 500}, {"status": 502, "page": True}, {"status": 0}, full]):
         for which in range(len(both(model, ""))):
             name = f"{tag}{number}{which}"
             prompt = script(name, [{"text": "again"}], fail=[fault])

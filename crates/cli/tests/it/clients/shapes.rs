@@ -65,7 +65,25 @@ pub(crate) mod messages {
         if answer.stop() == "refusal" {
             message["stop_details"] = details();
         }
+        if let Some(applied) = applied(answer) {
+            message["context_management"] = applied;
+        }
         message
+    }
+
+    /// What was taken out of the context, where that was asked for.
+    fn applied(answer: &Answer) -> Option<Value> {
+        let edits = answer.asked["context_management"]["edits"].as_array()?;
+        let of = |edit: &Value| {
+            let (kind, counted) = match edit["type"].as_str()? {
+                "clear_tool_uses_20250919" => ("clear_tool_uses_20250919", "cleared_tool_uses"),
+                "clear_thinking_20251015" => ("clear_thinking_20251015", "cleared_thinking_turns"),
+                _none => return None,
+            };
+            Some(json!({"type": kind, counted: 3, "cleared_input_tokens": 1_000}))
+        };
+        let edits: Vec<Value> = edits.iter().filter_map(of).collect();
+        Some(json!({ "applied_edits": edits }))
     }
 
     pub(crate) fn events(answer: &Answer) -> Vec<Event> {
@@ -99,10 +117,11 @@ pub(crate) mod messages {
             delta["stop_details"] = details();
         }
         let usage = usage(&answer.usage);
-        events.push(event(
-            "message_delta",
-            json!({"type": "message_delta", "delta": delta, "usage": usage}),
-        ));
+        let mut end = json!({"type": "message_delta", "delta": delta, "usage": usage});
+        if let Some(applied) = applied(answer) {
+            end["context_management"] = applied;
+        }
+        events.push(event("message_delta", end));
         events.push(event("message_stop", json!({"type": "message_stop"})));
         events
     }
@@ -356,7 +375,13 @@ pub(crate) mod responses {
             "incomplete" => json!({"reason": "max_output_tokens"}),
             _ => Value::Null,
         };
-        let tools = asked("tools", json!([]));
+        let mut tools = asked("tools", json!([]));
+        for tool in tools.as_array_mut().into_iter().flatten() {
+            // The vendor's own value where a function says nothing of it.
+            if tool["type"] == "function" && tool["strict"].is_null() {
+                tool["strict"] = true.into();
+            }
+        }
         json!({
             "id": format!("resp_{}", answer.name), "object": "response", "created_at": 1_790_000_000,
             "completed_at": if over { json!(1_790_000_001) } else { Value::Null },
