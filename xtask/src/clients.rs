@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cargo::{self, cargo, run, text};
 
@@ -64,6 +64,13 @@ const AGENTS: &[Folder] = &[Folder {
     packages: &["@openai/codex@0.169.0", "@anthropic-ai/claude-code@2.1.330"],
 }];
 
+/// What runs the Open Responses suite.
+const RUNNER: &[Folder] = &[Folder {
+    name: "bun",
+    from: From::Node,
+    packages: &["bun@1.4.5"],
+}];
+
 /// The file in a folder that says what was installed there, whole.
 const DONE: &str = "installed";
 
@@ -76,6 +83,33 @@ pub(crate) fn command(extra: &[String]) -> Result<()> {
     run(cargo()
         .args(["nextest", "run", "--locked", "--package", "quire-cli"])
         .args(["--success-output", "immediate", "clients::"])
+        .args(extra))
+}
+
+/// Runs the public Open Responses suite, which is no part of this repository: `--suite PATH` says where it lies, with
+/// what it needs installed there. The rest of `extra` goes to the test runner.
+pub(crate) fn open_responses(extra: &[String]) -> Result<()> {
+    let [option, suite, extra @ ..] = extra else {
+        bail!("say where the suite lies: `cargo xtask test open-responses --suite PATH`");
+    };
+    ensure!(
+        option == "--suite",
+        "`--suite PATH` comes first, not `{option}`"
+    );
+    let suite = fs::canonicalize(suite).with_context(|| format!("there is no suite at {suite}"))?;
+    ensure!(
+        install(RUNNER),
+        "what runs the suite could not be installed; why is said above"
+    );
+    run(cargo()
+        .env("OPEN_RESPONSES_SUITE", suite)
+        .args(["nextest", "run", "--locked", "--package", "quire-cli"])
+        .args([
+            "--success-output",
+            "immediate",
+            "--no-fail-fast",
+            "clients::open_responses",
+        ])
         .args(extra))
 }
 

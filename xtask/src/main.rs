@@ -29,6 +29,8 @@ cargo xtask <command>
   schema            write what crosses the host's wire to schema/, as JSON Schema and TypeScript
   test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
   test clients      the vendors' SDKs and agents at work through the platform; the agents take half a gigabyte
+  test open-responses --suite PATH
+                    the public Open Responses suite, which lies at PATH, against the platform over each API
   bench [--help]    one table: start, time per step, memory, streaming, exact prefix, the screen
   release           gather the binary as it is shipped, with man pages, in target/dist-bundle/
   picture           draw docs/demo.svg, what a terminal shows of `quire demo`";

@@ -14,11 +14,13 @@ use crate::{clients, tidy};
 /// Runs every check, then the tests. `extra` goes to the test runner.
 pub(crate) fn command(extra: &[String]) -> Result<()> {
     prerequisites();
-    if let Some(("clients", extra)) = extra
+    match extra
         .split_first()
         .map(|(first, rest)| (first.as_str(), rest))
     {
-        return clients::command(extra);
+        Some(("clients", extra)) => return clients::command(extra),
+        Some(("open-responses", extra)) => return clients::open_responses(extra),
+        Some(_) | None => {}
     }
     step("format");
     run(cargo().args(["fmt", "--all", "--check"]))?;

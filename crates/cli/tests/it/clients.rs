@@ -12,6 +12,7 @@ use crate::run::Place;
 
 mod agents;
 mod guide;
+mod open_responses;
 mod script;
 mod shapes;
 mod upstream;

@@ -15,6 +15,9 @@ use super::shapes::{Answer, Event, chat, messages, responses};
 /// How long a question for what was seen waits for a client to go away, and a hanging answer for the same.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// The tool that is called where no script says what to do.
+const WEATHER: &str = "get_weather";
+
 /// A mock upstream at work. It ends with the process.
 pub(crate) struct Upstream {
     pub(crate) url: String,
@@ -196,10 +199,19 @@ fn note(log: &Log, request: &Request, path: &str, body: &Value) -> (usize, usize
 fn compose(body: &Value, cue: Option<&Cue>) -> Answer {
     let model = body["model"].as_str().unwrap_or_default().to_owned();
     let Some(cue) = cue else {
+        // Suites that know nothing of scripts ask for the weather when they want a call.
+        let says = if script::tools(body).iter().any(|tool| tool == WEATHER) {
+            script::Say::Call {
+                call: WEATHER.into(),
+                input: json!({"location": "Paris"}),
+            }
+        } else {
+            script::Say::Text { text: "ok".into() }
+        };
         return Answer {
             name: "plain".into(),
             model,
-            says: vec![script::Say::Text { text: "ok".into() }],
+            says: vec![says],
             stop: None,
             usage: script::Usage::default(),
             asked: body.clone(),
