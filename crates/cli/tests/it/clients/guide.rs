@@ -97,8 +97,6 @@ fn the_pages_first_commands() {
         .args(["-e", "-c", &code("sh", "platform check")])
         .env("PATH", binary)
         .env("HOME", home.path())
-        .env("ANTHROPIC_API_KEY", "a")
-        .env("OPENAI_API_KEY", "o")
         .output()
         .unwrap();
     assert!(output.status.success(), "{output:?}");
