@@ -96,6 +96,13 @@ impl<'a> Wish<'a> {
         fields.write()
     }
 
+    /// The body without its input, which may be long.
+    pub(crate) fn settings(&self) -> String {
+        let mut fields = self.fields.clone();
+        fields.remove(&["input"]);
+        fields.write()
+    }
+
     /// Reasoning comes back as a cipher, which is all that the next request can send of it.
     fn include_ciphers(&self, app: &App, fields: &mut Fields<'_>) {
         const CIPHER: &str = "reasoning.encrypted_content";

@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::context::{Context, Memory, Recalled, Wish, conversation_value};
 use super::items::{self, Item, fresh_id, with_id};
+use super::shell;
 use super::telling::Told;
 use crate::app::App;
 use crate::clock::now_ms;
@@ -46,6 +47,8 @@ pub(crate) struct Keeper {
     conversation: Option<String>,
     keeping: Keeping,
     request: String,
+    /// The request but for its input.
+    settings: String,
     before: Vec<Item>,
     own: Vec<Item>,
     /// Items of the answer that are complete.
@@ -79,6 +82,7 @@ impl Keeper {
             } else {
                 String::new()
             },
+            settings: wish.settings(),
             before: context.before.clone(),
             own: context.own.clone(),
             output: Vec::new(),
@@ -163,6 +167,7 @@ impl Keeper {
 
     /// Puts a response into this server's terms.
     pub(crate) fn name(&self, response: &mut Map<String, Value>) {
+        shell::fill(response, &self.settings, self.created_at);
         let kept = self.keeping != Keeping::Passing;
         response.insert("id".to_owned(), self.id.as_str().into());
         response.insert("store".to_owned(), kept.into());

@@ -1,10 +1,11 @@
-//! A response as it is before anybody has answered.
+//! A response with all of its fields: as it is before anybody has answered, and where an upstream leaves some out.
 
 use quire_translate::response_echo;
 use serde_json::{Map, Value, json};
 
 use super::Wish;
 use super::context::conversation_value;
+use crate::clock::now_ms;
 
 /// A response that waits, with all fields that one has.
 pub(crate) fn unanswered(
@@ -12,14 +13,49 @@ pub(crate) fn unanswered(
     body: &Map<String, Value>,
     created_at: i64,
 ) -> Map<String, Value> {
+    let mut shell = blank(body, created_at);
+    shell.insert("id".to_owned(), wish.id.as_str().into());
+    shell.insert("status".to_owned(), "queued".into());
+    shell.insert("background".to_owned(), wish.background.into());
+    shell.insert(
+        "previous_response_id".to_owned(),
+        wish.previous.as_deref().into(),
+    );
+    shell.insert("store".to_owned(), wish.store.into());
+    if let Some(id) = &wish.conversation {
+        shell.insert("conversation".to_owned(), conversation_value(id));
+    }
+    shell
+}
+
+/// Fills in what an upstream left out of a response: not every server that speaks this API knows all of its fields.
+pub(super) fn fill(response: &mut Map<String, Value>, settings: &str, created_at: i64) {
+    let nothing = Map::new();
+    let is_there = |name: &String| response.contains_key(name);
+    if blank(&nothing, created_at).keys().all(is_there) {
+        return;
+    }
+    let body = serde_json::from_str(settings).unwrap_or(nothing);
+    let is_over = response.get("status").and_then(Value::as_str) == Some("completed");
+    if is_over && !response.contains_key("completed_at") {
+        response.insert("completed_at".to_owned(), (now_ms() / 1_000).into());
+    }
+    for (name, value) in blank(&body, created_at) {
+        response.entry(name).or_insert(value);
+    }
+}
+
+/// All fields that a response has, to a request of which nothing is known but its settings.
+fn blank(body: &Map<String, Value>, created_at: i64) -> Map<String, Value> {
     let shell = json!({
-        "id": wish.id, "object": "response", "created_at": created_at / 1_000, "completed_at": null,
-        "status": "queued", "background": wish.background, "error": null, "incomplete_details": null,
-        "instructions": null, "max_output_tokens": null, "max_tool_calls": null, "model": wish.model,
+        "id": null, "object": "response", "created_at": created_at / 1_000, "completed_at": null,
+        "status": "in_progress", "background": false, "error": null, "incomplete_details": null,
+        "instructions": null, "max_output_tokens": null, "max_tool_calls": null,
+        "model": body.get("model"),
         "output": [], "parallel_tool_calls": true, "presence_penalty": 0, "frequency_penalty": 0,
-        "previous_response_id": wish.previous, "prompt_cache_key": null,
+        "previous_response_id": null, "prompt_cache_key": null,
         "reasoning": {"effort": null, "summary": null}, "safety_identifier": null,
-        "service_tier": "default", "store": wish.store, "temperature": 1.0,
+        "service_tier": "default", "store": true, "temperature": 1.0,
         "text": {"format": {"type": "text"}}, "tool_choice": "auto", "tools": [], "top_logprobs": 0,
         "top_p": 1.0, "truncation": "disabled", "usage": null, "metadata": {},
     });
@@ -27,8 +63,5 @@ pub(crate) fn unanswered(
         return Map::new();
     };
     shell.extend(response_echo(body));
-    if let Some(id) = &wish.conversation {
-        shell.insert("conversation".to_owned(), conversation_value(id));
-    }
     shell
 }

@@ -389,3 +389,66 @@ async fn a_result_without_its_call_is_refused_whatever_the_upstream_takes() {
         );
     }
 }
+
+#[tokio::test]
+async fn what_a_sparse_upstream_leaves_out_of_a_response_is_filled_in() {
+    let sparse = |status: &str, output: Value| json!({"id": "resp_u", "object": "response", "status": status, "model": "m", "output": output});
+    let upstream = Upstream::start(move |seen| {
+        let message = json!({"type": "message", "id": "msg_1", "role": "assistant", "status": "completed",
+            "content": [{"type": "output_text", "text": "yes", "annotations": []}]});
+        let mut done = sparse("completed", json!([message]));
+        done["usage"] = json!({"input_tokens": 11, "input_tokens_details": {"cached_tokens": 0}, "output_tokens": 7,
+            "output_tokens_details": {"reasoning_tokens": 0}, "total_tokens": 18});
+        if seen.json()["stream"] != true {
+            return Answer::json(&done);
+        }
+        Answer::stream(sse(&[
+            json!({"type": "response.created", "sequence_number": 0, "response": sparse("in_progress", json!([]))}),
+            json!({"type": "response.output_item.done", "sequence_number": 1, "output_index": 0, "item": message}),
+            json!({"type": "response.completed", "sequence_number": 2, "response": done}),
+        ]))
+    })
+    .await;
+    let world = World::start(&config(&[("responses", &upstream)])).await;
+    let client = world.client("one").await;
+    let tool = json!({"type": "function", "name": "run", "parameters": {"type": "object"}});
+    let body = json!({"model": "m", "input": "x", "instructions": "Be brief.", "tools": [tool],
+        "reasoning": {"effort": "low"}});
+    let whole = |response: &Value| {
+        is_response(response);
+        assert_eq!(response["instructions"], "Be brief.");
+        assert_eq!(
+            response["reasoning"],
+            json!({"effort": "low", "summary": null})
+        );
+        assert!(
+            response["tools"][0]
+                .as_object()
+                .unwrap()
+                .contains_key("strict"),
+            "{response}"
+        );
+    };
+    let response = answered(&client, body.clone()).await;
+    whole(&response);
+    assert!(response["completed_at"].is_u64(), "{response}");
+    let kept = client
+        .get(&format!(
+            "/v1/responses/{}",
+            response["id"].as_str().unwrap()
+        ))
+        .await;
+    whole(&kept.json());
+    let mut streamed = body.clone();
+    streamed["stream"] = true.into();
+    for (_, event) in client.post("/v1/responses", &streamed).await.events() {
+        if event["response"].is_object() {
+            whole(&event["response"]);
+        }
+    }
+    // What waits for a model is told in the same words, though nobody was asked.
+    let mut socket = client.socket("/v1/responses").await;
+    let mut warm = body;
+    warm["generate"] = false.into();
+    whole(&socket.ask(&warm).await["response"]);
+}

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use quire_dialect::Dialect;
 use serde_json::{Map, Value, json};
 
+use crate::answer::wire::{extend, own};
 use crate::request::Own;
 use crate::seal::Sealer;
 
@@ -108,9 +109,46 @@ pub fn response_echo(body: &Map<String, Value>) -> Own {
             }
             Some(Value::String(tier)) if *key == "service_tier" && tier == "auto" => {}
             Some(value) => {
-                echo.insert((*key).to_owned(), value.clone());
+                echo.insert((*key).to_owned(), echoed(key, value));
             }
         }
     }
     echo
+}
+
+/// A field of the request, with the members that its owner left out and the object must have.
+fn echoed(key: &str, value: &Value) -> Value {
+    let with = |defaults: Own| {
+        let mut all = defaults;
+        match value {
+            Value::Object(given) => {
+                extend(&mut all, given);
+                Value::Object(all)
+            }
+            other => other.clone(),
+        }
+    };
+    match key {
+        "reasoning" => with(own! { "effort": null, "summary": null }),
+        "text" => with(own! { "format": { "type": "text" } }),
+        "tools" => match value {
+            Value::Array(tools) => tools.iter().map(tool).collect(),
+            other => other.clone(),
+        },
+        _ => value.clone(),
+    }
+}
+
+fn tool(tool: &Value) -> Value {
+    match tool {
+        Value::Object(given) if given.get("type").is_some_and(|kind| kind == "function") => {
+            let mut all = own! {
+                "type": "function", "name": null, "description": null, "parameters": null,
+                "strict": null,
+            };
+            extend(&mut all, given);
+            Value::Object(all)
+        }
+        other => other.clone(),
+    }
 }

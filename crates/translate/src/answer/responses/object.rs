@@ -45,9 +45,7 @@ pub(crate) fn begin(frame: &Frame, begin: &Begin) -> Own {
     if frame.from == Dialect::Responses {
         extend(&mut object, &begin.own);
     }
-    for (key, value) in &frame.echo {
-        object.insert(key.clone(), echoed(key, value));
-    }
+    extend(&mut object, &frame.echo);
     object
 }
 
@@ -57,43 +55,6 @@ pub(crate) fn id<'a>(frame: &'a Frame, begin: &'a Begin) -> &'a str {
         &begin.id
     } else {
         &frame.id
-    }
-}
-
-/// A field of the request, with the members that its owner left out and the object must have.
-fn echoed(key: &str, value: &Value) -> Value {
-    let with = |defaults: Own| {
-        let mut all = defaults;
-        match value {
-            Value::Object(given) => {
-                extend(&mut all, given);
-                Value::Object(all)
-            }
-            other => other.clone(),
-        }
-    };
-    match key {
-        "reasoning" => with(own! { "effort": null, "summary": null }),
-        "text" => with(own! { "format": { "type": "text" } }),
-        "tools" => match value {
-            Value::Array(tools) => tools.iter().map(tool).collect(),
-            other => other.clone(),
-        },
-        _ => value.clone(),
-    }
-}
-
-fn tool(tool: &Value) -> Value {
-    match tool {
-        Value::Object(given) if given.get("type").is_some_and(|kind| kind == "function") => {
-            let mut all = own! {
-                "type": "function", "name": null, "description": null, "parameters": null,
-                "strict": null,
-            };
-            extend(&mut all, given);
-            Value::Object(all)
-        }
-        other => other.clone(),
     }
 }
 
