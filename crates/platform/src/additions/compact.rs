@@ -1,5 +1,6 @@
 //! A summary in place of a long conversation's beginning, for upstreams that cannot make one.
 
+use quire_dialect::Dialect;
 use quire_translate::{
     Block, Choice, Delivery, Delta, Edit, Event, Own, Part, Request, Role, Sampling, Turn,
 };
@@ -142,6 +143,23 @@ fn may_begin(turn: &Turn) -> bool {
             .any(|part| matches!(part, Part::Result { .. }))
 }
 
+/// Whether the client wants all of it compacted, and nothing besides (`compaction` of Messages); takes the wish out of
+/// the request.
+pub(crate) fn demanded(request: &mut Request) -> Option<Cut> {
+    let wish = request.own.get("compaction")?;
+    if request.from != Dialect::Messages || wish["type"] != "summarize" {
+        return None;
+    }
+    let words = wish["instructions"].as_str().unwrap_or_default();
+    let cut = Cut {
+        older: request.turns.len() - instructions(request),
+        instructions: Some(words.to_owned()).filter(|words| !words.trim().is_empty()),
+        pause: true,
+    };
+    request.own.shift_remove("compaction");
+    Some(cut)
+}
+
 fn size(turn: &Turn) -> u64 {
     turn.parts.iter().map(part_size).sum()
 }
@@ -200,7 +218,6 @@ pub(crate) fn summarized(request: &mut Request, cut: &Cut, text: &str, out: &mut
 
 #[cfg(test)]
 mod tests {
-    use quire_dialect::Dialect;
     use quire_translate::decode_request;
     use serde_json::{Value, json};
 

@@ -56,7 +56,9 @@ pub(super) async fn prepare(
         .and_then(|first| first.route.add.compaction.as_ref())
     {
         additions::told(&mut prepared.request);
-        if let Some(cut) = additions::wanted(&mut prepared.request, add) {
+        let request = &mut prepared.request;
+        let cut = additions::demanded(request).or_else(|| additions::wanted(request, add));
+        if let Some(cut) = cut {
             let writer = add.model.as_deref().unwrap_or(&peek.model);
             let asks = cut.asks(&prepared.request, writer);
             let answer = inner::answer(app, ask, writer, &asks).await?;

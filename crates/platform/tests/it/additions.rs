@@ -137,6 +137,49 @@ async fn a_long_conversation_is_compacted_where_the_client_asks() {
 }
 
 #[tokio::test]
+async fn a_conversation_is_compacted_on_demand_and_gone_on_with() {
+    let (world, upstream) = world("compaction = { }", |_| {
+        Answer::json(&chat("They talked.", "stop", 3))
+    })
+    .await;
+    let client = world.client("one").await.anthropic();
+    let client = client.with("anthropic-beta", "compact-2026-09-04");
+    let mut asked = json!({"model": "m", "max_tokens": 99,
+    "compaction": {"type": "summarize", "instructions": "Keep the names."}, "messages": [
+        {"role": "user", "content": "I am Ada."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "Who am I?"},
+    ]});
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    let answer = reply.json();
+    assert_eq!(answer["stop_reason"], "compaction");
+    let [block] = answer["content"].as_array().unwrap().as_slice() else {
+        panic!("{answer}");
+    };
+    assert_eq!(
+        (&block["type"], &block["content"]),
+        (&json!("compaction"), &json!("They talked."))
+    );
+    let sent = upstream.last().json()["messages"].to_string();
+    assert!(
+        sent.contains("I am Ada.") && sent.contains("Keep the names."),
+        "{sent}"
+    );
+    assert_eq!(upstream.seen().len(), 1);
+
+    asked.as_object_mut().unwrap().remove("compaction");
+    asked["messages"] =
+        json!([{"role": "assistant", "content": [block]}, {"role": "user", "content": "Go on."}]);
+    assert_eq!(client.post("/v1/messages", &asked).await.status, 200);
+    let sent = upstream.last().json()["messages"].to_string();
+    assert!(
+        sent.contains("They talked.") && sent.contains("Go on."),
+        "{sent}"
+    );
+}
+
+#[tokio::test]
 async fn an_effort_becomes_words() {
     let (world, upstream) = world("effort = \"words\"", |_| {
         Answer::json(&chat("ok", "stop", 1))
