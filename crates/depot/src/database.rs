@@ -21,7 +21,8 @@ pub use value::{Row, Value};
 /// A statement with its values.
 ///
 /// The text is one for both databases: `$1` for values, `BYTEA` for bytes, a cast for every sum. What
-/// SQLite neither knows nor needs (`FOR UPDATE`, `SKIP LOCKED`) is taken out for it.
+/// SQLite neither knows nor needs (`FOR UPDATE`, `SKIP LOCKED`) is taken out for it, and `GREATEST` and `LEAST` get
+/// the names that they have there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Statement {
     sql: Cow<'static, str>,

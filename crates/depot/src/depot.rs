@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crate::files::Content;
 use crate::{
-    Access, Batches, Conversations, Counters, Database, Error, Files, Metering, Replay, Responses,
+    Access, Batches, Conversations, Database, Debts, Error, Files, Metering, Replay, Responses,
 };
 
 /// Where a depot lies.
@@ -82,9 +82,9 @@ impl Depot {
         Replay::new(self.database.clone())
     }
 
-    /// Counts that several servers share.
-    pub fn counters(&self) -> Counters {
-        Counters::new(self.database.clone())
+    /// What is owed to limits that several servers share.
+    pub fn debts(&self) -> Debts {
+        Debts::new(self.database.clone())
     }
 
     /// The database beneath, for health checks.

@@ -7,8 +7,8 @@
 mod access;
 mod batches;
 mod conversations;
-mod counters;
 mod database;
+mod debts;
 mod depot;
 mod error;
 mod files;
@@ -27,8 +27,8 @@ pub use batches::{
     Batch, BatchCounts, BatchState, Batches, ClaimedItem, ItemResult, ItemState, NewBatch, NewItem,
 };
 pub use conversations::{Conversation, Conversations, Put};
-pub use counters::{Counters, Window};
 pub use database::{Database, Outcome, Row, Statement, Value};
+pub use debts::{Debt, Debts, Exchanged, MINUTE_MS, MOST_CAPACITY, MOST_DEBT, MOST_PAID_MS, Used};
 pub use depot::{Depot, Place};
 pub use error::Error;
 pub use files::{FileReader, Files, StoredFile, Upload};

@@ -3,8 +3,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use quire_depot::{Budget, Limits, Period};
+use quire_depot::{Budget, Debt, Limits, Period, Used};
 use quire_protocol::{Day, Money};
+
+mod bucket;
+
+use bucket::{Bucket, as_signed};
 
 /// What somebody may use and has used.
 #[derive(Debug, Default)]
@@ -33,20 +37,6 @@ struct Spent {
     /// Whether the depot was asked at all.
     known: bool,
 }
-
-/// A minute's worth of something. It fills steadily and may be owed.
-#[derive(Clone, Copy, Debug, Default)]
-struct Bucket {
-    /// For a minute; no bound when absent.
-    capacity: Option<u64>,
-    level: i64,
-    /// When the level was right, in milliseconds.
-    at: i64,
-    /// Milliseconds' worth that is less than one unit, in units × 60,000.
-    rest: i64,
-}
-
-const MINUTE: i64 = 60_000;
 
 /// Which bound is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,9 +121,9 @@ impl Allowance {
         state.requests.take(1, now);
         state.input.take(as_signed(prompt), now);
         Gauges {
-            requests: state.requests.gauge(now),
-            input: state.input.gauge(now),
-            output: state.output.gauge(now),
+            requests: state.requests.gauge(),
+            input: state.input.gauge(),
+            output: state.output.gauge(),
         }
     }
 
@@ -173,8 +163,44 @@ impl Allowance {
         };
     }
 
+    /// What other servers are to be told of what was taken here. `name` makes a name of a kind's.
+    pub(crate) fn tell(&self, name: impl Fn(&str) -> String, now: i64) -> Vec<Used> {
+        let mut state = self.state();
+        let told = state
+            .buckets()
+            .map(|(kind, bucket)| bucket.tell(|| name(kind), now));
+        told.into_iter().flatten().collect()
+    }
+
+    /// The others were told.
+    pub(crate) fn told(&self) {
+        for (_, bucket) in self.state().buckets() {
+            bucket.told();
+        }
+    }
+
+    /// Takes over what all servers together owe of a kind.
+    pub(crate) fn learn(&self, kind: &str, debt: &Debt, now: i64) {
+        for (known, bucket) in self.state().buckets() {
+            if known == kind {
+                bucket.learn(debt, now);
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// What is bounded, by the names of its kinds.
+    fn buckets(&mut self) -> [(&'static str, &mut Bucket); 3] {
+        [
+            ("requests", &mut self.requests),
+            ("input", &mut self.input),
+            ("output", &mut self.output),
+        ]
     }
 }
 
@@ -196,71 +222,6 @@ fn since(period: Period, now: i64) -> Option<Day> {
         Period::Month => Some(today.month_start()),
         Period::Total => None,
     }
-}
-
-impl Bucket {
-    fn set(&mut self, capacity: Option<u64>) {
-        if self.capacity == capacity {
-            return;
-        }
-        let gained = as_signed(capacity.unwrap_or(0)) - as_signed(self.capacity.unwrap_or(0));
-        self.level = self.level.saturating_add(gained);
-        self.capacity = capacity;
-    }
-
-    fn fill(&mut self, now: i64) {
-        let Some(capacity) = self.capacity.map(as_signed) else {
-            return;
-        };
-        let passed = (now - self.at).clamp(0, MINUTE * 60);
-        self.at = self.at.max(now);
-        let gained = passed.saturating_mul(capacity).saturating_add(self.rest);
-        self.rest = gained % MINUTE;
-        self.level = self.level.saturating_add(gained / MINUTE);
-        if self.level >= capacity {
-            self.level = capacity;
-            self.rest = 0;
-        }
-    }
-
-    /// Fails with the milliseconds after which there is room. What is more than a minute's worth fits a full bucket.
-    fn wait(&mut self, wanted: u64, now: i64) -> Result<(), i64> {
-        self.fill(now);
-        let Some(capacity) = self.capacity.map(as_signed) else {
-            return Ok(());
-        };
-        let wanted = as_signed(wanted).min(capacity).max(1);
-        let missing = wanted - self.level;
-        if missing <= 0 {
-            return Ok(());
-        }
-        Err((missing.saturating_mul(MINUTE) / capacity.max(1)).clamp(1, MINUTE * 60))
-    }
-
-    fn take(&mut self, units: i64, now: i64) {
-        self.fill(now);
-        if self.capacity.is_some() {
-            self.level = self.level.saturating_sub(units);
-        }
-    }
-
-    fn gauge(&self, now: i64) -> Option<Gauge> {
-        let limit = self.capacity?;
-        debug_assert!(
-            self.at >= now || limit == 0 || self.at == 0,
-            "it was filled just now"
-        );
-        let missing = as_signed(limit) - self.level;
-        Some(Gauge {
-            limit,
-            remaining: u64::try_from(self.level).unwrap_or(0),
-            full_in: missing.saturating_mul(MINUTE) / as_signed(limit).max(1),
-        })
-    }
-}
-
-fn as_signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
@@ -287,7 +248,7 @@ mod tests {
         assert_eq!(allowance.check(10, start), Err(Reached::Requests(30_000)));
         assert_eq!(
             allowance.check(10, start + 29_999),
-            Err(Reached::Requests(30_000))
+            Err(Reached::Requests(1))
         );
         allowance.check(10, start + 30_000).unwrap();
     }

@@ -92,6 +92,7 @@ impl App {
         let metrics = Arc::new(Metrics::default());
         let keyring = Keyring::new(depot.access());
         keyring.refresh().await?;
+        keyring.exchange(&depot.debts(), now_ms()).await?;
         let till = Till {
             spool,
             catalogue,
@@ -210,6 +211,7 @@ impl App {
         }
         let _ = self.keyring.refresh().await;
         let now = now_ms();
+        let _ = self.keyring.exchange(&self.depot.debts(), now).await;
         let asked: Vec<_> = self
             .keyring
             .allowances()

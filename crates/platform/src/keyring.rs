@@ -14,6 +14,8 @@ use sha2::{Digest as _, Sha256};
 use crate::allowance::Allowance;
 use crate::config::pattern_covers;
 
+mod exchange;
+
 /// How the secrets of our keys begin.
 pub(crate) const KEY_PREFIX: &str = "qk-";
 
@@ -52,6 +54,8 @@ impl Caller {
 pub(crate) struct Keyring {
     access: Access,
     known: Arc<RwLock<Known>>,
+    /// Up to where this server knows what all servers took of the limits.
+    exchanged: Arc<tokio::sync::Mutex<u64>>,
 }
 
 #[derive(Default)]
@@ -81,6 +85,7 @@ impl Keyring {
         Self {
             access,
             known: Arc::default(),
+            exchanged: Arc::default(),
         }
     }
 

@@ -29,7 +29,14 @@ const PATIENCE: Duration = Duration::from_secs(20);
 pub(crate) struct World {
     pub(crate) app: Arc<App>,
     router: Router,
-    _folder: tempfile::TempDir,
+    folder: Arc<tempfile::TempDir>,
+}
+
+fn variables() -> [(String, String); 2] {
+    [
+        ("QUIRE_ADMIN_KEY".to_owned(), ADMIN.to_owned()),
+        ("UP_KEY".to_owned(), "the upstream's secret".to_owned()),
+    ]
 }
 
 /// What came back.
@@ -42,15 +49,24 @@ pub(crate) struct Came {
 
 impl World {
     pub(crate) async fn new(config: &str) -> Self {
-        let variables = [
-            ("QUIRE_ADMIN_KEY".to_owned(), ADMIN.to_owned()),
-            ("UP_KEY".to_owned(), "the upstream's secret".to_owned()),
-        ];
-        Self::with(config, &variables).await
+        Self::with(config, &variables()).await
     }
 
     pub(crate) async fn with(config: &str, variables: &[(String, String)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = Arc::new(tempfile::tempdir().unwrap());
+        Self::over(folder, config, variables).await
+    }
+
+    /// Another server over the same store, or the same one after a restart.
+    pub(crate) async fn beside(&self, config: &str) -> Self {
+        Self::over(Arc::clone(&self.folder), config, &variables()).await
+    }
+
+    async fn over(
+        folder: Arc<tempfile::TempDir>,
+        config: &str,
+        variables: &[(String, String)],
+    ) -> Self {
         let depot = Depot::open(&Place::Folder(folder.path().to_owned()))
             .await
             .unwrap();
@@ -72,12 +88,17 @@ impl World {
         Self {
             app,
             router,
-            _folder: folder,
+            folder,
         }
     }
 
     /// A key of a workspace, which is made too.
     pub(crate) async fn key(&self, workspace: &str) -> String {
+        self.key_with(workspace, NewKey::default()).await
+    }
+
+    /// A key that is as it is said here.
+    pub(crate) async fn key_with(&self, workspace: &str, new: NewKey) -> String {
         let directory = Directory(self.app.depot().access());
         let workspace = match directory.workspace(workspace).await.unwrap() {
             Some(workspace) => workspace,
@@ -85,7 +106,7 @@ impl World {
         };
         let new = NewKey {
             name: "for tests".to_owned(),
-            ..NewKey::default()
+            ..new
         };
         let (_, secret) = directory.add_key(&workspace, new).await.unwrap();
         secret.reveal().to_owned()

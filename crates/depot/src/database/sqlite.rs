@@ -218,7 +218,9 @@ fn translate(sql: &str) -> Cow<'_, str> {
         .replace('$', "?")
         .replace(" FOR UPDATE SKIP LOCKED", "")
         .replace(" FOR UPDATE", "")
-        .replace(" BYTEA", " BLOB");
+        .replace(" BYTEA", " BLOB")
+        .replace("GREATEST(", "MAX(")
+        .replace("LEAST(", "MIN(");
     Cow::Owned(sql)
 }
 

@@ -4,7 +4,7 @@ use std::pin::Pin;
 
 use quire_depot::{Depot, Place};
 
-use crate::{access, batches, database, files, metering, postgres, responses, wait};
+use crate::{access, batches, database, debts, files, metering, postgres, responses, wait};
 
 type Case = (&'static str, fn(Depot) -> Pin<Box<dyn Future<Output = ()>>>);
 
@@ -54,7 +54,9 @@ cases! {
     responses::a_conversation_is_seen_by_its_workspace_alone,
     responses::appends_at_once_lose_nothing,
     responses::the_replay_log_forgets_the_oldest,
-    responses::counts_are_shared,
+    debts::debts_are_added_up_and_paid_off,
+    debts::debts_beyond_all_sense_stay_debts,
+    debts::servers_exchange_debts_at_once,
 }
 
 /// One server for all, as starting one takes a second or two; each case has a schema of its own.

@@ -7,6 +7,7 @@ mod batches;
 mod cases;
 mod crash;
 mod database;
+mod debts;
 mod files;
 mod metering;
 mod postgres;

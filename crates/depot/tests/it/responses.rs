@@ -1,10 +1,8 @@
-//! Stored responses, conversations, the replay log and shared counts.
-
-use std::collections::BTreeMap;
+//! Stored responses, conversations and the replay log.
 
 use quire_depot::{
     Conversation, ConversationId, Depot, Error, Exchange, Order, Page, Put, ResponseId,
-    ResponseStatus, StoredItem, StoredResponse, Window, WorkspaceId,
+    ResponseStatus, StoredItem, StoredResponse, WorkspaceId,
 };
 
 fn new(id: &str, previous: Option<&str>) -> StoredResponse {
@@ -405,28 +403,4 @@ pub(crate) async fn the_replay_log_forgets_the_oldest(depot: Depot) {
             .items
             .is_empty()
     );
-}
-
-pub(crate) async fn counts_are_shared(depot: Depot) {
-    let counters = depot.counters();
-    let window = |name: &str, start| Window {
-        name: name.to_owned(),
-        start,
-    };
-    let adds = (0..20).map(|number| {
-        let more = BTreeMap::from([
-            (window("a", 0), 1),
-            (window("b", 0), number),
-            (window("a", 60), 1),
-        ]);
-        let counters = counters.clone();
-        async move { counters.add(&more).await.unwrap()[&window("a", 0)] }
-    });
-    let mut totals = futures_util::future::join_all(adds).await;
-    totals.sort_unstable();
-    assert_eq!(totals, (1..=20).collect::<Vec<_>>());
-    let back = BTreeMap::from([(window("b", 0), -90)]);
-    assert_eq!(counters.add(&back).await.unwrap()[&window("b", 0)], 100);
-    assert_eq!(counters.forget(60).await.unwrap(), 2);
-    assert!(counters.add(&BTreeMap::new()).await.unwrap().is_empty());
 }
