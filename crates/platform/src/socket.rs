@@ -150,11 +150,13 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 impl Session {
     fn new(app: &Arc<App>, caller: Arc<Caller>, headers: HeaderMap, guest: Guest) -> Self {
         let (out, told) = mpsc::channel(WAITING);
+        let largest = app.live().config.bounds.body_bytes;
+        let largest = usize::try_from(largest).unwrap_or(usize::MAX);
         Self {
             app: Arc::clone(app),
             caller,
             headers,
-            memory: Arc::default(),
+            memory: Arc::new(Memory::new(largest)),
             lanes: HashMap::new(),
             out,
             told,

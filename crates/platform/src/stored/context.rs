@@ -1,7 +1,7 @@
 //! What comes before a request: the responses that it goes on from, its conversation, and what it refers to.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use quire_depot::{ConversationId, Order, Page, ResponseId, StoredResponse, WorkspaceId};
 use quire_translate::{Reason, Refusal};
@@ -372,9 +372,12 @@ async fn conversation(app: &App, workspace: &WorkspaceId, id: &str) -> Result<Ve
     }
 }
 
-/// What a connection remembers of its own responses, kept or not: the newest few.
-#[derive(Debug, Default)]
-pub(crate) struct Memory(Mutex<Remembered>);
+/// What a connection remembers of its own responses, kept or not: the newest few, up to so many bytes.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    most_bytes: usize,
+    remembered: Mutex<Remembered>,
+}
 
 #[derive(Debug, Default)]
 struct Remembered {
@@ -395,16 +398,25 @@ pub(crate) struct Recalled {
 const REMEMBERED: usize = 16;
 
 impl Memory {
+    /// Nothing is remembered yet, and never more than so many bytes.
+    pub(crate) fn new(most_bytes: usize) -> Self {
+        Self {
+            most_bytes,
+            remembered: Mutex::default(),
+        }
+    }
+
     fn recall(&self, id: &str) -> Option<Recalled> {
         self.held().responses.get(id).cloned()
     }
 
-    /// Remembers a response.
+    /// Remembers a response; the oldest ones make room for it, all of them and itself where it is too large.
     pub(crate) fn remember(&self, id: &str, response: Recalled) {
         let mut held = self.held();
         held.responses.insert(id.to_owned(), response);
         held.order.push_back(id.to_owned());
-        if held.order.len() > REMEMBERED
+        let kept = held.fitting(self.most_bytes);
+        while held.order.len() > kept
             && let Some(oldest) = held.order.pop_front()
         {
             held.responses.remove(&oldest);
@@ -419,7 +431,29 @@ impl Memory {
     }
 
     fn held(&self) -> MutexGuard<'_, Remembered> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Remembered {
+    /// How many of the newest fit so many bytes. What they have in common is held once, and counts once.
+    fn fitting(&self, most_bytes: usize) -> usize {
+        let (mut counted, mut bytes) = (HashSet::new(), 0);
+        let newest = self.order.iter().rev().take(REMEMBERED);
+        let fitting = newest.take_while(|id| {
+            let items = self
+                .responses
+                .get(*id)
+                .map_or(&[][..], |known| &known.items);
+            let new = items
+                .iter()
+                .filter(|item| counted.insert(Arc::as_ptr(&item.raw)));
+            bytes += new.map(|item| item.raw.len()).sum::<usize>();
+            bytes <= most_bytes
+        });
+        fitting.count()
     }
 }
 
@@ -434,4 +468,48 @@ pub(crate) fn user_message(text: &str) -> String {
         r#"{{"type":"message","role":"user","content":[{{"type":"input_text","text":{}}}]}}"#,
         quoted(text)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn item(bytes: usize) -> Item {
+        Item {
+            id: "msg_1".to_owned(),
+            kind: "message".to_owned(),
+            raw: "x".repeat(bytes).into(),
+        }
+    }
+
+    #[test]
+    fn a_connection_remembers_so_many_bytes_at_most() {
+        let memory = Memory::new(1_000);
+        let remember = |id: &str, items: &[Item]| {
+            let items = items.to_vec();
+            let is_kept = false;
+            memory.remember(id, Recalled { items, is_kept });
+        };
+        let known = |ids: &[&str]| -> Vec<String> {
+            let known = ids.iter().filter(|id| memory.recall(id).is_some());
+            known.map(ToString::to_string).collect()
+        };
+        // Each goes on from the one before: what they share is held once.
+        let mut items = Vec::new();
+        for id in ["a", "b", "c"] {
+            items.push(item(300));
+            remember(id, &items);
+        }
+        assert_eq!(known(&["a", "b", "c"]), ["a", "b", "c"]);
+        remember("d", &[item(400)]);
+        assert_eq!(known(&["a", "b", "c", "d"]), ["d"]);
+        remember("e", &[item(500)]);
+        assert_eq!(known(&["d", "e"]), ["d", "e"]);
+        remember("f", &[item(1_001)]);
+        assert!(known(&["d", "e", "f"]).is_empty());
+        for number in 0..40 {
+            remember(&format!("g{number}"), &[item(1)]);
+        }
+        assert_eq!(known(&["g23", "g24", "g39"]), ["g24", "g39"]);
+    }
 }
