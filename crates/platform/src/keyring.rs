@@ -2,6 +2,7 @@
 //! second.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use quire_depot::{
@@ -15,6 +16,9 @@ use crate::allowance::Allowance;
 use crate::config::pattern_covers;
 
 mod exchange;
+mod strangers;
+
+use strangers::Strangers;
 
 /// How the secrets of our keys begin.
 pub(crate) const KEY_PREFIX: &str = "qk-";
@@ -54,8 +58,18 @@ impl Caller {
 pub(crate) struct Keyring {
     access: Access,
     known: Arc<RwLock<Known>>,
+    strangers: Arc<Strangers>,
+    looks: Arc<Looks>,
     /// Up to where this server knows what all servers took of the limits.
     exchanged: Arc<tokio::sync::Mutex<u64>>,
+}
+
+/// Looks at the depot for keys that are not known.
+#[derive(Default)]
+struct Looks {
+    begun: AtomicU64,
+    /// The number of the last one that succeeded. Whoever looks holds it.
+    succeeded: tokio::sync::Mutex<u64>,
 }
 
 #[derive(Default)]
@@ -85,6 +99,8 @@ impl Keyring {
         Self {
             access,
             known: Arc::default(),
+            strangers: Arc::default(),
+            looks: Arc::default(),
             exchanged: Arc::default(),
         }
     }
@@ -102,20 +118,47 @@ impl Keyring {
 
     /// Whose secret it is, at a time.
     pub(crate) async fn caller(&self, secret: &str, now: i64) -> Result<Arc<Caller>, Refusal> {
-        let hash = KeyHash(Sha256::digest(secret.as_bytes()).into());
-        if self.read(|known| !known.keys.contains_key(&hash)) {
+        let hash = hash_of(secret);
+        if !self.knows(&hash) {
             // One made a moment ago, perhaps by another server.
-            if !secret.starts_with(KEY_PREFIX) {
+            if !secret.starts_with(KEY_PREFIX) || self.strangers.has(&hash, now) {
                 return Err(unknown());
             }
-            self.refresh().await.map_err(|error| {
+            self.look().await.map_err(|error| {
                 Refusal::new(
                     Reason::Overloaded,
                     format!("Keys cannot be checked now: {error}"),
                 )
             })?;
+            if !self.knows(&hash) {
+                self.strangers.add(hash, now);
+            }
         }
         self.known_caller(&hash, now)
+    }
+
+    fn knows(&self, hash: &KeyHash) -> bool {
+        self.read(|known| known.keys.contains_key(hash))
+    }
+
+    /// Learns what changed, by one question together with all who ask for it meanwhile.
+    async fn look(&self) -> Result<(), quire_depot::Error> {
+        let begun = self.looks.begun.load(Ordering::Acquire);
+        let mut succeeded = self.looks.succeeded.lock().await;
+        if *succeeded > begun {
+            // It began after this one asked.
+            return Ok(());
+        }
+        let number = self.looks.begun.fetch_add(1, Ordering::AcqRel) + 1;
+        self.refresh().await?;
+        *succeeded = number;
+        Ok(())
+    }
+
+    /// How many looks there were.
+    #[cfg(test)]
+    fn looks(&self) -> u64 {
+        self.looks.begun.load(Ordering::Acquire)
     }
 
     /// Who calls with a key that is known by now.
@@ -152,6 +195,10 @@ impl Keyring {
     fn read<T>(&self, look: impl FnOnce(&Known) -> T) -> T {
         look(&self.known.read().unwrap_or_else(PoisonError::into_inner))
     }
+}
+
+fn hash_of(secret: &str) -> KeyHash {
+    KeyHash(Sha256::digest(secret.as_bytes()).into())
 }
 
 /// The same caller, unless the key opens nothing at a time.
