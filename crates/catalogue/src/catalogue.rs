@@ -2,7 +2,9 @@
 //! are in `models.rs`; what a person sets goes over it; an unknown model gets sane values.
 
 use quire_dialect::Dialect;
-use quire_protocol::{Content, ContextLimits, Effort, EffortChoice, Money, Settings, Usage};
+use quire_protocol::{
+    Content, ContextLimits, CostSplit, Effort, EffortChoice, Money, Settings, Usage,
+};
 
 use crate::models::{self, Row};
 use crate::price::{Billing, Prices};
@@ -89,6 +91,12 @@ impl ModelFacts {
     #[must_use]
     pub fn cost(&self, usage: &Usage, billing: Billing<'_>) -> Option<Money> {
         self.prices.cost(usage, billing)
+    }
+
+    /// The same by the kinds of tokens.
+    #[must_use]
+    pub fn split(&self, usage: &Usage, billing: Billing<'_>) -> Option<CostSplit> {
+        self.prices.split(usage, billing)
     }
 
     /// Fails, with the reason, where these settings have a budget that nobody can price.

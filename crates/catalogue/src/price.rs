@@ -1,6 +1,6 @@
 //! Prices as data: dated rows with thresholds and multipliers, and the sum they make.
 
-use quire_protocol::{Day, Money, Usage};
+use quire_protocol::{CostSplit, Day, Money, Usage};
 
 /// A factor as a fraction, so that money stays exact.
 pub type Factor = (u32, u32);
@@ -69,7 +69,7 @@ impl PriceRow {
         }
     }
 
-    fn cost(&self, usage: &Usage) -> Money {
+    fn split(&self, usage: &Usage) -> CostSplit {
         let read = self.input.scaled(self.cache_read.0, self.cache_read.1);
         let short = self
             .input
@@ -77,11 +77,13 @@ impl PriceRow {
         let long = self
             .input
             .scaled(self.cache_write_1h.0, self.cache_write_1h.1);
-        self.input.times(usage.input)
-            + read.times(usage.cache_read)
-            + short.times(usage.cache_write_5m)
-            + long.times(usage.cache_write_1h)
-            + self.output.times(usage.output)
+        CostSplit {
+            input: self.input.times(usage.input),
+            cache_read: read.times(usage.cache_read),
+            cache_write_5m: short.times(usage.cache_write_5m),
+            cache_write_1h: long.times(usage.cache_write_1h),
+            output: self.output.times(usage.output),
+        }
     }
 }
 
@@ -126,6 +128,12 @@ impl Prices {
     /// What one request's tokens cost; `None` where no price is known for how it was served.
     #[must_use]
     pub fn cost(&self, usage: &Usage, billing: Billing<'_>) -> Option<Money> {
+        self.split(usage, billing).map(|split| split.total())
+    }
+
+    /// The same by the kinds of tokens.
+    #[must_use]
+    pub fn split(&self, usage: &Usage, billing: Billing<'_>) -> Option<CostSplit> {
         let day = billing.day.unwrap_or(Day(u32::MAX));
         let prompt = usage.prompt();
         let in_force = self
@@ -139,24 +147,22 @@ impl Prices {
             .iter()
             .filter(|row| row.from == in_force && (row.above == 0 || prompt > row.above))
             .max_by_key(|row| row.above)?;
-        let mut cost = row.cost(usage);
-        if billing.geo.is_some_and(|geo| geo == "us") {
-            let (up, down) = self.regional.unwrap_or((1, 1));
-            cost = cost.scaled(up, down);
-        }
-        if billing.speed.is_some_and(|speed| speed == "fast") {
-            let (up, down) = self.fast?;
-            cost = cost.scaled(up, down);
-        }
-        match billing.tier {
-            Some("batch") => {
-                let (up, down) = self.batch?;
-                cost = cost.scaled(up, down);
-            }
+        let regional = billing.geo.filter(|geo| *geo == "us");
+        let regional = regional.and(self.regional);
+        let fast = match billing.speed {
+            Some("fast") => Some(self.fast?),
+            Some(_) | None => None,
+        };
+        let batch = match billing.tier {
+            Some("batch") => Some(self.batch?),
             Some(tier) if OTHER_TIERS.contains(&tier) => return None,
-            Some(_) | None => {}
-        }
-        Some(cost)
+            Some(_) | None => None,
+        };
+        let scaled = |cost: Money| {
+            let factors = [regional, fast, batch].into_iter().flatten();
+            factors.fold(cost, |cost, (up, down)| cost.scaled(up, down))
+        };
+        Some(row.split(usage).changed(scaled))
     }
 }
 

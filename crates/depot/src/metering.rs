@@ -4,7 +4,7 @@ mod columns;
 mod csv;
 mod report;
 
-use quire_protocol::{Day, Money, Usage};
+use quire_protocol::{CostSplit, Day, Money, Usage};
 
 use crate::{Database, Error, KeyId, OrganisationId, RequestId, Statement, Value, WorkspaceId};
 
@@ -38,6 +38,8 @@ pub struct UsageRow {
     pub web_searches: u64,
     /// What it cost.
     pub cost: Money,
+    /// The same by the kinds of tokens; none where nobody noted it.
+    pub split: Option<CostSplit>,
     /// `standard`, `priority`, `batch`, `flex`…
     pub service_tier: String,
     /// `global`, `us`… as reported.

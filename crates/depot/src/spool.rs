@@ -14,7 +14,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use quire_protocol::{Money, Usage};
+use quire_protocol::{CostSplit, Money, Usage};
 
 use record::{Begun, Slot};
 use segment::Segment;
@@ -45,15 +45,14 @@ pub struct Rates {
 
 impl Rates {
     /// What so many tokens cost.
-    pub fn cost(&self, usage: &Usage) -> Money {
-        let parts = [
-            self.input.times(usage.input),
-            self.cache_read.times(usage.cache_read),
-            self.cache_write_5m.times(usage.cache_write_5m),
-            self.cache_write_1h.times(usage.cache_write_1h),
-            self.output.times(usage.output),
-        ];
-        parts.into_iter().sum()
+    pub fn cost(&self, usage: &Usage) -> CostSplit {
+        CostSplit {
+            input: self.input.times(usage.input),
+            cache_read: self.cache_read.times(usage.cache_read),
+            cache_write_5m: self.cache_write_5m.times(usage.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.times(usage.cache_write_1h),
+            output: self.output.times(usage.output),
+        }
     }
 }
 
@@ -276,9 +275,11 @@ impl Begun {
     /// What a request is billed whose end nobody knows.
     fn estimate(self) -> UsageRow {
         let usage = self.progress.unwrap_or(self.row.usage);
+        let split = self.rates.cost(&usage);
         UsageRow {
             usage,
-            cost: self.rates.cost(&usage),
+            cost: split.total(),
+            split: Some(split),
             context_window: ContextWindow::of(usage.prompt()),
             estimated: true,
             ..self.row

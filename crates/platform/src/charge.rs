@@ -6,7 +6,7 @@ use std::time::Instant;
 use quire_catalogue::{Billing, Catalogue, ModelFacts};
 use quire_depot::{ContextWindow, Rates, Spool, Ticket, UsageRow};
 use quire_dialect::Dialect;
-use quire_protocol::{Money, Usage};
+use quire_protocol::{CostSplit, Money, Usage};
 use quire_translate::Tally;
 
 use crate::clock::{day_of, now_ms};
@@ -212,9 +212,11 @@ impl Charge {
         row.latency_ms = u64::try_from(order.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let costs = passes
             .iter()
-            .map(|pass| self.facts.cost(pass, billing(&row, order.batch)));
+            .map(|pass| self.facts.split(pass, billing(&row, order.batch)));
         // A model without a price is free here; the metrics count such requests, and `check` warns of them.
-        row.cost = costs.map(Option::unwrap_or_default).sum();
+        let costs = costs.map(Option::unwrap_or_default);
+        let split = costs.fold(CostSplit::default(), |sum, cost| sum + cost);
+        (row.cost, row.split) = (split.total(), Some(split));
         if ticket.close(&row).is_err() {
             self.till.metrics.spool_failed();
         }
@@ -306,6 +308,7 @@ fn row(order: &Order, to: Destination<'_>) -> UsageRow {
         },
         web_searches: 0,
         cost: Money::ZERO,
+        split: None,
         service_tier: if order.batch { "batch" } else { "standard" }.to_owned(),
         inference_geo: order.region.clone().unwrap_or_else(|| "global".to_owned()),
         speed: "standard".to_owned(),
@@ -326,4 +329,42 @@ fn web_searches(tally: &Tally) -> u64 {
 
 fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Whatever is charged and however it was served.
+        #[test]
+        fn the_parts_of_a_price_are_the_whole(
+            model in prop::sample::select(vec!["claude-opus-5", "claude-sonnet-4-5", "claude-haiku-4-5", "claude-opus-4-6"]),
+            tokens in prop::array::uniform5(0_u64..300_000),
+            geo in prop::sample::select(vec![None, Some("us"), Some("global")]),
+            speed in prop::sample::select(vec![None, Some("fast")]),
+            tier in prop::sample::select(vec![None, Some("batch"), Some("standard")]),
+        ) {
+            let [input, read, short, long, output] = tokens;
+            let usage = Usage {
+                input,
+                cache_read: read,
+                cache_write_5m: short,
+                cache_write_1h: long,
+                output,
+                thinking: 0,
+            };
+            let billing = Billing { day: None, geo, speed, tier };
+            let facts = Catalogue::builtin().facts("anthropic", model);
+            if let Some(split) = facts.split(&usage, billing) {
+                let parts = split.parts();
+                prop_assert_eq!(Some(parts.into_iter().sum::<Money>()), facts.cost(&usage, billing));
+                for (part, tokens) in parts.into_iter().zip(tokens) {
+                    prop_assert_eq!(part > Money::ZERO, tokens > 0, "{:?}", split);
+                }
+            }
+        }
+    }
 }

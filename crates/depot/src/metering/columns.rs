@@ -1,6 +1,6 @@
 //! The columns of usage, and the sums of days that are kept with it.
 
-use quire_protocol::{Money, Usage};
+use quire_protocol::{CostSplit, Money, Usage};
 
 use super::{ContextWindow, UsageRow};
 use crate::{Error, Row, Value};
@@ -14,12 +14,23 @@ pub(super) const INTAKE: &str = "(SELECT version FROM versions WHERE name = 'int
 pub(super) const COLUMNS: &str = "request, at, organisation, workspace, api_key, model_asked, \
     model_served, upstream, api, input, cache_read, cache_write_5m, cache_write_1h, output, thinking, \
     web_searches, cost, service_tier, inference_geo, speed, batch, context_window, status, streamed, \
-    latency_ms, estimated";
+    latency_ms, estimated, cost_input, cost_cache_read, cost_cache_write_5m, cost_cache_write_1h, \
+    cost_output";
+
+/// The columns of a cost by the kinds of tokens.
+pub(super) const SPLIT: [&str; 5] = [
+    "cost_input",
+    "cost_cache_read",
+    "cost_cache_write_5m",
+    "cost_cache_write_1h",
+    "cost_output",
+];
 
 pub(super) const INSERT: &str = "INSERT INTO usage (intake, request, at, organisation, workspace, \
     api_key, model_asked, model_served, upstream, api, input, cache_read, cache_write_5m, \
     cache_write_1h, output, thinking, web_searches, cost, service_tier, inference_geo, speed, batch, \
-    context_window, status, streamed, latency_ms, estimated)";
+    context_window, status, streamed, latency_ms, estimated, cost_input, cost_cache_read, \
+    cost_cache_write_5m, cost_cache_write_1h, cost_output)";
 
 /// Adds what this transaction inserted to the sums of days. Money is added in two parts, so that no
 /// sum leaves the range of its column.
@@ -49,8 +60,9 @@ pub(super) fn money(row: &Row, column: usize) -> Result<Money, Error> {
 
 pub(super) fn of_row(row: &UsageRow) -> Vec<Value> {
     let tokens = |count: u64| Value::from(count.min(MOST_TOKENS));
-    let cost = row.cost.picos().clamp(-MOST_PICOS, MOST_PICOS);
-    vec![
+    let bounded = |cost: Money| Money::from_picos(cost.picos().clamp(-MOST_PICOS, MOST_PICOS));
+    let split = row.split.map(|split| split.changed(bounded).parts());
+    let mut values = vec![
         Value::from(&row.request),
         row.at.max(0).into(),
         Value::from(&row.organisation),
@@ -67,7 +79,7 @@ pub(super) fn of_row(row: &UsageRow) -> Vec<Value> {
         tokens(row.usage.output),
         tokens(row.usage.thinking),
         tokens(row.web_searches),
-        cost.into(),
+        bounded(row.cost).into(),
         Value::from(&row.service_tier),
         Value::from(&row.inference_geo),
         Value::from(&row.speed),
@@ -77,7 +89,9 @@ pub(super) fn of_row(row: &UsageRow) -> Vec<Value> {
         row.streamed.into(),
         row.latency_ms.into(),
         row.estimated.into(),
-    ]
+    ];
+    values.extend((0..SPLIT.len()).map(|part| split.map(|parts| parts[part]).into()));
+    values
 }
 
 pub(super) fn row(row: &Row) -> Result<UsageRow, Error> {
@@ -96,6 +110,7 @@ pub(super) fn row(row: &Row) -> Result<UsageRow, Error> {
         usage: usage(row, 9)?,
         web_searches: row.count(15)?,
         cost: Money::from_picos(row.integer(16)?),
+        split: split(row, 26)?,
         service_tier: text(17)?,
         inference_geo: text(18)?,
         speed: text(19)?,
@@ -108,6 +123,18 @@ pub(super) fn row(row: &Row) -> Result<UsageRow, Error> {
         latency_ms: row.count(24)?,
         estimated: row.truth(25)?,
     })
+}
+
+/// A cost by the kinds of tokens, from a column on; rows of earlier versions have none.
+fn split(row: &Row, first: usize) -> Result<Option<CostSplit>, Error> {
+    let mut parts = [Money::ZERO; SPLIT.len()];
+    for (part, column) in parts.iter_mut().zip(first..) {
+        match row.maybe_integer(column)? {
+            Some(picos) => *part = Money::from_picos(picos),
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(CostSplit::from_parts(parts)))
 }
 
 /// Six counts, from a column on.

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{Money, Usage};
+use quire_protocol::{CostSplit, Money, Usage};
 
 use super::{ContextWindow, columns};
 use crate::{Database, Error, KeyId, OrganisationId, Row, Statement, Value, WorkspaceId};
@@ -97,6 +97,8 @@ pub struct Sums {
     pub web_searches: u64,
     /// What they cost.
     pub cost: Money,
+    /// As much of it as is known by the kinds of tokens.
+    pub split: CostSplit,
 }
 
 /// A group within a bucket.
@@ -231,7 +233,7 @@ fn statement(report: &Report, from: i64, to: i64) -> Statement {
         dimensions.push_str(dimension.column());
         dimensions.push_str(", ");
     }
-    let sums: Vec<_> = [
+    let mut columns: Vec<String> = [
         "input",
         "cache_read",
         "cache_write_5m",
@@ -239,12 +241,17 @@ fn statement(report: &Report, from: i64, to: i64) -> Statement {
         "output",
         "thinking",
         "web_searches",
-        "cost / 1000000",
-        "cost % 1000000",
     ]
-    .into_iter()
-    .map(|column| format!("CAST(SUM({column}) AS BIGINT)"))
-    .collect();
+    .map(str::to_owned)
+    .to_vec();
+    // Money is added in two parts, so that no sum leaves the range of its column.
+    for cost in ["cost"].iter().chain(&columns::SPLIT) {
+        columns.extend([format!("{cost} / 1000000"), format!("{cost} % 1000000")]);
+    }
+    let sums = columns
+        .iter()
+        .map(|column| format!("CAST(COALESCE(SUM({column}), 0) AS BIGINT)"));
+    let sums: Vec<_> = sums.collect();
     let numbers: Vec<_> = (1..=report.group_by.len() + 1)
         .map(|number| number.to_string())
         .collect();
@@ -262,6 +269,10 @@ fn statement(report: &Report, from: i64, to: i64) -> Statement {
 fn group(row: &Row, dimensions: usize) -> Result<Group, Error> {
     let values = (1..=dimensions).map(|column| row.text(column).map(str::to_owned));
     let first = dimensions + 1;
+    let mut split = [Money::ZERO; columns::SPLIT.len()];
+    for (part, column) in split.iter_mut().zip((first + 10..).step_by(2)) {
+        *part = columns::money(row, column)?;
+    }
     Ok(Group {
         values: values.collect::<Result<_, _>>()?,
         sums: Sums {
@@ -269,6 +280,7 @@ fn group(row: &Row, dimensions: usize) -> Result<Group, Error> {
             usage: columns::usage(row, first + 1)?,
             web_searches: row.count(first + 7)?,
             cost: columns::money(row, first + 8)?,
+            split: CostSplit::from_parts(split),
         },
     })
 }

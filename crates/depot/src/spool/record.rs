@@ -2,7 +2,7 @@
 //! one that was being written at the moment of death is known for what it is, and what is behind damage
 //! is still found.
 
-use quire_protocol::{Money, Usage};
+use quire_protocol::{CostSplit, Money, Usage};
 
 use super::Rates;
 use crate::UsageRow;
@@ -110,7 +110,12 @@ pub(super) fn begun(row: &UsageRow, rates: &Rates) -> (Vec<u8>, u64) {
 
 /// The record of what is billed in the end.
 pub(super) fn ended(row: &UsageRow) -> Vec<u8> {
-    record(ENDED, |bytes| push_row(bytes, row))
+    record(ENDED, |bytes| {
+        push_row(bytes, row);
+        for part in row.split.iter().flat_map(CostSplit::parts) {
+            bytes.extend(part.picos().to_le_bytes());
+        }
+    })
 }
 
 fn record(kind: u8, payload: impl FnOnce(&mut Vec<u8>)) -> Vec<u8> {
@@ -171,8 +176,10 @@ fn one(bytes: &[u8]) -> Option<(Record, usize)> {
     }
     let padded = (HEAD + length).next_multiple_of(ALIGNMENT);
     let mut payload = Reader(&whole[HEAD..]);
-    let row = payload.row()?;
+    let mut row = payload.row()?;
     if kind == ENDED {
+        // Earlier versions wrote none.
+        row.split = payload.split();
         return Some((Record::Ended(Box::new(row)), padded));
     }
     let rates = (kind == BEGUN).then(|| payload.rates()).flatten()?;
@@ -297,14 +304,22 @@ impl<'a> Reader<'a> {
     }
 
     fn rates(&mut self) -> Option<Rates> {
-        let mut rate = || self.i64().map(Money::from_picos);
+        let split = self.split()?;
         Some(Rates {
-            input: rate()?,
-            cache_read: rate()?,
-            cache_write_5m: rate()?,
-            cache_write_1h: rate()?,
-            output: rate()?,
+            input: split.input,
+            cache_read: split.cache_read,
+            cache_write_5m: split.cache_write_5m,
+            cache_write_1h: split.cache_write_1h,
+            output: split.output,
         })
+    }
+
+    fn split(&mut self) -> Option<CostSplit> {
+        let mut parts = [Money::ZERO; 5];
+        for part in &mut parts {
+            *part = Money::from_picos(self.i64()?);
+        }
+        Some(CostSplit::from_parts(parts))
     }
 
     fn row(&mut self) -> Option<UsageRow> {
@@ -326,6 +341,7 @@ impl<'a> Reader<'a> {
             usage,
             web_searches,
             cost,
+            split: None,
             service_tier: self.text()?.to_owned(),
             inference_geo: self.text()?.to_owned(),
             speed: self.text()?.to_owned(),

@@ -36,6 +36,7 @@ cases! {
     metering::spending_is_summed_by_scope_and_day,
     metering::sums_beyond_all_sense_stay_sums,
     metering::reports_group_filter_and_page,
+    metering::costs_are_summed_by_the_kinds_of_tokens,
     metering::csv_is_read_in_pieces,
     files::content_comes_back_as_it_went_in,
     files::a_file_is_seen_by_its_workspace_alone,

@@ -96,6 +96,7 @@ fn used(request: &str, at: i64) -> UsageRow {
         },
         web_searches: 1,
         cost: Money::from_picos(1_234_567_890_123),
+        split: None,
         service_tier: "standard".to_owned(),
         inference_geo: "global".to_owned(),
         speed: "standard".to_owned(),

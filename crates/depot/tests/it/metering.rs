@@ -1,7 +1,7 @@
 //! Usage, sums and reports.
 
 use quire_depot::{ContextWindow, Depot, Dimension, Report, Scope, UsageFilter, UsageRow, Width};
-use quire_protocol::{Day, Money, Usage};
+use quire_protocol::{CostSplit, Day, Money, Usage};
 
 use crate::used;
 
@@ -170,6 +170,37 @@ pub(crate) async fn reports_group_filter_and_page(depot: Depot) {
         .await
         .unwrap();
     assert!(empty.buckets[0].groups.is_empty());
+}
+
+/// Rows of earlier versions have no split, and absurd ones are cut down; the parts stay the whole.
+pub(crate) async fn costs_are_summed_by_the_kinds_of_tokens(depot: Depot) {
+    let metering = depot.metering();
+    let split = |parts: [i64; 5]| CostSplit::from_parts(parts.map(Money::from_picos));
+    let row = |request: &str, split: CostSplit| UsageRow {
+        cost: split.total(),
+        split: Some(split),
+        ..used(request, 5)
+    };
+    let (one, two) = (
+        split([1, 20, 300, 4_000, 2_000_005]),
+        split([7, 0, 0, 0, 3]),
+    );
+    let unsplit = used("r3", 5);
+    let rows = [row("r1", one), row("r2", two), unsplit.clone()];
+    metering.record(&rows).await.unwrap();
+    let hour = report(0, HOUR, Width::Hour, &[Dimension::Model]);
+    let sums = metering.report(&hour).await.unwrap().buckets[0].groups[0].sums;
+    assert_eq!(sums.split, one + two);
+    assert_eq!(sums.cost, sums.split.total() + unsplit.cost);
+
+    let absurd = split([9_000_000_000_000_000, 5_000_000_000_000_000, 0, 0, 1]);
+    metering.record(&[row("r4", absurd)]).await.unwrap();
+    let more = metering.report(&hour).await.unwrap().buckets[0].groups[0].sums;
+    assert_eq!(more.cost, more.split.total() + unsplit.cost);
+    assert_eq!(
+        more.split.cache_read,
+        sums.split.cache_read + Money::from_picos(1_000_000_000_000_000)
+    );
 }
 
 pub(crate) async fn csv_is_read_in_pieces(depot: Depot) {

@@ -168,6 +168,7 @@ fn over_the_range(lines: impl Iterator<Item = Line>, bounds: (i64, i64)) -> Vec<
         sum.usage += line.sums.usage;
         sum.web_searches += line.sums.web_searches;
         sum.cost += line.sums.cost;
+        sum.split += line.sums.split;
     }
     let line = |(values, sums)| Line {
         starting_at: bounds.0,

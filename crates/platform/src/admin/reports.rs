@@ -5,6 +5,7 @@ use axum::http::{HeaderValue, Response, header};
 use quire_depot::{
     Bucket, ContextWindow, CsvRows, Dimension, Group, Report, Sums, UsageFilter, Width,
 };
+use quire_protocol::Money;
 use serde_json::{Map, Value, json};
 
 use super::{Answer, Call, wire};
@@ -49,7 +50,7 @@ pub(super) async fn usage(call: Call) -> Result<Answer, Denial> {
             result.insert(name.to_owned(), Value::Null);
         }
         result.extend(named(&DIMENSIONS, &group_by, &group.values));
-        result.into()
+        vec![result.into()]
     };
     call.buckets(report, &group_by, written).await
 }
@@ -71,24 +72,70 @@ pub(super) async fn cost(call: Call) -> Result<Answer, Denial> {
         ]);
     }
     let written = |group: &Group| {
-        let mut result = named(&DIMENSIONS, &group_by, &group.values);
-        let text = |name: &str| result.get(name).and_then(Value::as_str).map(str::to_owned);
-        let description = text("model").map(|model| match text("service_tier").as_deref() {
-            None | Some("standard") => format!("{model} usage"),
-            Some(tier) => format!("{model} usage, {tier}"),
-        });
-        for name in ["api_key_id", "speed"] {
-            result.remove(name);
+        let common = named(&DIMENSIONS, &group_by, &group.values);
+        if group_by.contains(&Dimension::Model) {
+            let parts = by_token_type(&group.sums).into_iter();
+            parts
+                .map(|(part, amount)| costed(common.clone(), part, amount))
+                .collect()
+        } else {
+            vec![costed(common, None, group.sums.cost)]
         }
-        result.insert("description".to_owned(), description.into());
-        for name in ["cost_type", "token_type"] {
-            result.insert(name.to_owned(), Value::Null);
-        }
-        result.insert("currency".to_owned(), "USD".into());
-        result.insert("amount".to_owned(), wire::cents(group.sums.cost).into());
-        result.into()
     };
     call.buckets(report, &group_by, written).await
+}
+
+/// A kind of tokens as cost reports name it: for programs and for people.
+type TokenType = (&'static str, &'static str);
+
+/// The kinds of tokens, in the order of the parts of a split cost.
+const TOKEN_TYPES: [TokenType; 5] = [
+    ("uncached_input_tokens", "input tokens"),
+    ("cache_read_input_tokens", "cache reads"),
+    (
+        "cache_creation.ephemeral_5m_input_tokens",
+        "cache writes, 5 minutes",
+    ),
+    (
+        "cache_creation.ephemeral_1h_input_tokens",
+        "cache writes, 1 hour",
+    ),
+    ("output_tokens", "output tokens"),
+];
+
+/// A cost by kinds of tokens; what is of no known kind, or nothing at all, comes without one.
+fn by_token_type(sums: &Sums) -> Vec<(Option<TokenType>, Money)> {
+    let parts = TOKEN_TYPES.into_iter().zip(sums.split.parts());
+    let parts = parts.filter(|(_, amount)| *amount != Money::ZERO);
+    let mut all: Vec<_> = parts.map(|(kind, amount)| (Some(kind), amount)).collect();
+    let rest = sums.cost.picos().saturating_sub(sums.split.total().picos());
+    if rest != 0 || all.is_empty() {
+        all.push((None, Money::from_picos(rest)));
+    }
+    all
+}
+
+/// A result of a cost report.
+fn costed(mut result: Map<String, Value>, part: Option<TokenType>, amount: Money) -> Value {
+    let text = |name: &str| result.get(name).and_then(Value::as_str).map(str::to_owned);
+    let (model, tier) = (text("model"), text("service_tier"));
+    let description = model.as_ref().map(|model| {
+        let tier = tier.filter(|tier| tier != "standard");
+        let tier = tier.map_or(String::new(), |tier| format!(", {tier}"));
+        let part = part.map_or(String::new(), |(_, words)| format!(", {words}"));
+        format!("{model} usage{tier}{part}")
+    });
+    for name in ["api_key_id", "speed"] {
+        result.remove(name);
+    }
+    result.extend(wire::fields(json!({
+        "description": description,
+        "cost_type": model.map(|_| "tokens"),
+        "token_type": part.map(|(name, _)| name),
+        "currency": "USD",
+        "amount": wire::cents(amount),
+    })));
+    result.into()
 }
 
 /// Sums of tokens as reports have them.
@@ -157,7 +204,7 @@ impl Call {
         &self,
         mut report: Report,
         group_by: &[Dimension],
-        written: impl Fn(&Group) -> Value,
+        written: impl Fn(&Group) -> Vec<Value>,
     ) -> Result<Answer, Denial> {
         report.group_by = group_by.to_vec();
         let read = self.app.depot().metering().report(&report).await?;
@@ -165,7 +212,7 @@ impl Call {
             json!({
                 "starting_at": rfc3339(bucket.starting_at),
                 "ending_at": rfc3339(bucket.ending_at),
-                "results": bucket.groups.iter().map(&written).collect::<Vec<_>>(),
+                "results": bucket.groups.iter().flat_map(&written).collect::<Vec<_>>(),
             })
         };
         Ok(Answer::Json(json!({
@@ -285,5 +332,37 @@ impl Call {
             response.headers_mut().insert(name, value);
         }
         Ok(Answer::Whole(response))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quire_protocol::CostSplit;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_parts_of_a_cost_are_the_whole(
+            parts in proptest::array::uniform5(0_i64..1_000_000_000_000),
+            unsplit in 0_i64..1_000_000,
+        ) {
+            let split = CostSplit::from_parts(parts.map(Money::from_picos));
+            let cost = split.total() + Money::from_picos(unsplit);
+            let sums = Sums { cost, split, ..Sums::default() };
+            let all = by_token_type(&sums);
+            prop_assert_eq!(all.iter().map(|(_, amount)| *amount).sum::<Money>(), cost);
+            prop_assert!(!all.is_empty());
+            // Each kind comes once, and what has none last.
+            let kinds: Vec<_> = all.iter().map(|(kind, _)| *kind).collect();
+            let mut sorted = kinds.clone();
+            sorted.sort_by_key(|kind| {
+                let place = TOKEN_TYPES.iter().position(|one| Some(*one) == *kind);
+                place.unwrap_or(TOKEN_TYPES.len())
+            });
+            sorted.dedup();
+            prop_assert_eq!(kinds, sorted);
+        }
     }
 }

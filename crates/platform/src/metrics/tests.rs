@@ -25,6 +25,7 @@ fn row(model: &str, status: u16, latency_ms: u64) -> UsageRow {
         },
         web_searches: 0,
         cost: "0.25".parse().unwrap(),
+        split: None,
         service_tier: "standard".to_owned(),
         inference_geo: "global".to_owned(),
         speed: "standard".to_owned(),

@@ -25,6 +25,11 @@ fn row(number: u64) -> UsageRow {
         },
         web_searches: 1,
         cost: Money::from_picos(-7),
+        split: number.is_multiple_of(5).then(|| CostSplit {
+            input: Money::from_picos(-9),
+            output: Money::from_picos(2),
+            ..CostSplit::default()
+        }),
         service_tier: "standard".to_owned(),
         inference_geo: "us".to_owned(),
         speed: "fast".to_owned(),
@@ -60,7 +65,11 @@ fn segment(count: u64) -> (Vec<u8>, Vec<(usize, Record)>) {
             usage
         });
         bytes.extend(begun);
-        expected.push((bytes.len(), under_way(row(number), rates(), progress)));
+        let unsplit = UsageRow {
+            split: None,
+            ..row(number)
+        };
+        expected.push((bytes.len(), under_way(unsplit, rates(), progress)));
         bytes.extend(ended(&row(number)));
         expected.push((bytes.len(), Record::Ended(Box::new(row(number)))));
     }

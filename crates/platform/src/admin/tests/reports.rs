@@ -2,7 +2,7 @@
 
 use axum::http::Method;
 use quire_depot::{ContextWindow, KeyFilter, Page, UsageRow};
-use quire_protocol::Usage;
+use quire_protocol::{CostSplit, Usage};
 use serde_json::{Value, json};
 
 use super::{QUIET, query};
@@ -49,6 +49,11 @@ async fn used(world: &World) -> [String; 2] {
         },
         web_searches: 1,
         cost: "0.0425".parse().unwrap(),
+        // The first is of an earlier version, which noted none.
+        split: (n > 1).then(|| {
+            let parts = ["0.01", "0.001", "0.0005", "0.011", "0.02"];
+            CostSplit::from_parts(parts.map(|part| part.parse().unwrap()))
+        }),
         service_tier: if n == 3 { "batch" } else { "standard" }.to_owned(),
         inference_geo: "global".to_owned(),
         speed: "standard".to_owned(),
@@ -131,6 +136,7 @@ async fn cost_in_buckets() {
     let path = "/v1/organizations/cost_report";
     let cost = report(&world, path, "").await;
     assert_eq!(cost["data"][0]["results"][0]["amount"], "12.75");
+    assert_eq!(cost["data"][0]["results"][0]["token_type"], Value::Null);
     let cost = report(
         &world,
         path,
@@ -144,11 +150,39 @@ async fn cost_in_buckets() {
             .find(|result| result["description"] == text)
             .unwrap()
     };
-    assert_eq!(described("opus usage")["amount"], "8.5");
+    let opus = [
+        ("opus usage, input tokens", "uncached_input_tokens", "1"),
+        ("opus usage, cache reads", "cache_read_input_tokens", "0.1"),
+        (
+            "opus usage, cache writes, 5 minutes",
+            "cache_creation.ephemeral_5m_input_tokens",
+            "0.05",
+        ),
+        (
+            "opus usage, cache writes, 1 hour",
+            "cache_creation.ephemeral_1h_input_tokens",
+            "1.1",
+        ),
+        ("opus usage, output tokens", "output_tokens", "2"),
+    ];
+    for (text, kind, amount) in opus {
+        let found = described(text);
+        assert_eq!(
+            (&found["cost_type"], &found["token_type"], &found["amount"]),
+            (&"tokens".into(), &kind.into(), &amount.into())
+        );
+    }
+    // What was recorded before costs were split.
+    let rest = described("opus usage");
     assert_eq!(
-        described("haiku usage, batch")["workspace_id"],
+        (&rest["token_type"], &rest["amount"]),
+        (&Value::Null, &"4.25".into())
+    );
+    assert_eq!(
+        described("haiku usage, batch, output tokens")["workspace_id"],
         workspace.as_str()
     );
+    assert_eq!(results.len(), 11);
 }
 
 #[tokio::test]
