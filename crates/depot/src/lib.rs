@@ -40,6 +40,6 @@ pub use metering::{
     UsageReport, UsageRow, Width,
 };
 pub use page::{Listed, Order, Page};
-pub use replay::{Exchange, ExchangeHead, Replay};
+pub use replay::{KeptHead, KeptRequest, Replay, Room};
 pub use responses::{ClaimedResponse, ResponseStatus, Responses, StoredItem, StoredResponse};
 pub use spool::{Rates, Recovered, Spool, Ticket};

@@ -12,6 +12,7 @@ const STEPS: &[&str] = &[
     include_str!("schema/06-replay.sql"),
     include_str!("schema/07-debts.sql"),
     include_str!("schema/08-costs.sql"),
+    include_str!("schema/09-replay.sql"),
 ];
 
 /// Brings the tables up to date. Several processes may do so at once: each step is done by one of them.

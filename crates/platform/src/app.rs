@@ -170,6 +170,16 @@ impl App {
         &self.replays
     }
 
+    /// The log of requests that are kept, with those that came until now.
+    pub(crate) async fn replay_log(&self) -> Result<quire_depot::Replay, quire_depot::Error> {
+        let log = self.depot.replay();
+        let live = self.live();
+        self.replays
+            .settle(&log, &live.config.log, now_ms())
+            .await?;
+        Ok(log)
+    }
+
     pub(crate) fn live(&self) -> Arc<Live> {
         Arc::clone(&self.live.read().unwrap_or_else(PoisonError::into_inner))
     }
@@ -208,6 +218,9 @@ impl App {
         }
         if rounds.is_multiple_of(5) {
             let _ = self.depot.batches().settle(now_ms(), 100).await;
+        }
+        if rounds.is_multiple_of(60) || self.replays.any() {
+            let _ = self.replay_log().await;
         }
         let _ = self.keyring.refresh().await;
         let now = now_ms();

@@ -107,13 +107,28 @@ impl Default for Bounds {
 }
 
 /// What is written down of requests.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Log {
     /// A line of JSON for each request, to standard error.
     pub requests: bool,
-    /// Whether bodies are kept for replay, and how many bytes of them at most; none by default.
+    /// Whether requests are kept for replay, bodies and all, and how many bytes of them at most; none by default.
     pub bodies_bytes: Option<u64>,
+    /// So many requests are kept at most.
+    pub bodies_count: u64,
+    /// So many seconds long.
+    pub bodies_age_s: u64,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self {
+            requests: false,
+            bodies_bytes: None,
+            bodies_count: 10_000,
+            bodies_age_s: 7 * 86_400,
+        }
+    }
 }
 
 /// An OpenTelemetry collector.

@@ -251,7 +251,7 @@ mod tests {
         lines.write(entry("off"));
         lines.set(&Log {
             requests: true,
-            bodies_bytes: None,
+            ..Log::default()
         });
         for _ in 0..WAITING + 100 {
             lines.write(entry("m"));

@@ -35,6 +35,7 @@ use crate::relay::{self, Ask, whole};
 use crate::reply::Denial;
 
 pub(crate) use background::Desk;
+pub(crate) use compact::COMPACT_PATH;
 pub(crate) use context::{Context, Memory, Wish};
 pub(crate) use fields::Fields;
 pub(crate) use keep::{Keeper, Keeping};

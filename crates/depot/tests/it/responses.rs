@@ -1,8 +1,8 @@
 //! Stored responses, conversations and the replay log.
 
 use quire_depot::{
-    Conversation, ConversationId, Depot, Error, Exchange, Order, Page, Put, ResponseId,
-    ResponseStatus, StoredItem, StoredResponse, WorkspaceId,
+    Conversation, ConversationId, Depot, Error, KeptHead, KeptRequest, Order, Page, Put,
+    ResponseId, ResponseStatus, Room, StoredItem, StoredResponse, WorkspaceId,
 };
 
 fn new(id: &str, previous: Option<&str>) -> StoredResponse {
@@ -370,37 +370,48 @@ pub(crate) async fn appends_at_once_lose_nothing(depot: Depot) {
 }
 
 pub(crate) async fn the_replay_log_forgets_the_oldest(depot: Depot) {
-    let (mine, other) = spaces();
+    let (mine, _) = spaces();
     let replay = depot.replay();
-    let exchange = |number: i64| Exchange {
-        id: format!("req_{number}").into(),
-        created_at: number,
-        request: vec![0xff; 60],
-        response: vec![0; 40],
+    let kept = |number: i64| KeptRequest {
+        head: KeptHead {
+            id: format!("req_{number}").into(),
+            created_at: number,
+            workspace: mine.clone(),
+            key: "key_1".into(),
+            api: "messages".to_owned(),
+            model: "m".to_owned(),
+            body_bytes: 60,
+        },
+        path: (number == 9).then(|| "/elsewhere".to_owned()),
+        headers: "[]".to_owned(),
+        body: vec![0xff; 60],
     };
-    let all: Vec<_> = (0..10)
-        .map(|number| (mine.clone(), exchange(number)))
-        .collect();
+    let all: Vec<_> = (0..20).map(kept).collect();
     replay.add(&all).await.unwrap();
-    assert_eq!(replay.trim(1_000).await.unwrap(), 0);
-    assert_eq!(replay.trim(399).await.unwrap(), 7);
-    let listed = replay.list(&mine, &Page::first(9)).await.unwrap();
-    let ids: Vec<_> = listed.items.iter().map(|head| head.id.as_str()).collect();
-    assert_eq!(
-        (ids, listed.items[0].bytes),
-        (vec!["req_9", "req_8", "req_7"], 100)
-    );
-    assert_eq!(
-        replay.get(&mine, &"req_9".into()).await.unwrap(),
-        Some(exchange(9))
-    );
-    assert_eq!(replay.get(&other, &"req_9".into()).await.unwrap(), None);
-    assert!(
-        replay
-            .list(&other, &Page::first(9))
-            .await
-            .unwrap()
-            .items
-            .is_empty()
-    );
+    replay.add(&all[..3]).await.unwrap();
+    let each = all[0].bytes();
+    let room = Room {
+        bytes: 100 * each,
+        count: 100,
+        since: 0,
+    };
+    assert_eq!(replay.trim(room).await.unwrap(), 0);
+    let newest = |room: Room| {
+        let replay = replay.clone();
+        async move {
+            replay.trim(room).await.unwrap();
+            let heads = replay.newest(100).await.unwrap();
+            heads.len()
+        }
+    };
+    assert_eq!(newest(Room { since: 5, ..room }).await, 15);
+    assert_eq!(newest(Room { count: 13, ..room }).await, 13);
+    let bytes = 12 * each - 1;
+    assert_eq!(newest(Room { bytes, ..room }).await, 11);
+    let heads = replay.newest(2).await.unwrap();
+    assert_eq!(heads, [kept(19).head, kept(18).head]);
+    let one = replay.get(&"req_9".into()).await.unwrap();
+    assert_eq!(one, Some(kept(9)));
+    assert_eq!(replay.get(&"req_8".into()).await.unwrap(), None);
+    assert_eq!(newest(Room::NONE).await, 0);
 }

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use quire_depot::KeptHead;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -13,16 +14,16 @@ use crate::reply::{Denial, rfc3339_ms};
 
 pub(super) async fn list(call: Call) -> Result<Answer, Denial> {
     call.query.only(&["limit"])?;
-    let limit = call.query.limit(20, 1_000)? as usize;
-    let kept = call.app.replays().newest(limit);
-    let data: Vec<Value> = kept.iter().map(|replay| written(replay).into()).collect();
+    let limit = call.query.limit(20, 1_000)?;
+    let kept = call.app.replay_log().await?.newest(limit).await?;
+    let data: Vec<Value> = kept.iter().map(|head| written(head).into()).collect();
     Ok(Answer::Json(json!({"data": data})))
 }
 
 pub(super) async fn get(call: Call) -> Result<Answer, Denial> {
     call.query.only(&[])?;
-    let replay = call.kept()?;
-    let mut written = written(&replay);
+    let replay = call.kept().await?;
+    let mut written = written(&replay.head);
     let headers: Map<String, Value> = replay
         .headers
         .keys()
@@ -44,7 +45,7 @@ pub(super) async fn get(call: Call) -> Result<Answer, Denial> {
 
 /// Makes a request again, with the key it was made with, as what its client gets now.
 pub(super) async fn replay(call: Call) -> Result<Answer, Denial> {
-    let replay = call.kept()?;
+    let replay = call.kept().await?;
     let caller = call.app.keyring().caller_by_id(&replay.key, now_ms())?;
     let ask = Ask {
         api: replay.api,
@@ -61,23 +62,24 @@ pub(super) async fn replay(call: Call) -> Result<Answer, Denial> {
         .map(Answer::Whole)
 }
 
-fn written(replay: &Replay) -> Map<String, Value> {
+fn written(head: &KeptHead) -> Map<String, Value> {
     wire::fields(json!({
         "type": "replay",
-        "id": replay.id,
-        "created_at": rfc3339_ms(replay.at),
-        "api": replay.api.name(),
-        "model": crate::log::short(&replay.model),
-        "api_key_id": replay.key.as_str(),
-        "workspace_id": replay.workspace.as_str(),
-        "body_bytes": replay.body.len(),
+        "id": head.id.as_str(),
+        "created_at": rfc3339_ms(head.created_at),
+        "api": head.api,
+        "model": head.model,
+        "api_key_id": head.key.as_str(),
+        "workspace_id": head.workspace.as_str(),
+        "body_bytes": head.body_bytes,
     }))
 }
 
 impl Call {
-    fn kept(&self) -> Result<Replay, Denial> {
+    async fn kept(&self) -> Result<Replay, Denial> {
         let id = self.part("request_id");
-        let found = self.app.replays().one(id);
-        found.ok_or_else(|| wire::missing("kept request", id))
+        let found = self.app.replay_log().await?.get(&id.into()).await?;
+        let found = found.ok_or_else(|| wire::missing("kept request", id))?;
+        Ok(Replay::read(found)?)
     }
 }

@@ -26,7 +26,7 @@ use crate::reply::Denial;
 pub(super) const MARK: &[u8] = b"qs1.";
 
 /// The vendor's path for it.
-const PATH: &str = "/responses/compact";
+pub(crate) const COMPACT_PATH: &str = "/responses/compact";
 
 /// What the model is told that writes the summary.
 const TASK: &str = "You are given a conversation between a user and an assistant, with the assistant's calls of tools and \
@@ -64,7 +64,7 @@ pub(super) async fn compact(
                 body: wish.input_alone(&app, &context).into(),
                 started: std::time::Instant::now(),
                 batch: false,
-                path: Some(PATH),
+                path: Some(COMPACT_PATH),
             };
             if relay::same_api(&app, &ask)? {
                 return relay::relay(&app, ask).await;

@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod models;
 mod passing;
+mod replays;
 mod socket;
 mod stored;
 mod workspaces;

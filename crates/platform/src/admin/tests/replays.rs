@@ -68,6 +68,30 @@ async fn a_request_that_was_kept_is_made_again() {
 }
 
 #[tokio::test]
+async fn what_cannot_be_kept_now_is_kept_later() {
+    let peer = Peer::new(&[reply()]);
+    let world = World::new(&config(peer.address, "[log]\nbodies_bytes = 5000")).await;
+    let key = world.key("w").await;
+    let database = world.app.depot().database();
+    let rename = |from: &str, to: &str| {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        database.execute(quire_depot::Statement::new(sql))
+    };
+    rename("replay", "hidden").await.unwrap();
+    for _ in 0..9 {
+        let body = json!({"model": "claude-opus-5", "max_tokens": 9, "system": "x".repeat(900), "messages": []});
+        let came = world.messages(&key, &[], &body).await;
+        assert_eq!(came.status, StatusCode::OK, "{}", came.text());
+        world.app.tidy(1).await;
+    }
+    rename("hidden", "replay").await.unwrap();
+    world.app.tidy(1).await;
+    let rows = world.app.depot().replay().newest(100).await.unwrap();
+    // As many as there is room for, which is less with what stands beside them.
+    assert_eq!(rows.len(), 2);
+}
+
+#[tokio::test]
 async fn nothing_is_kept_unless_the_config_says_so() {
     let peer = Peer::new(&[reply()]);
     let world = World::new(&config(peer.address, "")).await;
