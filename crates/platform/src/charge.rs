@@ -123,6 +123,20 @@ impl Charge {
         }
     }
 
+    /// Notes what the upstream is asked, in its API's words, for a trace that tells it.
+    pub(crate) fn asked(&mut self, dialect: Dialect, body: &bytes::Bytes) {
+        if let Some(span) = &mut self.span {
+            span.asked(dialect, body);
+        }
+    }
+
+    /// Notes what came of its answer, for the same.
+    pub(crate) fn heard(&mut self, bytes: &[u8]) {
+        if let Some(span) = &mut self.span {
+            span.heard(bytes);
+        }
+    }
+
     /// Notes which fields of the request the upstream does not get.
     pub(crate) fn dropped(&self, fields: &[String]) {
         self.order.story.dropped(fields);

@@ -140,7 +140,7 @@ pub struct Telemetry {
     /// One of so many requests is traced.
     #[serde(default = "one")]
     pub one_of: u32,
-    /// Whether prompts and answers are part of it; off by default.
+    /// Whether prompts and answers are part of it, in plain words; off by default.
     #[serde(default)]
     pub contents: bool,
 }

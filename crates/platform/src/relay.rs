@@ -227,8 +227,9 @@ async fn attempt(
         priced_as: node.config.priced_as(),
         model: &candidate.model,
     };
-    let charge = Charge::begin(app.till(), order, to)?;
+    let mut charge = Charge::begin(app.till(), order, to)?;
     charge.trace(&mut headers);
+    charge.asked(node.config.dialect, &body);
     if let Way::Translated(passage) = &way {
         charge.dropped(passage.dropped());
     }

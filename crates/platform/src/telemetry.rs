@@ -8,7 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use axum::http::{HeaderMap, HeaderValue};
+use bytes::Bytes;
 use quire_depot::UsageRow;
+use quire_dialect::Dialect;
 use quire_net::Proxies;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -18,9 +20,11 @@ use crate::config::Telemetry;
 use crate::metrics::Metrics;
 
 mod collector;
+mod contents;
 mod otlp;
 
 use collector::Collector;
+use contents::{Contents, Told};
 
 /// How many spans wait for the collector.
 const WAITING: usize = 4_096;
@@ -78,6 +82,7 @@ impl Traces {
             return given.map(|given| Trace {
                 given: Some(given),
                 id: None,
+                contents: false,
             });
         };
         let one_of = export.config.one_of.max(1);
@@ -85,7 +90,11 @@ impl Traces {
             Some(given) => given.sampled.then_some(given.trace),
             None => (export.turn.fetch_add(1, Ordering::Relaxed) % one_of == 0).then(random),
         };
-        (given.is_some() || id.is_some()).then_some(Trace { given, id })
+        (given.is_some() || id.is_some()).then_some(Trace {
+            given,
+            id,
+            contents: export.config.contents,
+        })
     }
 
     /// Tells of a span.
@@ -130,6 +139,8 @@ pub(crate) struct Trace {
     given: Option<Given>,
     /// By which its spans are told; none where they are not.
     id: Option<[u8; 16]>,
+    /// Whether what is asked and answered is told too.
+    contents: bool,
 }
 
 /// A client's trace context, as W3C writes it.
@@ -173,6 +184,8 @@ pub(crate) struct Open {
     model: String,
     provider: String,
     server: String,
+    tells_contents: bool,
+    contents: Option<Box<Contents>>,
 }
 
 /// A try at an upstream that is over.
@@ -190,6 +203,7 @@ pub(crate) struct Span {
     provider: String,
     /// The upstream's address.
     server: String,
+    contents: Option<Told>,
     row: UsageRow,
 }
 
@@ -206,6 +220,8 @@ impl Trace {
             model: model.to_owned(),
             provider: provider.to_owned(),
             server: server.to_owned(),
+            tells_contents: self.contents,
+            contents: None,
         })
     }
 
@@ -229,6 +245,20 @@ impl Trace {
 }
 
 impl Open {
+    /// This is what the upstream is asked, in its API's words.
+    pub(crate) fn asked(&mut self, dialect: Dialect, body: &Bytes) {
+        if self.tells_contents {
+            self.contents = Some(Box::new(Contents::new(dialect, body)));
+        }
+    }
+
+    /// This is what came of its answer.
+    pub(crate) fn heard(&mut self, bytes: &[u8]) {
+        if let Some(contents) = &mut self.contents {
+            contents.hear(bytes);
+        }
+    }
+
     /// Something of the answer came.
     pub(crate) fn answered(&mut self) {
         self.first.get_or_insert_with(Instant::now);
@@ -250,6 +280,7 @@ impl Open {
             model: self.model,
             provider: self.provider,
             server: self.server,
+            contents: self.contents.map(|contents| contents.told()),
             row,
         }
     }

@@ -159,7 +159,8 @@ fn check_telemetry(telemetry: &Telemetry, found: &mut Findings) {
         );
     }
     if telemetry.contents {
-        let message = "prompts and answers are not traced yet: spans bear counts and names alone";
+        let message = "prompts and answers go to the collector in plain words, whatever people wrote: leave it off \
+                       unless all who can read there may read that";
         found.warn("telemetry.contents", message);
     }
 }

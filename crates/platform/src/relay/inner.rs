@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::{Method, Response};
+use bytes::Bytes;
 use hyper::body::Incoming;
 use quire_catalogue::ToolDialect;
 use quire_dialect::Dialect;
@@ -99,16 +100,15 @@ pub(super) async fn send(
         priced_as: node.config.priced_as(),
         model: &candidate.model,
     };
-    let charge = Charge::begin(app.till(), &Arc::new(order), to)?;
+    let mut charge = Charge::begin(app.till(), &Arc::new(order), to)?;
     let mut headers =
         crate::upstream::written(node.config.dialect, "2023-06-01", &encoded.betas.join(","));
     charge.trace(&mut headers);
-    let sending = node.line.send(
-        Method::POST,
-        node.config.dialect.path(),
-        headers,
-        encoded.body.into(),
-    );
+    let body = Bytes::from(encoded.body);
+    charge.asked(node.config.dialect, &body);
+    let sending = node
+        .line
+        .send(Method::POST, node.config.dialect.path(), headers, body);
     let limit = Duration::from_secs(node.config.first_byte_s);
     let response = match tokio::time::timeout(limit, sending).await {
         Ok(Ok(response)) => response,
@@ -189,7 +189,7 @@ pub(super) async fn collect(beside: Beside) -> Result<Answer, Denial> {
     let Beside {
         response,
         node,
-        charge,
+        mut charge,
         place: _place,
     } = beside;
     let status = response.status().as_u16();
@@ -200,6 +200,7 @@ pub(super) async fn collect(beside: Beside) -> Result<Answer, Denial> {
             node.failed(now_ms());
             passing::cut_short(&node.name, &cut)
         })?;
+    charge.heard(&body);
     let answer = read_whole(node.config.dialect, &body).inspect_err(|_| node.failed(now_ms()))?;
     node.succeeded();
     let model = Some(answer.begin.model.as_str()).filter(|model| !model.is_empty());

@@ -51,7 +51,7 @@ pub(super) fn stream(ask: &Ask, begun: Begun) -> Response<Body> {
 }
 
 /// An answer that comes whole.
-pub(super) async fn whole(ask: &Ask, begun: Begun) -> Result<Response<Body>, Denial> {
+pub(super) async fn whole(ask: &Ask, mut begun: Begun) -> Result<Response<Body>, Denial> {
     let (head, upstream) = begun.response.into_parts();
     let node = &begun.candidate.node;
     let body = match whole::collect(upstream, MOST, Duration::from_secs(node.config.idle_s)).await {
@@ -65,6 +65,7 @@ pub(super) async fn whole(ask: &Ask, begun: Begun) -> Result<Response<Body>, Den
     };
     node.succeeded();
     let meter = Meter::whole(ask.api, &body);
+    begun.charge.heard(&body);
     settle(begun.charge, &meter, head.status.as_u16());
     let mut response = Response::new(Body::from(body));
     *response.headers_mut() = returned(&head.headers);
@@ -198,6 +199,7 @@ impl hyper::body::Body for Passing {
                     this.last = Instant::now();
                     this.meter.push(&data);
                     if let Some(charge) = &mut this.charge {
+                        charge.heard(&data);
                         charge.progress(this.meter.estimate());
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));

@@ -186,7 +186,10 @@ async fn piece(changes: &mut Changes, source: Source, outlet: &mut impl Outlet) 
             }
         };
         match chunk {
-            Ok(Some(bytes)) => reader.push(&bytes, &mut each),
+            Ok(Some(bytes)) => {
+                charge.heard(&bytes);
+                reader.push(&bytes, &mut each);
+            }
             Ok(None) => reader.finish(&mut each),
             Err(cut) => {
                 node.failed(now_ms());

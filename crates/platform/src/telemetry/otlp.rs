@@ -86,6 +86,22 @@ fn attributes(span: &Span) -> Vec<Value> {
         all.push(text("server.address", host.trim_matches(['[', ']'])));
         all.push(number("server.port", port.into()));
     }
+    if let Some(told) = &span.contents {
+        let whole = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+        let messages = [
+            ("gen_ai.input.messages", &told.input),
+            ("gen_ai.output.messages", &told.output),
+        ];
+        for (key, messages) in messages {
+            all.extend(messages.iter().map(|messages| whole(key, messages)));
+        }
+        if told.left_out > 0 {
+            all.push(number(
+                "quire.input.messages_left_out",
+                told.left_out as u64,
+            ));
+        }
+    }
     if row.status >= 400 {
         all.push(text("error.type", &row.status.to_string()));
     }

@@ -136,6 +136,86 @@ async fn a_clients_trace_goes_on_at_the_upstream_and_is_told() {
     ] {
         assert!(!text.contains(secret), "{secret}: {text}");
     }
+    assert!(!text.contains("gen_ai.input.messages") && !text.contains("gen_ai.output.messages"));
+}
+
+/// An answer of Messages in pieces, which its limit cuts.
+const STREAM: &str = r#"event: message_start
+data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-opus-5","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}}
+
+event: content_block_start
+data: {"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"in "}}
+
+event: content_block_delta
+data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"pieces"}}
+
+event: content_block_stop
+data: {"type":"content_block_stop","index":0}
+
+event: message_delta
+data: {"type":"message_delta","delta":{"stop_reason":"max_tokens","stop_sequence":null},"usage":{"output_tokens":2}}
+
+event: message_stop
+data: {"type":"message_stop"}
+
+"#;
+
+#[tokio::test]
+async fn prompts_and_answers_are_told_where_the_config_says_so() {
+    let answers = [reply(), http("200 OK", "text/event-stream", STREAM)];
+    let (world, _peer, collector, key) = traced("contents = true", &answers).await;
+    let mut long = body();
+    long["system"] = "be brief".into();
+    let came = world.messages(&key, &[], &long).await;
+    assert_eq!(came.status, StatusCode::OK, "{}", came.text());
+    let many = (0..40).map(|n| {
+        let role = if n % 2 == 0 { "user" } else { "assistant" };
+        json!({"role": role, "content": format!("{n} {}", "x".repeat(5_000))})
+    });
+    long["messages"] = many
+        .chain([json!({"role": "user", "content": "the last"})])
+        .collect();
+    long["stream"] = true.into();
+    let came = world.messages(&key, &[], &long).await;
+    assert_eq!(came.status, StatusCode::OK, "{}", came.text());
+    world.app.till().watch.close().await;
+    let (told, text) = spans(&collector.request());
+    let messages = |span: &Value, key: &str| -> Value {
+        serde_json::from_str(attribute(span, key).as_str().unwrap()).unwrap()
+    };
+    assert_eq!(
+        messages(&told[0], "gen_ai.input.messages"),
+        json!([
+            {"role": "system", "parts": [{"type": "text", "content": "be brief"}]},
+            {"role": "user", "parts": [{"type": "text", "content": "the prompt's words"}]},
+        ])
+    );
+    assert_eq!(
+        messages(&told[0], "gen_ai.output.messages"),
+        json!([{"role": "assistant", "finish_reason": "stop",
+            "parts": [{"type": "text", "content": "the answer's words"}]}])
+    );
+    let output = messages(&told[1], "gen_ai.output.messages");
+    assert_eq!(
+        output,
+        json!([{"role": "assistant", "finish_reason": "length",
+            "parts": [{"type": "text", "content": "in pieces"}]}])
+    );
+    // It is bounded: the newest messages are there, and no text whole that is too long.
+    let input = messages(&told[1], "gen_ai.input.messages");
+    let input = input.as_array().unwrap();
+    assert_eq!(input.last().unwrap()["parts"][0]["content"], "the last");
+    let left_out: usize = attribute(&told[1], "quire.input.messages_left_out")
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
+    assert_eq!(left_out + input.len(), 42);
+    assert!(input.len() > 5 && text.len() < 40_000, "{}", text.len());
+    assert!(!text.contains(&key) && !text.contains("the upstream's secret"));
 }
 
 #[tokio::test]
