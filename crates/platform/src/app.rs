@@ -418,10 +418,15 @@ pub(crate) async fn take_in_most(
     }
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let idle = Duration::from_secs(app.live().config.bounds.body_idle_s);
-    whole::collect(body, most, idle)
+    let mut body = body;
+    whole::collect(&mut body, most, idle)
         .await
         .map_err(|cut| match cut {
             whole::Cut::TooLarge => {
+                // Who waits for leave to send must not get it.
+                if !headers.contains_key("expect") {
+                    tokio::spawn(whole::throw_away(body));
+                }
                 let message = format!("Request exceeds the maximum size of {most} bytes.");
                 Refusal::new(Reason::TooLarge, message)
             }

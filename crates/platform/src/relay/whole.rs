@@ -17,6 +17,30 @@ pub(crate) enum Cut {
     Broken(String),
 }
 
+/// What of a body is read that nobody wants, and for how long at most.
+const THROWN_AWAY: usize = 64 << 20;
+const THROWING_AWAY: Duration = Duration::from_secs(10);
+
+/// Reads what comes of a body that is refused. Most clients send all of it before they read anything: if it were
+/// left where it is, they would find a broken connection in place of the refusal.
+pub(crate) async fn throw_away<B>(mut body: B)
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let reading = async {
+        let mut left = THROWN_AWAY;
+        while let Some(Ok(frame)) = body.frame().await {
+            let length = frame.data_ref().map_or(0, Bytes::len);
+            let Some(less) = left.checked_sub(length) else {
+                return;
+            };
+            left = less;
+        }
+    };
+    // Whoever takes longer is cut off.
+    let _ = tokio::time::timeout(THROWING_AWAY, reading).await;
+}
+
 /// Takes a body in.
 pub(crate) async fn collect<B>(mut body: B, most: usize, idle: Duration) -> Result<Bytes, Cut>
 where

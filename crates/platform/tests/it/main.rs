@@ -15,6 +15,7 @@ mod conversations;
 mod count;
 mod faults;
 mod files;
+mod large;
 mod models;
 mod passing;
 mod replays;

@@ -59,10 +59,15 @@ pub(crate) fn said(response: &Value) -> &str {
 
 /// A platform over one upstream of each API.
 pub(crate) async fn world() -> (World, [Upstream; 3]) {
+    world_of(counting).await
+}
+
+/// The same, with upstreams that answer so.
+pub(crate) async fn world_of(answer: fn(&Seen) -> Answer) -> (World, [Upstream; 3]) {
     let upstreams = [
-        Upstream::start(counting).await,
-        Upstream::start(counting).await,
-        Upstream::start(counting).await,
+        Upstream::start(answer).await,
+        Upstream::start(answer).await,
+        Upstream::start(answer).await,
     ];
     let [one, two, three] = &upstreams;
     let config = config(&[("responses", one), ("chat", two), ("messages", three)]);

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -50,6 +51,8 @@ enum Piece {
     Wait(Arc<Notify>),
     /// Nothing follows, ever.
     Hang,
+    /// This again and again, as fast as it is read; the bytes are counted.
+    ForEver(Bytes, Arc<AtomicUsize>),
     /// The connection breaks.
     Break,
 }
@@ -91,6 +94,14 @@ impl Answer {
         self
     }
 
+    /// The same, cut off in the middle of its text.
+    pub fn cut(mut self) -> Self {
+        if let Some(Piece::Bytes(bytes)) = self.pieces.last_mut() {
+            bytes.truncate(bytes.len() / 2);
+        }
+        self
+    }
+
     /// The same; what follows comes once `until` is told.
     pub fn wait(mut self, until: &Arc<Notify>) -> Self {
         self.pieces.push(Piece::Wait(Arc::clone(until)));
@@ -100,6 +111,13 @@ impl Answer {
     /// The same; then nothing comes, and it does not end.
     pub fn hang(mut self) -> Self {
         self.pieces.push(Piece::Hang);
+        self
+    }
+
+    /// The same; then this text again and again, as fast as it is read. `sent` counts its bytes.
+    pub fn for_ever(mut self, text: impl Into<String>, sent: &Arc<AtomicUsize>) -> Self {
+        let piece = Piece::ForEver(text.into().into(), Arc::clone(sent));
+        self.pieces.push(piece);
         self
     }
 
@@ -114,18 +132,29 @@ impl Answer {
         for (name, value) in self.headers {
             response = response.header(name, value);
         }
-        let pieces = futures_util::stream::iter(self.pieces).filter_map(|piece| async {
-            match piece {
-                Piece::Bytes(bytes) => Some(Ok(Frame::data(bytes))),
-                Piece::Wait(until) => {
-                    until.notified().await;
-                    None
-                }
-                Piece::Hang => std::future::pending().await,
-                Piece::Break => Some(Err(std::io::Error::other("broken off"))),
-            }
-        });
+        let pieces = futures_util::stream::iter(self.pieces).flat_map(Piece::frames);
         response.body(StreamBody::new(pieces.boxed())).unwrap()
+    }
+}
+
+impl Piece {
+    fn frames(
+        self,
+    ) -> futures_util::stream::BoxStream<'static, Result<Frame<Bytes>, std::io::Error>> {
+        use futures_util::stream;
+        match self {
+            Self::Bytes(bytes) => stream::iter([Ok(Frame::data(bytes))]).boxed(),
+            Self::Wait(until) => stream::once(async move { until.notified().await })
+                .filter_map(|()| async { None })
+                .boxed(),
+            Self::Hang => stream::pending().boxed(),
+            Self::ForEver(bytes, sent) => stream::repeat_with(move || {
+                sent.fetch_add(bytes.len(), Ordering::SeqCst);
+                Ok(Frame::data(bytes.clone()))
+            })
+            .boxed(),
+            Self::Break => stream::iter([Err(std::io::Error::other("broken off"))]).boxed(),
+        }
     }
 }
 
