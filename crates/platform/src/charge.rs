@@ -181,6 +181,21 @@ impl Charge {
         });
     }
 
+    /// It broke off, and nobody learns what was used: charged by what was noted of it.
+    pub(crate) fn broke_off(mut self, status: u16) {
+        self.close_as_noted(status);
+    }
+
+    fn close_as_noted(&mut self, status: u16) {
+        let estimate = self.output;
+        self.close(&Outcome {
+            status,
+            tally: &Tally::default(),
+            model: None,
+            estimate,
+        });
+    }
+
     fn close(&mut self, outcome: &Outcome<'_>) {
         let Some(ticket) = self.ticket.take() else {
             return;
@@ -249,17 +264,8 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        if self.ticket.is_none() {
-            return;
-        }
         // The client went away. What it had is charged; the upstream had the prompt in any case.
-        let output = self.output;
-        self.close(&Outcome {
-            status: CLIENT_WENT,
-            tally: &Tally::default(),
-            model: None,
-            estimate: output,
-        });
+        self.close_as_noted(CLIENT_WENT);
     }
 }
 

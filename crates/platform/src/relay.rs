@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{HeaderMap, Method, Response};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use quire_dialect::Dialect;
-use quire_translate::{Reason, Refusal, Tally};
+use quire_translate::{Reason, Refusal};
 
 use crate::allowance::{Gauges, Reached};
 use crate::app::App;
@@ -245,12 +245,7 @@ async fn attempt(
         }
         Err(_) => {
             // It may have thought all that time, and charges for it.
-            charge.settle(&crate::charge::Outcome {
-                status: StatusCode::GATEWAY_TIMEOUT.as_u16(),
-                tally: &Tally::default(),
-                model: None,
-                estimate: 0,
-            });
+            charge.broke_off(Failure::SILENT);
             return Ok(Err(Failure::silent(&node.name, limit)));
         }
     };

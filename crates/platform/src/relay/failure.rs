@@ -52,6 +52,8 @@ enum Whose {
 impl Failure {
     /// What a request is recorded with that never reached an upstream.
     pub(super) const STATUS: u16 = 502;
+    /// What one is recorded with whose upstream did not begin to answer in time.
+    pub(super) const SILENT: u16 = 504;
 
     /// Whether the client got something wrong.
     pub(super) fn is_clients(&self) -> bool {

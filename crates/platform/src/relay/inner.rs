@@ -119,6 +119,7 @@ pub(super) async fn send(
         }
         Err(_) => {
             node.failed(now_ms());
+            charge.broke_off(Failure::SILENT);
             return Err(Failure::silent(&node.name, limit).into_refusal().into());
         }
     };
@@ -194,14 +195,23 @@ pub(super) async fn collect(beside: Beside) -> Result<Answer, Denial> {
     } = beside;
     let status = response.status().as_u16();
     let idle = Duration::from_secs(node.config.idle_s);
-    let body = whole::collect(response.into_body(), passing::MOST, idle)
-        .await
-        .map_err(|cut| {
+    let body = match whole::collect(response.into_body(), passing::MOST, idle).await {
+        Ok(body) => body,
+        Err(cut) => {
             node.failed(now_ms());
-            passing::cut_short(&node.name, &cut)
-        })?;
+            charge.broke_off(cut.status());
+            return Err(passing::cut_short(&node.name, &cut).into());
+        }
+    };
     charge.heard(&body);
-    let answer = read_whole(node.config.dialect, &body).inspect_err(|_| node.failed(now_ms()))?;
+    let answer = match read_whole(node.config.dialect, &body) {
+        Ok(answer) => answer,
+        Err(refusal) => {
+            node.failed(now_ms());
+            charge.broke_off(Failure::STATUS);
+            return Err(refusal.into());
+        }
+    };
     node.succeeded();
     let model = Some(answer.begin.model.as_str()).filter(|model| !model.is_empty());
     charge.settle(&Outcome {

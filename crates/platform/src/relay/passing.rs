@@ -59,7 +59,7 @@ pub(super) async fn whole(ask: &Ask, mut begun: Begun) -> Result<Response<Body>,
         Err(cut) => {
             node.failed(now_ms());
             // The upstream may charge for it, and nobody knows how much.
-            drop(begun.charge);
+            begun.charge.broke_off(cut.status());
             return Err(cut_short(&node.name, &cut).into());
         }
     };
@@ -128,8 +128,10 @@ impl Passing {
         let was_whole = self.meter.has_ended();
         self.meter.finish();
         let is_whole = was_whole || (cut.is_none() && self.meter.has_ended());
+        let cut = cut.unwrap_or(whole::Cut::Broken(String::new()));
         if let Some(charge) = self.charge.take() {
-            settle(charge, &self.meter, self.status);
+            let status = if is_whole { self.status } else { cut.status() };
+            settle(charge, &self.meter, status);
         }
         if is_whole {
             self.candidate.node.succeeded();
@@ -137,7 +139,6 @@ impl Passing {
         }
         let node = &self.candidate.node;
         node.failed(now_ms());
-        let cut = cut.unwrap_or(whole::Cut::Broken(String::new()));
         let refusal = cut_short(&node.name, &cut);
         let mut out = Vec::new();
         stream_error(

@@ -163,7 +163,7 @@ async fn piece(changes: &mut Changes, source: Source, outlet: &mut impl Outlet) 
         node,
         mut charge,
         place: _place,
-        status,
+        mut status,
     } = source;
     let idle = Duration::from_secs(node.config.idle_s);
     let mut reader = Reader::new(node.config.dialect);
@@ -190,9 +190,16 @@ async fn piece(changes: &mut Changes, source: Source, outlet: &mut impl Outlet) 
                 charge.heard(&bytes);
                 reader.push(&bytes, &mut each);
             }
-            Ok(None) => reader.finish(&mut each),
+            Ok(None) => {
+                reader.finish(&mut each);
+                if !gauge.finished {
+                    node.failed(now_ms());
+                    status = whole::Cut::Broken(String::new()).status();
+                }
+            }
             Err(cut) => {
                 node.failed(now_ms());
+                status = cut.status();
                 each(Event::Failed(passing::cut_short(&node.name, &cut)));
             }
         }

@@ -17,6 +17,16 @@ pub(crate) enum Cut {
     Broken(String),
 }
 
+impl Cut {
+    /// What a request is recorded with whose answer ended so.
+    pub(crate) const fn status(&self) -> u16 {
+        match self {
+            Self::Silent => 504,
+            Self::TooLarge | Self::Broken(_) => 502,
+        }
+    }
+}
+
 /// What of a body is read that nobody wants, and for how long at most.
 const THROWN_AWAY: usize = 64 << 20;
 const THROWING_AWAY: Duration = Duration::from_secs(10);

@@ -19,6 +19,7 @@ mod large;
 mod models;
 mod passing;
 mod replays;
+mod silent;
 mod socket;
 mod stored;
 mod workspaces;
