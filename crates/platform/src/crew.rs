@@ -52,16 +52,24 @@ pub(crate) trait Trade: Send + Sync + 'static {
     fn claim(app: &App, most: u32, until: i64) -> impl Future<Output = Vec<Self::Piece>> + Send;
     /// Claims again, until a time, all that is claimed.
     fn renew(app: &App, until: i64) -> impl Future<Output = ()> + Send;
+    /// Lets go of a piece, so that it is claimed again once its claim runs out.
+    fn let_go(
+        app: &App,
+        piece: &Self::Piece,
+    ) -> impl Future<Output = Result<(), quire_depot::Error>> + Send;
     /// Gives back what is not finished.
     fn release(app: &App) -> impl Future<Output = ()> + Send;
-    /// Works on a piece to its end, and writes down what came of it.
-    fn work(app: Arc<App>, piece: Self::Piece) -> impl Future<Output = ()> + Send;
+    /// Works on a piece to its end, and writes down what came of it. A piece of which nothing could be written down
+    /// comes back.
+    fn work(app: Arc<App>, piece: Self::Piece) -> impl Future<Output = Option<Self::Piece>> + Send;
 }
 
 /// Works on what waits, until the server ends; then lets what is under way come to its end. What is dropped in the
 /// middle is given back by [`Trade::release`].
 pub(crate) async fn run<T: Trade>(app: Arc<App>) {
     let mut under_way = JoinSet::new();
+    // No worker claims what it has: what it cannot finish it has to let go of, when the store answers again.
+    let mut unfinished = Vec::new();
     let mut round = tokio::time::interval(ROUND);
     round.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut rounds = 0_u32;
@@ -76,8 +84,11 @@ pub(crate) async fn run<T: Trade>(app: Arc<App>) {
                 if rounds.is_multiple_of(RENEW) {
                     T::renew(&app, lease()).await;
                 }
+                let_go::<T>(&app, &mut unfinished).await;
             }
-            _ = under_way.join_next(), if !under_way.is_empty() => {}
+            Some(done) = under_way.join_next(), if !under_way.is_empty() => {
+                unfinished.extend(done.ok().flatten());
+            }
         }
         if is_open {
             claim::<T>(&app, &mut under_way).await;
@@ -85,7 +96,16 @@ pub(crate) async fn run<T: Trade>(app: Arc<App>) {
     }
 }
 
-async fn claim<T: Trade>(app: &Arc<App>, under_way: &mut JoinSet<()>) {
+async fn let_go<T: Trade>(app: &App, unfinished: &mut Vec<T::Piece>) {
+    while let Some(piece) = unfinished.last() {
+        if T::let_go(app, piece).await.is_err() {
+            return;
+        }
+        unfinished.pop();
+    }
+}
+
+async fn claim<T: Trade>(app: &Arc<App>, under_way: &mut JoinSet<Option<T::Piece>>) {
     let room = u32::try_from(T::AT_ONCE.saturating_sub(under_way.len())).unwrap_or(0);
     if room == 0 {
         return;

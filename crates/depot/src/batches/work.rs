@@ -28,7 +28,8 @@ pub struct ClaimedItem {
 
 impl Batches {
     /// Leases at most so many items to a worker until a time: first those whose lease has run out, then
-    /// new ones, by the ids of their batches. No two workers get the same one.
+    /// new ones, by the ids of their batches. No two workers get the same one, and no worker gets what it has
+    /// already, however late it is with it: see [`Batches::let_go`].
     pub async fn claim(
         &self,
         most: u32,
@@ -65,6 +66,7 @@ impl Batches {
         let claim = "UPDATE batch_items SET worker = $1, lease_until = $2, attempts = attempts + 1 \
              WHERE (batch, position) IN (SELECT i.batch, i.position FROM batch_items AS i \
              WHERE i.state = 'processing' AND i.lease_until >= $3 AND i.lease_until <= $4 \
+             AND (i.worker IS NULL OR i.worker <> $1) \
              AND EXISTS (SELECT 1 FROM batches \
              WHERE id = i.batch AND batches.state = 'in_progress' AND expires_at > $5) \
              ORDER BY i.lease_until, i.batch, i.position LIMIT $6 FOR UPDATE SKIP LOCKED) \
@@ -104,6 +106,18 @@ impl Batches {
                      WHERE worker = $2 AND state = 'processing'";
         let renew = Statement::new(renew).bind(lease_until).bind(worker);
         self.database.execute(renew).await
+    }
+
+    /// Lets go of one item that a worker could not finish: once its lease has run out, it is claimed again, perhaps
+    /// by the same worker.
+    pub async fn let_go(&self, worker: &str, item: &ClaimedItem) -> Result<(), Error> {
+        let let_go = "UPDATE batch_items SET worker = NULL \
+                      WHERE batch = $1 AND position = $2 AND worker = $3";
+        let let_go = Statement::new(let_go)
+            .bind(&item.batch)
+            .bind(item.position)
+            .bind(worker);
+        self.database.execute(let_go).await.map(drop)
     }
 
     /// Gives back what a worker has not finished, as when it goes down in order.

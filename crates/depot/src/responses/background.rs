@@ -18,7 +18,8 @@ pub struct ClaimedResponse {
 
 impl Responses {
     /// Leases at most so many background responses to a worker until a time, the oldest first. Those whose
-    /// lease has run out are claimed again; no two workers get the same one.
+    /// lease has run out are claimed again; no two workers get the same one, and no worker gets what it has already,
+    /// however late it is with it: see [`Responses::let_go`].
     pub async fn claim(
         &self,
         most: u32,
@@ -30,6 +31,7 @@ impl Responses {
             "UPDATE responses SET worker = $1, lease_until = $2, attempts = attempts + 1, \
              status = 'in_progress' WHERE id IN (SELECT id FROM responses \
              WHERE open = 1 AND background = 1 AND lease_until <= $3 \
+             AND (worker IS NULL OR worker <> $1) \
              ORDER BY created_at, id LIMIT $4 FOR UPDATE SKIP LOCKED) \
              RETURNING {COLUMNS}, workspace, attempts"
         );
@@ -62,6 +64,17 @@ impl Responses {
         let renew = "UPDATE responses SET lease_until = $1 WHERE worker = $2 AND open = 1";
         let renew = Statement::new(renew).bind(lease_until).bind(worker);
         self.database.execute(renew).await
+    }
+
+    /// Lets go of one response that a worker could not finish: once its lease has run out, it is claimed again,
+    /// perhaps by the same worker.
+    pub async fn let_go(&self, worker: &str, claimed: &ClaimedResponse) -> Result<(), Error> {
+        let let_go =
+            "UPDATE responses SET worker = NULL WHERE id = $1 AND worker = $2 AND open = 1";
+        let let_go = Statement::new(let_go)
+            .bind(&claimed.response.id)
+            .bind(worker);
+        self.database.execute(let_go).await.map(drop)
     }
 
     /// Gives back what a worker has not finished, as when it goes down in order.

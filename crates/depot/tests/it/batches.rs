@@ -147,6 +147,29 @@ pub(crate) async fn a_lease_that_ran_out_is_claimed_again(depot: Depot) {
     assert_eq!(batches.claim(9, "five", 251, 400).await.unwrap().len(), 1);
 }
 
+pub(crate) async fn a_worker_that_is_late_does_not_claim_its_own_item_again(depot: Depot) {
+    let batches = depot.batches();
+    started(&batches, "msgbatch_1", 2).await;
+    let first = batches.claim(9, "one", 20, 100).await.unwrap();
+    assert_eq!(first.len(), 2);
+    // Its leases ran out while it was busy: it still works on both.
+    assert!(batches.claim(9, "one", 500, 600).await.unwrap().is_empty());
+    // What it could not finish it lets go of, and may have again.
+    batches.let_go("one", &first[0]).await.unwrap();
+    batches.let_go("two", &first[1]).await.unwrap();
+    let again = batches.claim(9, "one", 500, 600).await.unwrap();
+    assert_eq!(
+        (again.len(), again[0].position, again[0].attempt),
+        (1, 0, 2)
+    );
+    // A lease that has not run out protects it even then.
+    batches.let_go("one", &again[0]).await.unwrap();
+    assert_eq!(batches.renew("one", 700).await.unwrap(), 1);
+    assert!(batches.claim(9, "two", 550, 900).await.unwrap().is_empty());
+    assert_eq!(batches.claim(9, "two", 600, 900).await.unwrap().len(), 1);
+    assert_eq!(batches.claim(9, "two", 700, 900).await.unwrap().len(), 1);
+}
+
 pub(crate) async fn cancelled_and_expired_batches_end(depot: Depot) {
     let batches = depot.batches();
     let workspace = WorkspaceId::from("wrkspc_1");

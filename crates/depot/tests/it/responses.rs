@@ -195,6 +195,44 @@ pub(crate) async fn a_background_response_outlives_its_worker(depot: Depot) {
     );
 }
 
+pub(crate) async fn a_worker_that_is_late_does_not_claim_its_own_response_again(depot: Depot) {
+    let (mine, _) = spaces();
+    let responses = depot.responses();
+    let queued = StoredResponse {
+        background: true,
+        status: ResponseStatus::Queued,
+        ..new("resp_1", None)
+    };
+    responses.add(&mine, &queued, &[]).await.unwrap();
+    let first = responses.claim(9, "one", 20, 100).await.unwrap();
+    assert_eq!(first.len(), 1);
+    // Its lease ran out while it was busy: it still works on it.
+    assert!(
+        responses
+            .claim(9, "one", 500, 600)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    // What it could not finish it lets go of, and may have again.
+    responses.let_go("two", &first[0]).await.unwrap();
+    assert!(
+        responses
+            .claim(9, "one", 500, 600)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    responses.let_go("one", &first[0]).await.unwrap();
+    assert_eq!(responses.renew("one", 900).await.unwrap(), 0);
+    let again = responses.claim(9, "one", 500, 600).await.unwrap();
+    assert_eq!((again.len(), again[0].attempt), (1, 2));
+    // Another worker takes over whatever is late.
+    assert_eq!(responses.claim(9, "two", 600, 700).await.unwrap().len(), 1);
+    responses.let_go("one", &again[0]).await.unwrap();
+    assert_eq!(responses.renew("two", 800).await.unwrap(), 1);
+}
+
 pub(crate) async fn events_are_kept_by_their_numbers(depot: Depot) {
     let (mine, other) = spaces();
     let responses = depot.responses();

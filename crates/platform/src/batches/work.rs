@@ -48,15 +48,23 @@ impl Trade for Items {
             .await;
     }
 
+    async fn let_go(app: &App, item: &ClaimedItem) -> Result<(), quire_depot::Error> {
+        app.depot()
+            .batches()
+            .let_go(&app.bench().worker, item)
+            .await
+    }
+
     async fn release(app: &App) {
         let _ = app.depot().batches().release(&app.bench().worker).await;
     }
 
-    async fn work(app: Arc<App>, item: ClaimedItem) {
+    async fn work(app: Arc<App>, item: ClaimedItem) -> Option<ClaimedItem> {
         let (state, result) = serve(&app, &item).await;
         // One that cannot be written is claimed again, and served again: its first serving stays billed.
         let batches = app.depot().batches();
-        let _ = batches.finish(&item, state, &result, now_ms()).await;
+        let written = batches.finish(&item, state, &result, now_ms()).await;
+        written.is_err().then_some(item)
     }
 }
 

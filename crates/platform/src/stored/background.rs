@@ -133,6 +133,13 @@ impl Trade for Waiting {
             .await;
     }
 
+    async fn let_go(app: &App, claimed: &ClaimedResponse) -> Result<(), quire_depot::Error> {
+        app.depot()
+            .responses()
+            .let_go(&Self::crew(app).worker, claimed)
+            .await
+    }
+
     async fn release(app: &App) {
         let _ = app
             .depot()
@@ -141,7 +148,8 @@ impl Trade for Waiting {
             .await;
     }
 
-    async fn work(app: Arc<App>, claimed: ClaimedResponse) {
-        work::work(&app, claimed).await;
+    async fn work(app: Arc<App>, claimed: ClaimedResponse) -> Option<ClaimedResponse> {
+        work::work(&app, &claimed).await;
+        (!work::is_over(&app, &claimed).await).then_some(claimed)
     }
 }

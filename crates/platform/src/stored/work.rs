@@ -25,16 +25,16 @@ const EVENTS: usize = 256;
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Works on a response that was claimed.
-pub(super) async fn work(app: &Arc<App>, claimed: ClaimedResponse) {
+pub(super) async fn work(app: &Arc<App>, claimed: &ClaimedResponse) {
     let id = claimed.response.id.clone();
     let workspace = claimed.workspace.clone();
     let Ok(mut log) = Log::open(app, workspace, id.clone()).await else {
-        // The store does not answer. The claim runs out, and is taken again.
+        // The store does not answer. It is let go of, and claimed again.
         return;
     };
     let mut changes = app.desk().changes(&id);
     let ended = tokio::select! {
-        ended = run(app, &claimed, &mut log) => Some(ended),
+        ended = run(app, claimed, &mut log) => Some(ended),
         // Dropping the run cancels the upstream.
         () = async {
             loop {
@@ -42,7 +42,7 @@ pub(super) async fn work(app: &Arc<App>, claimed: ClaimedResponse) {
                     () = changes.next() => {}
                     () = tokio::time::sleep(LOOK) => {}
                 }
-                if log_is_closed(app, &claimed).await {
+                if is_over(app, claimed).await {
                     return;
                 }
             }
@@ -55,13 +55,13 @@ pub(super) async fn work(app: &Arc<App>, claimed: ClaimedResponse) {
         None => Ok(()),
     };
     if let Err(refusal) = done {
-        fail(app, &claimed, &refusal).await;
+        fail(app, claimed, &refusal).await;
     }
     app.desk().changed(&id);
 }
 
-/// Whether the response ended, or is gone, by somebody else's doing.
-async fn log_is_closed(app: &App, claimed: &ClaimedResponse) -> bool {
+/// Whether the response has ended, or is gone.
+pub(super) async fn is_over(app: &App, claimed: &ClaimedResponse) -> bool {
     let responses = app.depot().responses();
     match responses
         .get(&claimed.workspace, &claimed.response.id)
