@@ -16,6 +16,7 @@ mod host;
 mod journey;
 mod library;
 mod planning;
+mod platform_killed;
 mod platform_ops;
 mod provider;
 mod pty;

@@ -20,16 +20,16 @@ const ADMIN_KEY: &str = "the-admins-own-secret";
 const PROMPT: &str = "the prompt's own words";
 
 /// A model that begins to answer, and goes on when it is told to.
-struct Upstream {
+pub(crate) struct Upstream {
     address: SocketAddr,
-    go_on: Sender<()>,
+    pub(crate) go_on: Sender<()>,
 }
 
 const BEGINNING: &str = "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"claude-opus-5\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":10,\"output_tokens\":1}}}\n\nevent: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\nevent: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"the answer's beginning\"}}\n\n";
 const END: &str = "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\nevent: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":25}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n";
 
 impl Upstream {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let (go_on, told) = channel();
@@ -75,12 +75,12 @@ fn head(reader: &mut impl BufRead) -> (String, usize) {
 }
 
 /// A platform that runs; it dies with the test.
-struct Platform {
-    place: Place,
+pub(crate) struct Platform {
+    pub(crate) place: Place,
     child: Child,
     address: String,
     log: Arc<Mutex<String>>,
-    key: String,
+    pub(crate) key: String,
 }
 
 impl Drop for Platform {
@@ -91,7 +91,7 @@ impl Drop for Platform {
     }
 }
 
-fn config(upstream: &Upstream, more: &str, model: &str) -> String {
+pub(crate) fn config(upstream: &Upstream, more: &str, model: &str) -> String {
     format!(
         "listen = \"127.0.0.1:0\"\n{more}\n[upstreams.up]\ndialect = \"messages\"\n\
          base_url = \"http://{}\"\nkey_env = \"UP_KEY\"\n[models.\"{model}\"]\n\
@@ -134,7 +134,7 @@ fn serve(place: &Place, log: &Arc<Mutex<String>>) -> (Child, String) {
 }
 
 impl Platform {
-    fn start(config: &str) -> Self {
+    pub(crate) fn start(config: &str) -> Self {
         let place = Place::new();
         place.write("platform.toml", config);
         let made = finish(command(&place, &["keys", "create", "--name", "k"]));
@@ -151,10 +151,29 @@ impl Platform {
     }
 
     /// Kills it in the middle of everything, and starts it again over what it kept.
-    fn killed_and_started(&mut self) {
+    pub(crate) fn killed_and_started(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Kills it in the middle of everything.
+    pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
+    }
+
+    /// Starts it again over what it kept.
+    pub(crate) fn start_again(&mut self) {
         (self.child, self.address) = serve(&self.place, &self.log);
+    }
+
+    /// A key of a workspace.
+    pub(crate) fn another_key(&self, workspace: &str) -> String {
+        let arguments = ["keys", "create", "--name", "k", "--workspace", workspace];
+        finish(command(&self.place, &arguments))
+            .out
+            .trim()
+            .to_owned()
     }
 
     fn log(&self) -> String {
@@ -171,7 +190,7 @@ impl Platform {
         assert!(sent.unwrap().success());
     }
 
-    fn connect(&self) -> TcpStream {
+    pub(crate) fn connect(&self) -> TcpStream {
         let socket = TcpStream::connect(&self.address).unwrap();
         socket.set_read_timeout(Some(PATIENCE)).unwrap();
         socket
@@ -194,7 +213,7 @@ impl Platform {
     }
 
     /// A request of the admin API, and its whole answer.
-    fn admin(&self, method: &str, path: &str) -> String {
+    pub(crate) fn admin(&self, method: &str, path: &str) -> String {
         let mut socket = self.connect();
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: h\r\nx-api-key: {ADMIN_KEY}\r\n\
@@ -222,14 +241,14 @@ impl Platform {
     }
 }
 
-fn rest(socket: &mut impl Read) -> String {
+pub(crate) fn rest(socket: &mut impl Read) -> String {
     let mut all = Vec::new();
     socket.read_to_end(&mut all).unwrap();
     String::from_utf8(all).unwrap()
 }
 
 /// Reads until a text has come.
-fn until(socket: &mut impl Read, text: &str) -> String {
+pub(crate) fn until(socket: &mut impl Read, text: &str) -> String {
     let mut all = String::new();
     let mut piece = [0; 1_024];
     while !all.contains(text) {
