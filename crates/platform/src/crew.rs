@@ -118,3 +118,65 @@ async fn claim<T: Trade>(app: &Arc<App>, under_way: &mut JoinSet<Option<T::Piece
 fn lease() -> i64 {
     now_ms().saturating_add(LEASE_MS)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::testing::World;
+
+    /// How often its piece was claimed, and told to be let go of.
+    static CLAIMED: AtomicU32 = AtomicU32::new(0);
+    static LET_GO: AtomicU32 = AtomicU32::new(0);
+
+    /// Work whose result the store does not take at first; nor does it hear at first of what is let go.
+    struct Luckless;
+
+    impl Trade for Luckless {
+        type Piece = &'static str;
+        const AT_ONCE: usize = 4;
+
+        fn crew(app: &App) -> &Crew {
+            app.bench()
+        }
+
+        async fn claim(_app: &App, _most: u32, _until: i64) -> Vec<&'static str> {
+            // Nobody gets what somebody has.
+            let is_free = CLAIMED.load(Ordering::SeqCst) == LET_GO.load(Ordering::SeqCst) / 2;
+            if is_free && CLAIMED.fetch_add(1, Ordering::SeqCst) < 2 {
+                return vec!["a piece"];
+            }
+            Vec::new()
+        }
+
+        async fn renew(_app: &App, _until: i64) {}
+
+        async fn let_go(_app: &App, piece: &&'static str) -> Result<(), quire_depot::Error> {
+            assert_eq!(*piece, "a piece");
+            match LET_GO.fetch_add(1, Ordering::SeqCst) {
+                0 => Err(quire_depot::Error::Unavailable("not now".to_owned())),
+                _ => Ok(()),
+            }
+        }
+
+        async fn release(_app: &App) {}
+
+        async fn work(app: Arc<App>, piece: &'static str) -> Option<&'static str> {
+            let is_written = CLAIMED.load(Ordering::SeqCst) == 2;
+            if is_written {
+                app.tenure().end();
+            }
+            (!is_written).then_some(piece)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_finished_is_let_go_of_until_the_store_hears_it() {
+        let world = World::new("").await;
+        let running = run::<Luckless>(Arc::clone(&world.app));
+        let ended = tokio::time::timeout(Duration::from_secs(30), running).await;
+        ended.expect("the piece is never claimed again");
+        assert_eq!(LET_GO.load(Ordering::SeqCst), 2);
+    }
+}
