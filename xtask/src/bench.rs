@@ -137,6 +137,11 @@ fn optimised(args: &[String]) -> Result<()> {
     run(std::process::Command::new(program).arg("bench").args(args))
 }
 
+/// Minutes of everything that can go wrong before the platform.
+pub(crate) fn soak(args: &[String]) -> Result<()> {
+    platform::soak::command(args, build)
+}
+
 /// The upstream of the platform's part, as a process of its own.
 pub(crate) fn upstream() -> Result<()> {
     platform::serve_upstream()

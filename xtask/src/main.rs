@@ -32,6 +32,7 @@ cargo xtask <command>
   test open-responses --suite PATH
                     the public Open Responses suite, which lies at PATH, against the platform over each API
   bench [--help]    one table: start, time per step, memory, streaming, exact prefix, the screen
+  soak [--help]     the platform for minutes under good requests and all that goes wrong: what grows, leaks or is lost
   release           gather the binary as it is shipped, with man pages, in target/dist-bundle/
   picture           draw docs/demo.svg, what a terminal shows of `quire demo`";
 
@@ -44,6 +45,7 @@ fn main() -> ExitCode {
         "schema" => schema::command(),
         "test" => test::command(&rest),
         "bench" => bench::command(&rest),
+        "soak" => bench::soak(&rest),
         "bench-upstream" => bench::upstream(),
         "release" => release::command(),
         "picture" => picture::command(),

@@ -18,11 +18,13 @@ use super::wire::Dialect;
 
 mod answers;
 mod cases;
+mod faults;
 mod http;
 mod litellm;
 mod load;
 mod mock;
 mod servers;
+pub(crate) mod soak;
 mod streams;
 
 pub(crate) use mock::serve as serve_upstream;
@@ -42,6 +44,8 @@ const STREAMS: usize = 60;
 /// Bytes of a request of a million tokens, and how many of them are sent.
 const LARGE: usize = 4 << 20;
 const LARGE_ONES: usize = 10;
+/// Opens the server's admin API, which is not measured.
+const ADMIN_KEY: &str = "the-admin-key-of-a-bench";
 /// Bytes of a small request's conversation.
 const SMALL: usize = 0;
 
@@ -75,7 +79,7 @@ pub(crate) fn measure(binary: &Path, contestants: &[Contestant], runs: usize) ->
     let mut ours = None;
     if contestants.contains(&Contestant::Platform) {
         let config = cases::platform_config(&bench.direct);
-        let (server, target) = servers::platform(binary, folder.path(), &config)?;
+        let (server, target) = servers::platform(binary, folder.path(), &config, ADMIN_KEY)?;
         settle(&target);
         let (more, same) = bench.platform(&target)?;
         rows.extend(more);

@@ -70,6 +70,20 @@ impl Answers {
             pause_ms: manner.pause_ms,
         })
     }
+
+    /// All of an answer in one piece.
+    pub(super) fn at_once(&self, streamed: Streamed, number: u64) -> Vec<u8> {
+        let parts = match streamed {
+            Streamed::No => std::slice::from_ref(&self.whole),
+            Streamed::Yes => &self.stream,
+        };
+        let (mut all, mut text) = (Vec::new(), Vec::new());
+        for part in parts {
+            part.write(&mut text, number, &[]);
+            all.extend_from_slice(&text);
+        }
+        all
+    }
 }
 
 /// Bytes with gaps for what differs from answer to answer.

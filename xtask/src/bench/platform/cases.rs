@@ -79,7 +79,7 @@ pub(super) fn same() -> impl Iterator<Item = Case> {
     ALL.into_iter().map(Case::same)
 }
 
-const fn dialect_name(dialect: Dialect) -> &'static str {
+pub(super) const fn dialect_name(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Messages => "Messages",
         Dialect::Responses => "Responses",
@@ -117,11 +117,16 @@ fn all() -> impl Iterator<Item = (Dialect, Pace)> {
     })
 }
 
-fn base_url(upstream: &Target, dialect: Dialect, pace: Pace) -> String {
-    let version = match dialect {
+/// What an API's address ends in, as configs have it.
+pub(super) const fn version(dialect: Dialect) -> &'static str {
+    match dialect {
         Dialect::Messages => "",
         Dialect::Responses | Dialect::Chat => "/v1",
-    };
+    }
+}
+
+fn base_url(upstream: &Target, dialect: Dialect, pace: Pace) -> String {
+    let version = version(dialect);
     let path = manner(dialect, pace).path();
     format!("http://{}{path}{version}", upstream.address)
 }

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::{JoinSet, LocalSet};
 
 use super::answers::{Streamed, ask, check};
@@ -74,6 +74,33 @@ impl Ask {
         Ok(Wire::new(stream.context("cannot connect")?)?)
     }
 
+    /// A connection with room for so many bytes that nobody has read yet.
+    pub(super) async fn connect_narrow(&self, room: u32) -> Result<Wire> {
+        let socket = TcpSocket::new_v4()?;
+        socket.set_recv_buffer_size(room)?;
+        let stream = socket.connect(self.address).await;
+        Ok(Wire::new(stream.context("cannot connect")?)?)
+    }
+
+    /// What it is answered in, and how.
+    pub(super) const fn wants(&self) -> (Dialect, Streamed) {
+        (self.dialect, self.streamed)
+    }
+
+    /// Whether an answer is one, to its end.
+    pub(super) fn check(&self, answer: &[u8]) -> Result<()> {
+        check(self.dialect, self.streamed, answer)
+    }
+
+    /// Sends it, and reads the head of its answer: the first line, unless it says that all is well.
+    pub(super) async fn begin(&self, wire: &mut Wire) -> Result<(Option<String>, Framing)> {
+        wire.send(&self.bytes).await?;
+        let head = wire.head(Framing::Open).await?;
+        let (first, framing) = head.context("the connection ended instead of an answer")?;
+        let is_good = first.split(' ').nth(1) == Some("200");
+        Ok(((!is_good).then(|| first.to_owned()), framing))
+    }
+
     /// Sends it and reads the answer into `answer`, which is seen after each read.
     pub(super) async fn exchange(
         &self,
@@ -82,11 +109,7 @@ impl Ask {
         mut seen: impl FnMut(&mut Vec<u8>),
     ) -> Result<()> {
         answer.clear();
-        wire.send(&self.bytes).await?;
-        let head = wire.head(Framing::Open).await?;
-        let (first, framing) = head.context("the connection ended instead of an answer")?;
-        let is_good = first.split(' ').nth(1) == Some("200");
-        let first = (!is_good).then(|| first.to_owned());
+        let (first, framing) = self.begin(wire).await?;
         wire.body(framing, |bytes| {
             answer.extend_from_slice(bytes);
             seen(answer);
@@ -96,7 +119,7 @@ impl Ask {
             answer.truncate(400);
             bail!("{first}: {}", String::from_utf8_lossy(answer));
         }
-        check(self.dialect, self.streamed, answer)
+        self.check(answer)
     }
 }
 

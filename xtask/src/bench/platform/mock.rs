@@ -12,6 +12,7 @@ use tokio::net::TcpListener;
 use tokio::task::LocalSet;
 
 use super::answers::{Answers, Streamed};
+use super::faults::Fault;
 use super::http::{Framing, Wire, find};
 
 /// The ends of a body in which is looked for whether a stream is wanted.
@@ -70,6 +71,7 @@ async fn converse(mut wire: Wire, shared: &Shared) -> io::Result<()> {
     let mut text = Vec::new();
     while let Some((first, framing)) = wire.head(Framing::Length(0)).await? {
         let path = first.split(' ').nth(1).unwrap_or_default();
+        let (fault, path) = Fault::split(path);
         let answers = shared.answers(path);
         let streamed = streamed(&mut wire, framing).await?;
         let Some(answers) = answers else {
@@ -78,6 +80,10 @@ async fn converse(mut wire: Wire, shared: &Shared) -> io::Result<()> {
         };
         let number = shared.answered.get() + 1;
         shared.answered.set(number);
+        if let Some(fault) = fault {
+            fault.commit(&mut wire, &answers, streamed, number).await?;
+            continue;
+        }
         if streamed == Streamed::No {
             answers.whole.write(&mut text, number, &[]);
             wire.send(&text).await?;

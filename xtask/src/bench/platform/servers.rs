@@ -85,7 +85,12 @@ pub(super) fn upstream() -> Result<(Server, Target)> {
 }
 
 /// `quire platform` in front of the upstream, with a key of its own.
-pub(super) fn platform(binary: &Path, folder: &Path, models: &str) -> Result<(Server, Target)> {
+pub(super) fn platform(
+    binary: &Path,
+    folder: &Path,
+    models: &str,
+    admin_key: &str,
+) -> Result<(Server, Target)> {
     let config = folder.join("platform.toml");
     let store = folder.join("platform.db");
     let text = format!(
@@ -101,6 +106,7 @@ pub(super) fn platform(binary: &Path, folder: &Path, models: &str) -> Result<(Se
             .arg("--config")
             .arg(&config)
             .env("QUIRE_HOME", folder)
+            .env("QUIRE_ADMIN_KEY", admin_key)
             .current_dir(folder)
             .stdin(Stdio::null());
         command
