@@ -21,13 +21,13 @@ mod terminal;
 mod wire;
 
 use child::{Memory, Outcome, Subject, Walls};
-use platform::Contestant;
+use platform::{Contestant, Plan, Topic};
 use table::{Row, Unit, median};
 use wire::{Dialect, Reply};
 
 const USAGE: &str = "\
 cargo xtask bench [--runs N] [--dialect messages|responses|chat] [--binary PATH]
-                  [--part exec|screen|platform] [--only platform|litellm] [--json]
+                  [--part exec|screen|platform] [--only platform|litellm] [--topic TOPIC] [--json]
 
   --runs N        runs of each kind (5)
   --dialect NAME  what the model's side speaks (messages)
@@ -35,6 +35,7 @@ cargo xtask bench [--runs N] [--dialect messages|responses|chat] [--binary PATH]
   --part PART     only `quire exec`, or only the screen and its host (both); or the platform beside
                   LiteLLM's proxy, which is installed under target/ with Python's pip
   --only WHOM     of the platform's part, only one of the two
+  --topic TOPIC   of the platform's part, only latency, throughput, forwarding, large or crowd
   --json          print rows as JSON instead of a table";
 
 struct Options {
@@ -43,6 +44,7 @@ struct Options {
     binary: Option<PathBuf>,
     parts: Vec<Part>,
     contestants: Vec<Contestant>,
+    topics: Vec<Topic>,
     json: bool,
 }
 
@@ -92,7 +94,12 @@ pub(crate) fn command(args: &[String]) -> Result<()> {
             Part::Exec => measure(&subject, options.runs)?,
             Part::Screen => screen::measure(&subject, options.runs)?,
             Part::Platform => {
-                platform::measure(&subject.binary, &options.contestants, options.runs)?
+                let plan = Plan {
+                    contestants: options.contestants.clone(),
+                    topics: options.topics.clone(),
+                    runs: options.runs,
+                };
+                platform::measure(&subject.binary, &plan)?
             }
         });
     }
@@ -111,6 +118,7 @@ fn options(args: &[String]) -> Result<Options> {
         binary: None,
         parts: vec![Part::Exec, Part::Screen],
         contestants: Contestant::ALL.to_vec(),
+        topics: Topic::ALL.to_vec(),
         json: false,
     };
     let mut args = args.iter();
@@ -122,6 +130,7 @@ fn options(args: &[String]) -> Result<Options> {
             "--binary" => options.binary = Some(PathBuf::from(value()?)),
             "--part" => options.parts = vec![Part::from_name(value()?)?],
             "--only" => options.contestants = vec![Contestant::from_name(value()?)?],
+            "--topic" => options.topics = vec![Topic::from_name(value()?)?],
             "--json" => options.json = true,
             _ => bail!("`{arg}` is not known\n\n{USAGE}"),
         }

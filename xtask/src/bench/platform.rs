@@ -70,10 +70,54 @@ impl Contestant {
     }
 }
 
+/// What is measured of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// What is added to the time of a request.
+    Latency,
+    /// How many requests are taken in a second.
+    Throughput,
+    /// How late pieces of a stream come.
+    Forwarding,
+    /// What a request of a million tokens costs.
+    Large,
+    /// What many streams at once cost.
+    Crowd,
+}
+
+impl Topic {
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Latency,
+        Self::Throughput,
+        Self::Forwarding,
+        Self::Large,
+        Self::Crowd,
+    ];
+
+    pub(crate) fn from_name(name: &str) -> Result<Self> {
+        Ok(match name {
+            "latency" => Self::Latency,
+            "throughput" => Self::Throughput,
+            "forwarding" => Self::Forwarding,
+            "large" => Self::Large,
+            "crowd" => Self::Crowd,
+            _ => bail!("`{name}` is no topic: latency, throughput, forwarding, large or crowd"),
+        })
+    }
+}
+
+/// What is measured, and how often.
+pub(crate) struct Plan {
+    pub(crate) contestants: Vec<Contestant>,
+    pub(crate) topics: Vec<Topic>,
+    pub(crate) runs: usize,
+}
+
 /// Measures all of it.
-pub(crate) fn measure(binary: &Path, contestants: &[Contestant], runs: usize) -> Result<Vec<Row>> {
+pub(crate) fn measure(binary: &Path, plan: &Plan) -> Result<Vec<Row>> {
     let (upstream, direct) = servers::upstream()?;
-    let bench = Bench { direct, runs };
+    let contestants = &plan.contestants;
+    let bench = Bench { direct, plan };
     let folder = tempfile::tempdir()?;
     let mut rows = bench.floor()?;
     let mut ours = None;
@@ -98,6 +142,7 @@ pub(crate) fn measure(binary: &Path, contestants: &[Contestant], runs: usize) ->
             best = best.max(most);
             drop(server);
         }
+        let ours = ours.filter(|ours| ours.is_finite());
         rows.extend(ours.map(|ours| {
             let what = "Messages, the platform ÷ the best of LiteLLM's: requests";
             Row::new(what, Unit::Times, vec![ours / best]).with_least(20.0)
@@ -127,9 +172,9 @@ fn settle(target: &Target) {
     }
 }
 
-struct Bench {
+struct Bench<'a> {
     direct: Target,
-    runs: usize,
+    plan: &'a Plan,
 }
 
 /// What may be added to the latency, in milliseconds.
@@ -139,7 +184,11 @@ struct Limits {
     p99: f64,
 }
 
-impl Bench {
+impl Bench<'_> {
+    fn skips(&self, topic: Topic) -> bool {
+        !self.plan.topics.contains(&topic)
+    }
+
     fn ask(
         &self,
         target: &Target,
@@ -165,8 +214,11 @@ impl Bench {
     fn floor(&self) -> Result<Vec<Row>> {
         let case = Case::same(Dialect::Messages);
         let mut rows = self.throughput(&self.direct, case, None)?;
+        if self.skips(Topic::Latency) {
+            return Ok(rows);
+        }
         let mut all = Vec::new();
-        for _ in 0..self.runs {
+        for _ in 0..self.plan.runs {
             all.push(self.steady(&self.direct, case, RATE)?);
         }
         let row = |what: &str, share| {
@@ -192,7 +244,7 @@ impl Bench {
         for case in cases::same() {
             let measured = self.throughput(target, case, Some(5_000.0))?;
             if case == messages {
-                ours = measured[0].median();
+                ours = measured.first().map_or(f64::NAN, Row::median);
             }
             rows.extend(measured);
         }
@@ -201,10 +253,11 @@ impl Bench {
         }
         for case in [messages, over_chat] {
             rows.extend(self.forwarding(target, case, Some(0.2))?);
+            rows.extend(self.crowd(target, case, Some(120.0))?);
+        }
+        for case in [messages, over_chat] {
             rows.extend(self.large(target, case, Some(15.0))?);
         }
-        rows.extend(self.crowd(target, messages, Some(120.0))?);
-        rows.extend(self.crowd(target, over_chat, Some(120.0))?);
         Ok((rows, ours))
     }
 
@@ -221,7 +274,7 @@ impl Bench {
         let mut best: f64 = 0.0;
         for case in [messages, chat, across] {
             let measured = self.throughput(target, case, None)?;
-            best = best.max(measured[0].median());
+            best = measured.first().map_or(best, |row| best.max(row.median()));
             rows.extend(measured);
         }
         rows.extend(self.forwarding(target, messages, None)?);
@@ -242,10 +295,13 @@ impl Bench {
         rate: u32,
         limits: Option<Limits>,
     ) -> Result<Vec<Row>> {
+        if self.skips(Topic::Latency) {
+            return Ok(Vec::new());
+        }
         eprintln!("measuring: latency of {}, {}", case.name(), target.name);
         self.steady(target, case, rate)?;
         let (mut p50, mut p99) = (Vec::new(), Vec::new());
-        for _ in 0..self.runs {
+        for _ in 0..self.plan.runs {
             let direct = self.steady(&self.direct, case, rate)?;
             let through = self.steady(target, case, rate)?;
             p50.push(through.quantile(0.5) - direct.quantile(0.5));
@@ -263,9 +319,12 @@ impl Bench {
 
     /// How many requests a server takes in a second, and what each costs it.
     fn throughput(&self, target: &Target, case: Case, least: Option<f64>) -> Result<Vec<Row>> {
+        if self.skips(Topic::Throughput) {
+            return Ok(Vec::new());
+        }
         eprintln!("measuring: throughput of {}, {}", case.name(), target.name);
         let (mut rates, mut costs) = (Vec::new(), Vec::new());
-        for _ in 0..self.runs {
+        for _ in 0..self.plan.runs {
             let ask = self.small(target, case);
             let loaded = load::as_fast_as_may_be(target, ask, BUSY, BUSY_OVER)?.whole()?;
             rates.push(loaded.per_second());
@@ -279,9 +338,12 @@ impl Bench {
 
     /// What a server adds to the way of a piece from the upstream to the client.
     fn forwarding(&self, target: &Target, case: Case, limit: Option<f64>) -> Result<Vec<Row>> {
+        if self.skips(Topic::Forwarding) {
+            return Ok(Vec::new());
+        }
         eprintln!("measuring: forwarding of {}, {}", case.name(), target.name);
         let (mut first, mut later) = (Vec::new(), Vec::new());
-        for _ in 0..self.runs {
+        for _ in 0..self.plan.runs {
             let of = |target| {
                 let ask = self.ask(target, case, Pace::Brisk, Streamed::Yes, SMALL);
                 streams::delays(&ask, STREAMS, Pace::Brisk.pieces())
@@ -306,6 +368,9 @@ impl Bench {
 
     /// What a request of a million tokens costs a server.
     fn large(&self, target: &Target, case: Case, limit: Option<f64>) -> Result<Vec<Row>> {
+        if self.skips(Topic::Large) {
+            return Ok(Vec::new());
+        }
         eprintln!(
             "measuring: large requests of {}, {}",
             case.name(),
@@ -316,7 +381,7 @@ impl Bench {
         load::one_by_one(&through, 2)?.whole()?;
         let times = u32::try_from(LARGE_ONES).unwrap_or(u32::MAX);
         let (mut costs, mut added) = (Vec::new(), Vec::new());
-        for _ in 0..self.runs {
+        for _ in 0..self.plan.runs {
             let floor = load::one_by_one(&direct, LARGE_ONES)?.whole()?;
             let before = on_cpu(&tree(&target.processes));
             let loaded = load::one_by_one(&through, LARGE_ONES)?.whole()?;
@@ -332,6 +397,9 @@ impl Bench {
 
     /// What many streams at once cost a server.
     fn crowd(&self, target: &Target, case: Case, limit: Option<f64>) -> Result<Vec<Row>> {
+        if self.skips(Topic::Crowd) {
+            return Ok(Vec::new());
+        }
         eprintln!(
             "measuring: {CROWD} streams of {}, {}",
             case.name(),
