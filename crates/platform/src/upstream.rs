@@ -18,6 +18,9 @@ pub(crate) struct Line {
     headers: HeaderMap,
 }
 
+/// Connections to an upstream that are kept while nobody uses them. Each takes some 30 KB, and those of a burst are not
+/// needed again soon.
+const IDLE_MOST: usize = 256;
 /// Headers of a client that reach an upstream of the same API, besides those that begin with `anthropic-` or `openai-beta`.
 const PASSED: &[&str] = &[
     "content-type",
@@ -48,7 +51,7 @@ impl Line {
         let options = Options {
             connect_timeout: upstream.connect_timeout(),
             idle_timeout: Duration::from_mins(1),
-            idle_per_host_most: upstream.concurrency,
+            idle_per_host_most: upstream.concurrency.min(IDLE_MOST),
             versions: Versions::Http1,
         };
         Ok(Self {
