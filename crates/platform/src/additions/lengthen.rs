@@ -1,5 +1,7 @@
 //! An answer that the upstream cuts at its own limit is gone on with, up to the limit that the client gave.
 
+use std::sync::Arc;
+
 use quire_protocol::Usage;
 use quire_translate::{Block, Delta, Event, Finish, Own, Part, Request, Role, Stop, Tally, Turn};
 
@@ -8,8 +10,8 @@ const MOST: u32 = 64;
 
 /// An answer of several pieces, told as one.
 pub(crate) struct Lengthened {
-    /// The client's limit.
-    limit: Option<u64>,
+    /// What the upstream was asked. Its limit is the client's.
+    request: Arc<Request>,
     /// The words of the text block that was cut, and of what it goes on with.
     text: String,
     open: Place,
@@ -39,9 +41,9 @@ pub(crate) enum Next {
 }
 
 /// An answer to a request, to be gone on with.
-pub(crate) fn lengthened(request: &Request) -> Lengthened {
+pub(crate) fn lengthened(request: Arc<Request>) -> Lengthened {
     Lengthened {
-        limit: request.max_output,
+        request,
         text: String::new(),
         open: Place::Between,
         begun: false,
@@ -53,12 +55,7 @@ pub(crate) fn lengthened(request: &Request) -> Lengthened {
 
 impl Lengthened {
     /// Takes an event of the piece at hand, gives the client's, and says what follows.
-    pub(crate) fn take(
-        &mut self,
-        request: &Request,
-        event: Event,
-        out: &mut dyn FnMut(Event),
-    ) -> Next {
+    pub(crate) fn take(&mut self, event: Event, out: &mut dyn FnMut(Event)) -> Next {
         match event {
             Event::Begin(begin) => {
                 if !std::mem::replace(&mut self.begun, true) {
@@ -91,7 +88,7 @@ impl Lengthened {
                 self.text.clear();
                 out(Event::Close(own));
             }
-            Event::Finish(finish) => return self.finish(request, finish, out),
+            Event::Finish(finish) => return self.finish(finish, out),
             Event::Failed(refusal) => {
                 out(Event::Failed(refusal));
                 return Next::Over;
@@ -108,21 +105,17 @@ impl Lengthened {
         }
     }
 
-    fn finish(
-        &mut self,
-        request: &Request,
-        mut finish: Finish,
-        out: &mut dyn FnMut(Event),
-    ) -> Next {
+    fn finish(&mut self, mut finish: Finish, out: &mut dyn FnMut(Event)) -> Next {
         self.pieces += 1;
         let produced = finish.tally.usage.output > 0 || !self.text.is_empty();
         self.add(&finish.tally);
         let left = self
-            .limit
+            .request
+            .max_output
             .map(|limit| limit.saturating_sub(self.tally.usage.output));
         let cut = finish.stop == Stop::MaxTokens && self.joins && !self.text.is_empty();
         if cut && produced && self.pieces < MOST && left != Some(0) {
-            return Next::Ask(Box::new(self.next(request, left)));
+            return Next::Ask(Box::new(self.next(left)));
         }
         self.end_joined(out);
         finish.tally = self.tally.clone();
@@ -151,8 +144,8 @@ impl Lengthened {
             .fold(Usage::default(), |sum, pass| sum + pass);
     }
 
-    fn next(&self, request: &Request, left: Option<u64>) -> Request {
-        let mut next = request.clone();
+    fn next(&self, left: Option<u64>) -> Request {
+        let mut next = Request::clone(&self.request);
         next.max_output = left;
         let say = |role, text: &str| Turn {
             role,
@@ -209,12 +202,11 @@ mod tests {
     }
 
     fn run(limit: u64, pieces: Vec<Vec<Event>>) -> (Vec<Event>, Vec<Request>) {
-        let request = request(limit);
-        let mut lengthened = lengthened(&request);
+        let mut lengthened = lengthened(Arc::new(request(limit)));
         let (mut told, mut asked) = (Vec::new(), Vec::new());
         for piece in pieces {
             for event in piece {
-                match lengthened.take(&request, event, &mut |event| told.push(event)) {
+                match lengthened.take(event, &mut |event| told.push(event)) {
                     Next::More => {}
                     Next::Ask(next) => asked.push(*next),
                     Next::Over => return (told, asked),

@@ -18,7 +18,7 @@ use crate::routing::Candidate;
 
 /// A request in the common words.
 pub(super) struct Prepared {
-    pub(super) request: Request,
+    pub(super) request: Arc<Request>,
     /// What the client is told before the upstream's answer.
     pub(super) before: Vec<Event>,
     /// The answer, where no upstream has to be asked for more.
@@ -47,7 +47,7 @@ pub(super) async fn prepare(
     let request = decode_request(ask.api, &ask.body)?;
     check_complete(&request)?;
     let mut prepared = Prepared {
-        request,
+        request: Arc::new(request),
         before: Vec::new(),
         over: None,
     };
@@ -55,8 +55,8 @@ pub(super) async fn prepare(
         .first()
         .and_then(|first| first.route.add.compaction.as_ref())
     {
-        additions::told(&mut prepared.request);
-        let request = &mut prepared.request;
+        let request = Arc::make_mut(&mut prepared.request);
+        additions::told(request);
         let cut = additions::demanded(request).or_else(|| additions::wanted(request, add));
         if let Some(cut) = cut {
             let writer = add.model.as_deref().unwrap_or(&peek.model);
@@ -84,9 +84,14 @@ fn compact(prepared: &mut Prepared, cut: &additions::Cut, answer: Answer) -> Res
             .into());
     }
     let before = &mut prepared.before;
-    additions::summarized(&mut prepared.request, cut, &text, &mut |event| {
-        before.push(event);
-    });
+    additions::summarized(
+        Arc::make_mut(&mut prepared.request),
+        cut,
+        &text,
+        &mut |event| {
+            before.push(event);
+        },
+    );
     if cut.pause {
         prepared.over = Some(Answer {
             begin: Begin {

@@ -30,8 +30,6 @@ pub(super) struct Changes {
     pub(super) before: Vec<Event>,
     pub(super) listener: Option<Listener>,
     pub(super) lengthened: Option<Lengthened>,
-    /// What the upstream was asked, for further pieces.
-    pub(super) request: Request,
 }
 
 /// What has been used, by the events so far.
@@ -83,7 +81,6 @@ impl Changes {
             before,
             listener,
             lengthened,
-            request,
         } = self;
         let mut through = |event: Event| {
             let begins = matches!(event, Event::Begin(_));
@@ -96,7 +93,7 @@ impl Changes {
             }
         };
         if let Some(lengthened) = lengthened {
-            return lengthened.take(request, event, &mut through);
+            return lengthened.take(event, &mut through);
         }
         let over = matches!(event, Event::Finish(_) | Event::Failed(_));
         through(event);

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use hyper::body::Frame as BodyFrame;
 use quire_dialect::Dialect;
 use quire_translate::{
-    Answer, ClientTool, Collector, Event, Frame, Names, Own, Reason, Refusal, Request, UsageChunk,
+    Answer, ClientTool, Collector, Event, Frame, Names, Reason, Refusal, Request, UsageChunk,
     Writer, response_echo, write_whole,
 };
 use tokio::sync::mpsc;
@@ -18,9 +18,10 @@ use tokio::sync::mpsc;
 use super::prepare::{Prepared, answer_id, is_streamed};
 use super::pump::{Changes, Heard, Outlet, Source, pump};
 use super::{Ask, Begun, inner};
-use crate::additions::{self, Held, Listener, Next};
+use crate::additions::{self, Held, Lengthened, Listener, Next};
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
+use crate::config::ToolsBy;
 use crate::reply::Denial;
 use crate::routing::Candidate;
 
@@ -36,12 +37,17 @@ pub(super) struct Written {
 
 /// What the way back needs to know of the way there.
 pub(super) struct Passage {
-    /// As it was told to the upstream.
-    request: Request,
     names: Names,
     dropped: Vec<String>,
     listener: Option<Listener>,
-    held: Option<Held>,
+    fitting: Option<Fitting>,
+    lengthened: Option<Lengthened>,
+}
+
+/// A schema that the answer has to fit, and what the upstream was asked.
+struct Fitting {
+    held: Held,
+    request: Arc<Request>,
 }
 
 impl Passage {
@@ -67,26 +73,27 @@ pub(super) fn write(
 ) -> Result<Written, Refusal> {
     let config = &candidate.node.config;
     let add = &candidate.route.add;
-    let mut request = prepared.request.clone();
     let facts = app
         .till()
         .catalogue
         .facts(config.priced_as(), &candidate.model);
-    additions::fit(&mut request, add, &facts, config.dialect);
-    let held = match add.schema_tries {
-        Some(tries) => additions::schema_of(&mut request, tries)
-            .map_err(|wrong| Refusal::new(Reason::Invalid, wrong).about("response_format"))?,
-        None => None,
-    };
-    let listener = match add.tools {
-        Some(crate::config::ToolsBy::Words) => {
-            Some(additions::tell(&mut request, Box::new(|| new_id("call_"))))
+    let mut request = Arc::clone(&prepared.request);
+    let (mut held, mut listener) = (None, None);
+    if !add.is_empty() {
+        // A long conversation is copied only where it changes.
+        let changed = Arc::make_mut(&mut request);
+        additions::fit(changed, add, &facts, config.dialect);
+        if let Some(tries) = add.schema_tries {
+            held = additions::schema_of(changed, tries)
+                .map_err(|wrong| Refusal::new(Reason::Invalid, wrong).about("response_format"))?;
         }
-        Some(crate::config::ToolsBy::Name) | None => None,
-    };
-    if held.is_some() {
-        // What is checked before it is told comes whole.
-        request.delivery = quire_translate::Delivery::Whole;
+        if add.tools == Some(ToolsBy::Words) {
+            listener = Some(additions::tell(changed, Box::new(|| new_id("call_"))));
+        }
+        if held.is_some() {
+            // What is checked before it is told comes whole.
+            changed.delivery = quire_translate::Delivery::Whole;
+        }
     }
     let encoded = inner::encode(app, &request, candidate)?;
     let mut headers =
@@ -98,7 +105,6 @@ pub(super) fn write(
         headers,
         body: encoded.body.into(),
         passage: Passage {
-            request,
             names: encoded.names,
             dropped: encoded
                 .dropped
@@ -106,7 +112,11 @@ pub(super) fn write(
                 .map(|dropped| dropped.field)
                 .collect(),
             listener,
-            held,
+            fitting: held.map(|held| Fitting {
+                held,
+                request: Arc::clone(&request),
+            }),
+            lengthened: add.continue_output.then(|| additions::lengthened(request)),
         },
     })
 }
@@ -114,7 +124,7 @@ pub(super) fn write(
 /// The client's answer, whose first byte has come.
 pub(super) async fn answer(
     app: &Arc<App>,
-    ask: Ask,
+    mut ask: Ask,
     prepared: Prepared,
     begun: Begun,
 ) -> Result<Translated, Denial> {
@@ -134,23 +144,20 @@ pub(super) async fn answer(
         .into());
     };
     let Passage {
-        request,
         names,
         dropped,
         listener,
-        held,
+        fitting,
+        lengthened,
     } = *passage;
     let streamed = is_streamed(&prepared);
     let frame = frame(app, &ask, &prepared.request, &candidate, &names);
+    // It may be long, and the answer may take long.
+    ask.body = Bytes::new();
     let changes = Changes {
         before: prepared.before,
         listener,
-        lengthened: candidate
-            .route
-            .add
-            .continue_output
-            .then(|| additions::lengthened(&request)),
-        request,
+        lengthened,
     };
     let source = Source {
         status: response.status().as_u16(),
@@ -169,7 +176,7 @@ pub(super) async fn answer(
     let response = match (streams, streamed) {
         (true, true) => task.stream(frame),
         (true, false) => task.gathered(frame).await?,
-        (false, streamed) => task.whole(frame, held, streamed).await?,
+        (false, streamed) => task.whole(frame, fitting, streamed).await?,
     };
     Ok(Translated { response, dropped })
 }
@@ -195,8 +202,7 @@ fn fill(frame: &mut Frame, ask: &Ask, request: &Request) {
     frame.id = answer_id(ask.api);
     frame.usage = usage_chunk(ask.api, request);
     if ask.api == Dialect::Responses {
-        let body: Own = serde_json::from_slice(&ask.body).unwrap_or_default();
-        frame.echo = response_echo(&body);
+        frame.echo = response_echo(&ask.body);
     }
 }
 
@@ -277,7 +283,7 @@ impl Task {
     async fn whole(
         self,
         frame: Frame,
-        held: Option<Held>,
+        fitting: Option<Fitting>,
         streamed: bool,
     ) -> Result<Response<Body>, Denial> {
         let Self {
@@ -288,8 +294,8 @@ impl Task {
             source,
         } = self;
         let answer = inner::collect(source.into()).await?;
-        let answer = match held {
-            Some(held) => fitted(&app, &ask, &candidate, &changes.request, &held, answer).await?,
+        let answer = match fitting {
+            Some(fitting) => fitting.fitted(&app, &ask, &candidate, answer).await?,
             None => answer,
         };
         let mut collector = Collector::new(candidate.node.config.dialect);
@@ -325,32 +331,33 @@ impl From<Source> for inner::Beside {
     }
 }
 
-/// An answer that fits the schema, asked for again where it does not.
-async fn fitted(
-    app: &Arc<App>,
-    ask: &Ask,
-    candidate: &Candidate,
-    request: &Request,
-    held: &Held,
-    mut answer: Answer,
-) -> Result<Answer, Denial> {
-    let mut request = request.clone();
-    for _ in 1..held.tries() {
-        let Err(wrong) = held.check(&mut answer) else {
-            return Ok(answer);
-        };
-        request = held.again(&request, &answer, &wrong);
-        answer = inner::collect(inner::send(app, ask, &request, candidate).await?).await?;
+impl Fitting {
+    /// An answer that fits the schema, asked for again where it does not.
+    async fn fitted(
+        self,
+        app: &Arc<App>,
+        ask: &Ask,
+        candidate: &Candidate,
+        mut answer: Answer,
+    ) -> Result<Answer, Denial> {
+        let Self { held, mut request } = self;
+        for _ in 1..held.tries() {
+            let Err(wrong) = held.check(&mut answer) else {
+                return Ok(answer);
+            };
+            request = Arc::new(held.again(&request, &answer, &wrong));
+            answer = inner::collect(inner::send(app, ask, &request, candidate).await?).await?;
+        }
+        held.check(&mut answer)
+            .map_err(|wrong| {
+                let message = format!(
+                    "The model's answer does not fit the schema after {} tries. {wrong}",
+                    held.tries()
+                );
+                Refusal::new(Reason::Upstream, message).into()
+            })
+            .map(|()| answer)
     }
-    held.check(&mut answer)
-        .map_err(|wrong| {
-            let message = format!(
-                "The model's answer does not fit the schema after {} tries. {wrong}",
-                held.tries()
-            );
-            Refusal::new(Reason::Upstream, message).into()
-        })
-        .map(|()| answer)
 }
 
 /// A whole answer in the client's words.

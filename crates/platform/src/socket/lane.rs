@@ -145,8 +145,7 @@ impl Lane {
         text: &Utf8Bytes,
         mut keeper: Keeper,
     ) -> Result<(), Gone> {
-        let body: Map<String, Value> = serde_json::from_str(text).unwrap_or_default();
-        let mut response = stored::unanswered(wish, &body, now_ms());
+        let mut response = stored::unanswered(wish, text.as_bytes(), now_ms());
         let events = [
             ("response.created", ResponseStatus::InProgress),
             ("response.completed", ResponseStatus::Completed),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use axum::http::Response;
 use quire_depot::{ClaimedResponse, ConversationId, ResponseId, ResponseStatus, StoredResponse};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::keep::expiry;
@@ -76,8 +76,7 @@ pub(super) async fn begin(
     let caller = &ask.caller;
     app.admits(caller, &wish.model)?;
     let created_at = now_ms();
-    let body: Map<String, Value> = serde_json::from_slice(&ask.body).unwrap_or_default();
-    let response = Value::Object(unanswered(wish, &body, created_at));
+    let response = Value::Object(unanswered(wish, &ask.body, created_at));
     let id = ResponseId::from(wish.id.as_str());
     let stored = StoredResponse {
         id: id.clone(),

@@ -47,6 +47,8 @@ pub(crate) struct Keeper {
     conversation: Option<String>,
     keeping: Keeping,
     request: String,
+    /// The model that was asked for.
+    model: String,
     /// The request but for its input.
     settings: String,
     before: Vec<Item>,
@@ -82,6 +84,7 @@ impl Keeper {
             } else {
                 String::new()
             },
+            model: wish.model.clone(),
             settings: wish.settings(),
             before: context.before.clone(),
             own: context.own.clone(),
@@ -167,7 +170,7 @@ impl Keeper {
 
     /// Puts a response into this server's terms.
     pub(crate) fn name(&self, response: &mut Map<String, Value>) {
-        shell::fill(response, &self.settings, self.created_at);
+        shell::fill(response, &self.model, &self.settings, self.created_at);
         let kept = self.keeping != Keeping::Passing;
         response.insert("id".to_owned(), self.id.as_str().into());
         response.insert("store".to_owned(), kept.into());

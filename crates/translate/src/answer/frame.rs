@@ -1,11 +1,13 @@
 //! What a client's answer is put into: what the answer itself does not say.
 
 use std::collections::HashMap;
+use std::fmt;
 
 use quire_dialect::Dialect;
-use serde_json::{Map, Value, json};
+use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::{Value, json};
 
-use crate::answer::wire::{extend, own};
+use crate::answer::wire::own;
 use crate::request::Own;
 use crate::seal::Sealer;
 
@@ -97,12 +99,15 @@ const ECHOED: &[&str] = &[
     "truncation",
 ];
 
-/// What Responses' response object says again of a request's body.
+/// What Responses' response object says again of a request's body; nothing where that is no JSON object.
 #[must_use]
-pub fn response_echo(body: &Map<String, Value>) -> Own {
+pub fn response_echo(body: &[u8]) -> Own {
+    let Ok(Said(mut said)) = serde_json::from_slice(body) else {
+        return Own::new();
+    };
     let mut echo = Own::new();
     for key in ECHOED {
-        match body.get(*key) {
+        match said.remove(*key) {
             None | Some(Value::Null) => {}
             Some(Value::String(id)) if *key == "conversation" => {
                 echo.insert((*key).to_owned(), json!({ "id": id }));
@@ -116,39 +121,68 @@ pub fn response_echo(body: &Map<String, Value>) -> Own {
     echo
 }
 
-/// A field of the request, with the members that its owner left out and the object must have.
-fn echoed(key: &str, value: &Value) -> Value {
-    let with = |defaults: Own| {
-        let mut all = defaults;
-        match value {
-            Value::Object(given) => {
-                extend(&mut all, given);
-                Value::Object(all)
-            }
-            other => other.clone(),
-        }
-    };
-    match key {
-        "reasoning" => with(own! { "effort": null, "summary": null }),
-        "text" => with(own! { "format": { "type": "text" } }),
-        "tools" => match value {
-            Value::Array(tools) => tools.iter().map(tool).collect(),
-            other => other.clone(),
-        },
-        _ => value.clone(),
+/// The fields that are said again. The rest, a conversation of megabytes, is passed over.
+struct Said(HashMap<String, Value>);
+
+impl<'de> Deserialize<'de> for Said {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(Fields)
     }
 }
 
-fn tool(tool: &Value) -> Value {
-    match tool {
-        Value::Object(given) if given.get("type").is_some_and(|kind| kind == "function") => {
-            let mut all = own! {
-                "type": "function", "name": null, "description": null, "parameters": null,
-                "strict": null,
-            };
-            extend(&mut all, given);
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Said;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
+        let mut said = HashMap::new();
+        while let Some(key) = map.next_key::<String>()? {
+            if ECHOED.contains(&key.as_str()) {
+                said.insert(key, map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(Said(said))
+    }
+}
+
+/// A field of the request, with the members that its owner left out and the object must have.
+fn echoed(key: &str, value: Value) -> Value {
+    match key {
+        "reasoning" => over(own! { "effort": null, "summary": null }, value),
+        "text" => over(own! { "format": { "type": "text" } }, value),
+        "tools" => match value {
+            Value::Array(tools) => tools.into_iter().map(tool).collect(),
+            other => other,
+        },
+        _ => value,
+    }
+}
+
+fn tool(tool: Value) -> Value {
+    if tool["type"] != "function" {
+        return tool;
+    }
+    let defaults = own! {
+        "type": "function", "name": null, "description": null, "parameters": null, "strict": null,
+    };
+    over(defaults, tool)
+}
+
+/// An object with the members that it lacks.
+fn over(defaults: Own, given: Value) -> Value {
+    match given {
+        Value::Object(given) => {
+            let mut all = defaults;
+            all.extend(given);
             Value::Object(all)
         }
-        other => other.clone(),
+        other => other,
     }
 }
