@@ -1,5 +1,7 @@
 //! A request that refers to files of this server, with the files in it: no upstream knows their ids.
 
+use std::collections::HashMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
@@ -16,6 +18,8 @@ const MARK: &[u8] = b"\"file_id\"";
 
 /// Most bytes that files add to a request.
 const MOST_ADDED: u64 = 64 << 20;
+/// Most files that a request refers to: each is looked for in the store.
+const MOST_FILES: usize = 1_000;
 /// Fields that hold a client's own JSON, in which nothing is a reference.
 const CLOSED: &[&str] = &["arguments", "tools", "metadata"];
 /// Blocks whose `input` is a tool's.
@@ -40,9 +44,17 @@ pub(crate) async fn inline(
         // What is wrong with it is told by whoever reads it.
         return Ok(body);
     };
-    let mut changed = false;
+    let references = references(&mut value);
+    if references.len() > MOST_FILES {
+        let message = format!(
+            "This request refers to {} files, and may refer to {MOST_FILES}: send fewer in one request.",
+            references.len()
+        );
+        return Err(Refusal::new(Reason::TooLarge, message).into());
+    }
+    let mut found = HashMap::new();
     let mut added = 0_u64;
-    for (id, times) in references(&mut value) {
+    for (id, times) in references {
         let id = FileId::from(id);
         let Some((file, mut reader)) = files.open(workspace, &id).await? else {
             continue;
@@ -59,35 +71,40 @@ pub(crate) async fn inline(
         while let Some(piece) = reader.next().await? {
             content.extend_from_slice(&piece);
         }
-        put(&mut value, &file, &content);
-        changed = true;
+        found.insert(file.id.as_str().to_owned(), (file, content));
     }
-    Ok(if changed {
-        value.to_string().into()
-    } else {
-        body
-    })
+    if found.is_empty() {
+        return Ok(body);
+    }
+    put(&mut value, &found);
+    Ok(value.to_string().into())
 }
+
+/// Files with what is in them, by their ids.
+type Found = HashMap<String, (StoredFile, Vec<u8>)>;
 
 /// The ids that a body refers to, and how often.
 fn references(value: &mut Value) -> Vec<(String, u64)> {
     let mut found: Vec<(String, u64)> = Vec::new();
+    let mut places = HashMap::new();
     each(value, &mut |object| {
         let Some(Value::String(id)) = object.get("file_id") else {
             return;
         };
-        match found.iter_mut().find(|(known, _)| known == id) {
-            Some((_, times)) => *times += 1,
-            None => found.push((id.clone(), 1)),
-        }
+        let place = *places.entry(id.clone()).or_insert_with(|| {
+            found.push((id.clone(), 0));
+            found.len() - 1
+        });
+        found[place].1 += 1;
     });
     found
 }
 
-/// Replaces every reference to a file.
-fn put(value: &mut Value, file: &StoredFile, content: &[u8]) {
+/// Replaces every reference to one of these files.
+fn put(value: &mut Value, files: &Found) {
     each(value, &mut |object| {
-        if object.get("file_id").and_then(Value::as_str) == Some(file.id.as_str()) {
+        let id = object.get("file_id").and_then(Value::as_str);
+        if let Some((file, content)) = id.and_then(|id| files.get(id)) {
             replace(object, file, content);
         }
     });
@@ -166,8 +183,8 @@ fn replace(object: &mut Map<String, Value>, file: &StoredFile, content: &[u8]) {
 mod tests {
     use super::*;
 
-    fn file(mime_type: &str) -> StoredFile {
-        StoredFile {
+    fn file(mime_type: &str) -> Found {
+        let file = StoredFile {
             id: FileId::from("file_1"),
             filename: "a.txt".to_owned(),
             mime_type: mime_type.to_owned(),
@@ -176,7 +193,8 @@ mod tests {
             size_bytes: 2,
             created_at: 0,
             expires_at: None,
-        }
+        };
+        HashMap::from([("file_1".to_owned(), (file, b"hi".to_vec()))])
     }
 
     #[test]
@@ -214,7 +232,7 @@ mod tests {
             ),
         ] {
             let mut value = json!({"messages": [{"content": [reference]}]});
-            put(&mut value, &file(kind), b"hi");
+            put(&mut value, &file(kind));
             assert_eq!(value["messages"][0]["content"][0], became);
         }
     }
@@ -227,7 +245,7 @@ mod tests {
             "metadata": {"type": "input_file", "file_id": "file_1"},
             "tools": [{"input_schema": {"type": "input_file", "file_id": "file_1"}}]});
         let mut value = body.clone();
-        put(&mut value, &file("text/plain"), b"hi");
+        put(&mut value, &file("text/plain"));
         assert_eq!(value, body);
         assert!(references(&mut value).is_empty());
     }

@@ -139,6 +139,22 @@ async fn a_request_goes_upstream_with_the_file_it_refers_to() {
 }
 
 #[tokio::test]
+async fn a_request_may_refer_to_so_many_files() {
+    let (world, upstream) = world().await;
+    let client = world.client("one").await.anthropic();
+    let ask = |files: usize| {
+        let block = |number| json!({"type": "document", "source": {"type": "file", "file_id": format!("file_{number}")}});
+        let blocks: Vec<Value> = (0..files).map(block).collect();
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": blocks}]})
+    };
+    let refused = client.post("/v1/messages", &ask(1_001)).await;
+    assert_eq!(refused.status, 413, "{}", refused.text());
+    assert!(refused.text().contains("1001 files"), "{}", refused.text());
+    assert!(upstream.seen().is_empty());
+    assert_eq!(client.post("/v1/messages", &ask(1_000)).await.status, 200);
+}
+
+#[tokio::test]
 async fn what_is_too_large_or_no_form_is_refused() {
     let upstream = Upstream::start(|_| Answer::json(&json!({}))).await;
     let text = format!(
