@@ -329,8 +329,12 @@ pub(crate) fn is_vacant(path: &Path) -> bool {
     }
 }
 
+/// Whether a folder has nothing in it, or is gone: another cell may take its placeholder away at any moment.
 fn is_empty(folder: &Path) -> bool {
-    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_none())
+    match std::fs::read_dir(folder) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(error) => error.kind() == std::io::ErrorKind::NotFound,
+    }
 }
 
 /// Whether this is a folder itself, not a link to one.
@@ -357,4 +361,21 @@ pub(crate) fn everything_but(root: &Path, without: &[PathBuf]) -> Vec<PathBuf> {
         .filter(|path| !path.is_symlink())
         .flat_map(|path| everything_but(path, without))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_goes_while_it_is_looked_at_is_vacant() {
+        let root = tempfile::tempdir().unwrap();
+        let folder = root.path().join("modules");
+        // Its metadata were read before, and its entries are not there any more.
+        assert!(is_empty(&folder));
+        std::fs::create_dir(&folder).unwrap();
+        assert!(is_empty(&folder) && is_vacant(&folder));
+        std::fs::write(folder.join("file"), "x").unwrap();
+        assert!(!is_empty(&folder) && !is_vacant(&folder));
+    }
 }
