@@ -105,9 +105,6 @@ pub struct ItemResult {
     pub result: Option<String>,
 }
 
-/// So many items are inserted by one statement.
-const ITEMS: usize = 256;
-
 /// Batches.
 #[derive(Clone, Debug)]
 pub struct Batches {
@@ -167,26 +164,20 @@ impl Batches {
             .query(Statement::new(asked).bind(batch))
             .await?;
         let first = rows.first().map_or(Ok(0), |row| row.count(0))?;
-        let mut position = first;
-        for some in items.chunks(ITEMS) {
-            let mut rows = Vec::with_capacity(some.len());
-            for item in some {
-                rows.push(vec![
-                    Value::from(batch),
-                    position.into(),
-                    Value::from(&item.custom_id),
-                    Value::from(&item.params),
-                ]);
-                position += 1;
-            }
-            statements.push(Statement::rows(
-                "INSERT INTO batch_items (state, lease_until, attempts, batch, position, custom_id, \
-                 params)",
-                "'processing', 0, 0",
-                rows,
-                "ON CONFLICT DO NOTHING",
-            ));
-        }
+        let rows = items.iter().zip(first..).map(|(item, position)| {
+            vec![
+                Value::from(batch),
+                position.into(),
+                Value::from(&item.custom_id),
+                Value::from(&item.params),
+            ]
+        });
+        statements.extend(Statement::inserts(
+            "INSERT INTO batch_items (state, lease_until, attempts, batch, position, custom_id, params)",
+            "'processing', 0, 0",
+            rows.collect(),
+            "ON CONFLICT DO NOTHING",
+        ));
         // Everything is undone unless all items were new.
         let whole = "SELECT 1 FROM batches WHERE id = $1 AND processing = \
                      (SELECT COUNT(*) FROM batch_items WHERE batch = $1)";

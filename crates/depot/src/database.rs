@@ -37,6 +37,9 @@ enum Rows {
     Some,
 }
 
+/// So many rows are inserted by one statement: PostgreSQL takes at most 65,535 values.
+const MOST_ROWS: usize = 128;
+
 impl Statement {
     /// A statement without values so far.
     pub fn new(sql: impl Into<Cow<'static, str>>) -> Self {
@@ -45,6 +48,28 @@ impl Statement {
             values: Vec::new(),
             needs: Rows::Any,
         }
+    }
+
+    /// `INSERT`s of any number of rows, told as [`Statement::rows`] has it: most in statements of [`MOST_ROWS`], the rest
+    /// in halves of that and halves of those. Each number of rows is a text of its own, which a database keeps prepared,
+    /// and hundreds of different ones would take tens of megabytes.
+    pub(crate) fn inserts(
+        head: &str,
+        lead: &str,
+        mut rows: Vec<Vec<Value>>,
+        tail: &str,
+    ) -> Vec<Self> {
+        let mut statements = Vec::new();
+        let mut size = MOST_ROWS;
+        while !rows.is_empty() {
+            while size > rows.len() {
+                size /= 2;
+            }
+            let rest = rows.split_off(size);
+            statements.push(Self::rows(head, lead, rows, tail));
+            rows = rest;
+        }
+        statements
     }
 
     /// One `INSERT` of many rows: `head` ends before `VALUES`, `tail` begins behind the last row. `lead`
@@ -175,5 +200,26 @@ impl Database {
             Backend::Sqlite(_) => "SELECT 1",
             Backend::Postgres(_) => "SELECT 1 FROM pg_advisory_xact_lock(7162531)",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn any_number_of_rows_is_inserted_by_a_few_texts() {
+        let mut texts = HashSet::new();
+        for count in [0_u64, 1, 2, 3, 127, 128, 129, 300, 1_000] {
+            let rows: Vec<_> = (0..count).map(|row| vec![Value::from(row)]).collect();
+            let statements = Statement::inserts("INSERT INTO t (a)", "", rows, "");
+            let values = statements.iter().flat_map(|statement| &statement.values);
+            let wanted: Vec<_> = (0..count).map(Value::from).collect();
+            assert_eq!(values.cloned().collect::<Vec<_>>(), wanted);
+            texts.extend(statements.into_iter().map(|statement| statement.sql));
+        }
+        assert_eq!(texts.len(), 8);
     }
 }

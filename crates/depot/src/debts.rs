@@ -18,9 +18,6 @@ pub const MOST_DEBT: i64 = 1_000_000_000_000_000_000;
 /// At most so many milliseconds are paid for at once.
 pub const MOST_PAID_MS: i64 = 60 * MINUTE_MS;
 
-/// So many debts are added by one statement: PostgreSQL takes at most 65,535 values.
-const ROWS: usize = 1_024;
-
 /// What was used of a limit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Used {
@@ -87,18 +84,16 @@ impl Debts {
             return exchanged(&rows, version);
         }
         let mut statements = vec![Statement::new(NEXT_VERSION)];
-        for some in used.chunks(ROWS) {
-            let rows = some.iter().map(|used| {
-                vec![
-                    Value::from(&used.name),
-                    used.capacity.clamp(1, MOST_CAPACITY).into(),
-                    used.units.clamp(-MOST_DEBT, MOST_DEBT).into(),
-                    used.since.max(0).into(),
-                ]
-            });
-            let head = "INSERT INTO debts (version, name, capacity, units, at)";
-            statements.push(Statement::rows(head, VERSION, rows.collect(), ADD));
-        }
+        let rows = used.iter().map(|used| {
+            vec![
+                Value::from(&used.name),
+                used.capacity.clamp(1, MOST_CAPACITY).into(),
+                used.units.clamp(-MOST_DEBT, MOST_DEBT).into(),
+                used.since.max(0).into(),
+            ]
+        });
+        let head = "INSERT INTO debts (version, name, capacity, units, at)";
+        statements.extend(Statement::inserts(head, VERSION, rows.collect(), ADD));
         statements.push(changed);
         let outcomes = self.database.transact(statements).await?;
         exchanged(outcomes.last().map_or(&[], |last| &last.rows), version)

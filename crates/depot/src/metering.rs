@@ -105,9 +105,6 @@ pub enum Scope {
     Key(KeyId),
 }
 
-/// So many rows are inserted by one statement: PostgreSQL takes at most 65,535 values.
-const ROWS: usize = 128;
-
 /// Usage and cost.
 #[derive(Clone, Debug)]
 pub struct Metering {
@@ -129,15 +126,12 @@ impl Metering {
             return Ok(0);
         }
         let mut statements = vec![Statement::new(columns::NEXT_INTAKE)];
-        for some in rows.chunks(ROWS) {
-            let values = some.iter().map(columns::of_row).collect();
-            statements.push(Statement::rows(
-                columns::INSERT,
-                columns::INTAKE,
-                values,
-                "ON CONFLICT (request) DO NOTHING",
-            ));
-        }
+        statements.extend(Statement::inserts(
+            columns::INSERT,
+            columns::INTAKE,
+            rows.iter().map(columns::of_row).collect(),
+            "ON CONFLICT (request) DO NOTHING",
+        ));
         statements.push(Statement::new(columns::ADD_UP));
         let outcomes = self.database.transact(statements).await?;
         let inserts = &outcomes[1..outcomes.len() - 1];

@@ -137,26 +137,21 @@ impl Responses {
             "ON CONFLICT DO NOTHING",
         );
         let mut statements = vec![insert.needs_a_row()];
-        for (index, some) in input.chunks(1_000).enumerate() {
-            let rows = some
-                .iter()
-                .zip(index as u64 * 1_000..)
-                .map(|(item, position)| {
-                    vec![
-                        Value::from(&response.id),
-                        position.into(),
-                        Value::from(&item.id),
-                        Value::from(workspace),
-                        Value::from(&item.item),
-                    ]
-                });
-            statements.push(Statement::rows(
-                "INSERT INTO response_inputs (response, position, id, workspace, item)",
-                "",
-                rows.collect(),
-                "ON CONFLICT DO NOTHING",
-            ));
-        }
+        let rows = input.iter().zip(0_u64..).map(|(item, position)| {
+            vec![
+                Value::from(&response.id),
+                position.into(),
+                Value::from(&item.id),
+                Value::from(workspace),
+                Value::from(&item.item),
+            ]
+        });
+        statements.extend(Statement::inserts(
+            "INSERT INTO response_inputs (response, position, id, workspace, item)",
+            "",
+            rows.collect(),
+            "ON CONFLICT DO NOTHING",
+        ));
         let done = self.database.transact(statements).await;
         done.map(drop).map_err(|error| {
             error.unmet(|_| Error::Exists {

@@ -118,12 +118,17 @@ impl Spool {
         let mut moved = 0;
         let segments: Vec<_> = self.0.lock().segments.iter().cloned().collect();
         for segment in segments {
-            let (rows, end) = segment::read_ended(&segment).await?;
-            for some in rows.chunks(ROWS) {
-                metering.record(some).await?;
-                moved += some.len() as u64;
+            loop {
+                let ended = segment::read_ended(&segment).await?;
+                for some in ended.rows.chunks(ROWS) {
+                    metering.record(some).await?;
+                    moved += some.len() as u64;
+                }
+                segment.drained_to(ended.until);
+                if ended.last {
+                    break;
+                }
             }
-            segment.drained_to(end);
         }
         let stranded = std::mem::take(&mut self.0.lock().stranded);
         let rows: Vec<_> = stranded.iter().map(|(row, _)| row.clone()).collect();

@@ -115,17 +115,15 @@ impl Responses {
         let owned = "SELECT 1 FROM responses WHERE id = $1 AND workspace = $2";
         let owned = Statement::new(owned).bind(id).bind(workspace);
         let mut statements = vec![owned.needs_a_row()];
-        for some in events.chunks(1_000) {
-            let rows = some
-                .iter()
-                .map(|(sequence, event)| vec![Value::from(id), (*sequence).into(), event.into()]);
-            statements.push(Statement::rows(
-                "INSERT INTO response_events (response, sequence, event)",
-                "",
-                rows.collect(),
-                "ON CONFLICT DO NOTHING",
-            ));
-        }
+        let rows = events
+            .iter()
+            .map(|(sequence, event)| vec![Value::from(id), (*sequence).into(), event.into()]);
+        statements.extend(Statement::inserts(
+            "INSERT INTO response_events (response, sequence, event)",
+            "",
+            rows.collect(),
+            "ON CONFLICT DO NOTHING",
+        ));
         let done = self.database.transact(statements).await;
         done.map(drop).map_err(|error| error.unmet(|_| missing(id)))
     }

@@ -157,6 +157,18 @@ pub(super) fn read(bytes: &[u8]) -> (Vec<Record>, u64) {
     (records, torn)
 }
 
+/// The whole records at the beginning of a piece of a segment, and how many bytes they take.
+pub(super) fn read_whole(bytes: &[u8]) -> (Vec<Record>, usize) {
+    let (mut records, mut at) = (Vec::new(), 0);
+    while let Some((record, length)) = one(&bytes[at..])
+        && at + length <= bytes.len()
+    {
+        records.push(record);
+        at += length;
+    }
+    (records, at)
+}
+
 /// The record at the beginning, and its length.
 fn one(bytes: &[u8]) -> Option<(Record, usize)> {
     let mut head = Reader(bytes.get(..HEAD)?);

@@ -12,6 +12,9 @@ use crate::{Error, UsageRow};
 /// A segment that is longer takes no more records.
 const FULL: u64 = 4 * 1024 * 1024;
 
+/// So much of a segment is read at once, which is more than a record: its rows take several times that in memory.
+const PIECE: u64 = 256 * 1024;
+
 #[derive(Debug)]
 pub(super) struct Segment {
     number: u64,
@@ -96,24 +99,52 @@ impl Segment {
         fs::remove_file(&self.path).map_err(Error::disk(&self.path))
     }
 
-    /// What ended since it was last drained, and up to where that is.
-    fn ended(&self) -> Result<(Vec<UsageRow>, u64), Error> {
+    /// A piece of what ended since it was last drained.
+    fn ended(&self) -> Result<Ended, Error> {
         let from = self.drained.load(Ordering::Acquire);
         let end = self.end.load(Ordering::Acquire);
-        let mut bytes = vec![0; usize::try_from(end - from).unwrap_or(0)];
-        let read = self.file.read_exact_at(&mut bytes, from);
-        read.map_err(Error::disk(&self.path))?;
-        let (records, _) = record::read(&bytes);
-        let rows = records.into_iter().filter_map(|record| match record {
-            Record::Ended(row) => Some(*row),
-            Record::Begun(_) | Record::Marked => None,
-        });
-        Ok((rows.collect(), end))
+        let mut piece = PIECE;
+        loop {
+            let until = end.min(from + piece);
+            let mut bytes = vec![0; usize::try_from(until - from).unwrap_or(0)];
+            let read = self.file.read_exact_at(&mut bytes, from);
+            read.map_err(Error::disk(&self.path))?;
+            let last = until == end;
+            let (records, whole) = if last {
+                (record::read(&bytes).0, bytes.len())
+            } else {
+                record::read_whole(&bytes)
+            };
+            if whole == 0 && !last {
+                // What stands there cannot be read: look for what is behind it.
+                piece *= 2;
+                continue;
+            }
+            let rows = records.into_iter().filter_map(|record| match record {
+                Record::Ended(row) => Some(*row),
+                Record::Begun(_) | Record::Marked => None,
+            });
+            return Ok(Ended {
+                rows: rows.collect(),
+                until: from + whole as u64,
+                last,
+            });
+        }
     }
 }
 
+/// Rows that ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) rows: Vec<UsageRow>,
+    /// Up to where they were read.
+    pub(super) until: u64,
+    /// Whether there were no more when they were read.
+    pub(super) last: bool,
+}
+
 /// Reads on a thread where waiting for a disk holds up nobody.
-pub(super) async fn read_ended(segment: &Arc<Segment>) -> Result<(Vec<UsageRow>, u64), Error> {
+pub(super) async fn read_ended(segment: &Arc<Segment>) -> Result<Ended, Error> {
     let segment = Arc::clone(segment);
     let read = tokio::task::spawn_blocking(move || segment.ended()).await;
     read.unwrap_or_else(|_| {
