@@ -27,6 +27,11 @@ use clap::Parser as _;
 use crate::args::{Cli, Command};
 use crate::surroundings::Surroundings;
 
+/// Requests of the platform, which are made of small pieces, cost a fifth less processor time than by the system's own,
+/// for a few megabytes.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The exit code of wrong usage or settings, which `clap` uses too.
 const USAGE: u8 = 2;
 
