@@ -297,9 +297,10 @@ impl Access {
             );
             self.database.query(Statement::new(sql).bind(version)).await
         };
-        let organisations = since(&ORGANISATIONS).await?;
-        let workspaces = since(&WORKSPACES).await?;
+        // What a key belongs to is read after it: whoever learns of the key learns of that too.
         let keys = since(&API_KEYS).await?;
+        let workspaces = since(&WORKSPACES).await?;
+        let organisations = since(&ORGANISATIONS).await?;
         Ok(Changes {
             version: now,
             organisations: each(&organisations, columns::organisation)?,
