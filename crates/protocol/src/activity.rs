@@ -129,9 +129,14 @@ impl Activity {
                 let question = format!("asks whether it may run: {}", approval.action);
                 self.asked.push((*call, question));
             }
-            Event::ApprovalAnswered { call, .. } | Event::ToolEnded { call, .. } => {
-                self.asked.retain(|(open, _)| open != call);
+            Event::ApprovalAnswered { call, .. } => {
+                self.no_longer_asks(*call);
+                // An answer wakes what a crash cut short.
+                if self.standing != Standing::Working {
+                    self.works("at work");
+                }
             }
+            Event::ToolEnded { call, .. } => self.no_longer_asks(*call),
             Event::TurnPaused { pause, detail, .. } => self.paused(*pause, detail),
             Event::Recovered { .. } => self.stands(
                 Standing::NeedsYou,
@@ -140,6 +145,10 @@ impl Activity {
             Event::TurnEnded { reason, detail, .. } => self.ended(*reason, detail),
             _ => {}
         }
+    }
+
+    fn no_longer_asks(&mut self, call: CallId) {
+        self.asked.retain(|(open, _)| *open != call);
     }
 
     fn works(&mut self, detail: &str) {
@@ -271,8 +280,19 @@ mod tests {
         let one_open = [started.clone(), asked(1), asked(2), answered.clone()];
         let second = "asks whether it may run: make 2";
         check(&one_open, Standing::NeedsYou, second);
-        let none_open = [started.clone(), asked(1), answered];
+        let none_open = [started.clone(), asked(1), answered.clone()];
         check(&none_open, Standing::Working, "starting");
+        let recovered = Event::Recovered {
+            lost_calls: Vec::new(),
+            lost_request: None,
+        };
+        let after_a_crash = [started.clone(), asked(1), recovered, answered.clone()];
+        check(
+            &after_a_crash[..3],
+            Standing::NeedsYou,
+            "asks whether it may run: make 1",
+        );
+        check(&after_a_crash, Standing::Working, "at work");
         let at_limit = [pause(Pause::Limit)];
         check(&at_limit, Standing::NeedsYou, "the budget is spent");
         let asked_to = [started.clone(), pause(Pause::Asked)];

@@ -333,8 +333,8 @@ impl Conversation {
             Event::Recovered { .. } => {
                 self.turn = Turn::Waits;
                 self.request = None;
+                // What is asked is still asked: nothing of it has run.
                 self.running.clear();
-                self.asked.clear();
                 self.warn("the work was cut short by a crash");
             }
             Event::JobStarted { job, call } => self.job_started(*job, *call, record.at_ms),

@@ -15,6 +15,7 @@ mod ground;
 mod host;
 mod journey;
 mod library;
+mod outlives;
 mod planning;
 mod platform_killed;
 mod platform_ops;

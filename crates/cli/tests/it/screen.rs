@@ -278,62 +278,6 @@ fn a_large_paste_is_a_sign_on_the_screen_and_whole_in_the_journal() {
 }
 
 #[test]
-fn a_task_goes_on_without_its_terminal_and_a_new_one_joins_it() {
-    let provider = Provider::start(|request| match results(request) {
-        0 => Answer::Reply("I begin.", bash(HELD)),
-        _ => Answer::Reply("gone on", vec![]),
-    });
-    let place = Place::new();
-    let mut pty = open(&place, &provider, &[]);
-    pty.sees("say what to do");
-    pty.type_line("a long task");
-    wait_for(&place, "started");
-    pty.sees("● bash");
-    pty.kill();
-    let mut pty = open(&place, &provider, &["--continue"]);
-    pty.sees("› a long task");
-    pty.sees("I begin.");
-    pty.sees("● bash");
-    pty.type_line("are you there?");
-    pty.sees("↳ are you there?  (steer: heard at the next step)");
-    pty.press("\x04");
-    pty.sees("it works on without this screen");
-    assert_eq!(pty.end(), 0);
-    let pty = open(&place, &provider, &["--continue"]);
-    pty.sees("● bash");
-    place.write("go", "");
-    pty.sees("gone on");
-    assert!(said(&provider.requests()[1]).contains("are you there?"));
-    pty.kill();
-}
-
-#[test]
-fn a_host_that_is_killed_under_a_screen_is_followed_by_another_and_the_task_goes_on() {
-    let provider = Provider::start(|request| match results(request) {
-        0 => Answer::Reply(
-            "I begin.",
-            bash("echo ran >> log; touch started; sleep 300"),
-        ),
-        _ => Answer::Reply("gone on", vec![]),
-    });
-    let place = Place::new();
-    let mut pty = open(&place, &provider, &[]);
-    pty.sees("say what to do");
-    pty.type_line("a long task");
-    wait_for(&place, "started");
-    pty.sees("● bash");
-    place.kill_host();
-    pty.sees("lost in a crash; it is not run again");
-    pty.sees("gone on");
-    assert_eq!(place.read("log"), "ran\n");
-    pty.type_line("and now?");
-    pty.sees_when("a second answer", |screen| {
-        screen.matches("gone on").count() == 2
-    });
-    pty.kill();
-}
-
-#[test]
 fn a_screen_starts_no_host_in_the_place_of_one_that_was_ended_before_something_is_said() {
     let provider = Provider::start(|_| Answer::Reply("heard", vec![]));
     let place = Place::new();

@@ -142,6 +142,10 @@ impl Conversation {
         let place = self.asked.iter().position(|(open, _)| *open == call);
         let question = place.map(|place| self.asked.remove(place).1);
         let about = self.about(call);
+        // An answer wakes what a crash cut short.
+        if self.turn == Turn::Waits {
+            self.turn = Turn::Works;
+        }
         // It is a rule of the session now, which the next change of its settings must not lose.
         if let (Answer::AllowAlways, Some(question), Some(settings)) =
             (answer, question, &mut self.settings)
