@@ -6,7 +6,7 @@ use quire_tui::{Choice, Offer, Place, Takes, Welcome};
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage};
 
-/// Asks for an endpoint and a model, and writes the person's settings, which were not there.
+/// Asks for an endpoint and a model, and writes it into the person's settings.
 pub(crate) async fn start(around: &Surroundings) -> anyhow::Result<()> {
     let found = endpoints(&|name| around.variable(name).map(str::to_owned));
     let offers = found.iter().map(|endpoint| Offer {
@@ -26,7 +26,11 @@ pub(crate) async fn start(around: &Surroundings) -> anyhow::Result<()> {
     let chosen = quire_tui::welcome(Welcome { offers, models }).await?;
     let (choice, model) = chosen.ok_or_else(|| usage("no model was chosen; nothing is written"))?;
     let path = around.paths.config_file();
-    quire_headless::write_first(&path, &meant(&found, &choice).settings(&model)).map_err(usage)?;
+    let endpoint = meant(&found, &choice);
+    if endpoint.has_secret() {
+        quire_headless::make_private(&path).map_err(usage)?;
+    }
+    quire_headless::edit(&path, |path, text| endpoint.add_to(path, text, &model)).map_err(usage)?;
     terminal::complain(&format!("wrote {}", path.display()));
     Ok(())
 }

@@ -121,10 +121,12 @@ impl Surroundings {
         if let Some(bytes) = user {
             layers = layers.user(&self.paths.config_file(), bytes);
         }
-        let (project, bytes) = self.project_file()?;
-        if let Some(bytes) = bytes {
-            layers = layers.project(&project, bytes);
-        }
+        let project = Paths::project_file(&self.workspace);
+        layers = match quire_headless::read_if_there(&project) {
+            Ok(None) => layers,
+            Ok(Some(bytes)) => layers.project(&project, bytes),
+            Err(why) => layers.project_unread(&project, why),
+        };
         for (key, flag, value) in flags {
             layers = layers.flag(key, flag, value);
         }

@@ -33,7 +33,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
     let mut flags = args.flags();
     let mut resolved = around.settings(flags.clone())?;
     let fresh = args.resume.is_none() && !args.continue_newest && resolved.model().is_none();
-    if fresh && resolved.model_name().is_err() && !around.paths.config_file().exists() {
+    if fresh && resolved.model_name().is_err() {
         first::start(around).await?;
         resolved = around.settings(flags.clone())?;
     }

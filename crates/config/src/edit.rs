@@ -25,6 +25,27 @@ pub fn set(path: &Path, text: &str, key: &str, value: &str) -> Result<String, Er
     Ok(document.to_string())
 }
 
+/// The text of a settings file to which another one is added: what that sets, and nothing else, changes.
+pub(crate) fn add(path: &Path, text: &str, other: &str) -> Result<String, Error> {
+    if text.trim().is_empty() {
+        return Ok(other.to_owned());
+    }
+    let mut document = editable(path, text)?;
+    merge(document.as_table_mut(), editable(path, other)?.as_table());
+    Ok(document.to_string())
+}
+
+fn merge(table: &mut Table, other: &Table) {
+    for (key, item) in other {
+        match (table.get_mut(key).and_then(Item::as_table_mut), item) {
+            (Some(inner), Item::Table(other)) => merge(inner, other),
+            _ => {
+                table.insert(key, item.clone());
+            }
+        }
+    }
+}
+
 /// The text of a settings file without a key.
 pub fn unset(path: &Path, text: &str, key: &str) -> Result<String, Error> {
     let known = known(key)?;
@@ -195,6 +216,26 @@ domains = [\"example.org\"]
 
     fn check(edited: Result<String, Error>, expected: &Expect) {
         expected.assert_eq(&edited.unwrap_or_else(|error| error.to_string()));
+    }
+
+    #[test]
+    fn what_is_added_changes_only_what_it_sets() {
+        let before = "# mine\neffort = \"low\"  # cheap\nmodel = \"a/b\"\n\n[providers.local]\nkey = \"k\"\nbase_url = \"http://old/v1\"\ndialect = \"chat\"\n";
+        let other = "model = \"local/m\"\n\n[providers.local]\nbase_url = \"http://h/v1\"\ndialect = \"chat\"\n";
+        let path = Path::new("/c.toml");
+        let after = add(path, before, other).unwrap();
+        for kept in [
+            "# mine\neffort = \"low\"  # cheap\n",
+            "key = \"k\"",
+            "model = \"local/m\"",
+            "base_url = \"http://h/v1\"",
+        ] {
+            assert!(after.contains(kept), "{after}");
+        }
+        assert!(!after.contains("a/b"), "{after}");
+        assert_eq!(after.matches("[providers").count(), 1, "{after}");
+        assert_eq!(add(path, " \n", other).unwrap(), other);
+        assert!(add(path, "effort = ", other).is_err());
     }
 
     #[test]

@@ -1,10 +1,12 @@
-//! The first settings of a person who has none: which endpoints there may be, and a file that names
-//! one of them.
+//! The first settings of a person who has no model: which endpoints there may be, and a file that names one of them.
 
 use std::fmt::Write as _;
+use std::path::Path;
 
 use toml_edit::Value as Toml;
 
+use crate::edit;
+use crate::error::Error;
 use crate::provider::{BUILT_IN, Dialect};
 
 /// Providers that are known by name besides the built-in ones: name, title, address, variable. All of
@@ -223,6 +225,20 @@ impl Endpoint {
             }
         }
         file
+    }
+}
+
+impl Endpoint {
+    /// The text of the person's settings file, which perhaps sets other things already, with requests sent there, to
+    /// this model. `path` is for errors: a file that cannot be read is not changed.
+    pub fn add_to(&self, path: &Path, text: &str, model: &str) -> Result<String, Error> {
+        edit::add(path, text, &self.settings(model))
+    }
+
+    /// Whether its settings hold a secret.
+    #[must_use]
+    pub const fn has_secret(&self) -> bool {
+        self.key.is_some()
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Layers {
     home: Option<PathBuf>,
     user: Option<(PathBuf, Vec<u8>)>,
     project: Option<(PathBuf, Vec<u8>)>,
+    /// Why the workspace's file cannot be read, where it cannot.
+    unread: Option<(PathBuf, String)>,
     environment: BTreeMap<String, String>,
     flags: Vec<(&'static str, String, String)>,
 }
@@ -55,6 +57,13 @@ impl Layers {
         self
     }
 
+    /// There is a workspace's file, and it cannot be read. It counts for nothing, and is told of.
+    #[must_use]
+    pub fn project_unread(mut self, path: &Path, why: String) -> Self {
+        self.unread = Some((path.to_path_buf(), why));
+        self
+    }
+
     /// The environment. Variables that set a key are `QUIRE_` and its name in capitals
     /// (`QUIRE_MAX_TURNS`, `QUIRE_NETWORK_DOMAINS`); those of providers are looked up by name.
     #[must_use]
@@ -88,6 +97,10 @@ impl Layers {
             let (trusted, refused) = (&user.trusted, &user.refused);
             Standing::of(trusted, refused, &self.workspace, bytes)
         });
+        notices.extend(self.unread.iter().map(|(path, why)| Notice {
+            source: Source::first_line(Layer::Project, path),
+            message: format!("ignored: {why}"),
+        }));
         let project = self.project_file(standing, &mut notices)?;
         let mut values = defaults();
         for (key, value) in user.values.into_iter().chain(project.values) {
@@ -130,11 +143,7 @@ impl Layers {
             .err()
             .map_or(String::new(), |error| format!(" ({error})"));
         notices.push(Notice {
-            source: Source::File {
-                layer: Layer::Project,
-                path: path.clone(),
-                line: 1,
-            },
+            source: Source::first_line(Layer::Project, path),
             message: format!("{objection}{broken}"),
         });
         Ok(ConfigFile::default())

@@ -1,7 +1,7 @@
 //! Where a value came from.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A layer of settings, lowest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +39,15 @@ pub enum Source {
 }
 
 impl Source {
+    /// A file as a whole.
+    pub(crate) fn first_line(layer: Layer, path: &Path) -> Self {
+        Self::File {
+            layer,
+            path: path.to_path_buf(),
+            line: 1,
+        }
+    }
+
     /// The layer it belongs to.
     #[must_use]
     pub const fn layer(&self) -> Layer {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// Most that all files together may say, in bytes. What is beyond is left out, and said so.
@@ -39,9 +40,13 @@ pub enum Extent {
 /// regular file are passed over, and so are links and names that lead out of the repository, for
 /// what they name would be sent to the provider; text that is not UTF-8 is read lossily. Where all
 /// together say too much, the most general are cut.
+///
+/// Above the workspace only what belongs to its owner, to the person or to the system counts: whoever else may write a
+/// folder up there (`/tmp`) does not speak to the model.
 #[must_use]
 pub fn instruction_files(personal: Option<&Path>, workspace: &Path) -> Vec<InstructionFile> {
-    let inside = folders_from_root(workspace);
+    let owners = owners(personal, workspace);
+    let inside = folders_from_root(workspace, &owners);
     let root = inside[0].canonicalize().ok();
     let mut found = Found::default();
     if let Some(folder) = personal {
@@ -49,7 +54,10 @@ pub fn instruction_files(personal: Option<&Path>, workspace: &Path) -> Vec<Instr
         found.first_of(folder, &|_| true);
     }
     for folder in inside {
-        found.first_of(folder, &|path| leads_into(path, root.as_deref()));
+        found.first_of(folder, &|path| {
+            leads_into(path, root.as_deref())
+                && (path.starts_with(workspace) || is_owned(path, &owners))
+        });
     }
     fit(found.files)
 }
@@ -134,13 +142,27 @@ fn fit(mut files: Vec<InstructionFile>) -> Vec<InstructionFile> {
     files
 }
 
+/// Whose files count above the workspace: the system's, and those of the owners of the workspace and of the person's
+/// own folder.
+fn owners(personal: Option<&Path>, workspace: &Path) -> Vec<u32> {
+    let folders = [Some(workspace), personal].into_iter().flatten();
+    let owners = folders.filter_map(|folder| Some(folder.metadata().ok()?.uid()));
+    std::iter::once(0).chain(owners).collect()
+}
+
+fn is_owned(path: &Path, owners: &[u32]) -> bool {
+    path.metadata()
+        .is_ok_and(|found| owners.contains(&found.uid()))
+}
+
 /// The folders from the one that holds `.git` down to `workspace`; only `workspace` itself outside
 /// a repository.
-fn folders_from_root(workspace: &Path) -> Vec<&Path> {
+fn folders_from_root<'a>(workspace: &'a Path, owners: &[u32]) -> Vec<&'a Path> {
     let mut folders: Vec<&Path> = Vec::new();
     for folder in workspace.ancestors() {
         folders.push(folder);
-        if folder.join(".git").exists() {
+        let git = folder.join(".git");
+        if git.exists() && (folder == workspace || is_owned(&git, owners)) {
             folders.reverse();
             return folders;
         }
@@ -199,6 +221,26 @@ mod tests {
             .map(|file| file.text)
             .collect();
         assert_eq!(texts, ["mine", "root", "a \u{fffd}"]);
+    }
+
+    #[test]
+    fn above_the_workspace_only_its_owner_and_the_person_speak() {
+        let root = tempfile::tempdir().unwrap();
+        let at = |path: &str| root.path().join(path);
+        fs::create_dir_all(at("shared/.git")).unwrap();
+        fs::create_dir_all(at("shared/mine")).unwrap();
+        fs::write(at("shared/AGENTS.md"), "somebody's").unwrap();
+        fs::write(at("shared/mine/AGENTS.md"), "mine").unwrap();
+        let workspace = at("shared/mine");
+        assert!(is_owned(&workspace, &owners(None, &workspace)));
+        let nobody = [at("shared/.git").metadata().unwrap().uid() + 1];
+        assert!(!is_owned(&at("shared/AGENTS.md"), &nobody));
+        assert_eq!(folders_from_root(&workspace, &nobody), [&*workspace]);
+        let all = owners(None, &workspace);
+        assert_eq!(
+            folders_from_root(&workspace, &all),
+            [&*at("shared"), &*workspace]
+        );
     }
 
     #[test]

@@ -51,7 +51,7 @@ fn from_an_empty_home_to_the_first_answer() {
 }
 
 #[test]
-fn leaving_the_first_start_writes_nothing_and_a_file_that_is_there_is_left_alone() {
+fn leaving_the_first_start_writes_nothing() {
     let place = Place::new();
     let mut pty = Pty::start(&place.command(&[]), 100, 40);
     pty.sees("Where are requests to go?");
@@ -64,14 +64,35 @@ fn leaving_the_first_start_writes_nothing_and_a_file_that_is_there_is_left_alone
     assert_eq!(pty.end(), 2);
     let file = place.home().join("quire/config.toml");
     assert!(!file.exists());
-    place.config("effort = \"low\"\n");
-    let pty = Pty::start(&place.command(&[]), 100, 40);
-    pty.sees("there is no model to use");
-    assert_eq!(pty.end(), 2);
-    assert_eq!(
-        std::fs::read_to_string(&file).unwrap(),
-        "effort = \"low\"\n"
-    );
     let ran = finish(Place::new().command(&["exec", "do it"]));
     ran.says(2, &["there is no model to use"]);
+}
+
+#[test]
+fn settings_that_name_no_model_are_kept_and_added_to() {
+    let provider = endpoint();
+    let place = Place::new();
+    place.config("# my own words\neffort = \"low\"\n");
+    let file = place.home().join("quire/config.toml");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let mut pty = Pty::start(&place.command(&[]), 100, 40);
+    pty.sees("Where are requests to go?");
+    pty.press(&format!("{}/listed\r", provider.url));
+    pty.sees("Its key (not shown");
+    pty.press("sk-very-secret\r");
+    pty.sees("It has 2 models:");
+    pty.press("tiny-2\r");
+    pty.sees("say what to do");
+    pty.kill();
+    let text = std::fs::read_to_string(&file).unwrap();
+    for kept in [
+        "# my own words",
+        "effort = \"low\"",
+        "tiny-2",
+        "sk-very-secret",
+    ] {
+        assert!(text.contains(kept), "{text}");
+    }
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode, 0o600, "it holds a key now");
 }
