@@ -40,7 +40,8 @@ const GONE_AGAIN: &str = "[quire: for a moment something made git here obey a co
 /// How many idle cells are kept.
 const CELLS: usize = 8;
 
-/// Starts confined processes through a spawner process, which dies with this value.
+/// Starts confined processes through a spawner process, which dies with this value; where it dies before, with all that
+/// it confined, the next command has another one.
 ///
 /// Its futures need a tokio runtime with IO.
 pub struct Spawner {
@@ -52,9 +53,35 @@ pub struct Spawner {
 /// What is shared with blocking work.
 struct Core {
     options: Options,
-    orders: OwnedFd,
-    process: std::sync::Mutex<Child>,
+    spawner: std::sync::Mutex<Born>,
     verdict: OnceLock<Verdict>,
+}
+
+/// A spawner process. It ends with this value.
+struct Born {
+    orders: OwnedFd,
+    process: Child,
+}
+
+impl Born {
+    fn start(options: &Options) -> std::io::Result<Self> {
+        let (orders, theirs) = channel::pair()?;
+        #[expect(clippy::disallowed_methods, reason = "this is where processes begin")]
+        let process = std::process::Command::new(&options.program)
+            .arg(MARKER)
+            .env_clear()
+            .current_dir("/")
+            .stdin(Stdio::from(theirs))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        Ok(Self { orders, process })
+    }
+
+    /// Whether it is still there. Something may have killed it, memory that ran out for one.
+    fn lives(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
 }
 
 /// What makes one cell differ from another.
@@ -189,22 +216,11 @@ impl Spawner {
     /// # Errors
     /// [`SandboxError::Broken`] when it cannot be started.
     pub fn start(options: Options) -> Result<Self, SandboxError> {
-        let broken = |error: std::io::Error| SandboxError::Broken(error.to_string());
-        let (orders, theirs) = channel::pair().map_err(broken)?;
-        #[expect(clippy::disallowed_methods, reason = "this is where processes begin")]
-        let process = std::process::Command::new(&options.program)
-            .arg(MARKER)
-            .env_clear()
-            .current_dir("/")
-            .stdin(Stdio::from(theirs))
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(broken)?;
+        let spawner =
+            Born::start(&options).map_err(|error| SandboxError::Broken(error.to_string()))?;
         let core = Core {
             options,
-            orders,
-            process: std::sync::Mutex::new(process),
+            spawner: std::sync::Mutex::new(spawner),
             verdict: OnceLock::new(),
         };
         Ok(Self {
@@ -436,6 +452,15 @@ impl Core {
         Ok(home.answer.clone())
     }
 
+    /// Tells the spawner what to build; another one, if it has died.
+    fn order(&self, cell: &[u8], theirs: &OwnedFd) -> std::io::Result<()> {
+        let mut spawner = unpoisoned(&self.spawner);
+        if !spawner.lives() {
+            *spawner = Born::start(&self.options)?;
+        }
+        channel::send_long(spawner.orders.as_fd(), cell, &[theirs.as_fd()], Wait::Block)
+    }
+
     /// Orders a cell and waits until it stands.
     fn build(&self, wall: Wall, place: &Place<'_>) -> Result<(Home, Option<OwnedFd>), String> {
         let Order {
@@ -448,8 +473,7 @@ impl Core {
         let bytes = wire::encode(&cell)?;
         // What an earlier run left, if it was killed, is set aside before anything runs.
         let left = cell.traps.disarm(Reach::All).concat();
-        channel::send_long(self.orders.as_fd(), &bytes, &[theirs.as_fd()], Wait::Block)
-            .map_err(text)?;
+        self.order(&bytes, &theirs).map_err(text)?;
         drop(theirs);
         let ready = channel::poll(&[channel.as_fd()], BUILD_MS).map_err(text)?;
         if !ready[0] {
@@ -580,11 +604,9 @@ fn run_trial(home: &Home, order: &CommandOrder) -> Result<(), String> {
     }
 }
 
-impl Drop for Core {
+impl Drop for Born {
     fn drop(&mut self) {
         channel::shut(self.orders.as_fd());
-        if let Ok(process) = self.process.get_mut() {
-            let _ = process.wait();
-        }
+        let _ = self.process.wait();
     }
 }

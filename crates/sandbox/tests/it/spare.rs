@@ -147,7 +147,7 @@ fn a_spare_dies_with_the_sandbox() {
 }
 
 #[test]
-fn a_spare_dies_with_the_spawner() {
+fn a_spare_dies_with_the_spawner_and_the_next_command_has_another() {
     run(async {
         for (mode, name) in MODES {
             let kept = Kept::new(mode, &tag(4, name)).await;
@@ -158,7 +158,12 @@ fn a_spare_dies_with_the_spawner() {
                 !all.iter().any(|pid| lives(*pid))
             })
             .await;
-            assert!(kept.world.spawn(&["true"]).await.is_err(), "{name}");
+            let outcome = kept.world.run(&["true"]).await;
+            assert_eq!(
+                outcome.end,
+                ProcessEnd::Exited(0),
+                "{name}: another one is started"
+            );
         }
     });
 }
