@@ -16,6 +16,9 @@ use crate::setup::Room;
 use crate::theme::Theme;
 use crate::view::Picture;
 
+/// Clears all from the row of the cursor on. It begins in the second column: tmux keeps the whole screen in its history
+/// when that is cleared from the corner.
+const CLEAR: &str = "\r \x1b[J\r";
 /// The terminal shows nothing until the frame is whole, and no cursor jumping about.
 const BEGIN: &str = "\x1b[?2026h\x1b[?25l";
 const END: &str = "\x1b[?25h\x1b[?2026l";
@@ -117,7 +120,7 @@ impl Painter {
         if above > 0 {
             let _ = write!(out, "\x1b[{above}A");
         }
-        out.push_str("\r\x1b[J");
+        out.push_str(CLEAR);
         let room = usize::from(self.rows.saturating_sub(next.area.height));
         let mut again: Vec<Line<'static>> = Vec::new();
         for line in self.recent.iter().rev() {
@@ -196,7 +199,7 @@ impl Painter {
         if self.cursor.1 > 0 {
             let _ = write!(out, "\x1b[{}A", self.cursor.1);
         }
-        out.push_str("\r\x1b[J");
+        out.push_str(CLEAR);
     }
 
     fn draw_whole(&self, out: &mut String, next: &Buffer, cursor: (u16, u16)) {
@@ -400,6 +403,18 @@ mod tests {
     }
 
     #[test]
+    fn a_terminal_is_never_cleared_from_its_corner() {
+        let mut painter = Painter::new((20, 6), Theme::default(), Room::Inline);
+        let first = painter.frame(vec![Line::from("done")], &picture(&["x", "y"], (0, 1)));
+        let again = painter.resize((10, 6), &picture(&["x", "y"], (0, 1)));
+        let end = painter.leave();
+        for bytes in [first, again, end] {
+            assert!(bytes.contains(CLEAR), "{bytes:?}");
+            assert!(!bytes.replace(CLEAR, "").contains('J'), "{bytes:?}");
+        }
+    }
+
+    #[test]
     fn no_control_character_reaches_the_terminal() {
         let mut painter = Painter::new((20, 6), Theme::default(), Room::Inline);
         let done = vec![Line::from("a\x1b[2Jb\rc")];
@@ -407,7 +422,7 @@ mod tests {
         let rest = bytes
             .replace(BEGIN, "")
             .replace(END, "")
-            .replace("\r\x1b[J", "")
+            .replace(CLEAR, "")
             .replace("\r\n", "")
             .replace("\x1b[1G", "");
         assert!(!rest.chars().any(char::is_control), "{rest:?}");
