@@ -69,7 +69,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         check: check(around.clone()),
         origins: resolved.origins(),
         now_ms,
-        notify: Notify::named(resolved.notify(), |name| around.variable(name)).unwrap_or_default(),
+        notify: notify(around, &resolved),
         name: name(),
         interrupts: exec::interrupts()?,
     };
@@ -86,12 +86,14 @@ pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::
     let (mut chosen, mut notice) = (None, None);
     let interrupts = exec::interrupts()?;
     loop {
+        let resolved = around.settings([])?;
         let overview = Overview {
             client: Arc::new(host::remote(around, url)?),
             lookout: Arc::new(host::lookout(around, url)?),
             chosen,
             notice,
-            theme: looks(around, &around.settings([])?).theme,
+            theme: looks(around, &resolved).theme,
+            notify: notify(around, &resolved),
             now_ms,
             name: name(),
             interrupts: interrupts.clone(),
@@ -108,6 +110,11 @@ pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::
         notice = left.err().map(|error| format!("{error:#}"));
         chosen = Some(head.session);
     }
+}
+
+/// How a person who looks elsewhere is told.
+fn notify(around: &Surroundings, resolved: &Resolved) -> Notify {
+    Notify::named(resolved.notify(), |name| around.variable(name)).unwrap_or_default()
 }
 
 /// What no other screen is called.

@@ -21,10 +21,11 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::notify::{Alerts, Callers, Notify};
 use crate::painter::Painter;
 use crate::setup::{Error, Room};
 use crate::talk::{FRAME, PAUSE, until};
-use crate::terminal::{Focus, News, Terminal};
+use crate::terminal::{News, Terminal};
 use crate::theme::Theme;
 use board::{Board, Want};
 use peek::Peek;
@@ -54,6 +55,8 @@ pub struct Overview {
     pub notice: Option<String>,
     /// The colours.
     pub theme: Theme,
+    /// How a person who looks elsewhere is told of a session that waits.
+    pub notify: Notify,
     /// Reads the clock: milliseconds since the Unix epoch.
     pub now_ms: fn() -> u64,
     /// What no other board or screen is called.
@@ -67,8 +70,11 @@ pub async fn agents(overview: Overview) -> Result<Option<SessionHead>, Error> {
     let listed = overview.client.agents().await?;
     let size = Terminal::size();
     let mut board = Board::new(overview.name, overview.chosen, size);
+    let mut callers = Callers::since((overview.now_ms)());
+    callers.hear(&listed, None);
     board.know(listed);
     board.notice = overview.notice;
+    let alerts = Alerts::new(overview.notify);
     let (news_of, news) = unbounded_channel();
     let (ops, asked) = unbounded_channel();
     let mut view = View {
@@ -78,7 +84,10 @@ pub async fn agents(overview: Overview) -> Result<Option<SessionHead>, Error> {
         lookout: overview.lookout,
         now_ms: overview.now_ms,
         painter: Painter::new(size, overview.theme, Room::Full),
-        terminal: Terminal::take(Room::Full, Focus::Untold, overview.theme)?,
+        terminal: Terminal::take(Room::Full, alerts.focus_wanted(), overview.theme)?,
+        alerts,
+        callers,
+        alert: String::new(),
         looking: None,
         listing: false,
         lost: false,
@@ -127,6 +136,10 @@ struct View {
     now_ms: fn() -> u64,
     painter: Painter,
     terminal: Terminal,
+    alerts: Alerts,
+    callers: Callers,
+    /// Bytes that tell of sessions that wait, not written yet.
+    alert: String,
     looking: Option<Looking>,
     /// Whether the host is being asked for the list.
     listing: bool,
@@ -226,7 +239,8 @@ impl View {
                 _ => {}
             },
             Happened::Resize(..) => self.resized = true,
-            Happened::FocusGained | Happened::FocusLost => {}
+            Happened::FocusGained => self.alerts.focus(true),
+            Happened::FocusLost => self.alerts.focus(false),
         }
         if chosen != self.board.chosen {
             self.moved = Instant::now();
@@ -261,7 +275,12 @@ impl View {
                 self.listing = false;
                 let lost = std::mem::replace(&mut self.lost, listed.is_err());
                 match listed {
-                    Ok(agents) => self.board.know(agents),
+                    Ok(agents) => {
+                        let called = self.callers.hear(&agents, None);
+                        let alert = called.and_then(|words| self.alerts.call(&words));
+                        self.alert.extend(alert);
+                        self.board.know(agents);
+                    }
                     Err(error) => self.board.notice = Some(error.to_string()),
                 }
                 if lost && !self.lost {
@@ -339,11 +358,12 @@ impl View {
         self.resized |= size != self.painter.size();
         self.board.size = size;
         let picture = draw::picture(&self.board, (self.now_ms)());
-        let bytes = if std::mem::take(&mut self.resized) {
+        let mut bytes = if std::mem::take(&mut self.resized) {
             self.painter.resize(size, &picture)
         } else {
             self.painter.frame(Vec::new(), &picture)
         };
+        bytes.push_str(&std::mem::take(&mut self.alert));
         if !bytes.is_empty() {
             self.terminal.write(bytes);
         }

@@ -13,6 +13,7 @@ use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::images;
 use crate::keys::{Action, Mode, Reply, action};
+use crate::notify::Callers;
 use crate::others::Seek;
 use crate::outbox::Outbox;
 use crate::paths::Paths;
@@ -110,6 +111,9 @@ pub(crate) struct App {
     pub(crate) branch: Option<String>,
     /// How many other sessions wait for the person.
     pub(crate) others: usize,
+    /// Which of them these are, and what is to be told of those that are new.
+    pub(crate) callers: Callers,
+    pub(crate) called: Option<String>,
     pub(crate) fit: Fit,
     /// Where settings come from, by their names.
     pub(crate) origins: Vec<(String, String)>,
@@ -154,6 +158,8 @@ impl App {
             room: Room::Inline,
             branch: None,
             others: 0,
+            callers: Callers::default(),
+            called: None,
             fit,
             origins: Vec::new(),
             now_ms: || 0,

@@ -1,9 +1,10 @@
-//! Telling a person who looks elsewhere that the session needs one, or that a turn is over: the bell,
+//! Telling a person who looks elsewhere that a session needs one, or that a turn is over: the bell,
 //! and a notification of the desktop, as far as they were asked for. Pure: bytes come out.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use quire_protocol::{CallId, first_line};
+use quire_protocol::{Agent, CallId, SessionId, Standing, first_line};
 use tokio::time::Instant;
 
 use crate::conversation::{Conversation, Doing};
@@ -169,6 +170,60 @@ impl Alerts {
     }
 }
 
+impl Alerts {
+    /// The bytes that tell of another session, if any: whoever looks at the terminal sees it there.
+    pub(crate) fn call(&self, words: &str) -> Option<String> {
+        if self.focused == Some(true) {
+            return None;
+        }
+        Some(self.how.bytes(words)).filter(|bytes| !bytes.is_empty())
+    }
+}
+
+/// Which sessions wait for a person, as it was heard last.
+#[derive(Debug, Default)]
+pub(crate) struct Callers {
+    /// None before anything was heard.
+    known: Option<BTreeSet<SessionId>>,
+    /// Since when somebody listens: what waited before is no news.
+    since_ms: u64,
+}
+
+impl Callers {
+    /// Nobody has called by this time.
+    pub(crate) fn since(since_ms: u64) -> Self {
+        Self {
+            known: None,
+            since_ms,
+        }
+    }
+
+    /// Takes in how all sessions stand; gives words for those that wait since the last time, `here` aside.
+    pub(crate) fn hear(&mut self, agents: &[Agent], here: Option<&SessionId>) -> Option<String> {
+        let waiting = agents
+            .iter()
+            .filter(|agent| agent.standing == Standing::NeedsYou);
+        let heard = waiting.clone().map(|agent| agent.head.session.clone());
+        let known = self.known.replace(heard.collect());
+        let mut new = waiting.filter(|agent| {
+            let session = &agent.head.session;
+            let waited = match &known {
+                Some(known) => known.contains(session),
+                None => agent.head.updated_ms < self.since_ms,
+            };
+            !waited && Some(session) != here
+        });
+        let first = new.next()?;
+        let (title, _) = first_line(&first.head.title);
+        let (detail, _) = first_line(&first.detail);
+        let more = match new.count() {
+            0 => String::new(),
+            more => format!(" (and {more} more)"),
+        };
+        Some(format!("{title}: {detail}{more}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use quire_protocol::{Answer, Approval, Event, Record, Seq, StopReason, TurnId};
@@ -277,5 +332,60 @@ mod tests {
         assert_eq!(alerts.follow(&conversation, now), None);
         event(&mut conversation, ended());
         assert!(alerts.follow(&conversation, now).is_some());
+    }
+
+    fn standing(session: &str, standing: Standing) -> Agent {
+        Agent {
+            head: quire_protocol::SessionHead {
+                session: SessionId::new(session),
+                created_ms: 0,
+                updated_ms: 0,
+                workspace: "/w".to_owned(),
+                title: format!("task {session}"),
+                events: 1,
+                parent: None,
+            },
+            standing,
+            detail: "asks".to_owned(),
+            model: String::new(),
+            asked: None,
+            faces: 0,
+        }
+    }
+
+    #[test]
+    fn what_waits_since_the_last_time_is_told_once() {
+        use Standing::{NeedsYou, Working};
+        let mut callers = Callers::since(1);
+        let before = standing("a", NeedsYou);
+        assert_eq!(callers.hear(std::slice::from_ref(&before), None), None);
+        let here = SessionId::new("d");
+        let now = [
+            before,
+            standing("b", NeedsYou),
+            standing("c", NeedsYou),
+            standing("d", NeedsYou),
+            standing("e", Working),
+        ];
+        let words = callers.hear(&now, Some(&here));
+        assert_eq!(words.as_deref(), Some("task b: asks (and 1 more)"));
+        assert_eq!(callers.hear(&now, None), None, "told already, or seen");
+        assert_eq!(callers.hear(&[], None), None);
+        let again = callers.hear(&[standing("a", NeedsYou)], None);
+        assert_eq!(again.as_deref(), Some("task a: asks"));
+        let first = Callers::since(0).hear(&now, Some(&here));
+        assert_eq!(
+            first.as_deref(),
+            Some("task a: asks (and 2 more)"),
+            "it came after the screen"
+        );
+        let mut alerts = Alerts::new(how("both", "xterm"));
+        assert!(
+            alerts
+                .call("x")
+                .is_some_and(|bytes| bytes.ends_with('\x07'))
+        );
+        alerts.focus(true);
+        assert_eq!(alerts.call("x"), None);
     }
 }

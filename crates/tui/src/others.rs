@@ -1,6 +1,6 @@
 //! Other sessions of the host: how many wait for a person, going over to the next one of them, and a
 //! list of all. The host is asked when something happened here, and while another one works, never
-//! more often than every few seconds: where nothing happens nothing is asked.
+//! more often than every few seconds; where nothing happens seldom, since something may be begun elsewhere.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::picker::{Choice, Picker, Row};
 
 /// Between questions that nobody asked for.
 const EVERY: Duration = Duration::from_secs(5);
+/// The same while nothing happens.
+const SELDOM: Duration = Duration::from_secs(15);
 /// How long a screen that has just opened waits with the first one.
 const FIRST: Duration = Duration::from_millis(200);
 
@@ -58,9 +60,8 @@ impl Rhythm {
     }
 
     fn stir(&mut self, now: Instant) {
-        if self.due.is_none() {
-            self.due = Some((self.asked + EVERY).max(now));
-        }
+        let soon = (self.asked + EVERY).max(now);
+        self.due = Some(self.due.map_or(soon, |due| due.min(soon)));
     }
 
     fn ask(&mut self, now: Instant) {
@@ -72,6 +73,8 @@ impl Rhythm {
         self.asking = false;
         if works {
             self.stir(now);
+        } else if self.due.is_none() {
+            self.due = Some(now + SELDOM);
         }
     }
 }
@@ -149,6 +152,7 @@ impl App {
         let waits =
             |agent: &&Agent| agent.standing == Standing::NeedsYou && agent.head.session != *here;
         self.others = agents.iter().filter(waits).count();
+        self.called = self.callers.hear(&agents, Some(here));
         match found.seek {
             Seek::Count => Vec::new(),
             Seek::Next => {
@@ -327,7 +331,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_is_asked_again_only_when_something_happens_and_seldom() {
+    fn the_host_is_asked_again_when_something_happens_and_else_seldom() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         let mut rhythm = Rhythm {
@@ -342,10 +346,10 @@ mod tests {
         assert_eq!(rhythm.due(), Some(after(5)), "something happened meanwhile");
         rhythm.ask(after(5));
         rhythm.heard(after(5), false);
-        assert_eq!(rhythm.due(), None, "nothing happens, nothing is asked");
-        rhythm.stir(after(60));
-        rhythm.stir(after(61));
-        assert_eq!(rhythm.due(), Some(after(60)));
+        assert_eq!(rhythm.due(), Some(after(20)), "nothing happens here");
+        rhythm.stir(after(12));
+        rhythm.stir(after(13));
+        assert_eq!(rhythm.due(), Some(after(12)));
         rhythm.ask(after(60));
         rhythm.heard(after(61), true);
         assert_eq!(rhythm.due(), Some(after(65)), "another one works");

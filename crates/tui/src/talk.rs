@@ -21,7 +21,7 @@ use crate::ground::Ground;
 use crate::images;
 use crate::link::Link;
 use crate::look;
-use crate::notify::Alerts;
+use crate::notify::{Alerts, Callers};
 use crate::others::{Others, Seek};
 use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
 use crate::painter::Painter;
@@ -62,6 +62,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     }
     app.origins = setup.origins;
     app.now_ms = setup.now_ms;
+    app.callers = Callers::since((setup.now_ms)());
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
@@ -402,7 +403,13 @@ impl Screen<'_> {
                 }
                 Vec::new()
             }
-            Beside::Found(found) => self.app.found(found, self.link.session()),
+            Beside::Found(found) => {
+                let wishes = self.app.found(found, self.link.session());
+                let called = self.app.called.take();
+                self.alert
+                    .extend(called.and_then(|words| self.world.alerts.call(&words)));
+                wishes
+            }
             Beside::Over => return Then::Leave,
         };
         self.draw_soon();

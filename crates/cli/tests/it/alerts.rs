@@ -68,3 +68,21 @@ fn nothing_is_told_unasked() {
     assert!(!bytes.contains("\x1b]9;") && !bytes.contains('\x07') && !bytes.contains("\x1b[?1004"));
     pty.kill();
 }
+
+#[test]
+fn another_session_that_asks_is_told_of_on_the_board_and_on_a_screen() {
+    const OTHER: &str = "\x1b]9;do it there: asks whether it may run: echo ran\x1b\\\x07";
+    let world = world("notify = \"both\"\n");
+    let screen = open(&world, &[]);
+    screen.sees("say what to do");
+    let mut board = Pty::start(&world.command(&["agents"]), 100, 30);
+    board.sees("nothing works");
+    let session = world.start("do it there");
+    world.wait(&session, "needs_you");
+    wait_until("the board tells", || board.bytes().contains(OTHER));
+    screen.sees("1 other waits for you (F2)");
+    wait_until("the screen tells", || screen.bytes().contains(OTHER));
+    board.press("q");
+    assert_eq!(board.end(), 0);
+    screen.kill();
+}
