@@ -1,6 +1,6 @@
 //! What clients ask about the past of a session: forks, what became of files, and the way back.
 
-use quire_kernel::{Input, Session};
+use quire_kernel::{ForkPlace, Input, Session};
 use quire_protocol::{
     ClientError, Conflicts, Event, FileChange, MessageId, Point, Record, Seq, SessionHead,
     SessionId, SessionQuery, Settings, Store, StoreError, TakenBack, TravelStep,
@@ -11,7 +11,7 @@ use crate::actor::{Actor, now_ms};
 use crate::changes::Since;
 use crate::engine::Engine;
 use crate::journal::{decode_entry, encode_entry};
-use crate::travel::{FileHistory, ForkPlace};
+use crate::travel::FileHistory;
 
 /// Records read from a journal at a time.
 const PAGE: usize = 1024;

@@ -1,10 +1,11 @@
 //! The past of the session's files, and of the session itself where it is a fork: facts that the engine
-//! brings, and what the model is told of them.
+//! brings, what the model is told of them, and where a fork may begin.
 
 use std::fmt::Write as _;
 
-use quire_protocol::{Event, TravelStep};
+use quire_protocol::{Event, MessageId, Record, Seq, TravelStep};
 
+use crate::Session;
 use crate::draft::Draft;
 
 /// How many files the model is told by name.
@@ -56,6 +57,53 @@ pub(crate) fn news(step: &TravelStep) -> Option<String> {
              hold changes that were made after it: ",
             ahead.iter().map(String::as_str),
         )),
+    }
+}
+
+/// The last place before a message at which nothing was under way, or of the whole journal.
+pub struct ForkPlace<'a> {
+    before: Option<&'a MessageId>,
+    kernel: Session,
+    quiet: Seq,
+    found: Option<Seq>,
+}
+
+impl<'a> ForkPlace<'a> {
+    /// Looks for the last place before this message, or of all there is.
+    #[must_use]
+    pub fn new(before: Option<&'a MessageId>) -> Self {
+        Self {
+            before,
+            kernel: Session::default(),
+            quiet: Seq(0),
+            found: None,
+        }
+    }
+
+    /// Takes the next record of the journal.
+    pub fn follow(&mut self, record: &Record) {
+        if let Event::MessageDelivered { message } = &record.event
+            && Some(message) == self.before
+        {
+            self.found.get_or_insert(self.quiet);
+        }
+        self.kernel.apply(&record.event);
+        let leads_to_message = matches!(
+            record.event,
+            Event::TurnStarted { .. } | Event::MessageAccepted { .. }
+        );
+        if self.kernel.is_quiet() && !leads_to_message {
+            self.quiet = record.seq;
+        }
+    }
+
+    /// The place; none where the message was never delivered.
+    #[must_use]
+    pub fn place(&self) -> Option<Seq> {
+        match self.before {
+            Some(_) => self.found,
+            None => Some(self.quiet),
+        }
     }
 }
 
