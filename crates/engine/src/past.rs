@@ -112,12 +112,10 @@ impl Engine {
         })
         .await?;
         let from = session.clone();
-        let forked = Event::Travel(TravelStep::Forked { from, at, ahead });
-        kernel.apply(&forked);
-        let mut events = vec![forked];
-        for event in kernel.recover().events {
-            kernel.apply(&event);
-            events.push(event);
+        let forked = TravelStep::Forked { from, at, ahead };
+        let events = kernel.decide(Input::Travelled(forked)).events;
+        for event in &events {
+            kernel.apply(event);
         }
         let Some(settings) = kernel.settings().cloned() else {
             return Err(ClientError::Refused(format!(

@@ -3,9 +3,10 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{Event, MessageId, Record, Seq, TravelStep};
+use quire_protocol::{Delivery, Event, MessageId, Record, Seq, StopReason, TokenStop, TravelStep};
 
 use crate::Session;
+use crate::budget::Limit;
 use crate::draft::Draft;
 
 /// How many files the model is told by name.
@@ -21,9 +22,37 @@ impl Draft<'_> {
             | TravelStep::Missed { .. }
             | TravelStep::Forked { .. } => false,
         };
-        if !says_nothing {
-            self.record(Event::Travel(step));
+        if says_nothing {
+            return;
         }
+        let forked = matches!(step, TravelStep::Forked { .. });
+        self.record(Event::Travel(step));
+        if forked {
+            self.rest();
+        }
+    }
+
+    /// Brings the turn to rest that the other session was in where this one begins: nothing of it runs here.
+    fn rest(&mut self) {
+        // How long was worked is the other session's too.
+        self.worked_ms = self.state.spent.worked_ms;
+        if self.state.turn.is_stopping() {
+            self.end_stopped();
+        } else if self.is_answered() {
+            self.close(StopReason::EndTurn, String::new());
+        } else if self.state.turn.id().is_some() && !self.state.turn.is_dormant() {
+            self.stop_at(Limit::Asked);
+        }
+    }
+
+    /// Whether nothing but a message kept the turn from its end.
+    fn is_answered(&self) -> bool {
+        let turn = &self.state.turn;
+        let has_ended = match turn.last_word() {
+            Some(TokenStop::EndTurn | TokenStop::ToolUse) => turn.silences() == 0,
+            Some(TokenStop::MaxTokens | TokenStop::Refusal | TokenStop::Pause) | None => false,
+        };
+        has_ended && self.state.goal.goal().is_none()
     }
 }
 
@@ -61,6 +90,9 @@ pub(crate) fn news(step: &TravelStep) -> Option<String> {
 }
 
 /// The last place before a message at which nothing was under way, or of the whole journal.
+///
+/// Before one that opened a turn, that is before it was said, or, where it had been queued, after the turn in
+/// which it was; before one that was heard inside a turn, after the step that came before it.
 pub struct ForkPlace<'a> {
     before: Option<&'a MessageId>,
     kernel: Session,
@@ -88,11 +120,7 @@ impl<'a> ForkPlace<'a> {
             self.found.get_or_insert(self.quiet);
         }
         self.kernel.apply(&record.event);
-        let leads_to_message = matches!(
-            record.event,
-            Event::TurnStarted { .. } | Event::MessageAccepted { .. }
-        );
-        if self.kernel.is_quiet() && !leads_to_message {
+        if self.kernel.is_quiet() && !leads_on(&record.event) {
             self.quiet = record.seq;
         }
     }
@@ -104,6 +132,15 @@ impl<'a> ForkPlace<'a> {
             Some(_) => self.found,
             None => Some(self.quiet),
         }
+    }
+}
+
+/// Whether an event is the beginning of what follows it: of a message that is heard next, or of a request.
+fn leads_on(event: &Event) -> bool {
+    match event {
+        Event::MessageAccepted { delivery, .. } => *delivery != Delivery::Note,
+        Event::Noticed { .. } => true,
+        _ => false,
     }
 }
 
