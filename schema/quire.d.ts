@@ -900,7 +900,7 @@ export type Op =
       /** The answer. */
       answer: Answer;
     }
-  /** Changes the settings from the next request on. */
+  /** Changes the settings from the next request on; another model or folder only while nothing of the session runs. */
   | { op: "configure";
       /** All of them. */
       settings: Settings;
