@@ -1095,7 +1095,7 @@ export type SessionHead = {
   updated_ms: number;
   /** The folder it works in. */
   workspace: string;
-  /** Its first words, cut to a line. */
+  /** Its first words, cut to a line; of a fork, also where it branched. */
   title: string;
   /** Events in its journal. */
   events: number;

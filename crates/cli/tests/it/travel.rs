@@ -359,7 +359,7 @@ fn going_back_to_a_queued_message_or_a_steered_one_leaves_nothing_waiting() {
 }
 
 #[test]
-fn a_fork_while_it_works_is_paused_and_goes_on_by_itself_and_both_are_in_the_tree() {
+fn a_fork_while_it_works_is_paused_goes_on_when_asked_and_is_told_from_the_first_in_the_tree() {
     let (place, provider) = (Place::new(), held());
     let mut pty = open(&place, &provider, &[]);
     pty.sees("say what to do");
@@ -376,9 +376,9 @@ fn a_fork_while_it_works_is_paused_and_goes_on_by_itself_and_both_are_in_the_tre
     wait_until("both went on", || provider.requests().len() == 4);
     pty.type_line("/tree");
     pty.sees("Sessions forked from each other");
-    pty.sees_when("two of them", |screen| {
-        let rows = screen.lines().filter(|line| line.contains("begin it  ("));
-        rows.count() == 2 && screen.matches("← here").count() == 1
+    pty.sees_when("which is which", |screen| {
+        let fork = "begin it · after “begin it”  ← here";
+        screen.contains("  now     begin it\n") && screen.contains(fork)
     });
     pty.press("\x1b[A");
     pty.press("\r");
