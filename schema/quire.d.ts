@@ -900,7 +900,7 @@ export type Op =
       /** The answer. */
       answer: Answer;
     }
-  /** Changes the settings from the next request on. */
+  /** Changes the settings from the next request on; another model or folder only while nothing of the session runs. */
   | { op: "configure";
       /** All of them. */
       settings: Settings;
@@ -1095,7 +1095,7 @@ export type SessionHead = {
   updated_ms: number;
   /** The folder it works in. */
   workspace: string;
-  /** Its first words, cut to a line. */
+  /** Its first words, cut to a line; of a fork, also where it branched. */
   title: string;
   /** Events in its journal. */
   events: number;

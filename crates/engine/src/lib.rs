@@ -6,6 +6,7 @@
 
 mod actor;
 mod agents;
+mod branch;
 mod changes;
 mod checks;
 mod effects;

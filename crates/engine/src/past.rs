@@ -1,17 +1,18 @@
 //! What clients ask about the past of a session: forks, what became of files, and the way back.
 
-use quire_kernel::{Input, Session};
+use quire_kernel::{ForkPlace, Input, Session};
 use quire_protocol::{
     ClientError, Conflicts, Event, FileChange, MessageId, Point, Record, Seq, SessionHead,
-    SessionId, SessionQuery, Settings, Store, StoreError, TakenBack, TravelStep,
+    SessionId, Settings, Store, StoreError, TakenBack, TravelStep,
 };
 use tokio::sync::oneshot;
 
 use crate::actor::{Actor, now_ms};
+use crate::branch::Words;
 use crate::changes::Since;
 use crate::engine::Engine;
 use crate::journal::{decode_entry, encode_entry};
-use crate::travel::{FileHistory, ForkPlace};
+use crate::travel::FileHistory;
 
 /// Records read from a journal at a time.
 const PAGE: usize = 1024;
@@ -104,7 +105,9 @@ impl Engine {
         let ahead = past.history.back_to(at).into_iter();
         let ahead = ahead.map(|goal| goal.path).collect();
         let (mut kernel, mut since) = (Session::default(), Since::default());
+        let mut words = Words::default();
         read_all(&**store, session, |record| {
+            words.follow(&record);
             if record.seq <= at {
                 since.follow(&record.event, record.at_ms);
                 kernel.apply(&record.event);
@@ -112,19 +115,18 @@ impl Engine {
         })
         .await?;
         let from = session.clone();
-        let forked = Event::Travel(TravelStep::Forked { from, at, ahead });
-        kernel.apply(&forked);
-        let mut events = vec![forked];
-        for event in kernel.recover().events {
-            kernel.apply(&event);
-            events.push(event);
+        let forked = TravelStep::Forked { from, at, ahead };
+        let events = kernel.decide(Input::Travelled(forked)).events;
+        for event in &events {
+            kernel.apply(event);
         }
         let Some(settings) = kernel.settings().cloned() else {
             return Err(ClientError::Refused(format!(
                 "session {session} has not begun yet"
             )));
         };
-        let head = self.fork_head(session, &settings).await?;
+        let title = words.title(at, before.as_ref());
+        let head = fork_head(session, &settings, title);
         let fork = head.session.clone();
         let tools = self.parts().workbench.tools(&fork, &settings);
         let tools = tools.map_err(ClientError::Settings)?;
@@ -139,32 +141,6 @@ impl Engine {
         Ok(fork)
     }
 
-    async fn fork_head(
-        &self,
-        from: &SessionId,
-        settings: &Settings,
-    ) -> Result<SessionHead, ClientError> {
-        let query = SessionQuery {
-            id_prefix: Some(from.as_str().to_owned()),
-            limit: 1,
-            ..SessionQuery::default()
-        };
-        let heads = self.parts().store.sessions(query).await?;
-        let at_ms = now_ms();
-        Ok(SessionHead {
-            session: SessionId::new(uuid::Uuid::now_v7().to_string()),
-            created_ms: at_ms,
-            updated_ms: at_ms,
-            workspace: settings.workspace.to_string_lossy().into_owned(),
-            title: heads
-                .into_iter()
-                .next()
-                .map_or_else(String::new, |head| head.title),
-            events: 0,
-            parent: Some(from.clone()),
-        })
-    }
-
     pub(crate) async fn changes_since(
         &self,
         session: &SessionId,
@@ -177,6 +153,19 @@ impl Engine {
         };
         let goals = past.history.back_to(place);
         Ok(checkpoints.compare(&settings.workspace, goals).await?)
+    }
+}
+
+fn fork_head(from: &SessionId, settings: &Settings, title: String) -> SessionHead {
+    let at_ms = now_ms();
+    SessionHead {
+        session: SessionId::new(uuid::Uuid::now_v7().to_string()),
+        created_ms: at_ms,
+        updated_ms: at_ms,
+        workspace: settings.workspace.to_string_lossy().into_owned(),
+        title,
+        events: 0,
+        parent: Some(from.clone()),
     }
 }
 

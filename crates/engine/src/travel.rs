@@ -1,10 +1,8 @@
-//! Folds of a journal that lead back in time: which changes of files are in force, and where a fork may
-//! begin.
+//! The fold of a journal that tells which changes of files are in force.
 
 use std::collections::BTreeMap;
 
-use quire_kernel::Session;
-use quire_protocol::{Doubt, Event, FileGoal, FileStep, MessageId, Record, Seq, TravelStep, Whose};
+use quire_protocol::{Doubt, FileGoal, FileStep, Seq, TravelStep, Whose};
 
 /// The changes of files that were not taken back.
 #[derive(Default)]
@@ -127,49 +125,6 @@ impl FileHistory {
             .into_values()
             .filter(|goal| goal.target != goal.left || goal.doubt.is_some())
             .collect()
-    }
-}
-
-/// The last place before a message at which nothing was under way, or of the whole journal.
-pub(crate) struct ForkPlace<'a> {
-    before: Option<&'a MessageId>,
-    kernel: Session,
-    quiet: Seq,
-    found: Option<Seq>,
-}
-
-impl<'a> ForkPlace<'a> {
-    pub(crate) fn new(before: Option<&'a MessageId>) -> Self {
-        Self {
-            before,
-            kernel: Session::default(),
-            quiet: Seq(0),
-            found: None,
-        }
-    }
-
-    pub(crate) fn follow(&mut self, record: &Record) {
-        if let Event::MessageDelivered { message } = &record.event
-            && Some(message) == self.before
-        {
-            self.found.get_or_insert(self.quiet);
-        }
-        self.kernel.apply(&record.event);
-        let leads_to_message = matches!(
-            record.event,
-            Event::TurnStarted { .. } | Event::MessageAccepted { .. }
-        );
-        if self.kernel.is_quiet() && !leads_to_message {
-            self.quiet = record.seq;
-        }
-    }
-
-    /// The place; none where the message was never delivered.
-    pub(crate) fn place(&self) -> Option<Seq> {
-        match self.before {
-            Some(_) => self.found,
-            None => Some(self.quiet),
-        }
     }
 }
 

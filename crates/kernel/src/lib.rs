@@ -43,3 +43,4 @@ mod tests;
 
 pub use input::*;
 pub use session::Session;
+pub use travel::ForkPlace;

@@ -135,9 +135,12 @@ impl Session {
             && self.asked().next().is_none()
     }
 
-    /// Whether no request is open and every call has its result: here a fork may begin.
+    /// Whether no request is open, every call has its result, and no turn has opened of which nothing
+    /// was heard yet: here a fork may begin.
     pub fn is_quiet(&self) -> bool {
-        self.state.turn.request().is_none() && self.state.step.is_empty()
+        let turn = &self.state.turn;
+        let opening = turn.id().is_some() && turn.requests() == 0 && !turn.has_task();
+        turn.request().is_none() && self.state.step.is_empty() && !opening
     }
 
     /// Whether nothing goes on before a person answers a question.

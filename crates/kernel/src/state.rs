@@ -292,7 +292,7 @@ impl State {
             | TravelStep::Redone { .. }
             | TravelStep::Missed { .. } => {}
             TravelStep::Forked { .. } => {
-                // What was spent, waits or runs is the other session's.
+                // What was spent, waits to be answered or runs is the other session's.
                 self.spent = Spent::default();
                 self.mail.forked();
                 self.jobs.forked();

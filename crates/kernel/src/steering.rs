@@ -106,9 +106,10 @@ impl Mail {
         Some(self.waiting.remove(place))
     }
 
-    /// What waits is another session's.
+    /// What waits is another session's, which hears it. Notes go with what is said next, here as there.
     pub(crate) fn forked(&mut self) {
-        self.waiting.clear();
+        let is_note = |letter: &Arc<Letter>| letter.delivery == Delivery::Note;
+        self.waiting.retain(is_note);
     }
 
     /// The model answered, and so has read what was delivered.

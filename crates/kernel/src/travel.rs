@@ -1,10 +1,12 @@
 //! The past of the session's files, and of the session itself where it is a fork: facts that the engine
-//! brings, and what the model is told of them.
+//! brings, what the model is told of them, and where a fork may begin.
 
 use std::fmt::Write as _;
 
-use quire_protocol::{Event, TravelStep};
+use quire_protocol::{Delivery, Event, MessageId, Record, Seq, StopReason, TokenStop, TravelStep};
 
+use crate::Session;
+use crate::budget::Limit;
 use crate::draft::Draft;
 
 /// How many files the model is told by name.
@@ -20,9 +22,37 @@ impl Draft<'_> {
             | TravelStep::Missed { .. }
             | TravelStep::Forked { .. } => false,
         };
-        if !says_nothing {
-            self.record(Event::Travel(step));
+        if says_nothing {
+            return;
         }
+        let forked = matches!(step, TravelStep::Forked { .. });
+        self.record(Event::Travel(step));
+        if forked {
+            self.rest();
+        }
+    }
+
+    /// Brings the turn to rest that the other session was in where this one begins: nothing of it runs here.
+    fn rest(&mut self) {
+        // How long was worked is the other session's too.
+        self.worked_ms = self.state.spent.worked_ms;
+        if self.state.turn.is_stopping() {
+            self.end_stopped();
+        } else if self.is_answered() {
+            self.close(StopReason::EndTurn, String::new());
+        } else if self.state.turn.id().is_some() && !self.state.turn.is_dormant() {
+            self.stop_at(Limit::Asked);
+        }
+    }
+
+    /// Whether nothing but a message kept the turn from its end.
+    fn is_answered(&self) -> bool {
+        let turn = &self.state.turn;
+        let has_ended = match turn.last_word() {
+            Some(TokenStop::EndTurn | TokenStop::ToolUse) => turn.silences() == 0,
+            Some(TokenStop::MaxTokens | TokenStop::Refusal | TokenStop::Pause) | None => false,
+        };
+        has_ended && self.state.goal.goal().is_none()
     }
 }
 
@@ -56,6 +86,61 @@ pub(crate) fn news(step: &TravelStep) -> Option<String> {
              hold changes that were made after it: ",
             ahead.iter().map(String::as_str),
         )),
+    }
+}
+
+/// The last place before a message at which nothing was under way, or of the whole journal.
+///
+/// Before one that opened a turn, that is before it was said, or, where it had been queued, after the turn in
+/// which it was; before one that was heard inside a turn, after the step that came before it.
+pub struct ForkPlace<'a> {
+    before: Option<&'a MessageId>,
+    kernel: Session,
+    quiet: Seq,
+    found: Option<Seq>,
+}
+
+impl<'a> ForkPlace<'a> {
+    /// Looks for the last place before this message, or of all there is.
+    #[must_use]
+    pub fn new(before: Option<&'a MessageId>) -> Self {
+        Self {
+            before,
+            kernel: Session::default(),
+            quiet: Seq(0),
+            found: None,
+        }
+    }
+
+    /// Takes the next record of the journal.
+    pub fn follow(&mut self, record: &Record) {
+        if let Event::MessageDelivered { message } = &record.event
+            && Some(message) == self.before
+        {
+            self.found.get_or_insert(self.quiet);
+        }
+        self.kernel.apply(&record.event);
+        if self.kernel.is_quiet() && !leads_on(&record.event) {
+            self.quiet = record.seq;
+        }
+    }
+
+    /// The place; none where the message was never delivered.
+    #[must_use]
+    pub fn place(&self) -> Option<Seq> {
+        match self.before {
+            Some(_) => self.found,
+            None => Some(self.quiet),
+        }
+    }
+}
+
+/// Whether an event is the beginning of what follows it: of a message that is heard next, or of a request.
+fn leads_on(event: &Event) -> bool {
+    match event {
+        Event::MessageAccepted { delivery, .. } => *delivery != Delivery::Note,
+        Event::Noticed { .. } => true,
+        _ => false,
     }
 }
 

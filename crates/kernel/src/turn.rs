@@ -225,7 +225,7 @@ impl Turn {
         }
     }
 
-    fn last_word(&self) -> Option<TokenStop> {
+    pub(crate) fn last_word(&self) -> Option<TokenStop> {
         self.open.as_ref()?.last_word
     }
 
@@ -233,7 +233,7 @@ impl Turn {
         self.open.as_ref().map_or(0, |open| open.continued)
     }
 
-    fn silences(&self) -> u32 {
+    pub(crate) fn silences(&self) -> u32 {
         self.open.as_ref().map_or(0, |open| open.silences)
     }
 

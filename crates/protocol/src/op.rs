@@ -44,7 +44,7 @@ pub enum Op {
         /// The answer.
         answer: Answer,
     },
-    /// Changes the settings from the next request on.
+    /// Changes the settings from the next request on; another model or folder only while nothing of the session runs.
     Configure {
         /// All of them.
         settings: Settings,

@@ -117,7 +117,7 @@ pub struct SessionHead {
     pub updated_ms: u64,
     /// The folder it works in.
     pub workspace: String,
-    /// Its first words, cut to a line.
+    /// Its first words, cut to a line; of a fork, also where it branched.
     pub title: String,
     /// Events in its journal.
     pub events: u64,

@@ -30,10 +30,19 @@ type Checked = Result<(), String>;
 /// # Panics
 /// With the seed and the last events, when the session does anything it must not.
 pub fn simulate(seed: u64, steps: u32) -> Summary {
+    lived(seed, steps).summary
+}
+
+/// The journal of such a life.
+pub(crate) fn live(seed: u64, steps: u32) -> Vec<Event> {
+    lived(seed, steps).journal
+}
+
+fn lived(seed: u64, steps: u32) -> World {
     let mut world = World::new(seed);
     let lived = catch_unwind(AssertUnwindSafe(|| world.live(steps)));
     let what = match lived {
-        Ok(Ok(())) => return world.summary,
+        Ok(Ok(())) => return world,
         Ok(Err(what)) => what,
         Err(_) => "the kernel panicked, see above".to_owned(),
     };
@@ -205,23 +214,6 @@ impl World {
         self.summary.see(seen);
         let cause = "person".to_owned();
         self.feed(&Input::Op(Op::Interrupt { cause }))
-    }
-
-    fn resume(&mut self) -> Checked {
-        if self.session.is_dormant() {
-            self.summary.see("resume");
-            return self.feed(&Input::Op(Op::Resume));
-        }
-        if self.session.pause() == Some(Pause::Asked) {
-            self.summary.see("resume:pausing");
-            return self.feed(&Input::Op(Op::Resume));
-        }
-        if self.session.turn().is_none() && self.session.goal().is_some() {
-            self.summary.see("resume:for-goal");
-            return self.feed(&Input::Op(Op::Resume));
-        }
-        self.summary.see("resume:of-nothing");
-        self.feed_for_nothing(Input::Op(Op::Resume))
     }
 
     fn configure(&mut self) -> Checked {

@@ -8,6 +8,7 @@ use quire_protocol::{
     Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionHead, SessionId, Settings,
 };
 
+use crate::commands::model::NextModel;
 use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
@@ -101,6 +102,8 @@ pub(crate) struct App {
     pub(crate) refusing: Option<CallId>,
     /// The question that a person had time to see: keys answer no other.
     faced: Option<CallId>,
+    /// The model that is wanted once the session rests.
+    pub(crate) next_model: Option<NextModel>,
     /// What Enter makes of a message while a turn works.
     pub(crate) follow_up: Delivery,
     /// What is known of the terminal's colours.
@@ -153,6 +156,7 @@ impl App {
             paths: Paths::default(),
             refusing: None,
             faced: None,
+            next_model: None,
             follow_up: Delivery::Steer,
             colours: Colours::default(),
             room: Room::Inline,
@@ -217,7 +221,7 @@ impl App {
     /// A key was pressed.
     pub(crate) fn key(&mut self, key: KeyEvent) -> Vec<Wish> {
         let mut wishes = self.pressed(key);
-        if wishes.contains(&Wish::Quit) && self.must_stay() {
+        if wishes.contains(&Wish::Quit) && (self.must_stay() || self.would_lose_model()) {
             wishes.retain(|wish| *wish != Wish::Quit);
         }
         wishes.extend(self.follow_path());
@@ -320,7 +324,9 @@ impl App {
             self.editor.insert(&typed);
             self.notice = Some("that question is answered already".to_owned());
         }
-        self.settle_outbox()
+        let mut ops = self.settle_outbox();
+        ops.extend(self.settle_model());
+        ops
     }
 
     /// The input was written in an editor.
@@ -427,6 +433,7 @@ impl App {
         self.picker = None;
         self.search = None;
         self.outbox = Outbox::default();
+        self.lose_model();
         self.recalled = None;
         self.notice = None;
         self.listed.clear();

@@ -8,6 +8,7 @@
 mod budget;
 mod context;
 mod jobs;
+pub(crate) mod model;
 mod permissions;
 pub(crate) mod plan;
 mod review;
@@ -52,8 +53,8 @@ const COMMANDS: &[Command] = &[
     Command {
         name: "model",
         arguments: "NAME",
-        what: "use another model from the next request on",
-        run: model,
+        what: "use another model; while it works, from the next turn on",
+        run: model::model,
     },
     Command {
         name: "effort",
@@ -334,14 +335,6 @@ fn configured(app: &App, change: impl FnOnce(&mut Settings)) -> Result<Vec<Wish>
     let mut settings = settings.ok_or("the session has not begun yet")?;
     change(&mut settings);
     Ok(vec![Wish::Ask(Op::Configure { settings })])
-}
-
-fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
-    if words.is_empty() {
-        return Err("which one? /model PROVIDER/NAME; `quire models` lists them".to_owned());
-    }
-    let name = words.to_owned();
-    app.refitted(&[("model", name)])
 }
 
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {

@@ -2,6 +2,8 @@
 //! out once, for the terminal's own scrollback; the rest is state, for what is drawn anew.
 
 mod fold;
+#[cfg(test)]
+mod forks;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -343,13 +345,14 @@ impl Conversation {
     }
 
     fn travelled(&mut self, step: &TravelStep) {
+        let words = step.in_words();
         match step {
-            TravelStep::Missed { .. } => self.warn(&step.in_words().unwrap_or_default()),
-            _ => {
-                if let Some(words) = step.in_words() {
-                    self.note(&words);
-                }
-            }
+            TravelStep::Missed { .. } => return self.warn(&words.unwrap_or_default()),
+            TravelStep::Forked { .. } => self.forked(),
+            TravelStep::Kept { .. } | TravelStep::TakenBack { .. } | TravelStep::Redone { .. } => {}
+        }
+        if let Some(words) = words {
+            self.note(&words);
         }
     }
 

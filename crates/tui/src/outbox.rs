@@ -123,7 +123,9 @@ impl App {
 
     /// Something that was asked was not done: what may be lost by it comes back into the input.
     pub(crate) fn was_refused(&mut self, why: &str) {
-        self.conversation.warn(why);
+        if !self.asks_model_again(why) {
+            self.conversation.warn(why);
+        }
         self.outbox.taking.clear();
         for (_, content) in std::mem::take(&mut self.outbox.again) {
             self.put_in(&content);

@@ -113,7 +113,7 @@ async fn grant(
         Wish::StopOwn => world.shell.stop(),
         Wish::List => {
             let heads = link.sessions(app).await?;
-            app.conversation.show(listed(&heads));
+            app.conversation.show(listed(&heads, (app.now_ms)()));
         }
         Wish::Travel(journey) => link.travel(journey, app),
         Wish::Switch { session, content } => go_over(app, link, world, session, &content).await,

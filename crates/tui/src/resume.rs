@@ -9,8 +9,8 @@ use crate::app::{App, Wish};
 use crate::commands::pair;
 use crate::link::Link;
 use crate::look;
-use crate::rows::safe;
 use crate::setup::Start;
+use crate::talk::aged;
 
 /// What is meant by the words behind `/resume`: a number of the last list, or what has to be looked
 /// for.
@@ -53,7 +53,8 @@ pub(crate) async fn find(app: &mut App, link: &Link, words: &str) -> Option<Sess
             .warn(&format!("no other session of this folder is named {words}")),
         [one] if !words.is_empty() => return Some(one.session.clone()),
         _ => {
-            app.conversation.show(numbered(&fitting));
+            let lines = numbered(&fitting, (app.now_ms)());
+            app.conversation.show(lines);
             app.listed = std::mem::take(&mut fitting);
         }
     }
@@ -114,14 +115,14 @@ fn fits(head: &SessionHead, words: &str) -> bool {
         || wanted.all(|word| title.contains(&word.to_lowercase()))
 }
 
-fn numbered(heads: &[SessionHead]) -> Vec<Line<'static>> {
+fn numbered(heads: &[SessionHead], now_ms: u64) -> Vec<Line<'static>> {
     let mut lines = vec![look::line(
         "Other sessions of this folder, newest first; /resume N goes over to one",
         look::BOLD,
     )];
     lines.extend(heads.iter().enumerate().map(|(place, head)| {
         let id: String = head.session.as_str().chars().take(13).collect();
-        pair(&format!("{:>2}  {id}", place + 1), &safe(&head.title))
+        pair(&format!("{:>2}  {id}", place + 1), &aged(head, now_ms))
     }));
     lines
 }
@@ -129,6 +130,35 @@ fn numbered(heads: &[SessionHead]) -> Vec<Line<'static>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::talk::listed;
+
+    #[test]
+    fn sessions_are_listed_with_their_age_and_those_that_nothing_was_said_in_say_so() {
+        let head = |id: &str, updated_ms, title: &str| SessionHead {
+            session: SessionId::new(id),
+            created_ms: 0,
+            updated_ms,
+            workspace: String::new(),
+            title: title.to_owned(),
+            events: 3,
+            parent: None,
+        };
+        let heads = [
+            head("0199-fork-of-it", 7_200_000, "do it · before “again”"),
+            head("0199-new", 10_000_000, ""),
+        ];
+        let lines = [numbered(&heads, 10_800_000), listed(&heads, 10_800_000)].concat();
+        let lines: Vec<String> = lines.iter().map(ToString::to_string).collect();
+        let told = [
+            (1, " 1  0199-fork-of-", "1 h     do it · before “again”"),
+            (2, " 2  0199-new", "13 min  (nothing said yet)"),
+            (4, "0199-fork-of-it", "1 h     do it · before “again”"),
+            (5, "0199-new", "13 min  (nothing said yet)"),
+        ];
+        for (line, id, words) in told {
+            assert_eq!(lines[line], format!("  {id:<30} {words}"));
+        }
+    }
 
     #[test]
     fn what_is_being_typed_stays_behind_the_words_of_another_session() {

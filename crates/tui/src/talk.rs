@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crossterm::event::Event as Happened;
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Content, Delivery, Frame, Op, SessionHead, SessionId};
+use quire_protocol::{Content, Delivery, Frame, Op, SessionHead, SessionId, age};
 use ratatui_core::text::Line;
 use tokio::time::{Instant, sleep_until};
 
@@ -318,7 +318,10 @@ impl Screen<'_> {
             Wish::Compose => return self.compose().await,
             Wish::StopOwn => self.world.shell.stop(),
             Wish::List => match self.link.sessions(self.app).await {
-                Ok(heads) => self.app.conversation.show(listed(&heads)),
+                Ok(heads) => {
+                    let lines = listed(&heads, (self.app.now_ms)());
+                    self.app.conversation.show(lines);
+                }
                 Err(error) => self.app.conversation.warn(&error.to_string()),
             },
             Wish::Travel(journey) => self.link.travel(journey, self.app),
@@ -548,16 +551,23 @@ pub(crate) fn told(text: &str) -> Vec<Line<'static>> {
         .collect()
 }
 
-/// Sessions as lines.
-pub(crate) fn listed(heads: &[SessionHead]) -> Vec<Line<'static>> {
+/// Sessions as lines, as they are at a time.
+pub(crate) fn listed(heads: &[SessionHead], now_ms: u64) -> Vec<Line<'static>> {
     let mut lines = vec![look::line(
         "Sessions of this folder, newest first; `quire --resume ID` goes on with one",
         look::BOLD,
     )];
-    lines.extend(
-        heads
-            .iter()
-            .map(|head| pair(head.session.as_str(), &safe(&head.title))),
-    );
+    let line = |head: &SessionHead| pair(head.session.as_str(), &aged(head, now_ms));
+    lines.extend(heads.iter().map(line));
     lines
+}
+
+/// When something happened last in a session, and its title.
+pub(crate) fn aged(head: &SessionHead, now_ms: u64) -> String {
+    let since = age(now_ms.saturating_sub(head.updated_ms));
+    let title = match head.title.as_str() {
+        "" => "(nothing said yet)",
+        title => title,
+    };
+    format!("{since:<6}  {}", safe(title))
 }

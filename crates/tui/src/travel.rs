@@ -13,6 +13,7 @@ use crate::diff;
 use crate::look;
 use crate::picker::{Choice, Picker, Row};
 use crate::rows::safe;
+use crate::talk::aged;
 
 /// Lines of a merge that are shown for a conflict.
 const OF_MERGE: usize = 12;
@@ -110,7 +111,7 @@ impl App {
                 Vec::new()
             }
             Arrived::Tree { heads, here } => {
-                self.picker = Some(tree(&heads, &here));
+                self.picker = Some(tree(&heads, &here, (self.now_ms)()));
                 Vec::new()
             }
             Arrived::Refused(error) => {
@@ -288,7 +289,7 @@ fn changed(changes: &[FileChange], columns: u16) -> Vec<Line<'static>> {
 }
 
 /// The sessions that were forked from each other, each below the one it came from.
-fn tree(heads: &[SessionHead], here: &SessionId) -> Picker {
+fn tree(heads: &[SessionHead], here: &SessionId, now_ms: u64) -> Picker {
     let find = |id: &SessionId| heads.iter().find(|head| head.session == *id);
     let mut root = here;
     while let Some(parent) = find(root)
@@ -298,7 +299,7 @@ fn tree(heads: &[SessionHead], here: &SessionId) -> Picker {
         root = parent;
     }
     let mut rows = Vec::new();
-    add_branch(heads, root, here, 0, &mut rows);
+    add_branch(heads, root, (here, now_ms), 0, &mut rows);
     let at = rows.iter().position(|(is_here, _)| *is_here).unwrap_or(0);
     let rows = rows.into_iter().map(|(_, row)| row).collect();
     let mut picker = Picker::new("Sessions forked from each other: go on with which?", rows);
@@ -311,7 +312,7 @@ fn tree(heads: &[SessionHead], here: &SessionId) -> Picker {
 fn add_branch(
     heads: &[SessionHead],
     at: &SessionId,
-    here: &SessionId,
+    (here, now_ms): (&SessionId, u64),
     depth: usize,
     rows: &mut Vec<(bool, Row)>,
 ) {
@@ -322,10 +323,7 @@ fn add_branch(
     let mark = if is_here { "  ← here" } else { "" };
     let indent = "  ".repeat(depth);
     let short: String = head.session.as_str().chars().take(8).collect();
-    let words = format!(
-        "{indent}{short}  {}  ({} events){mark}",
-        head.title, head.events
-    );
+    let words = format!("{indent}{short}  {}{mark}", aged(head, now_ms));
     let wishes = if is_here {
         Vec::new()
     } else {
@@ -347,7 +345,7 @@ fn add_branch(
         .collect();
     children.sort_by(|a, b| a.session.cmp(&b.session));
     for child in children {
-        add_branch(heads, &child.session, here, depth + 1, rows);
+        add_branch(heads, &child.session, (here, now_ms), depth + 1, rows);
     }
 }
 
@@ -376,15 +374,15 @@ mod tests {
             head("a", None),
             head("other", None),
         ];
-        let picker = tree(&heads, &SessionId::new("d"));
+        let picker = tree(&heads, &SessionId::new("d"), 200_000);
         let lines: Vec<String> = picker.plain().into_iter().skip(1).collect();
         assert_eq!(
             lines,
             [
-                "  1  a  title of a  (3 events)",
-                "  2    b  title of b  (3 events)",
-                "  3      d  title of d  (3 events)  ← here",
-                "  4    c  title of c  (3 events)",
+                "  1  a  3 min   title of a",
+                "  2    b  3 min   title of b",
+                "  3      d  3 min   title of d  ← here",
+                "  4    c  3 min   title of c",
             ]
         );
     }

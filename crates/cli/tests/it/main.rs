@@ -24,6 +24,7 @@ mod pty;
 mod run;
 mod schema;
 mod screen;
+mod screens;
 mod survival;
 mod travel;
 mod trust;

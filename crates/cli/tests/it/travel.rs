@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::provider::{Answer, Provider, results};
 use crate::pty::Pty;
 use crate::run::{Place, exists, wait_for, wait_until};
-use crate::screen::{bash, open};
+use crate::screen::{HELD, bash, open, said};
 
 /// The last words of a person in a request.
 fn last_said(request: &Value) -> String {
@@ -255,4 +255,135 @@ fn what_changes_while_sessions_of_two_environments_work_in_one_folder_is_asked_a
     assert_eq!(place.read("b.txt"), "two\n");
     first.kill();
     second.kill();
+}
+
+/// Nothing on the screen tells of a crash, of a turn that is not there, or of a message that waits.
+#[track_caller]
+fn tells_of_nothing_under_way(pty: &Pty) {
+    let screen = pty.screen();
+    for phantom in ["crash", "not finished", "↳", "paused"] {
+        assert!(!screen.contains(phantom), "{phantom}: {screen}");
+    }
+}
+
+#[test]
+fn going_back_to_a_message_that_notices_came_before_invents_no_crash_and_leaves_no_phantom() {
+    let (place, provider) = (Place::new(), changing());
+    let mut pty = after_two_changes(&place, &provider);
+    pty.type_line("/undo");
+    pty.sees("· files taken back: a.txt, keep.txt");
+    pty.type_line("change line one");
+    pty.sees_when("three turns", |screen| {
+        screen.matches("· done").count() == 3
+    });
+    pty.press("\x1b");
+    pty.sees("Esc once more goes back in time");
+    pty.press("\x1b");
+    pty.sees("› 3  change line one");
+    pty.press("\r");
+    pty.sees("conversation and files");
+    pty.press("1");
+    pty.sees("this is session");
+    pty.sees("› change line one");
+    tells_of_nothing_under_way(&pty);
+    pty.press("\x15");
+    pty.type_line("change line two");
+    wait_until("the fork's request", || provider.requests().len() == 6);
+    pty.sees_when("the turn's end", |screen| {
+        screen.matches("· done").count() == 3
+    });
+    tells_of_nothing_under_way(&pty);
+    let heard = said(&provider.requests()[5]);
+    assert!(heard.contains("took changes of files back"), "{heard}");
+    assert!(heard.contains("change line two"), "{heard}");
+    assert!(!heard.contains("change line one"), "{heard}");
+    pty.kill();
+}
+
+/// A model whose first call waits until the test lets it go on.
+fn held() -> Provider {
+    Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", bash(HELD)),
+        _ => Answer::Reply("went on", vec![]),
+    })
+}
+
+#[test]
+fn going_back_to_a_queued_message_or_a_steered_one_leaves_nothing_waiting() {
+    let (place, provider) = (Place::new(), held());
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("begin it");
+    wait_for(&place, "started");
+    pty.type_line("steer it");
+    pty.sees("↳ steer it");
+    for queued in ["queue one", "queue two"] {
+        pty.press(queued);
+        pty.sees(queued);
+        pty.press("\t");
+        pty.sees(&format!("↳ {queued}"));
+    }
+    place.write("go", "");
+    pty.sees_when("three turns", |screen| {
+        screen.matches("· done").count() == 3
+    });
+    pty.type_line("/rewind 3 conversation");
+    pty.sees("this is session");
+    pty.sees("› queue one");
+    tells_of_nothing_under_way(&pty);
+    pty.press("\x15");
+    // Inside a turn, it is gone back to the end of the step before it, and the turn rests there.
+    pty.type_line("/rewind 2 conversation");
+    pty.sees("! paused: Enter goes on with it, and so does what you say");
+    pty.sees("› steer it");
+    assert!(!pty.screen().contains("crash"), "{}", pty.screen());
+    assert!(!pty.screen().contains("↳"), "{}", pty.screen());
+    let before = provider.requests().len();
+    pty.press("\x15");
+    pty.type_line("steer elsewhere");
+    wait_until("the fork's request", || {
+        provider.requests().len() == before + 1
+    });
+    let request = provider.requests().pop().unwrap();
+    assert_eq!(
+        results(&request),
+        1,
+        "the step before it is kept: {request}"
+    );
+    let heard = said(&request);
+    assert!(
+        heard.contains("steer elsewhere") && !heard.contains("steer it"),
+        "{heard}"
+    );
+    pty.kill();
+}
+
+#[test]
+fn a_fork_while_it_works_is_paused_goes_on_when_asked_and_is_told_from_the_first_in_the_tree() {
+    let (place, provider) = (Place::new(), held());
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("begin it");
+    wait_for(&place, "started");
+    pty.type_line("/fork");
+    pty.sees("· forked from session");
+    pty.sees("! paused: Enter goes on with it, and so does what you say");
+    assert!(!pty.screen().contains("crash"), "{}", pty.screen());
+    place.write("go", "");
+    pty.press("\r");
+    pty.sees("went on");
+    pty.sees("· done");
+    wait_until("both went on", || provider.requests().len() == 4);
+    pty.type_line("/tree");
+    pty.sees("Sessions forked from each other");
+    pty.sees_when("which is which", |screen| {
+        let fork = "begin it · after “begin it”  ← here";
+        screen.contains("  now     begin it\n") && screen.contains(fork)
+    });
+    pty.press("\x1b[A");
+    pty.press("\r");
+    pty.sees_when("the first one", |screen| {
+        screen.matches("this is session").count() == 2
+    });
+    pty.kill();
 }

@@ -1,6 +1,8 @@
 //! Simulated lives of sessions: `cargo run -p quire-testkit --release --example simulate` lives
 //! a million of them.
 
+mod forks;
+
 use quire_testkit::{Summary, simulate};
 
 /// How much happens in one life.

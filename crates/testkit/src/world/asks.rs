@@ -2,7 +2,7 @@
 
 use quire_kernel::Input;
 use quire_protocol::{
-    CallId, ContextPart, FileStep, Goal, MessageId, Op, Purpose, Seq, TravelStep, Whose,
+    CallId, ContextPart, FileStep, Goal, MessageId, Op, Pause, Purpose, Seq, TravelStep, Whose,
 };
 
 use super::{Checked, World};
@@ -65,6 +65,23 @@ impl World {
             return self.feed_for_nothing(Input::Op(Op::Pause));
         }
         self.feed(&Input::Op(Op::Pause))
+    }
+
+    pub(super) fn resume(&mut self) -> Checked {
+        if self.session.is_dormant() {
+            self.summary.see("resume");
+            return self.feed(&Input::Op(Op::Resume));
+        }
+        if self.session.pause() == Some(Pause::Asked) {
+            self.summary.see("resume:pausing");
+            return self.feed(&Input::Op(Op::Resume));
+        }
+        if self.session.turn().is_none() && self.session.goal().is_some() {
+            self.summary.see("resume:for-goal");
+            return self.feed(&Input::Op(Op::Resume));
+        }
+        self.summary.see("resume:of-nothing");
+        self.feed_for_nothing(Input::Op(Op::Resume))
     }
 
     pub(super) fn undo(&mut self) -> Checked {

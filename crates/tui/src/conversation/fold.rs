@@ -61,6 +61,13 @@ impl Conversation {
         self.withdrawn.extend(taken);
     }
 
+    /// What waits to be answered, and what runs, is the other session's; notes go with what is said next.
+    pub(super) fn forked(&mut self) {
+        let is_note = |pending: &Pending| pending.delivery == Delivery::Note;
+        self.pending.retain(is_note);
+        self.jobs.clear();
+    }
+
     fn take_pending(&mut self, message: &MessageId) -> Option<Pending> {
         let mut pending = self.pending.iter();
         let place = pending.position(|pending| pending.message == *message)?;

@@ -282,3 +282,68 @@ fn what_a_compaction_takes_from_the_context_comes_back_with_it() {
     assert_eq!(of(&makeup, Kind::Results), 4_000);
     assert_eq!(of(&makeup, Kind::Memory), 0);
 }
+
+#[test]
+fn a_model_that_is_wanted_while_it_works_is_noted_and_asked_for_once_it_rests() {
+    let mut screen = Screen::new(80, 24);
+    let settled = |screen: &mut Screen, event: Event| {
+        screen.app.conversation.record(&Record {
+            seq: Seq(90),
+            at_ms: 0,
+            event,
+        });
+        screen.app.settle()
+    };
+    let ended = || Event::TurnEnded {
+        turn: TurnId(1),
+        reason: StopReason::EndTurn,
+        detail: String::new(),
+    };
+    screen.asks("work");
+    assert!(asked(&mut screen, "/model other").is_empty());
+    let shown = screen.shown();
+    assert!(
+        shown.contains("from the next turn on, or once you pause this one: model other"),
+        "{shown}"
+    );
+    // Other settings are changed meanwhile, and stay changed.
+    let settings = wanted(&asked(&mut screen, "/effort max"));
+    assert_eq!(settings.model, "anthropic/double");
+    assert!(settled(&mut screen, Event::Configured { settings }).is_empty());
+    // A turn that follows at once has begun before the model is asked for.
+    assert_eq!(settled(&mut screen, ended()).len(), 1);
+    assert!(settled(&mut screen, Event::TurnStarted { turn: TurnId(1) }).is_empty());
+    screen.app.was_refused("between turns only");
+    assert!(screen.shown().contains("model other: not yet"));
+    let ops = settled(&mut screen, ended());
+    let [Op::Configure { settings }] = ops.as_slice() else {
+        panic!("{ops:?}");
+    };
+    assert_eq!(settings.model, "other");
+    assert_eq!(settings.effort, Effort::Max);
+    let settings = settings.clone();
+    assert!(settled(&mut screen, Event::Configured { settings }).is_empty());
+    assert!(screen.app.next_model.is_none());
+}
+
+#[test]
+fn a_model_that_is_wanted_can_be_dropped_and_is_not_lost_in_silence() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("work");
+    asked(&mut screen, "/model other");
+    let quit = asked(&mut screen, "/quit");
+    assert!(!quit.contains(&Wish::Quit), "{quit:?}");
+    assert!(screen.shown().contains("once more leaves without it"));
+    assert!(asked(&mut screen, "/quit").contains(&Wish::Quit));
+    assert!(asked(&mut screen, "/model anthropic/double").is_empty());
+    assert!(
+        screen
+            .shown()
+            .contains("model other is not wanted any more")
+    );
+    asked(&mut screen, "/model other");
+    screen.app.left();
+    let shown = screen.shown();
+    let lost = "model other was not set in the session that you left";
+    assert!(shown.contains(lost), "{shown}");
+}
