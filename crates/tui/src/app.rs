@@ -2,6 +2,7 @@
 //! the world comes out as wishes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 use quire_protocol::{
@@ -198,6 +199,13 @@ impl App {
     /// The person has seen the first open question.
     pub(crate) fn face(&mut self) {
         self.faced = self.conversation.asked.first().map(|(call, _)| *call);
+    }
+
+    /// For how long something has been done, whoever looks: by the records, not by this screen.
+    pub(crate) fn working(&self) -> Duration {
+        let began_ms = self.conversation.began_ms;
+        let took_ms = began_ms.map(|began_ms| (self.now_ms)().saturating_sub(began_ms));
+        Duration::from_millis(took_ms.unwrap_or_default())
     }
 
     /// The commands whose name is being written.

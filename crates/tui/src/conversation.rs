@@ -75,6 +75,8 @@ pub(crate) struct Conversation {
     last: Option<Kind>,
     calls: HashMap<CallId, Shown>,
     turn: Turn,
+    /// When what is being done began, by the clock of the records.
+    pub(crate) began_ms: Option<u64>,
     /// Whether the turn is to pause after its step.
     pub(crate) pausing: bool,
     /// What the open request is for.
@@ -284,6 +286,16 @@ impl Conversation {
         self.seq = record.seq;
         self.meter.record(record);
         self.makeup.record(&record.event);
+        self.happened(record);
+        // A turn begins anew, however soon it comes after another.
+        let begins = matches!(record.event, Event::TurnStarted { .. });
+        self.began_ms = match self.began_ms {
+            Some(began_ms) if self.works() && !begins => Some(began_ms),
+            _ => self.works().then_some(record.at_ms),
+        };
+    }
+
+    fn happened(&mut self, record: &Record) {
         match &record.event {
             Event::Configured { settings } => self.configured(settings),
             Event::MessageAccepted {

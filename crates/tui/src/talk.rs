@@ -111,7 +111,7 @@ async fn on_screen(
         pages: (looks.room == Room::Full).then(Pages::default),
         due: Some(Instant::now()),
         drawn: Instant::now(),
-        began: None,
+        began_ms: None,
         resized: false,
         disturbed: Instant::now(),
     };
@@ -135,8 +135,8 @@ struct Screen<'a> {
     drawn: Instant,
     /// What tells the person of something, to be written with the next drawing.
     alert: String,
-    /// When what is being done began.
-    began: Option<Instant>,
+    /// When what was being done began, as it was last looked at.
+    began_ms: Option<u64>,
     /// Whether everything is to be drawn anew.
     resized: bool,
     /// When a key was pressed, or a question came.
@@ -154,7 +154,8 @@ impl Screen<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
-            let tick = self.began.map(|_| self.drawn + self.progress);
+            let works = self.app.conversation.works();
+            let tick = works.then(|| self.drawn + self.progress);
             let faced = self.app.is_surprised().then(|| self.disturbed + PAUSE);
             let count = self.world.others.due();
             let then = tokio::select! {
@@ -277,7 +278,7 @@ impl Screen<'_> {
     async fn switch(&mut self, session: SessionId, content: &[Content]) {
         self.draw();
         resume::switch(self.app, self.link, session, content).await;
-        self.began = self.app.conversation.works().then(Instant::now);
+        self.began_ms = self.app.conversation.began_ms;
         self.world.follow(self.app);
         self.world.others.ask(Seek::Count);
         let conversation = &self.app.conversation;
@@ -455,9 +456,9 @@ impl Screen<'_> {
         let conversation = &self.app.conversation;
         let alert = self.world.alerts.follow(conversation, Instant::now());
         self.alert.extend(alert);
-        let works = self.app.conversation.works();
-        if works != self.began.is_some() {
-            self.began = works.then(Instant::now);
+        let began_ms = self.app.conversation.began_ms;
+        if self.began_ms != began_ms {
+            self.began_ms = began_ms;
             self.world.follow(self.app);
         }
         self.draw_soon();
@@ -477,8 +478,7 @@ impl Screen<'_> {
         self.resized |= size != self.painter.size();
         self.app.columns = usize::from(size.0).saturating_sub(2);
         (self.app.conversation.columns, self.app.conversation.rows) = size;
-        let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-        let mut picture = picture(self.app, size, working);
+        let mut picture = picture(self.app, size, self.app.working());
         let mut done = Vec::new();
         match &mut self.pages {
             Some(pages) => {
