@@ -61,6 +61,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         start,
         first: args.prompt,
         follow_up: resolved.follow_up(),
+        models: known(&resolved, &catalogue),
         fit: fit(around.clone(), catalogue),
         machine: Arc::new(OwnMachine::new(around)),
         branch: quire_headless::branch,
@@ -108,6 +109,12 @@ pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::
         notice = left.err().map(|error| format!("{error:#}"));
         chosen = Some(head.session);
     }
+}
+
+/// The models that can be named on the screen: those of the settings, and those known by name.
+fn known(resolved: &Resolved, catalogue: &Catalogue) -> Vec<String> {
+    let set = resolved.models().keys().cloned();
+    set.chain(catalogue.known()).collect()
 }
 
 /// What no other screen is called.

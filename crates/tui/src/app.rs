@@ -9,11 +9,12 @@ use quire_protocol::{
     Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionHead, SessionId, Settings,
 };
 
-use crate::commands::{self, Command};
+use crate::commands;
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::images;
 use crate::keys::{Action, Mode, Reply, action};
+use crate::menu::{Completed, Menu};
 use crate::others::Seek;
 use crate::outbox::Outbox;
 use crate::paths::Paths;
@@ -95,6 +96,10 @@ pub(crate) struct App {
     pub(crate) paths: Paths,
     /// What is searched for in what was said.
     pub(crate) search: Option<Search>,
+    /// What was chosen of the menu of commands.
+    pub(crate) menu: Menu,
+    /// The models that are known, by the names that settings have for them.
+    pub(crate) models: Vec<String>,
     /// The command of the person's that runs.
     pub(crate) own: Option<Own>,
     /// The question whose no is being given a reason.
@@ -148,6 +153,8 @@ impl App {
             own: None,
             search: None,
             paths: Paths::default(),
+            menu: Menu::default(),
+            models: Vec::new(),
             refusing: None,
             faced: None,
             follow_up: Delivery::Steer,
@@ -183,7 +190,7 @@ impl App {
             Mode::Asked
         } else if self.paths.is_offering() {
             Mode::Path
-        } else if !self.offered().is_empty() {
+        } else if self.writes_command() {
             Mode::Command
         } else {
             Mode::Typing
@@ -206,14 +213,6 @@ impl App {
         let began_ms = self.conversation.began_ms;
         let took_ms = began_ms.map(|began_ms| (self.now_ms)().saturating_sub(began_ms));
         Duration::from_millis(took_ms.unwrap_or_default())
-    }
-
-    /// The commands whose name is being written.
-    pub(crate) fn offered(&self) -> Vec<&'static Command> {
-        if self.refusing.is_some() || self.search.is_some() {
-            return Vec::new();
-        }
-        commands::starting_with(self.editor.before())
     }
 
     /// A key was pressed.
@@ -252,6 +251,7 @@ impl App {
             Action::Clear => return self.clear(leaving),
             Action::Leave if self.editor.is_empty() => return vec![Wish::Quit],
             Action::Leave => self.editor.delete(crate::editor::To::Right),
+            Action::Interrupt if self.mode() == Mode::Command && self.dismiss_offers() => {}
             Action::Interrupt => return self.escape(escaped),
             Action::Send if self.breaks_line() => {
                 self.editor.delete(crate::editor::To::Left);
@@ -278,6 +278,8 @@ impl App {
             Action::PutBack => self.editor.put_back(),
             Action::Up if self.mode() == Mode::Path => self.paths.choose(-1),
             Action::Down if self.mode() == Mode::Path => self.paths.choose(1),
+            Action::Up if self.mode() == Mode::Command && self.choose_offer(-1) => {}
+            Action::Down if self.mode() == Mode::Command && self.choose_offer(1) => {}
             Action::Up if self.would_take_back() => return self.take_last_back(),
             Action::Up => self.up(),
             Action::Down => self.down(),
@@ -377,6 +379,9 @@ impl App {
         }
         if self.editor.text().starts_with('!') {
             return self.run_own();
+        }
+        if self.mode() == Mode::Command && self.lacks_words() {
+            return Vec::new();
         }
         if let Some((name, words)) = commands::read(self.editor.text()) {
             return self.run(&name, &words);
@@ -527,14 +532,22 @@ impl App {
         self.editor = std::mem::take(&mut self.aside);
     }
 
+    /// Whether a command is being written.
+    fn writes_command(&self) -> bool {
+        commands::read(self.editor.text()).is_some() || !self.offers().rows.is_empty()
+    }
+
+    /// Goes on with the command that is being written as far as that is known; where it could be
+    /// several, the first one is chosen.
     fn complete(&mut self) {
-        if let Some(command) = self.offered().first() {
-            let space = if command.arguments.is_empty() {
-                ""
-            } else {
-                " "
-            };
-            self.editor.set(&format!("/{}{space}", command.name));
+        match self.complete_command() {
+            Completed::Written => {}
+            Completed::Several(_) => {
+                self.choose_offer(1);
+            }
+            Completed::Nothing => {
+                self.notice = Some("nothing is known that goes on so: Enter runs it".to_owned());
+            }
         }
     }
 

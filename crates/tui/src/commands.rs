@@ -22,6 +22,7 @@ use crate::conversation::Doing;
 use crate::folded;
 use crate::images;
 use crate::look;
+use crate::menu::{self, Behind};
 use crate::others::Seek;
 use crate::outbox;
 use crate::resume;
@@ -33,12 +34,62 @@ use crate::travel::{self, Journey};
 pub(crate) struct Command {
     /// Its name, without the slash.
     pub(crate) name: &'static str,
-    /// What stands behind it, for the help; empty when nothing does.
+    /// What stands behind it, for the help and for what is offered: ways to go on, a `|` between them. Small
+    /// words are written as they are, large ones stand for something; brackets are around what may be
+    /// left out. Empty when nothing stands there.
     pub(crate) arguments: &'static str,
     /// What it does, in a few words.
     pub(crate) what: &'static str,
     /// Does it, with what stands behind its name; fails with what to tell the person.
     pub(crate) run: fn(&mut App, &str) -> Result<Vec<Wish>, String>,
+}
+
+impl Command {
+    /// What stands behind its name.
+    pub(crate) fn behind(&self) -> Behind {
+        match self.arguments.chars().next() {
+            None => Behind::Nothing,
+            Some('[') => Behind::Perhaps,
+            Some(_) => Behind::More,
+        }
+    }
+
+    /// The words that are known to stand at that place behind its name, and whether no other can.
+    pub(crate) fn words(&self, place: usize, models: &[String]) -> (Vec<(String, Behind)>, bool) {
+        let mut level = self.arguments;
+        for _ in 0..place {
+            level = inside(level).split_once('[').map_or("", |(_, rest)| rest);
+        }
+        let level = inside(level);
+        let (ways, rest) = level.split_once('[').unwrap_or((level, ""));
+        let mut words = Vec::new();
+        let mut closed = true;
+        for way in ways.split('|').map(str::trim) {
+            let (word, more) = way.split_once(' ').unwrap_or((way, ""));
+            match word {
+                "" => {}
+                "MODEL" => {
+                    words.extend(models.iter().map(|model| (model.clone(), Behind::Nothing)));
+                    closed = false;
+                }
+                word if word.starts_with(char::is_uppercase) => closed = false,
+                word => {
+                    let behind = match (more, rest) {
+                        ("", "") => Behind::Nothing,
+                        ("", _) => Behind::Perhaps,
+                        _ => Behind::More,
+                    };
+                    words.push((word.to_owned(), behind));
+                }
+            }
+        }
+        (words, closed)
+    }
+}
+
+/// What stands in brackets, without them.
+fn inside(arguments: &str) -> &str {
+    arguments.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// All of them.
@@ -51,14 +102,14 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "model",
-        arguments: "NAME",
-        what: "use another model from the next request on",
+        arguments: "MODEL",
+        what: "use another model from the next request on; alone, list them",
         run: model,
     },
     Command {
         name: "effort",
-        arguments: "LEVEL",
-        what: "think less or more: low, medium, high, xhigh, max",
+        arguments: "low | medium | high | xhigh | max",
+        what: "think less or more",
         run: effort,
     },
     Command {
@@ -219,8 +270,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "theme",
-        arguments: "NAME",
-        what: "use other colours: auto, dark, light, ansi16, none",
+        arguments: "auto | dark | light | ansi16 | none",
+        what: "use other colours",
         run: theme,
     },
     Command {
@@ -296,15 +347,18 @@ pub(crate) fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
-/// The commands whose name begins as the input does; none once a name is complete.
+/// The commands whose name begins as the input does; none once a name can be nothing else.
 pub(crate) fn starting_with(input: &str) -> Vec<&'static Command> {
     let Some(start) = input.strip_prefix('/') else {
         return Vec::new();
     };
-    COMMANDS
-        .iter()
-        .filter(|command| command.name.starts_with(start) && command.name != start)
-        .collect()
+    let begins = |command: &&Command| command.name.starts_with(start);
+    let mut named: Vec<_> = COMMANDS.iter().filter(begins).collect();
+    named.sort_by_key(|command| command.name != start);
+    match named.as_slice() {
+        [only] if only.name == start => Vec::new(),
+        _ => named,
+    }
 }
 
 fn help(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
@@ -338,7 +392,7 @@ fn configured(app: &App, change: impl FnOnce(&mut Settings)) -> Result<Vec<Wish>
 
 fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     if words.is_empty() {
-        return Err("which one? /model PROVIDER/NAME; `quire models` lists them".to_owned());
+        return Ok(menu::list_models(app));
     }
     let name = words.to_owned();
     app.refitted(&[("model", name)])
@@ -474,6 +528,51 @@ mod tests {
         assert_eq!(names("/cost"), Vec::<&str>::new());
         assert_eq!(names("/").len(), COMMANDS.len());
         assert_eq!(names("co"), Vec::<&str>::new());
+        assert_eq!(
+            names("/undo"),
+            ["undo", "undo-compaction"],
+            "both can be meant"
+        );
         assert!(find("nope").is_none());
+    }
+
+    #[test]
+    fn what_can_stand_behind_a_name_is_read_from_the_help() {
+        let models = ["a/b".to_owned()];
+        for (name, place, expected, closed) in [
+            ("help", 0, &[][..], true),
+            ("model", 0, &["a/b"], false),
+            ("plan", 0, &["accept", "off"], false),
+            ("plan", 1, &[], true),
+            ("thinking", 0, &["on", "off"], true),
+            ("queue", 0, &["edit +", "drop +", "up +"], false),
+            ("rewind", 0, &[], false),
+            ("rewind", 1, &["both", "conversation", "files"], true),
+            ("show", 0, &["always", "folded"], false),
+        ] {
+            let (words, is_closed) = find(name).unwrap().words(place, &models);
+            let words: Vec<String> = words
+                .into_iter()
+                .map(|(word, behind)| match behind {
+                    Behind::Nothing => word,
+                    Behind::Perhaps => word + " ?",
+                    Behind::More => word + " +",
+                })
+                .collect();
+            assert_eq!(
+                (
+                    &*words.iter().map(String::as_str).collect::<Vec<_>>(),
+                    is_closed
+                ),
+                (expected, closed),
+                "{name} {place}"
+            );
+        }
+        let of = |name| -> Vec<String> {
+            let (words, _) = find(name).unwrap().words(0, &[]);
+            words.into_iter().map(|(word, _)| word).collect()
+        };
+        assert_eq!(of("theme"), theme::NAMES);
+        assert_eq!(of("effort"), Effort::ALL.map(Effort::name));
     }
 }

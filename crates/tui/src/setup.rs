@@ -29,6 +29,8 @@ pub struct Setup {
     pub follow_up: Delivery,
     /// Fits settings to another model.
     pub fit: Fit,
+    /// The models that are known, by the names that settings have for them.
+    pub models: Vec<String>,
     /// The machine of the person.
     pub machine: Arc<dyn Machine>,
     /// Reads the branch of a folder.

@@ -61,6 +61,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         (app.conversation.columns, app.conversation.rows) = Terminal::size();
     }
     app.origins = setup.origins;
+    app.models = setup.models;
     app.now_ms = setup.now_ms;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));

@@ -24,8 +24,6 @@ const OF_NOTICE: usize = 3;
 const OF_OUTPUT: usize = 3;
 /// Steps of the plan.
 const OF_PLAN: usize = 8;
-/// Commands that are offered.
-const OF_COMMANDS: usize = 10;
 /// Rows of a question's command, where all of it stands above.
 const OF_QUESTION: usize = 4;
 
@@ -372,13 +370,7 @@ fn offered(app: &App, wide: usize) -> Vec<Line<'static>> {
     if app.mode() == Mode::Path {
         return app.paths.rows(wide);
     }
-    let offered = app.offered();
-    let rows = offered.iter().take(OF_COMMANDS).map(|command| {
-        let usage = format!("  /{} {}", command.name, command.arguments);
-        let line = cut(&format!("{usage:<28} {}", command.what), wide);
-        look::line(line, look::DIM)
-    });
-    rows.collect()
+    app.menu_rows(wide)
 }
 
 /// Model, effort, context, cost, sandbox, branch: as much as fits.

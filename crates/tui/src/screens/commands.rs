@@ -171,6 +171,27 @@ fn a_budget_is_shown_and_set_as_flags_set_it() {
 }
 
 #[test]
+fn models_are_listed_by_their_providers() {
+    let mut screen = Screen::new(80, 24);
+    screen.app.models = ["fast", "a/one", "b/two", "a/three"]
+        .map(str::to_owned)
+        .to_vec();
+    assert_eq!(asked(&mut screen, "/model"), []);
+    assert_eq!(screen.app.editor.text(), "");
+    let shown = screen.shown();
+    for words in [
+        "now                            anthropic/double",
+        "a                              one, three",
+        "b                              two",
+        "fast",
+    ] {
+        assert!(shown.contains(words), "{words} is not in\n{shown}");
+    }
+    let settings = wanted(&asked(&mut screen, "/model b/two"));
+    assert_eq!(settings.model, "b/two");
+}
+
+#[test]
 fn a_review_is_asked_for_in_words_that_name_what_is_to_be_read() {
     let said = |wishes: Vec<Wish>| match wishes.as_slice() {
         [Wish::Ask(Op::Say { content, .. })] => content[0].as_text().unwrap().to_owned(),
