@@ -386,6 +386,10 @@ impl App {
         if let Some((name, words)) = commands::read(self.editor.text()) {
             return self.run(&name, &words);
         }
+        if let Some(why) = commands::mistaken(self.editor.text()) {
+            self.notice = Some(why);
+            return Vec::new();
+        }
         self.recalled = None;
         if self.editor.text().trim().is_empty() {
             return match self.conversation.doing() {
@@ -401,7 +405,7 @@ impl App {
 
     fn run(&mut self, name: &str, words: &str) -> Vec<Wish> {
         let Some(command) = commands::find(name) else {
-            self.notice = Some(format!("there is no command /{name}: /help lists them"));
+            self.notice = Some(commands::unknown(&format!("/{name}")));
             return Vec::new();
         };
         match (command.run)(self, words) {
@@ -411,18 +415,25 @@ impl App {
             }
             Err(why) => {
                 self.notice = Some(why);
+                // A name alone has nothing in it that could be mended.
+                if words.is_empty() {
+                    self.editor.take();
+                }
                 Vec::new()
             }
         }
     }
 
     /// The settings with others in the place of some, as flags would set them.
-    pub(crate) fn refitted(&self, flags: &[(&'static str, String)]) -> Result<Vec<Wish>, String> {
+    pub(crate) fn refitted(
+        &mut self,
+        flags: &[(&'static str, String)],
+    ) -> Result<Vec<Wish>, String> {
         let settings = self.conversation.settings.clone();
         let settings = settings.ok_or("the session has not begun yet")?;
         let settings = (self.fit)(settings, flags)?;
         if self.conversation.settings.as_ref() == Some(&settings) {
-            return Err("that is what is set already".to_owned());
+            return Ok(commands::answer(self, "that is what is set already"));
         }
         Ok(vec![Wish::Ask(Op::Configure { settings })])
     }

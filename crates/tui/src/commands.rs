@@ -14,7 +14,7 @@ mod review;
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, thousands};
+use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, thousands, visible};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -333,13 +333,45 @@ const KEYS: &[(&str, &str)] = &[
     ("Ctrl+D", "leave, when the input is empty"),
 ];
 
-/// The command and the words behind it, if the input is a command; a path is none.
+/// The command and the words behind it, if the input is a command; a path is none, and behind a space
+/// only what there is.
 pub(crate) fn read(input: &str) -> Option<(String, String)> {
+    let begins = input.starts_with('/');
     let input = input.trim();
     let (name, words) = input.split_once(char::is_whitespace).unwrap_or((input, ""));
     let name = name.strip_prefix('/')?;
     let word = |char: char| char.is_ascii_alphanumeric() || char == '-';
-    (!name.is_empty() && name.chars().all(word)).then(|| (name.to_owned(), words.trim().to_owned()))
+    let named = !name.is_empty() && name.chars().all(word);
+    let meant = named && (begins || find(name).is_some());
+    meant.then(|| (name.to_owned(), words.trim().to_owned()))
+}
+
+/// Why an input that begins as commands do is neither one nor words. A path is words where it does not
+/// begin with the name of a command, and so is a comment.
+pub(crate) fn mistaken(input: &str) -> Option<String> {
+    let rest = input.strip_prefix('/')?;
+    if rest.starts_with(['/', '*']) {
+        return None;
+    }
+    let word = rest.split(char::is_whitespace).next().unwrap_or(rest);
+    let is_path = word
+        .split_once('/')
+        .is_some_and(|(first, _)| find(first).is_none());
+    (!is_path).then(|| unknown(&format!("/{word}")))
+}
+
+/// What is said of a command that there is not.
+pub(crate) fn unknown(name: &str) -> String {
+    format!(
+        "there is no command {}: /help lists them; with a space before it, it is said to the model",
+        visible(name)
+    )
+}
+
+/// An answer in words, which is all that comes of a command.
+pub(crate) fn answer(app: &mut App, words: &str) -> Vec<Wish> {
+    app.notice = Some(words.to_owned());
+    Vec::new()
 }
 
 /// A command by its name.
@@ -399,6 +431,15 @@ fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
 }
 
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    if words.is_empty() {
+        let settings = app.conversation.settings.as_ref();
+        let now = settings.map_or("not known", |settings| settings.effort.name());
+        let all = Effort::ALL.map(Effort::name).join(", ");
+        return Ok(answer(
+            app,
+            &format!("the effort is {now}, of {all}: /effort LEVEL"),
+        ));
+    }
     let effort: Effort = words.parse()?;
     app.refitted(&[("effort", effort.name().to_owned())])
 }
@@ -444,7 +485,7 @@ fn goal(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
             return Ok(Vec::new());
         }
         "drop" if app.conversation.goal.is_none() => {
-            return Err("there is no goal".to_owned());
+            return Ok(answer(app, "there is no goal"));
         }
         "drop" => None,
         words => Some(Goal::new(words, Vec::new())),
@@ -518,6 +559,8 @@ mod tests {
             ("/", None),
             ("a /help", None),
             ("// comment", None),
+            ("/tmp is full", Some(("tmp", "is full"))),
+            (" /tmp is full", None),
         ] {
             let read = read(input);
             let read = read.as_ref().map(|(name, words)| (&**name, &**words));
@@ -534,6 +577,24 @@ mod tests {
             "both can be meant"
         );
         assert!(find("nope").is_none());
+    }
+
+    #[test]
+    fn what_was_meant_as_a_command_is_not_said_and_a_path_is() {
+        for (input, is_mistaken) in [
+            ("/jobs/sessions", true),
+            ("/jobs.", true),
+            ("/?", true),
+            ("/", true),
+            ("/usr/bin/x is broken", false),
+            ("/etc/hosts", false),
+            (" /jobs/sessions is no page", false),
+            ("// comment", false),
+            ("/** doc */", false),
+            ("a /jobs.", false),
+        ] {
+            assert_eq!(mistaken(input).is_some(), is_mistaken, "{input:?}");
+        }
     }
 
     #[test]

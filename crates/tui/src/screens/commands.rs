@@ -171,6 +171,39 @@ fn a_budget_is_shown_and_set_as_flags_set_it() {
 }
 
 #[test]
+fn an_answer_in_words_empties_the_input_and_what_can_be_mended_stays() {
+    for (line, words, left) in [
+        ("/jobs", "no background job", ""),
+        ("/queue", "no message waits", ""),
+        ("/theme", "which one?", ""),
+        ("/effort", "the effort is high", ""),
+        ("/effort high", "set already", ""),
+        ("/goal drop", "there is no goal", ""),
+        ("/plan off", "nothing is planned", ""),
+        ("/undo-compaction", "no compaction", ""),
+        ("/effort hihg", "`hihg` is no effort", "/effort hihg"),
+        (
+            "/jobs/sessions",
+            "no command /jobs/sessions",
+            "/jobs/sessions",
+        ),
+        ("/job x", "no command /job", "/job x"),
+    ] {
+        let mut screen = Screen::new(120, 24);
+        assert_eq!(asked(&mut screen, line), [], "{line}");
+        let notice = screen.app.notice.as_deref().unwrap();
+        assert!(notice.contains(words), "{line}: {notice}");
+        assert_eq!(screen.app.editor.text(), left, "{line}");
+    }
+    let mut screen = Screen::new(120, 24);
+    let wishes = asked(&mut screen, "/usr/bin/x is broken");
+    assert!(
+        matches!(wishes[..], [Wish::Ask(Op::Say { .. })]),
+        "{wishes:?}"
+    );
+}
+
+#[test]
 fn models_are_listed_by_their_providers() {
     let mut screen = Screen::new(80, 24);
     screen.app.models = ["fast", "a/one", "b/two", "a/three"]
