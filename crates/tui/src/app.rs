@@ -22,6 +22,7 @@ use crate::picker::Picker;
 use crate::search::Search;
 use crate::setup::Room;
 use crate::shell::Own;
+use crate::talk::told;
 use crate::theme::{Colours, Theme};
 use crate::travel::Journey;
 
@@ -436,6 +437,12 @@ impl App {
             return Ok(commands::answer(self, "that is what is set already"));
         }
         Ok(vec![Wish::Ask(Op::Configure { settings })])
+    }
+
+    /// What was worked out meanwhile is known: nothing is waited for any more.
+    pub(crate) fn answered(&mut self, text: &str) {
+        self.notice = None;
+        self.conversation.show(told(text));
     }
 
     /// Another conversation stands here from now on: what was about the last one is gone.

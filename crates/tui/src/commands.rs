@@ -311,9 +311,10 @@ const KEYS: &[(&str, &str)] = &[
     ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
     (
         "Up, Down",
-        "take back what waits to be heard; what you said before",
+        "take back what waits to be heard; what you said before; choose what is offered",
     ),
     ("@PATH", "offer paths of the workspace"),
+    ("/NAME", "offer commands, and what they take; Tab completes"),
     (
         "! COMMAND",
         "run a command of your own, and tell the model of it",
@@ -321,11 +322,9 @@ const KEYS: &[(&str, &str)] = &[
     ("Ctrl+R", "search what you said in this folder"),
     ("Ctrl+G", "write in $VISUAL or $EDITOR"),
     ("Ctrl+V", "attach the image in the clipboard"),
-    ("Ctrl+O", "show or fold what tools print"),
-    ("Up, Down", "what you said before"),
     (
         "Ctrl+O",
-        "show the last call in full; again, the one before",
+        "show the last call in full; again, the one before (full screen: fold it)",
     ),
     ("y, p, n", "answer a question (with Alt while you type)"),
     ("F2", "go over to the next session that waits for you"),

@@ -52,7 +52,7 @@ pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Re
                 continue;
             }
             Some(text) = link.news.recv() => {
-                app.conversation.show(talk::told(&text));
+                app.answered(&text);
                 continue;
             }
             frame = link.frames.next() => {

@@ -182,7 +182,7 @@ impl Screen<'_> {
                     Then::GoOn
                 }
                 Some(text) = self.link.news.recv() => {
-                    self.app.conversation.show(told(&text));
+                    self.app.answered(&text);
                     self.draw_soon();
                     Then::GoOn
                 }

@@ -204,6 +204,29 @@ fn an_answer_in_words_empties_the_input_and_what_can_be_mended_stays() {
 }
 
 #[test]
+fn nothing_is_checked_any_more_once_the_answer_is_there() {
+    let mut screen = Screen::new(80, 24);
+    assert_eq!(asked(&mut screen, "/doctor"), [Wish::Check]);
+    assert!(screen.shown().contains("checking; this"));
+    screen.app.answered("all is well");
+    let shown = screen.shown();
+    assert!(
+        shown.contains("all is well") && !shown.contains("checking"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn every_key_stands_in_the_help_once() {
+    let mut screen = Screen::new(120, 80);
+    asked(&mut screen, "/help");
+    let shown = screen.shown();
+    for key in ["  Ctrl+O ", "  Up, Down ", "  Tab, Alt+Enter ", "  Esc "] {
+        assert_eq!(shown.matches(key).count(), 1, "{key}\n{shown}");
+    }
+}
+
+#[test]
 fn models_are_listed_by_their_providers() {
     let mut screen = Screen::new(80, 24);
     screen.app.models = ["fast", "a/one", "b/two", "a/three"]
