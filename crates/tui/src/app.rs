@@ -291,12 +291,13 @@ impl App {
     /// Text was pasted.
     pub(crate) fn paste(&mut self, text: &str) -> Vec<Wish> {
         self.notice = None;
-        if self.refusing.is_none()
-            && self.search.is_none()
-            && let Some(path) = images::path(text)
-        {
-            let pasted = Some(text.to_owned());
-            return vec![Wish::Attach { path, pasted }];
+        let images = images::paths(text);
+        if self.refusing.is_none() && self.search.is_none() && !images.is_empty() {
+            let attach = |(path, pasted)| Wish::Attach {
+                path,
+                pasted: Some(pasted),
+            };
+            return images.into_iter().map(attach).collect();
         }
         self.editor.paste(text);
         self.follow_path().into_iter().collect()
