@@ -393,21 +393,24 @@ fn status(app: &App, wide: usize) -> Line<'static> {
             unknown if unknown == "unknown" => "cost unknown".to_owned(),
             cost => cost,
         },
-        match words::sandbox(settings.policy.sandbox) {
+        match words::sandbox(settings.policy.in_force().sandbox) {
             "off" => "NO SANDBOX".to_owned(),
             name => name.to_owned(),
         },
     ];
     facts.extend(app.branch.as_deref().map(safe));
-    let mut first = match app.others {
+    // That nothing is changed stays, however little room there is.
+    let plans = if is_planning(conversation) {
+        "PLAN · "
+    } else {
+        ""
+    };
+    let others = match app.others {
         0 => String::new(),
         1 => "1 other waits for you (F2) · ".to_owned(),
         many => format!("{many} others wait for you (F2) · "),
     };
-    if is_planning(conversation) {
-        first.push_str("PLAN · ");
-    }
-    let first = cut(&first, wide);
+    let first = cut(&format!("{plans}{others}"), wide);
     let wide = wide.saturating_sub(width(&first));
     // Where there is little room, the provider goes first, then what stands last.
     if let Some((_, model)) = settings.model.split_once('/')

@@ -206,6 +206,24 @@ fn the_time_of_what_goes_on_after_a_pause_begins_there() {
 }
 
 #[test]
+fn the_status_says_that_it_is_planned_and_what_commands_may_do_then() {
+    let status = |columns| {
+        let mut screen = Screen::new(columns, 24);
+        let mut set = settings();
+        set.policy.phase = Phase::Plan;
+        screen.record(Event::Configured { settings: set });
+        screen.app.others = 12;
+        let shown = screen.shown();
+        shown.lines().rev().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(
+        status(120),
+        "PLAN · 12 others wait for you (F2) · anthropic/double · high · context 0% of 200k · $0.00 · read-only · topic/größe"
+    );
+    assert_eq!(status(20), "PLAN · 12 others wa…");
+}
+
+#[test]
 fn a_streamed_answer_ends_as_it_was_shown() {
     let mut screen = Screen::new(80, 24);
     screen.asks("tell me");
