@@ -10,7 +10,7 @@ mod context;
 mod jobs;
 mod permissions;
 pub(crate) mod plan;
-mod review;
+pub(crate) mod review;
 
 use std::fmt::Write as _;
 

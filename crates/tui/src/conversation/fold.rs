@@ -8,8 +8,9 @@ use quire_protocol::{
 use ratatui_core::text::Line;
 
 use super::{Conversation, Job, Kind, Pending, Running, Turn, is_long};
-use crate::calls::{self, Ended};
+use crate::calls::{self, Details, Ended};
 use crate::commands::plan::{OFFER, is_planning};
+use crate::commands::review;
 use crate::look;
 use crate::rows::{safe, wrap};
 use crate::shell;
@@ -52,7 +53,8 @@ impl Conversation {
                 text: pending.text.clone(),
                 content: pending.content.clone(),
             });
-            self.add(Kind::Person, said(&pending, waited_ms));
+            let lines = said(&pending, waited_ms, self.details);
+            self.add(Kind::Person, lines);
         }
     }
 
@@ -338,8 +340,10 @@ pub(super) fn shown_text(content: &[Content]) -> String {
 }
 
 /// A person's message, and how long it waited to be heard.
-fn said(pending: &Pending, waited_ms: u64) -> Vec<Line<'static>> {
+fn said(pending: &Pending, waited_ms: u64, details: Details) -> Vec<Line<'static>> {
     let text = pending.text.trim_end();
+    let title = review::title(text).filter(|_| details == Details::Folded);
+    let text = title.as_deref().unwrap_or(text);
     let all = text.lines().count();
     let mut lines: Vec<Line<'static>> = text
         .lines()

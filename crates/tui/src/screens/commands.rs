@@ -277,6 +277,31 @@ fn a_review_is_asked_for_in_words_that_name_what_is_to_be_read() {
 }
 
 #[test]
+fn a_review_that_was_asked_for_is_shown_in_a_line_that_unfolds() {
+    for (line, title) in [
+        ("/review", "› review of what is not committed yet"),
+        ("/review branch topic/x", "› review of the branch `topic/x`"),
+        ("/review commit abc", "› review of the commit `abc`"),
+        ("/review only the parser", "› review of only the parser"),
+    ] {
+        let mut screen = Screen::new(80, 40);
+        let asked = asked(&mut screen, line);
+        let [Wish::Ask(Op::Say { content, .. })] = &asked[..] else {
+            panic!("{asked:?}");
+        };
+        let text = content[0].as_text().unwrap();
+        screen.asks(text);
+        let shown = screen.shown();
+        assert!(shown.contains(&format!("{title}\n")), "{shown}");
+        assert!(!shown.contains("Change nothing"), "{shown}");
+        let mut open = Screen::new(80, 40);
+        open.app.conversation.details = crate::calls::Details::Shown;
+        open.asks(text);
+        assert!(open.shown().contains("Change nothing"));
+    }
+}
+
+#[test]
 fn the_context_is_shown_by_what_fills_it() {
     let mut screen = Screen::new(90, 30);
     screen.record(Event::PrefixSet {
