@@ -14,7 +14,7 @@ use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::images;
 use crate::keys::{Action, Mode, Reply, action};
-use crate::menu::{Completed, Menu};
+use crate::menu::Menu;
 use crate::others::Seek;
 use crate::outbox::Outbox;
 use crate::paths::Paths;
@@ -227,7 +227,7 @@ impl App {
     }
 
     /// What is written may be a path.
-    fn follow_path(&mut self) -> Option<Wish> {
+    pub(crate) fn follow_path(&mut self) -> Option<Wish> {
         self.follow_search();
         let before = if self.refusing.is_some() || self.search.is_some() {
             ""
@@ -549,25 +549,6 @@ impl App {
 
     pub(crate) fn put_aside_back(&mut self) {
         self.editor = std::mem::take(&mut self.aside);
-    }
-
-    /// Whether a command is being written.
-    fn writes_command(&self) -> bool {
-        commands::read(self.editor.text()).is_some() || !self.offers().rows.is_empty()
-    }
-
-    /// Goes on with the command that is being written as far as that is known; where it could be
-    /// several, the first one is chosen.
-    fn complete(&mut self) {
-        match self.complete_command() {
-            Completed::Written => {}
-            Completed::Several(_) => {
-                self.choose_offer(1);
-            }
-            Completed::Nothing => {
-                self.notice = Some("nothing is known that goes on so: Enter runs it".to_owned());
-            }
-        }
     }
 
     /// Whether Up is about what waits to be heard.

@@ -7,6 +7,7 @@
 
 mod budget;
 mod context;
+mod help;
 mod jobs;
 mod permissions;
 pub(crate) mod plan;
@@ -98,7 +99,7 @@ const COMMANDS: &[Command] = &[
         name: "help",
         arguments: "",
         what: "list keys and commands",
-        run: help,
+        run: help::help,
     },
     Command {
         name: "model",
@@ -294,44 +295,6 @@ const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the keys do, for the help.
-const KEYS: &[(&str, &str)] = &[
-    (
-        "Enter",
-        "send; while it works, it is heard at the next step (or see --follow-up)",
-    ),
-    (
-        "Tab, Alt+Enter",
-        "send, to be heard after the turn (or the other way round)",
-    ),
-    (
-        "Esc",
-        "stop what it does; twice, when nothing is done, go back in time",
-    ),
-    ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
-    (
-        "Up, Down",
-        "take back what waits to be heard; what you said before; choose what is offered",
-    ),
-    ("@PATH", "offer paths of the workspace"),
-    ("/NAME", "offer commands, and what they take; Tab completes"),
-    (
-        "! COMMAND",
-        "run a command of your own, and tell the model of it",
-    ),
-    ("Ctrl+R", "search what you said in this folder"),
-    ("Ctrl+G", "write in $VISUAL or $EDITOR"),
-    ("Ctrl+V", "attach the image in the clipboard"),
-    (
-        "Ctrl+O",
-        "show the last call in full; again, the one before (full screen: fold it)",
-    ),
-    ("y, p, n", "answer a question (with Alt while you type)"),
-    ("F2", "go over to the next session that waits for you"),
-    ("Ctrl+C", "clear the input; twice, leave"),
-    ("Ctrl+D", "leave, when the input is empty"),
-];
-
 /// The command and the words behind it, if the input is a command; a path is none, and behind a space
 /// only what there is.
 pub(crate) fn read(input: &str) -> Option<(String, String)> {
@@ -390,19 +353,6 @@ pub(crate) fn starting_with(input: &str) -> Vec<&'static Command> {
         [only] if only.name == start => Vec::new(),
         _ => named,
     }
-}
-
-fn help(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
-    let mut lines = vec![look::line("Keys", look::BOLD)];
-    lines.extend(KEYS.iter().map(|(key, what)| pair(key, what)));
-    lines.push(Line::default());
-    lines.push(look::line("Commands", look::BOLD));
-    lines.extend(COMMANDS.iter().map(|command| {
-        let usage = format!("/{} {}", command.name, command.arguments);
-        pair(usage.trim_end(), command.what)
-    }));
-    app.conversation.show(lines);
-    Ok(Vec::new())
 }
 
 /// A line with a name and what it is about.

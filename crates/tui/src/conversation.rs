@@ -18,6 +18,7 @@ use crate::look;
 use crate::makeup::Makeup;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
+use crate::setup::Form;
 use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
@@ -29,6 +30,8 @@ const OF_OUTPUT: usize = 4_000;
 /// What was recorded, and what is going on.
 #[derive(Debug, Default)]
 pub(crate) struct Conversation {
+    /// How it is shown: nothing is drawn beside plain lines, which have to say it all.
+    pub(crate) form: Form,
     /// How much of what follows is shown.
     pub(crate) details: Details,
     /// How much of the thinking that follows is shown.
@@ -215,6 +218,7 @@ impl Conversation {
     /// Another conversation on the same screen.
     pub(crate) fn anew(&self) -> Self {
         Self {
+            form: self.form,
             details: self.details,
             columns: self.columns,
             rows: self.rows,

@@ -227,6 +227,25 @@ impl App {
         }
     }
 
+    /// Whether a command is being written.
+    pub(crate) fn writes_command(&self) -> bool {
+        commands::read(self.editor.text()).is_some() || !self.offers().rows.is_empty()
+    }
+
+    /// Goes on with the command that is being written as far as that is known; where it could be
+    /// several, the first one is chosen.
+    pub(crate) fn complete(&mut self) {
+        match self.complete_command() {
+            Completed::Written => {}
+            Completed::Several(_) => {
+                self.choose_offer(1);
+            }
+            Completed::Nothing => {
+                self.notice = Some("nothing is known that goes on so: Enter runs it".to_owned());
+            }
+        }
+    }
+
     /// Makes a whole command of the one that Enter is pressed on: what was chosen is written, or the only
     /// one that it can be. Says whether more has to be written or chosen first.
     pub(crate) fn lacks_words(&mut self) -> bool {

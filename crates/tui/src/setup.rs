@@ -54,9 +54,10 @@ pub struct Setup {
 }
 
 /// How a conversation is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// On a screen that is drawn in place.
+    #[default]
     Screen,
     /// As plain lines, which nothing is drawn over: for screen readers and dumb terminals.
     Plain,

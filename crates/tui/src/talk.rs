@@ -18,7 +18,6 @@ use crate::calls::Details;
 use crate::commands::pair;
 use crate::errands::{Done, Errands};
 use crate::ground::Ground;
-use crate::images;
 use crate::link::Link;
 use crate::look;
 use crate::notify::Alerts;
@@ -53,6 +52,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         Form::Screen => setup.looks.room,
         Form::Plain => Room::Inline,
     };
+    app.conversation.form = setup.form;
     app.conversation.thinking = match setup.looks.thinking {
         Thinking::Folded => Details::Folded,
         Thinking::Shown => Details::Shown,
@@ -85,7 +85,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     world.follow(&mut app);
     world.alerts.begin(&app.conversation, Instant::now());
     let ended = match setup.form {
-        Form::Plain => plain::talk(&mut app, &mut link, world).await,
+        Form::Plain => plain::talk(&mut app, &mut link, world, setup.looks.progress).await,
         Form::Screen => on_screen(&mut app, &mut link, setup.looks, world).await,
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
@@ -300,22 +300,9 @@ impl Screen<'_> {
                 self.world.keep_text(format!("! {line}"));
                 self.world.shell.start(&self.world.machine, line);
             }
-            Wish::Attach { path, pasted } => {
-                self.world.errands.run(move |machine| Done::Attached {
-                    name: images::name(&path).to_owned(),
-                    image: machine.image(&path),
-                    pasted,
-                });
-            }
-            Wish::AttachCopied => self.world.errands.run(|machine| Done::Attached {
-                name: "clipboard".to_owned(),
-                image: machine.clipboard(),
-                pasted: None,
-            }),
-            Wish::Recall => self
-                .world
-                .errands
-                .run(|machine| Done::Recalled(machine.said())),
+            Wish::Attach { path, pasted } => self.world.errands.attach(path, pasted),
+            Wish::AttachCopied => self.world.errands.attach_copied(),
+            Wish::Recall => self.world.errands.recall(),
             Wish::Compose => return self.compose().await,
             Wish::StopOwn => self.world.shell.stop(),
             Wish::List => match self.link.sessions(self.app).await {
@@ -333,10 +320,7 @@ impl Screen<'_> {
             }
             Wish::Seek(seek) => self.world.others.ask(seek),
             Wish::Check => check(self.app, self.link, &self.world.check),
-            Wish::Walk => self
-                .world
-                .errands
-                .run(|machine| Done::Walked(machine.paths())),
+            Wish::Walk => self.world.errands.walk(),
             Wish::Unfold => self.unfold(),
             Wish::Find(words) => {
                 self.app.notice = match &mut self.pages {

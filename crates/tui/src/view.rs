@@ -247,16 +247,10 @@ pub(crate) fn request(
     rows
 }
 
-/// What it does now, for how long, and how to stop it.
-fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Option<Line<'static>> {
-    let words = match conversation.doing() {
-        Doing::Nothing => return None,
-        Doing::Waits => {
-            return Some(look::line(
-                cut("the last turn is not finished: Enter goes on with it", wide),
-                look::NOTICE,
-            ));
-        }
+/// What it does now, in words, while something is done.
+pub(crate) fn doing(conversation: &Conversation) -> Option<String> {
+    Some(match conversation.doing() {
+        Doing::Nothing | Doing::Waits => return None,
         Doing::Waiting => "waiting for the model".to_owned(),
         Doing::Thinking => {
             let thinking = conversation.stream.thinking().trim_end();
@@ -279,9 +273,24 @@ fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Opti
         Doing::Stopping => "stopping".to_owned(),
         Doing::Compacting => "summarising the context".to_owned(),
         Doing::Judging => "judging whether the goal is met".to_owned(),
-    };
-    let took = u64::try_from(working.as_millis()).unwrap_or(u64::MAX) / 1000 * 1000;
-    let mut facts = format!(" · {}", duration(took));
+    })
+}
+
+/// For how long, in whole seconds.
+pub(crate) fn elapsed(working: Duration) -> String {
+    duration(working.as_secs().saturating_mul(1000))
+}
+
+/// What it does now, for how long, and how to stop it.
+fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Option<Line<'static>> {
+    if conversation.doing() == Doing::Waits {
+        return Some(look::line(
+            cut("the last turn is not finished: Enter goes on with it", wide),
+            look::NOTICE,
+        ));
+    }
+    let words = doing(conversation)?;
+    let mut facts = format!(" · {}", elapsed(working));
     if conversation.meter.turn_output() > 0 {
         let tokens = short(conversation.meter.turn_output());
         let _ = write!(facts, " · {tokens} tokens");

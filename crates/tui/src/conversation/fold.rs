@@ -13,6 +13,7 @@ use crate::commands::plan::{OFFER, is_planning};
 use crate::commands::review;
 use crate::look;
 use crate::rows::{safe, wrap};
+use crate::setup::Form;
 use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
@@ -207,12 +208,27 @@ impl Conversation {
     }
 
     pub(super) fn planned(&mut self, steps: &[PlanStep]) {
-        self.plan = steps.to_vec();
+        let before = std::mem::replace(&mut self.plan, steps.to_vec());
         let done = steps
             .iter()
             .filter(|step| step.status == PlanStatus::Completed);
         let (done, all) = (done.count(), steps.len());
         self.note(&format!("plan: {done} of {all} done"));
+        if self.form == Form::Plain {
+            let changed = steps.iter().filter(|step| !before.contains(step));
+            let lines = changed.map(|step| {
+                let mark = match step.status {
+                    PlanStatus::Pending => "[ ]",
+                    PlanStatus::InProgress => "[>]",
+                    PlanStatus::Completed => "[x]",
+                };
+                look::line(
+                    format!("  {mark} {}", first_line(&step.text).0),
+                    look::PLAIN,
+                )
+            });
+            self.add(Kind::Note, lines.collect());
+        }
     }
 
     pub(super) fn noticed(&mut self, text: &str) {
