@@ -61,6 +61,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         start,
         first: args.prompt,
         follow_up: resolved.follow_up(),
+        models: known(&resolved, &catalogue),
         fit: fit(around.clone(), catalogue),
         machine: Arc::new(OwnMachine::new(around)),
         branch: quire_headless::branch,
@@ -115,6 +116,12 @@ pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::
 /// How a person who looks elsewhere is told.
 fn notify(around: &Surroundings, resolved: &Resolved) -> Notify {
     Notify::named(resolved.notify(), |name| around.variable(name)).unwrap_or_default()
+}
+
+/// The models that can be named on the screen: those of the settings, and those known by name.
+fn known(resolved: &Resolved, catalogue: &Catalogue) -> Vec<String> {
+    let set = resolved.models().keys().cloned();
+    set.chain(catalogue.known()).collect()
 }
 
 /// What no other screen is called.

@@ -2,18 +2,20 @@
 //! the world comes out as wishes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 use quire_protocol::{
     Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionHead, SessionId, Settings,
 };
 
+use crate::commands;
 use crate::commands::model::NextModel;
-use crate::commands::{self, Command};
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::images;
 use crate::keys::{Action, Mode, Reply, action};
+use crate::menu::Menu;
 use crate::notify::Callers;
 use crate::others::Seek;
 use crate::outbox::Outbox;
@@ -22,6 +24,7 @@ use crate::picker::Picker;
 use crate::search::Search;
 use crate::setup::Room;
 use crate::shell::Own;
+use crate::talk::told;
 use crate::theme::{Colours, Theme};
 use crate::travel::Journey;
 
@@ -96,6 +99,10 @@ pub(crate) struct App {
     pub(crate) paths: Paths,
     /// What is searched for in what was said.
     pub(crate) search: Option<Search>,
+    /// What was chosen of the menu of commands.
+    pub(crate) menu: Menu,
+    /// The models that are known, by the names that settings have for them.
+    pub(crate) models: Vec<String>,
     /// The command of the person's that runs.
     pub(crate) own: Option<Own>,
     /// The question whose no is being given a reason.
@@ -154,6 +161,8 @@ impl App {
             own: None,
             search: None,
             paths: Paths::default(),
+            menu: Menu::default(),
+            models: Vec::new(),
             refusing: None,
             faced: None,
             next_model: None,
@@ -192,7 +201,7 @@ impl App {
             Mode::Asked
         } else if self.paths.is_offering() {
             Mode::Path
-        } else if !self.offered().is_empty() {
+        } else if self.writes_command() {
             Mode::Command
         } else {
             Mode::Typing
@@ -210,12 +219,11 @@ impl App {
         self.faced = self.conversation.asked.first().map(|(call, _)| *call);
     }
 
-    /// The commands whose name is being written.
-    pub(crate) fn offered(&self) -> Vec<&'static Command> {
-        if self.refusing.is_some() || self.search.is_some() {
-            return Vec::new();
-        }
-        commands::starting_with(self.editor.before())
+    /// For how long something has been done, whoever looks: by the records, not by this screen.
+    pub(crate) fn working(&self) -> Duration {
+        let began_ms = self.conversation.began_ms;
+        let took_ms = began_ms.map(|began_ms| (self.now_ms)().saturating_sub(began_ms));
+        Duration::from_millis(took_ms.unwrap_or_default())
     }
 
     /// A key was pressed.
@@ -229,7 +237,7 @@ impl App {
     }
 
     /// What is written may be a path.
-    fn follow_path(&mut self) -> Option<Wish> {
+    pub(crate) fn follow_path(&mut self) -> Option<Wish> {
         self.follow_search();
         let before = if self.refusing.is_some() || self.search.is_some() {
             ""
@@ -254,6 +262,7 @@ impl App {
             Action::Clear => return self.clear(leaving),
             Action::Leave if self.editor.is_empty() => return vec![Wish::Quit],
             Action::Leave => self.editor.delete(crate::editor::To::Right),
+            Action::Interrupt if self.mode() == Mode::Command && self.dismiss_offers() => {}
             Action::Interrupt => return self.escape(escaped),
             Action::Send if self.breaks_line() => {
                 self.editor.delete(crate::editor::To::Left);
@@ -280,6 +289,8 @@ impl App {
             Action::PutBack => self.editor.put_back(),
             Action::Up if self.mode() == Mode::Path => self.paths.choose(-1),
             Action::Down if self.mode() == Mode::Path => self.paths.choose(1),
+            Action::Up if self.mode() == Mode::Command && self.choose_offer(-1) => {}
+            Action::Down if self.mode() == Mode::Command && self.choose_offer(1) => {}
             Action::Up if self.would_take_back() => return self.take_last_back(),
             Action::Up => self.up(),
             Action::Down => self.down(),
@@ -290,12 +301,13 @@ impl App {
     /// Text was pasted.
     pub(crate) fn paste(&mut self, text: &str) -> Vec<Wish> {
         self.notice = None;
-        if self.refusing.is_none()
-            && self.search.is_none()
-            && let Some(path) = images::path(text)
-        {
-            let pasted = Some(text.to_owned());
-            return vec![Wish::Attach { path, pasted }];
+        let images = images::paths(text);
+        if self.refusing.is_none() && self.search.is_none() && !images.is_empty() {
+            let attach = |(path, pasted)| Wish::Attach {
+                path,
+                pasted: Some(pasted),
+            };
+            return images.into_iter().map(attach).collect();
         }
         self.editor.paste(text);
         self.follow_path().into_iter().collect()
@@ -382,8 +394,15 @@ impl App {
         if self.editor.text().starts_with('!') {
             return self.run_own();
         }
+        if self.mode() == Mode::Command && self.lacks_words() {
+            return Vec::new();
+        }
         if let Some((name, words)) = commands::read(self.editor.text()) {
             return self.run(&name, &words);
+        }
+        if let Some(why) = commands::mistaken(self.editor.text()) {
+            self.notice = Some(why);
+            return Vec::new();
         }
         self.recalled = None;
         if self.editor.text().trim().is_empty() {
@@ -400,7 +419,7 @@ impl App {
 
     fn run(&mut self, name: &str, words: &str) -> Vec<Wish> {
         let Some(command) = commands::find(name) else {
-            self.notice = Some(format!("there is no command /{name}: /help lists them"));
+            self.notice = Some(commands::unknown(&format!("/{name}")));
             return Vec::new();
         };
         match (command.run)(self, words) {
@@ -410,20 +429,33 @@ impl App {
             }
             Err(why) => {
                 self.notice = Some(why);
+                // A name alone has nothing in it that could be mended.
+                if words.is_empty() {
+                    self.editor.take();
+                }
                 Vec::new()
             }
         }
     }
 
     /// The settings with others in the place of some, as flags would set them.
-    pub(crate) fn refitted(&self, flags: &[(&'static str, String)]) -> Result<Vec<Wish>, String> {
+    pub(crate) fn refitted(
+        &mut self,
+        flags: &[(&'static str, String)],
+    ) -> Result<Vec<Wish>, String> {
         let settings = self.conversation.settings.clone();
         let settings = settings.ok_or("the session has not begun yet")?;
         let settings = (self.fit)(settings, flags)?;
         if self.conversation.settings.as_ref() == Some(&settings) {
-            return Err("that is what is set already".to_owned());
+            return Ok(commands::answer(self, "that is what is set already"));
         }
         Ok(vec![Wish::Ask(Op::Configure { settings })])
+    }
+
+    /// What was worked out meanwhile is known: nothing is waited for any more.
+    pub(crate) fn answered(&mut self, text: &str) {
+        self.notice = None;
+        self.conversation.show(told(text));
     }
 
     /// Another conversation stands here from now on: what was about the last one is gone.
@@ -530,17 +562,6 @@ impl App {
 
     pub(crate) fn put_aside_back(&mut self) {
         self.editor = std::mem::take(&mut self.aside);
-    }
-
-    fn complete(&mut self) {
-        if let Some(command) = self.offered().first() {
-            let space = if command.arguments.is_empty() {
-                ""
-            } else {
-                " "
-            };
-            self.editor.set(&format!("/{}{space}", command.name));
-        }
     }
 
     /// Whether Up is about what waits to be heard.

@@ -7,15 +7,16 @@
 
 mod budget;
 mod context;
+mod help;
 mod jobs;
 pub(crate) mod model;
 mod permissions;
 pub(crate) mod plan;
-mod review;
+pub(crate) mod review;
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, thousands};
+use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, thousands, visible};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -23,6 +24,7 @@ use crate::conversation::Doing;
 use crate::folded;
 use crate::images;
 use crate::look;
+use crate::menu::Behind;
 use crate::others::Seek;
 use crate::outbox;
 use crate::resume;
@@ -34,12 +36,62 @@ use crate::travel::{self, Journey};
 pub(crate) struct Command {
     /// Its name, without the slash.
     pub(crate) name: &'static str,
-    /// What stands behind it, for the help; empty when nothing does.
+    /// What stands behind it, for the help and for what is offered: ways to go on, a `|` between them. Small
+    /// words are written as they are, large ones stand for something; brackets are around what may be
+    /// left out. Empty when nothing stands there.
     pub(crate) arguments: &'static str,
     /// What it does, in a few words.
     pub(crate) what: &'static str,
     /// Does it, with what stands behind its name; fails with what to tell the person.
     pub(crate) run: fn(&mut App, &str) -> Result<Vec<Wish>, String>,
+}
+
+impl Command {
+    /// What stands behind its name.
+    pub(crate) fn behind(&self) -> Behind {
+        match self.arguments.chars().next() {
+            None => Behind::Nothing,
+            Some('[') => Behind::Perhaps,
+            Some(_) => Behind::More,
+        }
+    }
+
+    /// The words that are known to stand at that place behind its name, and whether no other can.
+    pub(crate) fn words(&self, place: usize, models: &[String]) -> (Vec<(String, Behind)>, bool) {
+        let mut level = self.arguments;
+        for _ in 0..place {
+            level = inside(level).split_once('[').map_or("", |(_, rest)| rest);
+        }
+        let level = inside(level);
+        let (ways, rest) = level.split_once('[').unwrap_or((level, ""));
+        let mut words = Vec::new();
+        let mut closed = true;
+        for way in ways.split('|').map(str::trim) {
+            let (word, more) = way.split_once(' ').unwrap_or((way, ""));
+            match word {
+                "" => {}
+                "MODEL" => {
+                    words.extend(models.iter().map(|model| (model.clone(), Behind::Nothing)));
+                    closed = false;
+                }
+                word if word.starts_with(char::is_uppercase) => closed = false,
+                word => {
+                    let behind = match (more, rest) {
+                        ("", "") => Behind::Nothing,
+                        ("", _) => Behind::Perhaps,
+                        _ => Behind::More,
+                    };
+                    words.push((word.to_owned(), behind));
+                }
+            }
+        }
+        (words, closed)
+    }
+}
+
+/// What stands in brackets, without them.
+fn inside(arguments: &str) -> &str {
+    arguments.trim_start_matches('[').trim_end_matches(']')
 }
 
 /// All of them.
@@ -48,18 +100,18 @@ const COMMANDS: &[Command] = &[
         name: "help",
         arguments: "",
         what: "list keys and commands",
-        run: help,
+        run: help::help,
     },
     Command {
         name: "model",
-        arguments: "NAME",
-        what: "use another model; while it works, from the next turn on",
+        arguments: "MODEL",
+        what: "use another model, while it works from the next turn on; alone, list them",
         run: model::model,
     },
     Command {
         name: "effort",
-        arguments: "LEVEL",
-        what: "think less or more: low, medium, high, xhigh, max",
+        arguments: "low | medium | high | xhigh | max",
+        what: "think less or more",
         run: effort,
     },
     Command {
@@ -220,8 +272,8 @@ const COMMANDS: &[Command] = &[
     },
     Command {
         name: "theme",
-        arguments: "NAME",
-        what: "use other colours: auto, dark, light, ansi16, none",
+        arguments: "auto | dark | light | ansi16 | none",
+        what: "use other colours",
         run: theme,
     },
     Command {
@@ -244,52 +296,45 @@ const COMMANDS: &[Command] = &[
     },
 ];
 
-/// What the keys do, for the help.
-const KEYS: &[(&str, &str)] = &[
-    (
-        "Enter",
-        "send; while it works, it is heard at the next step (or see --follow-up)",
-    ),
-    (
-        "Tab, Alt+Enter",
-        "send, to be heard after the turn (or the other way round)",
-    ),
-    (
-        "Esc",
-        "stop what it does; twice, when nothing is done, go back in time",
-    ),
-    ("Ctrl+J, Shift+Enter, \\ Enter", "a new line"),
-    (
-        "Up, Down",
-        "take back what waits to be heard; what you said before",
-    ),
-    ("@PATH", "offer paths of the workspace"),
-    (
-        "! COMMAND",
-        "run a command of your own, and tell the model of it",
-    ),
-    ("Ctrl+R", "search what you said in this folder"),
-    ("Ctrl+G", "write in $VISUAL or $EDITOR"),
-    ("Ctrl+V", "attach the image in the clipboard"),
-    ("Ctrl+O", "show or fold what tools print"),
-    ("Up, Down", "what you said before"),
-    (
-        "Ctrl+O",
-        "show the last call in full; again, the one before",
-    ),
-    ("y, p, n", "answer a question (with Alt while you type)"),
-    ("F2", "go over to the next session that waits for you"),
-    ("Ctrl+C", "clear the input; twice, leave"),
-    ("Ctrl+D", "leave, when the input is empty"),
-];
-
-/// The command and the words behind it, if the input is a command; a path is none.
+/// The command and the words behind it, if the input is a command; a path is none, and behind a space
+/// only what there is.
 pub(crate) fn read(input: &str) -> Option<(String, String)> {
+    let begins = input.starts_with('/');
     let input = input.trim();
     let (name, words) = input.split_once(char::is_whitespace).unwrap_or((input, ""));
     let name = name.strip_prefix('/')?;
     let word = |char: char| char.is_ascii_alphanumeric() || char == '-';
-    (!name.is_empty() && name.chars().all(word)).then(|| (name.to_owned(), words.trim().to_owned()))
+    let named = !name.is_empty() && name.chars().all(word);
+    let meant = named && (begins || find(name).is_some());
+    meant.then(|| (name.to_owned(), words.trim().to_owned()))
+}
+
+/// Why an input that begins as commands do is neither one nor words. A path is words where it does not
+/// begin with the name of a command, and so is a comment.
+pub(crate) fn mistaken(input: &str) -> Option<String> {
+    let rest = input.strip_prefix('/')?;
+    if rest.starts_with(['/', '*']) {
+        return None;
+    }
+    let word = rest.split(char::is_whitespace).next().unwrap_or(rest);
+    let is_path = word
+        .split_once('/')
+        .is_some_and(|(first, _)| find(first).is_none());
+    (!is_path).then(|| unknown(&format!("/{word}")))
+}
+
+/// What is said of a command that there is not.
+pub(crate) fn unknown(name: &str) -> String {
+    format!(
+        "there is no command {}: /help lists them; with a space before it, it is said to the model",
+        visible(name)
+    )
+}
+
+/// An answer in words, which is all that comes of a command.
+pub(crate) fn answer(app: &mut App, words: &str) -> Vec<Wish> {
+    app.notice = Some(words.to_owned());
+    Vec::new()
 }
 
 /// A command by its name.
@@ -297,28 +342,18 @@ pub(crate) fn find(name: &str) -> Option<&'static Command> {
     COMMANDS.iter().find(|command| command.name == name)
 }
 
-/// The commands whose name begins as the input does; none once a name is complete.
+/// The commands whose name begins as the input does; none once a name can be nothing else.
 pub(crate) fn starting_with(input: &str) -> Vec<&'static Command> {
     let Some(start) = input.strip_prefix('/') else {
         return Vec::new();
     };
-    COMMANDS
-        .iter()
-        .filter(|command| command.name.starts_with(start) && command.name != start)
-        .collect()
-}
-
-fn help(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
-    let mut lines = vec![look::line("Keys", look::BOLD)];
-    lines.extend(KEYS.iter().map(|(key, what)| pair(key, what)));
-    lines.push(Line::default());
-    lines.push(look::line("Commands", look::BOLD));
-    lines.extend(COMMANDS.iter().map(|command| {
-        let usage = format!("/{} {}", command.name, command.arguments);
-        pair(usage.trim_end(), command.what)
-    }));
-    app.conversation.show(lines);
-    Ok(Vec::new())
+    let begins = |command: &&Command| command.name.starts_with(start);
+    let mut named: Vec<_> = COMMANDS.iter().filter(begins).collect();
+    named.sort_by_key(|command| command.name != start);
+    match named.as_slice() {
+        [only] if only.name == start => Vec::new(),
+        _ => named,
+    }
 }
 
 /// A line with a name and what it is about.
@@ -338,6 +373,15 @@ fn configured(app: &App, change: impl FnOnce(&mut Settings)) -> Result<Vec<Wish>
 }
 
 fn effort(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
+    if words.is_empty() {
+        let settings = app.conversation.settings.as_ref();
+        let now = settings.map_or("not known", |settings| settings.effort.name());
+        let all = Effort::ALL.map(Effort::name).join(", ");
+        return Ok(answer(
+            app,
+            &format!("the effort is {now}, of {all}: /effort LEVEL"),
+        ));
+    }
     let effort: Effort = words.parse()?;
     app.refitted(&[("effort", effort.name().to_owned())])
 }
@@ -383,7 +427,7 @@ fn goal(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
             return Ok(Vec::new());
         }
         "drop" if app.conversation.goal.is_none() => {
-            return Err("there is no goal".to_owned());
+            return Ok(answer(app, "there is no goal"));
         }
         "drop" => None,
         words => Some(Goal::new(words, Vec::new())),
@@ -457,6 +501,8 @@ mod tests {
             ("/", None),
             ("a /help", None),
             ("// comment", None),
+            ("/tmp is full", Some(("tmp", "is full"))),
+            (" /tmp is full", None),
         ] {
             let read = read(input);
             let read = read.as_ref().map(|(name, words)| (&**name, &**words));
@@ -467,6 +513,69 @@ mod tests {
         assert_eq!(names("/cost"), Vec::<&str>::new());
         assert_eq!(names("/").len(), COMMANDS.len());
         assert_eq!(names("co"), Vec::<&str>::new());
+        assert_eq!(
+            names("/undo"),
+            ["undo", "undo-compaction"],
+            "both can be meant"
+        );
         assert!(find("nope").is_none());
+    }
+
+    #[test]
+    fn what_was_meant_as_a_command_is_not_said_and_a_path_is() {
+        for (input, is_mistaken) in [
+            ("/jobs/sessions", true),
+            ("/jobs.", true),
+            ("/?", true),
+            ("/", true),
+            ("/usr/bin/x is broken", false),
+            ("/etc/hosts", false),
+            (" /jobs/sessions is no page", false),
+            ("// comment", false),
+            ("/** doc */", false),
+            ("a /jobs.", false),
+        ] {
+            assert_eq!(mistaken(input).is_some(), is_mistaken, "{input:?}");
+        }
+    }
+
+    #[test]
+    fn what_can_stand_behind_a_name_is_read_from_the_help() {
+        let models = ["a/b".to_owned()];
+        for (name, place, expected, closed) in [
+            ("help", 0, &[][..], true),
+            ("model", 0, &["a/b"], false),
+            ("plan", 0, &["accept", "off"], false),
+            ("plan", 1, &[], true),
+            ("thinking", 0, &["on", "off"], true),
+            ("queue", 0, &["edit +", "drop +", "up +"], false),
+            ("rewind", 0, &[], false),
+            ("rewind", 1, &["both", "conversation", "files"], true),
+            ("show", 0, &["always", "folded"], false),
+        ] {
+            let (words, is_closed) = find(name).unwrap().words(place, &models);
+            let words: Vec<String> = words
+                .into_iter()
+                .map(|(word, behind)| match behind {
+                    Behind::Nothing => word,
+                    Behind::Perhaps => word + " ?",
+                    Behind::More => word + " +",
+                })
+                .collect();
+            assert_eq!(
+                (
+                    &*words.iter().map(String::as_str).collect::<Vec<_>>(),
+                    is_closed
+                ),
+                (expected, closed),
+                "{name} {place}"
+            );
+        }
+        let of = |name| -> Vec<String> {
+            let (words, _) = find(name).unwrap().words(0, &[]);
+            words.into_iter().map(|(word, _)| word).collect()
+        };
+        assert_eq!(of("theme"), theme::NAMES);
+        assert_eq!(of("effort"), Effort::ALL.map(Effort::name));
     }
 }

@@ -20,6 +20,7 @@ use crate::look;
 use crate::makeup::Makeup;
 use crate::meter::Meter;
 use crate::rows::{end_of, safe};
+use crate::setup::Form;
 use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
@@ -31,6 +32,8 @@ const OF_OUTPUT: usize = 4_000;
 /// What was recorded, and what is going on.
 #[derive(Debug, Default)]
 pub(crate) struct Conversation {
+    /// How it is shown: nothing is drawn beside plain lines, which have to say it all.
+    pub(crate) form: Form,
     /// How much of what follows is shown.
     pub(crate) details: Details,
     /// How much of the thinking that follows is shown.
@@ -77,6 +80,8 @@ pub(crate) struct Conversation {
     last: Option<Kind>,
     calls: HashMap<CallId, Shown>,
     turn: Turn,
+    /// When what is being done began, by the clock of the records.
+    pub(crate) began_ms: Option<u64>,
     /// Whether the turn is to pause after its step.
     pub(crate) pausing: bool,
     /// What the open request is for.
@@ -215,6 +220,7 @@ impl Conversation {
     /// Another conversation on the same screen.
     pub(crate) fn anew(&self) -> Self {
         Self {
+            form: self.form,
             details: self.details,
             columns: self.columns,
             rows: self.rows,
@@ -286,6 +292,16 @@ impl Conversation {
         self.seq = record.seq;
         self.meter.record(record);
         self.makeup.record(&record.event);
+        self.happened(record);
+        // A turn begins anew, however soon it comes after another.
+        let begins = matches!(record.event, Event::TurnStarted { .. });
+        self.began_ms = match self.began_ms {
+            Some(began_ms) if self.works() && !begins => Some(began_ms),
+            _ => self.works().then_some(record.at_ms),
+        };
+    }
+
+    fn happened(&mut self, record: &Record) {
         match &record.event {
             Event::Configured { settings } => self.configured(settings),
             Event::MessageAccepted {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use quire_protocol::Content;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+use crate::images;
 use crate::machine::Machine;
 
 /// Something that was done.
@@ -48,6 +49,34 @@ impl Errands {
             // A screen that has left wants it no more.
             let _ = tell.send(errand(&*machine));
         });
+    }
+
+    /// Reads an image; what was pasted for it is written where it is none.
+    pub(crate) fn attach(&self, path: String, pasted: Option<String>) {
+        self.run(move |machine| Done::Attached {
+            name: images::name(&path).to_owned(),
+            image: machine.image(&path),
+            pasted,
+        });
+    }
+
+    /// Reads the image in the clipboard.
+    pub(crate) fn attach_copied(&self) {
+        self.run(|machine| Done::Attached {
+            name: "clipboard".to_owned(),
+            image: machine.clipboard(),
+            pasted: None,
+        });
+    }
+
+    /// Looks at the workspace.
+    pub(crate) fn walk(&self) {
+        self.run(|machine| Done::Walked(machine.paths()));
+    }
+
+    /// Finds out what was said in this folder before.
+    pub(crate) fn recall(&self) {
+        self.run(|machine| Done::Recalled(machine.said()));
     }
 
     /// Waits for the next one that is done.

@@ -42,6 +42,49 @@ pub(crate) fn name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
+/// The paths of images that are pasted or dragged at once, each with how it was written; none where there
+/// is anything else.
+pub(crate) fn paths(text: &str) -> Vec<(String, String)> {
+    let words = words(text);
+    let each = words.iter().map(|word| Some((path(word)?, word.clone())));
+    if words.len() > 1
+        && let Some(several) = each.collect::<Option<Vec<_>>>()
+    {
+        return several;
+    }
+    let one = path(text).map(|path| (path, text.to_owned()));
+    one.into_iter().collect()
+}
+
+/// The words of a text as a shell has them, quotes and backslashes still around them.
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = None;
+    let mut chars = text.chars();
+    while let Some(char) = chars.next() {
+        match (char, quoted) {
+            ('\\', None | Some('"')) => {
+                let escaped = [Some(char), chars.next()];
+                words
+                    .last_mut()
+                    .expect("there is one")
+                    .extend(escaped.into_iter().flatten());
+                continue;
+            }
+            ('\'' | '"', None) => quoted = Some(char),
+            (end, Some(begun)) if end == begun => quoted = None,
+            (space, None) if space.is_whitespace() => {
+                words.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        words.last_mut().expect("there is one").push(char);
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
 /// The path of an image, as terminals write one that is dragged onto them: quoted, with backslashes, or
 /// as an address. Nothing for any other text.
 pub(crate) fn path(text: &str) -> Option<String> {
@@ -108,6 +151,28 @@ mod tests {
             ("one.png\ntwo.png", None),
         ] {
             assert_eq!(path(text).as_deref(), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn several_images_that_are_dragged_at_once_are_all_meant() {
+        for (text, expected) in [
+            ("/a/one.png /a/two.jpg", &["/a/one.png", "/a/two.jpg"][..]),
+            (
+                "'/a/my one.png' /a/my\\ two.gif ",
+                &["/a/my one.png", "/a/my two.gif"],
+            ),
+            ("/a/one.png\n/a/two.png\n", &["/a/one.png", "/a/two.png"]),
+            ("file:///a/%20b.png \"c.webp\"", &["/a/ b.png", "c.webp"]),
+            ("/a/my shot.png", &["/a/my shot.png"]),
+            ("'/a/my shot.png'", &["/a/my shot.png"]),
+            ("compare one.png with two.txt", &[]),
+            ("it's fine", &[]),
+            ("", &[]),
+        ] {
+            let found = paths(text);
+            let found: Vec<&str> = found.iter().map(|(path, _)| &**path).collect();
+            assert_eq!(found, expected, "{text:?}");
         }
     }
 

@@ -34,6 +34,7 @@ mod look;
 mod machine;
 mod makeup;
 mod markdown;
+mod menu;
 mod meter;
 mod notify;
 mod others;

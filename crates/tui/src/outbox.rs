@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use quire_protocol::{Content, Delivery, MessageId, Op, first_line, joined_text};
 
 use crate::app::{App, Wish};
-use crate::commands::pair;
+use crate::commands::{answer, pair};
 use crate::look;
 use crate::rows::cut;
 
@@ -175,7 +175,7 @@ impl Outbox {
 /// `/queue`: lists the messages that wait, changes them, or says one that is heard after the turn.
 pub(crate) fn queue(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     if words.is_empty() {
-        return list(app);
+        return Ok(list(app));
     }
     let (verb, number) = words.split_once(' ').unwrap_or((words, ""));
     let place = number.trim().parse::<usize>().ok();
@@ -188,10 +188,11 @@ pub(crate) fn queue(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     }
 }
 
-fn list(app: &mut App) -> Result<Vec<Wish>, String> {
+fn list(app: &mut App) -> Vec<Wish> {
     let conversation = &app.conversation;
     if conversation.pending.is_empty() {
-        return Err("no message waits; /queue WORDS says one for after the turn".to_owned());
+        let none = "no message waits; /queue WORDS says one for after the turn";
+        return answer(app, none);
     }
     let has_turn = conversation.has_turn();
     let mut lines = vec![look::line(
@@ -211,7 +212,7 @@ fn list(app: &mut App) -> Result<Vec<Wish>, String> {
             }),
     );
     app.conversation.show(lines);
-    Ok(Vec::new())
+    Vec::new()
 }
 
 #[cfg(test)]

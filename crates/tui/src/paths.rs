@@ -96,6 +96,23 @@ impl Paths {
         !self.found.is_empty()
     }
 
+    /// What is offered and how many more there are, while a path is written; where some have it as it is
+    /// written, only those.
+    pub(crate) fn choices(&self) -> Option<(Vec<String>, usize)> {
+        let fragment = self.fragment.as_ref()?.to_lowercase();
+        let has = |path: &&String| path.to_lowercase().contains(&fragment);
+        let have: Vec<String> = self.found.iter().filter(has).cloned().collect();
+        if have.is_empty() || have.len() == self.found.len() {
+            return Some((self.found.clone(), self.more));
+        }
+        Some((have, 0))
+    }
+
+    /// Whether the workspace was looked at.
+    pub(crate) fn is_known(&self) -> bool {
+        !self.known.is_empty()
+    }
+
     /// Chooses the next one, or the one before.
     pub(crate) fn choose(&mut self, step: isize) {
         let count = self.found.len().max(1);

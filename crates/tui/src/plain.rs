@@ -1,23 +1,33 @@
 //! The conversation as plain lines, top to bottom, for screen readers and dumb terminals: nothing is
 //! drawn twice, nothing is moved. A line that is typed steers, answers a question or is a command.
 
+mod keys;
+mod line;
+
 use std::collections::BTreeSet;
 use std::io::{self, BufRead as _, Write as _};
+use std::sync::Arc;
 use std::thread;
+use std::time::Duration;
 
-use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{Event as Happened, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
 use quire_protocol::{Approval, CallId, Content, Frame, SessionId, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::app::{App, Wish};
+use crate::errands::Done;
 use crate::keys::{Mode, Pick};
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
-use crate::talk::{self, Then, listed};
+use crate::talk::{self, Then, listed, until};
+use crate::view;
 use crate::world::World;
+
+use keys::Keys;
+use line::Line;
 
 /// What was said already.
 #[derive(Debug, Default)]
@@ -25,115 +35,270 @@ struct Told {
     asked: BTreeSet<CallId>,
     running: BTreeSet<CallId>,
     pending: usize,
+    /// What is to be said of what is done.
+    due: Vec<String>,
     /// The list from which something is being chosen.
     picked: Vec<String>,
 }
 
-/// Talks until the lines end, or the person leaves.
-pub(crate) async fn talk(app: &mut App, link: &mut Link, mut world: World) -> Result<(), Error> {
-    let mut typing = lines();
-    let mut told = Told::default();
-    print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
-    loop {
-        print(&told.news(app))?;
-        if let Some(bell) = world.alerts.follow(&app.conversation, Instant::now()) {
-            print(&bell)?;
+/// Between words on what is done, at least: who hears them has to wait for each to end.
+const SELDOM: Duration = Duration::from_secs(10);
+
+/// What the person types.
+enum Typing {
+    /// The terminal gathers and shows lines by itself.
+    Lines(UnboundedReceiver<String>),
+    /// It comes key by key.
+    Keys(Keys),
+}
+
+/// Something that was typed.
+enum Typed {
+    Line(String),
+    Key(KeyEvent),
+    /// Nothing that matters here.
+    Nothing,
+}
+
+impl Typing {
+    /// Key by key, where that can be.
+    fn begin() -> Self {
+        Keys::take().map_or_else(|| Self::Lines(lines()), Self::Keys)
+    }
+
+    /// Waits for what is typed next; nothing once nothing more can be.
+    async fn next(&mut self) -> Option<Typed> {
+        match self {
+            Self::Lines(lines) => lines.recv().await.map(Typed::Line),
+            Self::Keys(keys) => Some(match keys.next().await? {
+                Happened::Key(key) => Typed::Key(key),
+                _ => Typed::Nothing,
+            }),
         }
+    }
+}
+
+/// A conversation in plain lines.
+struct Talk<'a> {
+    app: &'a mut App,
+    link: &'a mut Link,
+    world: World,
+    typing: Typing,
+    line: Line,
+    told: Told,
+    /// When something was printed last.
+    printed: Instant,
+    /// After how long without a word it is said what is done.
+    seldom: Duration,
+}
+
+/// Talks until the lines end, or the person leaves. What is done is said every so often.
+pub(crate) async fn talk(
+    app: &mut App,
+    link: &mut Link,
+    world: World,
+    progress: Duration,
+) -> Result<(), Error> {
+    print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
+    let mut talk = Talk {
+        app,
+        link,
+        world,
+        typing: Typing::begin(),
+        line: Line::default(),
+        told: Told::default(),
+        printed: Instant::now(),
+        seldom: progress.max(SELDOM),
+    };
+    while talk.goes_on().await? == Then::GoOn {}
+    print(&talk.line.turn("", talk.app))?;
+    Ok(())
+}
+
+impl Talk<'_> {
+    /// Says what there is to say, and does what happens next.
+    async fn goes_on(&mut self) -> Result<Then, Error> {
+        self.say()?;
+        let app = &mut *self.app;
+        let world = &mut self.world;
+        let works = app.conversation.works() && app.conversation.asked.is_empty();
+        let quiet = works.then(|| self.printed + self.seldom);
         let wishes = tokio::select! {
             biased;
-            said = typing.recv() => match said {
-                Some(said) => typed(app, &said),
-                None => return Ok(()),
+            typed = self.typing.next() => match typed {
+                Some(Typed::Line(said)) => line_typed(app, &said),
+                Some(Typed::Key(key)) => self.line.key(app, key),
+                Some(Typed::Nothing) => Vec::new(),
+                None => return Ok(Then::Leave),
             },
-            Some(arrived) = link.arrived.recv() => app.arrived(arrived),
-            found = world.others.next() => app.found(found, link.session()),
-            Some(error) = link.refused.recv() => {
+            Some(arrived) = self.link.arrived.recv() => app.arrived(arrived),
+            found = world.others.next() => app.found(found, self.link.session()),
+            Some(error) = self.link.refused.recv() => {
                 app.was_refused(&error.to_string());
-                continue;
+                Vec::new()
             }
-            Some(text) = link.news.recv() => {
-                app.conversation.show(talk::told(&text));
-                continue;
+            Some(text) = self.link.news.recv() => {
+                app.answered(&text);
+                Vec::new()
             }
-            frame = link.frames.next() => {
+            frame = self.link.frames.next() => {
                 let Some(frame) = frame else {
-                    return Ok(());
+                    return Ok(Then::Leave);
                 };
-                take_in(app, link, frame);
-                while let Some(Some(frame)) = link.frames.next().now_or_never() {
-                    take_in(app, link, frame);
+                take_in(app, self.link, frame);
+                while let Some(Some(frame)) = self.link.frames.next().now_or_never() {
+                    take_in(app, self.link, frame);
                 }
-                continue;
+                Vec::new()
             }
             news = world.shell.next() => {
                 if let Some(op) = app.own_told(news) {
-                    link.ask(op);
+                    self.link.ask(op);
                 }
-                continue;
+                Vec::new()
+            }
+            done = world.errands.next() => done_for(app, &mut self.line, done),
+            () = until(quiet) => {
+                self.told.doing(app);
+                Vec::new()
             }
             changed = world.interrupts.changed() => match changed {
                 Ok(()) if app.conversation.works() || app.own.is_some() => app.interrupt(),
-                Ok(()) => return Ok(()),
+                Ok(()) if self.line.clear(app) => Vec::new(),
+                Ok(()) => return Ok(Then::Leave),
                 Err(_) => std::future::pending().await,
             },
         };
         for wish in wishes {
-            if grant(app, link, &mut world, wish).await? == Then::Leave {
-                return Ok(());
+            if self.grant(wish).await? == Then::Leave {
+                return Ok(Then::Leave);
             }
         }
+        Ok(Then::GoOn)
+    }
+
+    fn say(&mut self) -> io::Result<()> {
+        if let Typing::Lines(_) = self.typing {
+            unseen(self.app);
+        }
+        let news = self.told.news(self.app);
+        let bell = self
+            .world
+            .alerts
+            .follow(&self.app.conversation, Instant::now());
+        let mut text = match self.typing {
+            Typing::Lines(_) => news,
+            Typing::Keys(_) => self.line.turn(&news, self.app),
+        };
+        if !text.is_empty() {
+            self.printed = Instant::now();
+        }
+        text.extend(bell);
+        print(&text)
+    }
+
+    /// Gives the line and the terminal to the person's editor, and takes both back.
+    async fn compose(&mut self) -> io::Result<()> {
+        let Typing::Keys(keys) = &mut self.typing else {
+            return Ok(());
+        };
+        print("\n")?;
+        keys.give()?;
+        let text = self.app.editor.whole();
+        let machine = Arc::clone(&self.world.machine);
+        let edited = tokio::task::spawn_blocking(move || machine.edit(&text)).await;
+        // Ctrl+C was meant for the editor.
+        self.world.interrupts.mark_unchanged();
+        keys.take_back()?;
+        match edited.unwrap_or_else(|error| Err(error.to_string())) {
+            Ok(text) => self.app.composed(&text),
+            Err(why) => self.app.notice = Some(why),
+        }
+        self.line.anew();
+        Ok(())
+    }
+
+    /// Shows another session. This one goes on without it.
+    async fn go_over(&mut self, to: SessionId, content: &[Content]) {
+        resume::switch(self.app, self.link, to, content).await;
+        self.world.follow(self.app);
+        self.world
+            .alerts
+            .begin(&self.app.conversation, Instant::now());
+    }
+
+    async fn grant(&mut self, wish: Wish) -> Result<Then, Error> {
+        let (app, world) = (&mut *self.app, &mut self.world);
+        match wish {
+            Wish::Ask(op) => {
+                world.keep(&op);
+                self.link.ask(op);
+            }
+            Wish::Run(command) => world.shell.start(&world.machine, command),
+            Wish::StopOwn => world.shell.stop(),
+            Wish::List => {
+                let heads = self.link.sessions(app).await?;
+                app.conversation.show(listed(&heads, (app.now_ms)()));
+            }
+            Wish::Travel(journey) => self.link.travel(journey, app),
+            Wish::Switch { session, content } => self.go_over(session, &content).await,
+            Wish::Resume(words) => {
+                if let Some(session) = resume::find(app, self.link, &words).await {
+                    self.go_over(session, &[]).await;
+                }
+            }
+            Wish::Seek(seek) => world.others.ask(seek),
+            Wish::Check => talk::check(app, self.link, &world.check),
+            Wish::Attach { path, pasted } => world.errands.attach(path, pasted),
+            Wish::AttachCopied => world.errands.attach_copied(),
+            Wish::Walk => world.errands.walk(),
+            Wish::Recall => world.errands.recall(),
+            Wish::Compose => self.compose().await?,
+            // Nothing is drawn that could be drawn anew.
+            Wish::Redraw | Wish::Wear(_) => {}
+            Wish::Unfold => app.notice = app.conversation.show_again().err(),
+            Wish::Find(_) => app.notice = Some(crate::talk::ELSEWHERE.to_owned()),
+            Wish::Quit => return Ok(Then::Leave),
+        }
+        Ok(Then::GoOn)
     }
 }
 
-/// Shows another session. This one goes on without it.
-async fn go_over(
-    app: &mut App,
-    link: &mut Link,
-    world: &mut World,
-    to: SessionId,
-    content: &[Content],
-) {
-    resume::switch(app, link, to, content).await;
-    world.follow(app);
-    world.alerts.begin(&app.conversation, Instant::now());
-}
-
-async fn grant(
-    app: &mut App,
-    link: &mut Link,
-    world: &mut World,
-    wish: Wish,
-) -> Result<Then, Error> {
-    match wish {
-        Wish::Ask(op) => {
-            world.keep(&op);
-            link.ask(op);
+/// Takes in what was asked of the machine.
+fn done_for(app: &mut App, line: &mut Line, done: Done) -> Vec<Wish> {
+    match done {
+        Done::Walked(paths) => {
+            app.paths.know(paths);
+            return line.walked(app);
         }
-        Wish::Run(command) => world.shell.start(&world.machine, command),
-        Wish::StopOwn => world.shell.stop(),
-        Wish::List => {
-            let heads = link.sessions(app).await?;
-            app.conversation.show(listed(&heads, (app.now_ms)()));
-        }
-        Wish::Travel(journey) => link.travel(journey, app),
-        Wish::Switch { session, content } => go_over(app, link, world, session, &content).await,
-        Wish::Resume(words) => {
-            if let Some(session) = resume::find(app, link, &words).await {
-                go_over(app, link, world, session, &[]).await;
+        Done::Recalled(before) => {
+            if let Some(search) = &mut app.search {
+                search.know(before);
             }
         }
-        Wish::Seek(seek) => world.others.ask(seek),
-        Wish::Check => talk::check(app, link, &world.check),
-        // Nothing is offered where nothing is drawn.
-        Wish::Attach { .. } | Wish::AttachCopied => {
-            app.notice = Some("plain lines take no images: `quire exec --image`".to_owned());
+        Done::Attached {
+            name,
+            image,
+            pasted,
+        } => {
+            let is_attached = image.is_ok();
+            app.attached(&name, image, pasted);
+            line.attached(app, &name, is_attached);
         }
-        Wish::Walk | Wish::Recall | Wish::Compose | Wish::Redraw | Wish::Wear(_) => {}
-        Wish::Unfold => app.notice = app.conversation.show_again().err(),
-        Wish::Find(_) => app.notice = Some(crate::talk::ELSEWHERE.to_owned()),
-        Wish::Quit => return Ok(Then::Leave),
+        Done::Kept => {}
     }
-    Ok(Then::GoOn)
+    Vec::new()
+}
+
+/// Nobody sees an input where the terminal shows what is typed: what came into it is told. Images go
+/// with the next message.
+fn unseen(app: &mut App) {
+    if !app.editor.is_empty()
+        && app.editor.images().is_empty()
+        && !app.editor.text().ends_with('\n')
+    {
+        app.notice = Some(format!("taken back: {}", app.editor.take()));
+    }
 }
 
 fn take_in(app: &mut App, link: &Link, frame: Frame) {
@@ -142,10 +307,6 @@ fn take_in(app: &mut App, link: &Link, frame: Frame) {
             app.conversation.record(&record);
             for op in app.settle() {
                 link.ask(op);
-            }
-            // Nobody sees an input here.
-            if !app.editor.is_empty() {
-                app.notice = Some(format!("taken back: {}", app.editor.take()));
             }
             // A whole line is not typed by accident.
             app.face();
@@ -180,16 +341,32 @@ fn typed(app: &mut App, line: &str) -> Vec<Wish> {
             }
         };
     }
-    app.editor.set(line);
-    let wishes = press(app, KeyCode::Enter);
-    // A command that could not be done is not left in an input that nobody sees.
-    if !line.ends_with('\\') {
-        app.editor.set("");
+    app.editor.paste(line);
+    press(app, KeyCode::Enter)
+}
+
+/// A line that the terminal has gathered and shown.
+fn line_typed(app: &mut App, line: &str) -> Vec<Wish> {
+    let wishes = typed(app, line);
+    // What could not be done is not left in an input that nobody sees.
+    if !line.trim_end().ends_with('\\') && app.editor.images().is_empty() {
+        let left = app.editor.take();
+        if app.notice.is_none() && wishes.is_empty() && !left.is_empty() {
+            app.notice = Some(format!("{} takes more: please say all of it", left.trim()));
+        }
     }
     wishes
 }
 
 impl Told {
+    /// Something is done for so long that a word on it is due.
+    fn doing(&mut self, app: &App) {
+        let words = view::doing(&app.conversation);
+        let took = view::elapsed(app.working());
+        self.due
+            .extend(words.map(|words| format!("{words} · {took}")));
+    }
+
     /// What there is to say that was not said yet.
     fn news(&mut self, app: &mut App) -> String {
         let mut lines: Vec<String> = app
@@ -225,6 +402,7 @@ impl Told {
             }
             None => self.picked.clear(),
         }
+        lines.append(&mut self.due);
         lines.extend(app.notice.take());
         lines.into_iter().map(|line| line + "\n").collect()
     }
@@ -266,4 +444,74 @@ fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_protocol::{Event, PlanStatus, PlanStep, Record, Seq, TurnId};
+
+    use super::*;
+    use crate::setup::Form;
+
+    fn app() -> App {
+        let fit = Arc::new(|settings, _: &[(&'static str, String)]| Ok(settings));
+        let mut app = App::new("me".to_owned(), fit);
+        app.conversation.form = Form::Plain;
+        app
+    }
+
+    fn record(app: &mut App, event: Event) {
+        app.conversation.record(&Record {
+            seq: Seq(1),
+            at_ms: 1_000,
+            event,
+        });
+    }
+
+    #[test]
+    fn the_steps_of_a_plan_that_changed_are_printed() {
+        let (mut app, mut told) = (app(), Told::default());
+        let step = |text: &str, status| PlanStep {
+            text: text.to_owned(),
+            status,
+        };
+        let steps = vec![
+            step("look", PlanStatus::InProgress),
+            step("mend", PlanStatus::Pending),
+        ];
+        record(&mut app, Event::PlanSet { steps });
+        assert_eq!(
+            told.news(&mut app),
+            "· plan: 0 of 2 done\n  [>] look\n  [ ] mend\n"
+        );
+        let steps = vec![
+            step("look", PlanStatus::Completed),
+            step("mend", PlanStatus::Pending),
+        ];
+        record(&mut app, Event::PlanSet { steps });
+        assert_eq!(told.news(&mut app), "· plan: 1 of 2 done\n  [x] look\n");
+    }
+
+    #[test]
+    fn what_is_done_and_for_how_long_is_said_while_it_works() {
+        let (mut app, mut told) = (app(), Told::default());
+        app.now_ms = || 21_900;
+        told.doing(&app);
+        assert_eq!(told.news(&mut app), "");
+        record(&mut app, Event::TurnStarted { turn: TurnId(1) });
+        told.doing(&app);
+        assert_eq!(told.news(&mut app), "waiting for the model · 20 s\n");
+        assert_eq!(told.news(&mut app), "");
+    }
+
+    #[test]
+    fn what_comes_back_into_an_input_that_nobody_sees_is_told() {
+        let mut app = app();
+        app.editor.set("said before");
+        unseen(&mut app);
+        assert_eq!(Told::default().news(&mut app), "taken back: said before\n");
+        assert_eq!(line_typed(&mut app, "/mod"), []);
+        let news = Told::default().news(&mut app);
+        assert!(news.contains("/model takes more"), "{news}");
+    }
 }

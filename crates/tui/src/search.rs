@@ -53,6 +53,11 @@ impl Search {
         self.found = self.said.iter().filter(fits).cloned().collect();
     }
 
+    /// What is found, the newest or the one that was gone on to.
+    pub(crate) fn best(&self) -> Option<&String> {
+        self.found.get(self.chosen)
+    }
+
     /// The offers, the chosen one marked.
     pub(crate) fn rows(&self, wide: usize) -> Vec<Line<'static>> {
         let from = self.chosen.saturating_sub(OFFERED - 1);

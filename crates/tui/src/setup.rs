@@ -29,6 +29,8 @@ pub struct Setup {
     pub follow_up: Delivery,
     /// Fits settings to another model.
     pub fit: Fit,
+    /// The models that are known, by the names that settings have for them.
+    pub models: Vec<String>,
     /// The machine of the person.
     pub machine: Arc<dyn Machine>,
     /// Reads the branch of a folder.
@@ -52,9 +54,10 @@ pub struct Setup {
 }
 
 /// How a conversation is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Form {
     /// On a screen that is drawn in place.
+    #[default]
     Screen,
     /// As plain lines, which nothing is drawn over: for screen readers and dumb terminals.
     Plain,

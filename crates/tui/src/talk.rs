@@ -18,7 +18,6 @@ use crate::calls::Details;
 use crate::commands::pair;
 use crate::errands::{Done, Errands};
 use crate::ground::Ground;
-use crate::images;
 use crate::link::Link;
 use crate::look;
 use crate::notify::{Alerts, Callers};
@@ -53,6 +52,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         Form::Screen => setup.looks.room,
         Form::Plain => Room::Inline,
     };
+    app.conversation.form = setup.form;
     app.conversation.thinking = match setup.looks.thinking {
         Thinking::Folded => Details::Folded,
         Thinking::Shown => Details::Shown,
@@ -61,6 +61,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         (app.conversation.columns, app.conversation.rows) = Terminal::size();
     }
     app.origins = setup.origins;
+    app.models = setup.models;
     app.now_ms = setup.now_ms;
     app.callers = Callers::since((setup.now_ms)());
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
@@ -85,7 +86,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     world.follow(&mut app);
     world.alerts.begin(&app.conversation, Instant::now());
     let ended = match setup.form {
-        Form::Plain => plain::talk(&mut app, &mut link, world).await,
+        Form::Plain => plain::talk(&mut app, &mut link, world, setup.looks.progress).await,
         Form::Screen => on_screen(&mut app, &mut link, setup.looks, world).await,
     };
     // A session that died says why when it is closed, and a terminal that is gone is no reason to
@@ -112,7 +113,7 @@ async fn on_screen(
         pages: (looks.room == Room::Full).then(Pages::default),
         due: Some(Instant::now()),
         drawn: Instant::now(),
-        began: None,
+        began_ms: None,
         resized: false,
         disturbed: Instant::now(),
     };
@@ -136,8 +137,8 @@ struct Screen<'a> {
     drawn: Instant,
     /// What tells the person of something, to be written with the next drawing.
     alert: String,
-    /// When what is being done began.
-    began: Option<Instant>,
+    /// When what was being done began, as it was last looked at.
+    began_ms: Option<u64>,
     /// Whether everything is to be drawn anew.
     resized: bool,
     /// When a key was pressed, or a question came.
@@ -155,7 +156,8 @@ impl Screen<'_> {
     async fn run(&mut self) -> Result<(), Error> {
         loop {
             let can_draw = self.due.filter(|_| !self.terminal.is_busy());
-            let tick = self.began.map(|_| self.drawn + self.progress);
+            let works = self.app.conversation.works();
+            let tick = works.then(|| self.drawn + self.progress);
             let faced = self.app.is_surprised().then(|| self.disturbed + PAUSE);
             let count = self.world.others.due();
             let then = tokio::select! {
@@ -181,7 +183,7 @@ impl Screen<'_> {
                     Then::GoOn
                 }
                 Some(text) = self.link.news.recv() => {
-                    self.app.conversation.show(told(&text));
+                    self.app.answered(&text);
                     self.draw_soon();
                     Then::GoOn
                 }
@@ -278,7 +280,7 @@ impl Screen<'_> {
     async fn switch(&mut self, session: SessionId, content: &[Content]) {
         self.draw();
         resume::switch(self.app, self.link, session, content).await;
-        self.began = self.app.conversation.works().then(Instant::now);
+        self.began_ms = self.app.conversation.began_ms;
         self.world.follow(self.app);
         self.world.others.ask(Seek::Count);
         let conversation = &self.app.conversation;
@@ -299,22 +301,9 @@ impl Screen<'_> {
                 self.world.keep_text(format!("! {line}"));
                 self.world.shell.start(&self.world.machine, line);
             }
-            Wish::Attach { path, pasted } => {
-                self.world.errands.run(move |machine| Done::Attached {
-                    name: images::name(&path).to_owned(),
-                    image: machine.image(&path),
-                    pasted,
-                });
-            }
-            Wish::AttachCopied => self.world.errands.run(|machine| Done::Attached {
-                name: "clipboard".to_owned(),
-                image: machine.clipboard(),
-                pasted: None,
-            }),
-            Wish::Recall => self
-                .world
-                .errands
-                .run(|machine| Done::Recalled(machine.said())),
+            Wish::Attach { path, pasted } => self.world.errands.attach(path, pasted),
+            Wish::AttachCopied => self.world.errands.attach_copied(),
+            Wish::Recall => self.world.errands.recall(),
             Wish::Compose => return self.compose().await,
             Wish::StopOwn => self.world.shell.stop(),
             Wish::List => match self.link.sessions(self.app).await {
@@ -335,10 +324,7 @@ impl Screen<'_> {
             }
             Wish::Seek(seek) => self.world.others.ask(seek),
             Wish::Check => check(self.app, self.link, &self.world.check),
-            Wish::Walk => self
-                .world
-                .errands
-                .run(|machine| Done::Walked(machine.paths())),
+            Wish::Walk => self.world.errands.walk(),
             Wish::Unfold => self.unfold(),
             Wish::Find(words) => {
                 self.app.notice = match &mut self.pages {
@@ -465,9 +451,9 @@ impl Screen<'_> {
         let conversation = &self.app.conversation;
         let alert = self.world.alerts.follow(conversation, Instant::now());
         self.alert.extend(alert);
-        let works = self.app.conversation.works();
-        if works != self.began.is_some() {
-            self.began = works.then(Instant::now);
+        let began_ms = self.app.conversation.began_ms;
+        if self.began_ms != began_ms {
+            self.began_ms = began_ms;
             self.world.follow(self.app);
         }
         self.draw_soon();
@@ -487,8 +473,7 @@ impl Screen<'_> {
         self.resized |= size != self.painter.size();
         self.app.columns = usize::from(size.0).saturating_sub(2);
         (self.app.conversation.columns, self.app.conversation.rows) = size;
-        let working = self.began.map_or(Duration::ZERO, |began| began.elapsed());
-        let mut picture = picture(self.app, size, working);
+        let mut picture = picture(self.app, size, self.app.working());
         let mut done = Vec::new();
         match &mut self.pages {
             Some(pages) => {

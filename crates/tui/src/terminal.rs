@@ -83,7 +83,7 @@ pub(crate) enum Focus {
 
 /// Where the thread that reads keys waits while somebody else has the terminal.
 #[derive(Debug, Default)]
-struct Gate {
+pub(crate) struct Gate {
     state: Mutex<Reading>,
     changed: Condvar,
 }
@@ -108,7 +108,7 @@ impl Gate {
     }
 
     /// Waits while somebody else has the terminal; false once nobody wants its keys.
-    fn pass(&self) -> bool {
+    pub(crate) fn pass(&self) -> bool {
         let mut state = self.state();
         match *state {
             Reading::Reads => return true,
@@ -126,7 +126,7 @@ impl Gate {
     }
 
     /// Has the thread wait, which it may only find out once something happens.
-    fn close(&self, make_happen: impl FnOnce()) -> bool {
+    pub(crate) fn close(&self, make_happen: impl FnOnce()) -> bool {
         *self.state() = Reading::Asked;
         make_happen();
         let waits = |state: &mut Reading| *state != Reading::Waits;
@@ -135,8 +135,13 @@ impl Gate {
         *state == Reading::Waits
     }
 
-    fn open(&self) {
+    pub(crate) fn open(&self) {
         self.set(Reading::Reads);
+    }
+
+    /// Has the thread end: nobody wants its keys any more.
+    pub(crate) fn end(&self) {
+        self.set(Reading::Over);
     }
 
     fn set(&self, reading: Reading) {
@@ -294,7 +299,7 @@ impl Drop for Terminal {
         // The thread would take the first key of whoever has the terminal next.
         if !self.reader.is_finished() {
             self.gate.close(wake);
-            self.gate.set(Reading::Over);
+            self.gate.end();
         }
         self.forget_answer();
         let _ = disable_raw_mode();
@@ -302,7 +307,7 @@ impl Drop for Terminal {
 }
 
 /// A change of size is all that the thread that reads keys wakes up for by itself.
-fn wake() {
+pub(crate) fn wake() {
     let _ = kill_process(getpid(), Signal::WINCH);
 }
 

@@ -24,8 +24,6 @@ const OF_NOTICE: usize = 3;
 const OF_OUTPUT: usize = 3;
 /// Steps of the plan.
 const OF_PLAN: usize = 8;
-/// Commands that are offered.
-const OF_COMMANDS: usize = 10;
 /// Rows of a question's command, where all of it stands above.
 const OF_QUESTION: usize = 4;
 
@@ -249,16 +247,10 @@ pub(crate) fn request(
     rows
 }
 
-/// What it does now, for how long, and how to stop it.
-fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Option<Line<'static>> {
-    let words = match conversation.doing() {
-        Doing::Nothing => return None,
-        Doing::Waits => {
-            return Some(look::line(
-                cut("the last turn is not finished: Enter goes on with it", wide),
-                look::NOTICE,
-            ));
-        }
+/// What it does now, in words, while something is done.
+pub(crate) fn doing(conversation: &Conversation) -> Option<String> {
+    Some(match conversation.doing() {
+        Doing::Nothing | Doing::Waits => return None,
         Doing::Waiting => "waiting for the model".to_owned(),
         Doing::Thinking => {
             let thinking = conversation.stream.thinking().trim_end();
@@ -281,9 +273,24 @@ fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Opti
         Doing::Stopping => "stopping".to_owned(),
         Doing::Compacting => "summarising the context".to_owned(),
         Doing::Judging => "judging whether the goal is met".to_owned(),
-    };
-    let took = u64::try_from(working.as_millis()).unwrap_or(u64::MAX) / 1000 * 1000;
-    let mut facts = format!(" · {}", duration(took));
+    })
+}
+
+/// For how long, in whole seconds.
+pub(crate) fn elapsed(working: Duration) -> String {
+    duration(working.as_secs().saturating_mul(1000))
+}
+
+/// What it does now, for how long, and how to stop it.
+fn activity(conversation: &Conversation, working: Duration, wide: usize) -> Option<Line<'static>> {
+    if conversation.doing() == Doing::Waits {
+        return Some(look::line(
+            cut("the last turn is not finished: Enter goes on with it", wide),
+            look::NOTICE,
+        ));
+    }
+    let words = doing(conversation)?;
+    let mut facts = format!(" · {}", elapsed(working));
     if conversation.meter.turn_output() > 0 {
         let tokens = short(conversation.meter.turn_output());
         let _ = write!(facts, " · {tokens} tokens");
@@ -372,13 +379,7 @@ fn offered(app: &App, wide: usize) -> Vec<Line<'static>> {
     if app.mode() == Mode::Path {
         return app.paths.rows(wide);
     }
-    let offered = app.offered();
-    let rows = offered.iter().take(OF_COMMANDS).map(|command| {
-        let usage = format!("  /{} {}", command.name, command.arguments);
-        let line = cut(&format!("{usage:<28} {}", command.what), wide);
-        look::line(line, look::DIM)
-    });
-    rows.collect()
+    app.menu_rows(wide)
 }
 
 /// Model, effort, context, cost, sandbox, branch: as much as fits.
@@ -401,21 +402,24 @@ fn status(app: &App, wide: usize) -> Line<'static> {
             unknown if unknown == "unknown" => "cost unknown".to_owned(),
             cost => cost,
         },
-        match words::sandbox(settings.policy.sandbox) {
+        match words::sandbox(settings.policy.in_force().sandbox) {
             "off" => "NO SANDBOX".to_owned(),
             name => name.to_owned(),
         },
     ];
     facts.extend(app.branch.as_deref().map(safe));
-    let mut first = match app.others {
+    // That nothing is changed stays, however little room there is.
+    let plans = if is_planning(conversation) {
+        "PLAN · "
+    } else {
+        ""
+    };
+    let others = match app.others {
         0 => String::new(),
         1 => "1 other waits for you (F2) · ".to_owned(),
         many => format!("{many} others wait for you (F2) · "),
     };
-    if is_planning(conversation) {
-        first.push_str("PLAN · ");
-    }
-    let first = cut(&first, wide);
+    let first = cut(&format!("{plans}{others}"), wide);
     let wide = wide.saturating_sub(width(&first));
     // Where there is little room, the provider goes first, then what stands last.
     if let Some((_, model)) = settings.model.split_once('/')

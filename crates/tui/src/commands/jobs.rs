@@ -2,7 +2,7 @@
 
 use quire_protocol::{counted, duration};
 
-use super::pair;
+use super::{answer, pair};
 use crate::app::{App, Wish};
 use crate::look;
 use crate::rows::safe;
@@ -10,7 +10,7 @@ use crate::rows::safe;
 pub(super) fn jobs(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
     let jobs = &app.conversation.jobs;
     if jobs.is_empty() {
-        return Err("no background job runs in this session".to_owned());
+        return Ok(answer(app, "no background job runs in this session"));
     }
     let now_ms = (app.now_ms)();
     let count = counted(jobs.len() as u64, "background job");

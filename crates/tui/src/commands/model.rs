@@ -4,6 +4,7 @@ use quire_protocol::Op;
 
 use crate::app::{App, Wish};
 use crate::conversation::Conversation;
+use crate::menu;
 
 /// A model that is wanted for a session which works with another one, and cannot change it before it rests.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ pub(crate) struct NextModel {
 
 pub(super) fn model(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     if words.is_empty() {
-        return Err("which one? /model PROVIDER/NAME; `quire models` lists them".to_owned());
+        return Ok(menu::list_models(app));
     }
     let current = app.conversation.settings.clone();
     let current = current.ok_or("the session has not begun yet")?;

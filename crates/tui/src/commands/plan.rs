@@ -2,7 +2,7 @@
 
 use quire_protocol::{Delivery, Phase, Settings};
 
-use super::configured;
+use super::{answer, configured};
 use crate::app::{App, Wish};
 use crate::conversation::Conversation;
 
@@ -22,16 +22,17 @@ pub(super) fn plan(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let to = |phase| move |settings: &mut Settings| settings.policy.phase = phase;
     let planning = is_planning(&app.conversation);
     match words {
-        "accept" | "off" if !planning => {
-            Err("nothing is planned here: /plan, or /plan WORDS, begins".to_owned())
-        }
+        "accept" | "off" if !planning => Ok(answer(
+            app,
+            "nothing is planned here: /plan, or /plan WORDS, begins",
+        )),
         "accept" => {
             let mut wishes = configured(app, to(Phase::Work))?;
             wishes.push(app.say(ACCEPTED.to_owned(), Delivery::Steer));
             Ok(wishes)
         }
         "off" => configured(app, to(Phase::Work)),
-        "" if planning => Err(OFFER.to_owned()),
+        "" if planning => Ok(answer(app, OFFER)),
         "" => configured(app, to(Phase::Plan)),
         words => {
             let mut wishes = Vec::new();

@@ -33,6 +33,18 @@ pub(super) fn review(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     Ok(vec![app.say(text, Delivery::Steer)])
 }
 
+/// What a review is of, in a line, if the text asks for one: all else in it is the same every time.
+pub(crate) fn title(text: &str) -> Option<String> {
+    let (before, after) = ASKED.trim_end().split_once("CHANGE")?;
+    let change = text.strip_prefix(before)?.strip_suffix(after)?;
+    let ends = [": ", " against the place where"];
+    let end = ends.iter().filter_map(|end| change.find(end)).min();
+    Some(format!(
+        "review of {}",
+        &change[..end.unwrap_or(change.len())]
+    ))
+}
+
 /// A name that can stand in a command as it is.
 fn one(name: &str) -> Result<&str, String> {
     let name = name.trim();

@@ -8,10 +8,12 @@ use quire_protocol::{
 use ratatui_core::text::Line;
 
 use super::{Conversation, Job, Kind, Pending, Running, Turn, is_long};
-use crate::calls::{self, Ended};
+use crate::calls::{self, Details, Ended};
 use crate::commands::plan::{OFFER, is_planning};
+use crate::commands::review;
 use crate::look;
 use crate::rows::{safe, wrap};
+use crate::setup::Form;
 use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
@@ -52,7 +54,8 @@ impl Conversation {
                 text: pending.text.clone(),
                 content: pending.content.clone(),
             });
-            self.add(Kind::Person, said(&pending, waited_ms));
+            let lines = said(&pending, waited_ms, self.details);
+            self.add(Kind::Person, lines);
         }
     }
 
@@ -216,12 +219,27 @@ impl Conversation {
     }
 
     pub(super) fn planned(&mut self, steps: &[PlanStep]) {
-        self.plan = steps.to_vec();
+        let before = std::mem::replace(&mut self.plan, steps.to_vec());
         let done = steps
             .iter()
             .filter(|step| step.status == PlanStatus::Completed);
         let (done, all) = (done.count(), steps.len());
         self.note(&format!("plan: {done} of {all} done"));
+        if self.form == Form::Plain {
+            let changed = steps.iter().filter(|step| !before.contains(step));
+            let lines = changed.map(|step| {
+                let mark = match step.status {
+                    PlanStatus::Pending => "[ ]",
+                    PlanStatus::InProgress => "[>]",
+                    PlanStatus::Completed => "[x]",
+                };
+                look::line(
+                    format!("  {mark} {}", first_line(&step.text).0),
+                    look::PLAIN,
+                )
+            });
+            self.add(Kind::Note, lines.collect());
+        }
     }
 
     pub(super) fn noticed(&mut self, text: &str) {
@@ -349,8 +367,10 @@ pub(super) fn shown_text(content: &[Content]) -> String {
 }
 
 /// A person's message, and how long it waited to be heard.
-fn said(pending: &Pending, waited_ms: u64) -> Vec<Line<'static>> {
+fn said(pending: &Pending, waited_ms: u64, details: Details) -> Vec<Line<'static>> {
     let text = pending.text.trim_end();
+    let title = review::title(text).filter(|_| details == Details::Folded);
+    let text = title.as_deref().unwrap_or(text);
     let all = text.lines().count();
     let mut lines: Vec<Line<'static>> = text
         .lines()

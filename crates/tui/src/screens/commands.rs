@@ -171,6 +171,83 @@ fn a_budget_is_shown_and_set_as_flags_set_it() {
 }
 
 #[test]
+fn an_answer_in_words_empties_the_input_and_what_can_be_mended_stays() {
+    for (line, words, left) in [
+        ("/jobs", "no background job", ""),
+        ("/queue", "no message waits", ""),
+        ("/theme", "which one?", ""),
+        ("/effort", "the effort is high", ""),
+        ("/effort high", "set already", ""),
+        ("/goal drop", "there is no goal", ""),
+        ("/plan off", "nothing is planned", ""),
+        ("/undo-compaction", "no compaction", ""),
+        ("/effort hihg", "`hihg` is no effort", "/effort hihg"),
+        (
+            "/jobs/sessions",
+            "no command /jobs/sessions",
+            "/jobs/sessions",
+        ),
+        ("/job x", "no command /job", "/job x"),
+    ] {
+        let mut screen = Screen::new(120, 24);
+        assert_eq!(asked(&mut screen, line), [], "{line}");
+        let notice = screen.app.notice.as_deref().unwrap();
+        assert!(notice.contains(words), "{line}: {notice}");
+        assert_eq!(screen.app.editor.text(), left, "{line}");
+    }
+    let mut screen = Screen::new(120, 24);
+    let wishes = asked(&mut screen, "/usr/bin/x is broken");
+    assert!(
+        matches!(wishes[..], [Wish::Ask(Op::Say { .. })]),
+        "{wishes:?}"
+    );
+}
+
+#[test]
+fn nothing_is_checked_any_more_once_the_answer_is_there() {
+    let mut screen = Screen::new(80, 24);
+    assert_eq!(asked(&mut screen, "/doctor"), [Wish::Check]);
+    assert!(screen.shown().contains("checking; this"));
+    screen.app.answered("all is well");
+    let shown = screen.shown();
+    assert!(
+        shown.contains("all is well") && !shown.contains("checking"),
+        "{shown}"
+    );
+}
+
+#[test]
+fn every_key_stands_in_the_help_once() {
+    let mut screen = Screen::new(120, 80);
+    asked(&mut screen, "/help");
+    let shown = screen.shown();
+    for key in ["  Ctrl+O ", "  Up, Down ", "  Tab, Alt+Enter ", "  Esc "] {
+        assert_eq!(shown.matches(key).count(), 1, "{key}\n{shown}");
+    }
+}
+
+#[test]
+fn models_are_listed_by_their_providers() {
+    let mut screen = Screen::new(80, 24);
+    screen.app.models = ["fast", "a/one", "b/two", "a/three"]
+        .map(str::to_owned)
+        .to_vec();
+    assert_eq!(asked(&mut screen, "/model"), []);
+    assert_eq!(screen.app.editor.text(), "");
+    let shown = screen.shown();
+    for words in [
+        "now                            anthropic/double",
+        "a                              one, three",
+        "b                              two",
+        "fast",
+    ] {
+        assert!(shown.contains(words), "{words} is not in\n{shown}");
+    }
+    let settings = wanted(&asked(&mut screen, "/model b/two"));
+    assert_eq!(settings.model, "b/two");
+}
+
+#[test]
 fn a_review_is_asked_for_in_words_that_name_what_is_to_be_read() {
     let said = |wishes: Vec<Wish>| match wishes.as_slice() {
         [Wish::Ask(Op::Say { content, .. })] => content[0].as_text().unwrap().to_owned(),
@@ -196,6 +273,31 @@ fn a_review_is_asked_for_in_words_that_name_what_is_to_be_read() {
         "/review commit -x",
     ] {
         assert!(asked(&mut Screen::new(80, 24), line).is_empty(), "{line}");
+    }
+}
+
+#[test]
+fn a_review_that_was_asked_for_is_shown_in_a_line_that_unfolds() {
+    for (line, title) in [
+        ("/review", "› review of what is not committed yet"),
+        ("/review branch topic/x", "› review of the branch `topic/x`"),
+        ("/review commit abc", "› review of the commit `abc`"),
+        ("/review only the parser", "› review of only the parser"),
+    ] {
+        let mut screen = Screen::new(80, 40);
+        let asked = asked(&mut screen, line);
+        let [Wish::Ask(Op::Say { content, .. })] = &asked[..] else {
+            panic!("{asked:?}");
+        };
+        let text = content[0].as_text().unwrap();
+        screen.asks(text);
+        let shown = screen.shown();
+        assert!(shown.contains(&format!("{title}\n")), "{shown}");
+        assert!(!shown.contains("Change nothing"), "{shown}");
+        let mut open = Screen::new(80, 40);
+        open.app.conversation.details = crate::calls::Details::Shown;
+        open.asks(text);
+        assert!(open.shown().contains("Change nothing"));
     }
 }
 

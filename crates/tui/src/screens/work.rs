@@ -160,6 +160,70 @@ fn a_turn_at_work() {
 }
 
 #[test]
+fn the_time_of_a_queued_turn_begins_with_that_turn() {
+    let mut screen = Screen::new(80, 24);
+    screen.app.now_ms = || 1_000_000;
+    assert_eq!(screen.app.working(), Duration::ZERO);
+    screen.asks("first");
+    let took_ms = |screen: &Screen| screen.app.working().as_millis();
+    assert_eq!(
+        took_ms(&screen),
+        1_000_000 - 3 * 700,
+        "from its start, not from its request"
+    );
+    screen.says("m2", Delivery::Queue, "second");
+    screen.now_ms = 900_000;
+    screen.record(Event::TurnEnded {
+        turn: TurnId(1),
+        reason: StopReason::EndTurn,
+        detail: String::new(),
+    });
+    screen.record(Event::TurnStarted { turn: TurnId(2) });
+    screen.record(Event::MessageDelivered {
+        message: MessageId::new("m2"),
+    });
+    screen.calls_model();
+    assert_eq!(took_ms(&screen), 1_000_000 - 900_000 - 2 * 700);
+}
+
+/// Who joins while a turn works folds the same records, and so sees the same time.
+#[test]
+fn the_time_of_what_goes_on_after_a_pause_begins_there() {
+    let mut screen = Screen::new(80, 24);
+    screen.app.now_ms = || 1_000_000;
+    screen.asks("first");
+    screen.replies(vec![words("one")]);
+    screen.record(Event::TurnPaused {
+        turn: TurnId(1),
+        pause: quire_protocol::Pause::Person,
+        detail: String::new(),
+        worked_ms: 0,
+    });
+    assert_eq!(screen.app.conversation.began_ms, None);
+    screen.now_ms = 800_000;
+    screen.calls_model();
+    assert_eq!(screen.app.conversation.began_ms, Some(800_700));
+}
+
+#[test]
+fn the_status_says_that_it_is_planned_and_what_commands_may_do_then() {
+    let status = |columns| {
+        let mut screen = Screen::new(columns, 24);
+        let mut set = settings();
+        set.policy.phase = Phase::Plan;
+        screen.record(Event::Configured { settings: set });
+        screen.app.others = 12;
+        let shown = screen.shown();
+        shown.lines().rev().nth(1).unwrap().to_owned()
+    };
+    assert_eq!(
+        status(120),
+        "PLAN · 12 others wait for you (F2) · anthropic/double · high · context 0% of 200k · $0.00 · read-only · topic/größe"
+    );
+    assert_eq!(status(20), "PLAN · 12 others wa…");
+}
+
+#[test]
 fn a_streamed_answer_ends_as_it_was_shown() {
     let mut screen = Screen::new(80, 24);
     screen.asks("tell me");

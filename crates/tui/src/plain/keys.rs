@@ -1,0 +1,102 @@
+//! The keys of a terminal that shows nothing by itself meanwhile: they come one by one, and the terminal
+//! is otherwise as it was. What it does with Ctrl+C and Ctrl+Z stays.
+
+use std::io;
+use std::sync::Arc;
+use std::thread;
+
+use crossterm::event::{self, Event};
+use rustix::stdio::stdin;
+use rustix::termios::{
+    LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use crate::terminal::{Gate, wake};
+
+/// Keys that come one by one; dropping it gives the terminal back.
+pub(crate) struct Keys {
+    before: Termios,
+    events: UnboundedReceiver<Event>,
+    gate: Arc<Gate>,
+    reader: thread::JoinHandle<()>,
+}
+
+impl Keys {
+    /// Takes the keys; nothing where the terminal does not gather and show lines by itself, since
+    /// somebody else does that, who would see everything twice.
+    pub(crate) fn take() -> Option<Self> {
+        let before = tcgetattr(stdin()).ok()?;
+        let by_itself = LocalModes::ICANON | LocalModes::ECHO;
+        if !before.local_modes.contains(by_itself) {
+            return None;
+        }
+        one_by_one(&before).ok()?;
+        let (happened, events) = unbounded_channel();
+        let gate = Arc::new(Gate::default());
+        let guard = Arc::clone(&gate);
+        let reader = thread::spawn(move || read(&happened, &guard));
+        Some(Self {
+            before,
+            events,
+            gate,
+            reader,
+        })
+    }
+
+    /// Waits for the next one; nothing once the terminal is gone.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        self.events.recv().await
+    }
+
+    /// Gives the terminal to somebody else, as it was.
+    pub(crate) fn give(&mut self) -> io::Result<()> {
+        if !self.gate.close(wake) {
+            self.gate.open();
+            return Err(io::Error::other("its keys cannot be let go of"));
+        }
+        self.put_back()
+    }
+
+    /// Takes it over again.
+    pub(crate) fn take_back(&mut self) -> io::Result<()> {
+        one_by_one(&self.before)?;
+        self.gate.open();
+        Ok(())
+    }
+
+    fn put_back(&self) -> io::Result<()> {
+        Ok(tcsetattr(stdin(), OptionalActions::Now, &self.before)?)
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        // The thread would take the first key of whoever has the terminal next.
+        if !self.reader.is_finished() {
+            self.gate.close(wake);
+            self.gate.end();
+        }
+        let _ = self.put_back();
+    }
+}
+
+fn one_by_one(before: &Termios) -> io::Result<()> {
+    let mut modes = before.clone();
+    let shown = LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
+    modes.local_modes.remove(shown);
+    modes.special_codes[SpecialCodeIndex::VMIN] = 1;
+    modes.special_codes[SpecialCodeIndex::VTIME] = 0;
+    Ok(tcsetattr(stdin(), OptionalActions::Now, &modes)?)
+}
+
+fn read(happened: &UnboundedSender<Event>, gate: &Gate) {
+    while gate.pass() {
+        let Ok(event) = event::read() else {
+            return;
+        };
+        if happened.send(event).is_err() {
+            return;
+        }
+    }
+}
