@@ -10,7 +10,7 @@ use quire_checkpoints::Keeper;
 use quire_headless::{FindError, Supervise};
 use quire_protocol::{Answer, Client, Delivery, Store};
 use quire_sandbox::Spawner;
-use quire_server::{Daemon, Hosts, Origin, Remote, Summon, Token, background};
+use quire_server::{Daemon, Hosts, Origin, Remote, ServeError, Summon, Token, background};
 
 use crate::args::{AgentsCommand, ServeArgs};
 use crate::surroundings::{Surroundings, now_ms};
@@ -85,7 +85,12 @@ pub(crate) async fn serve(
     });
     let idle = Duration::from_secs(args.idle);
     let (folder, environment) = (place(surroundings), surroundings.origin().environment);
-    let mut daemon = Daemon::listen(&folder, hosting, NAME.to_owned(), environment, idle)?;
+    let daemon = Daemon::listen(&folder, hosting, NAME.to_owned(), environment, idle);
+    if args.background && matches!(daemon, Err(ServeError::Taken(_))) {
+        // Two were started at once, or the last one is still ending.
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut daemon = daemon?;
     if let Some(address) = args.listen {
         let bound = daemon.listen_at(address, args.allow_origin).await?;
         let token = Token::file(&folder).to_string_lossy().into_owned();
@@ -94,7 +99,9 @@ pub(crate) async fn serve(
             terminal::complain(quire_server::NOT_ENCRYPTED);
         }
     }
-    if !args.background {
+    if args.background {
+        quire_server::leave_starter()?;
+    } else {
         terminal::complain("hosting sessions; Ctrl-C ends, and the next host goes on with them");
     }
     let mut interrupts = exec::interrupts()?;

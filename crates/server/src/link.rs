@@ -120,7 +120,7 @@ impl Connection {
         if !self.reader.next(&mut line).await? {
             return Err(gone().into());
         }
-        let incoming: Incoming<'_> = serde_json::from_slice(&line).map_err(io::Error::from)?;
+        let incoming: Incoming<'_> = serde_json::from_slice(&line).map_err(|e| garbled(&e))?;
         read(&answer_of(incoming)?)
     }
 }
@@ -141,7 +141,16 @@ fn answer_of(incoming: Incoming<'_>) -> Answer {
 }
 
 fn read<T: DeserializeOwned>(result: &RawValue) -> Result<T, Unanswered> {
-    serde_json::from_str(result.get()).map_err(|error| io::Error::from(error).into())
+    serde_json::from_str(result.get()).map_err(|error| garbled(&error))
+}
+
+/// Whoever says what nobody understands says the same when he is asked again.
+fn garbled(error: &serde_json::Error) -> Unanswered {
+    let words = format!(
+        "the process that hosts the sessions says what this one does not understand ({error}): it may be \
+         of another version. `quire serve --stop` ends it, and the next start brings this one's"
+    );
+    Failure::from(ClientError::Unreachable(words)).into()
 }
 
 /// A connection over which things are asked, several at a time.

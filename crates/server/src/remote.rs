@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
+use crate::background::Ending;
 use crate::link::{self, GREETING, Link, Place, Seen, Unanswered, Watching};
 use crate::origin::Origin;
 use crate::socket;
@@ -27,7 +28,7 @@ use crate::web::{Address, Token};
 use crate::wire::{self, Hello, NEWEST, OLDEST, Versions, Watch, method};
 
 /// Starts a host, unless another one is being started.
-pub type Summon = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+pub type Summon = Arc<dyn Fn() -> io::Result<Ending> + Send + Sync>;
 
 /// How long a host may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -250,7 +251,7 @@ impl Way {
         deadline: Instant,
         open: impl Fn() -> F,
     ) -> Result<T, ClientError> {
-        let mut summoned: Option<Instant> = None;
+        let mut summoned: Option<(Instant, Ending)> = None;
         loop {
             let error = match open().await {
                 Ok(opened) => return Ok(opened),
@@ -264,9 +265,16 @@ impl Way {
             if Instant::now() >= deadline {
                 return Err(unreachable(&error));
             }
-            if summoned.is_none_or(|at| at.elapsed() >= SUMMON_EVERY) {
-                summon().map_err(|error| unreachable(&error))?;
-                summoned = Some(Instant::now());
+            let ended = summoned.as_mut().map(|(_, ending)| ending.try_recv());
+            if let Some(Ok(Err(words))) = ended {
+                return Err(ClientError::Unreachable(format!(
+                    "the process that hosts the sessions could not start: {words}"
+                )));
+            }
+            let again = |(at, _): &(Instant, Ending)| at.elapsed() >= SUMMON_EVERY;
+            if summoned.as_ref().is_none_or(again) {
+                let ending = summon().map_err(|error| unreachable(&error))?;
+                summoned = Some((Instant::now(), ending));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -224,6 +224,22 @@ fn a_host_holds_nothing_that_was_open_where_it_was_started() {
 }
 
 #[test]
+fn a_host_that_cannot_start_says_why_at_once() {
+    let world = World::new(|_| Answer::Reply("", vec![]));
+    world.place.config("");
+    let data = world.place.home().join("quire/data");
+    std::fs::write(&data, "no folder").unwrap();
+    let asked = Instant::now();
+    let started = finish(world.command(&["agents", "start", "-m", "anthropic/double", "go"]));
+    let told = data.to_string_lossy();
+    started.says(1, &["could not start: ", &told]);
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "it is not waited for"
+    );
+}
+
+#[test]
 fn what_is_said_to_a_working_agent_is_in_its_next_request() {
     let world = World::new(runs("touch began; while ! test -e go; do sleep 0.01; done"));
     let _host = world.host(&[]);
