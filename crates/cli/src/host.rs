@@ -73,6 +73,7 @@ pub(crate) async fn serve(
         terminal::complain(&format!("{stopped}"));
         return Ok(ExitCode::SUCCESS);
     }
+    quire_headless::outlive_terminal()?;
     if args.background {
         quire_server::leave_terminal();
     }
@@ -102,7 +103,7 @@ pub(crate) async fn serve(
     if args.background {
         quire_server::leave_starter()?;
     } else {
-        terminal::complain("hosting sessions; Ctrl-C ends, and the next host goes on with them");
+        terminal::complain("hosting sessions, without this terminal too; Ctrl-C hands over");
     }
     let mut interrupts = exec::interrupts()?;
     let mut second = interrupts.clone();

@@ -213,6 +213,23 @@ fn a_host_that_is_told_to_end_waits_for_its_tools_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_host_in_a_terminal_works_on_when_that_is_gone() {
+    let world = World::new(runs(
+        "touch began; while ! test -e go; do sleep 0.01; done; echo whole",
+    ));
+    let host = world.host(&[]);
+    let session = world.start("go");
+    wait_for(&world.place, "began");
+    let process = host.0.id().to_string();
+    let mut lost = with_program(&world.command(&[]), "kill", &["-HUP", &process]);
+    assert!(lost.status().unwrap().success());
+    assert_eq!(world.face().hello()["result"]["process"], host.0.id());
+    world.place.write("go", "");
+    world.wait(&session, "done");
+    assert_eq!(world.place.host(), process);
+}
+
+#[test]
 fn a_host_holds_nothing_that_was_open_where_it_was_started() {
     let world = World::new(|_| Answer::Reply("", vec![]));
     let like = world.command(&[]);
