@@ -14,7 +14,7 @@ use quire_server::{Daemon, Hosts, Origin, Remote, ServeError, Summon, Token, bac
 
 use crate::args::{AgentsCommand, ServeArgs};
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, talk, terminal, usage};
+use crate::{assemble, exec, talk, terminal, usage, warnings};
 
 const NAME: &str = concat!("quire ", env!("CARGO_PKG_VERSION"));
 /// How long tools may still run when the host is told to end.
@@ -142,6 +142,7 @@ pub(crate) async fn agents(
         AgentsCommand::Start { prompt, model } => {
             let flag = model.map(|model| ("model", "--model", model));
             let resolved = surroundings.settings(flag)?;
+            warnings::of_settings(&resolved);
             let (_, catalogue) = assemble::models(surroundings, &resolved);
             let model = resolved.model_name().map_err(usage)?;
             let settings = assemble::session_settings(surroundings, &resolved, &catalogue, model);

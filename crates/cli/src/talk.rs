@@ -41,9 +41,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         settings::ask_trust(around)?;
         resolved = around.settings(flags.clone())?;
     }
-    for notice in resolved.notices() {
-        terminal::complain(&format!("{}: {}", notice.source, notice.message));
-    }
+    warnings::of_settings(&resolved);
     // The wall is tried here, where somebody can be asked; the host builds its own.
     let trial = assemble::sandbox(around)?;
     if warnings::goes_unconfined(trial, resolved.policy(), true).await? {

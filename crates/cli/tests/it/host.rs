@@ -230,6 +230,16 @@ fn a_host_in_a_terminal_works_on_when_that_is_gone() {
 }
 
 #[test]
+fn who_starts_an_agent_is_told_which_settings_do_not_count() {
+    let world = World::new(|_| Answer::Reply("Yes.", vec![]));
+    world
+        .place
+        .write(".quire/config.toml", "effort = \"low\"\n");
+    let started = finish(world.command(&["agents", "start", "-m", "anthropic/double", "go"]));
+    started.says(0, &["ignored: this folder is not trusted"]);
+}
+
+#[test]
 fn a_host_holds_nothing_that_was_open_where_it_was_started() {
     let world = World::new(|_| Answer::Reply("", vec![]));
     let like = world.command(&[]);
