@@ -27,8 +27,11 @@ fn place(surroundings: &Surroundings) -> PathBuf {
 }
 
 /// The host's sessions, for a face in this process: the host at that address, or this person's own,
-/// which is started where it is not there.
-pub(crate) fn remote(surroundings: &Surroundings, url: Option<&str>) -> anyhow::Result<Remote> {
+/// which is started where it is not there; what a person has to know of it is told.
+pub(crate) async fn remote(
+    surroundings: &Surroundings,
+    url: Option<&str>,
+) -> anyhow::Result<Remote> {
     if let Some(url) = url {
         let token = match surroundings.variable("QUIRE_HOST_TOKEN") {
             Some(token) => Token::new(token),
@@ -42,20 +45,19 @@ pub(crate) fn remote(surroundings: &Surroundings, url: Option<&str>) -> anyhow::
         return Remote::at(url, token, NAME, folder).map_err(usage);
     }
     let (program, variables) = (&surroundings.program, &surroundings.variables);
-    let start = background(program, &["serve", "--background"], variables);
-    let around = surroundings.clone();
-    // What the host would say to nobody is said here.
-    let summon = move || {
-        around.settings([]).map_err(std::io::Error::other)?;
-        start()
-    };
-    Ok(reach(surroundings, Some(Arc::new(summon))))
+    let summon = background(program, &["serve", "--background"], variables);
+    let remote = reach(surroundings, Some(summon));
+    remote.arrive(terminal::complain).await?;
+    Ok(remote)
 }
 
 /// The same, where only a host that is there already is looked at.
-pub(crate) fn lookout(surroundings: &Surroundings, url: Option<&str>) -> anyhow::Result<Remote> {
+pub(crate) async fn lookout(
+    surroundings: &Surroundings,
+    url: Option<&str>,
+) -> anyhow::Result<Remote> {
     match url {
-        Some(_) => remote(surroundings, url),
+        Some(_) => remote(surroundings, url).await,
         None => Ok(reach(surroundings, None)),
     }
 }
@@ -68,9 +70,13 @@ pub(crate) async fn serve(
     args: ServeArgs,
     surroundings: &Surroundings,
 ) -> anyhow::Result<ExitCode> {
-    if args.stop {
+    if args.stop || args.restart {
         let stopped = reach(surroundings, None).stop(PATIENCE).await?;
         terminal::complain(&format!("{stopped}"));
+        if args.restart {
+            remote(surroundings, None).await?;
+            terminal::complain("the next host is there");
+        }
         return Ok(ExitCode::SUCCESS);
     }
     quire_headless::outlive_terminal()?;
@@ -127,7 +133,7 @@ pub(crate) async fn agents(
     if command.is_none() && terminal::is_screen(surroundings) {
         return talk::agents(url, surroundings).await;
     }
-    let remote = remote(surroundings, url)?;
+    let remote = remote(surroundings, url).await?;
     let what = match command.unwrap_or(AgentsCommand::List { json: false }) {
         AgentsCommand::List { json } => {
             let agents = remote.agents().await?;

@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, BufRead as _, BufReader};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 
@@ -18,6 +18,9 @@ const COMPLAINT: &str = "quire: ";
 /// Lines of them at most.
 const LINES: usize = 20;
 
+/// How Linux ends the name of a program whose file is there no more.
+const REPLACED: &str = " (deleted)";
+
 /// Starts a host as a process that outlives this one. One that finds another at work ends at once.
 #[expect(
     clippy::disallowed_methods,
@@ -28,7 +31,7 @@ pub fn background(program: &Path, arguments: &[&str], environment: &[(String, St
     let arguments: Vec<String> = arguments.iter().map(|&argument| argument.into()).collect();
     let environment = environment.to_vec();
     Arc::new(move || {
-        let mut host = std::process::Command::new(&program);
+        let mut host = std::process::Command::new(newest(&program));
         host.args(&arguments)
             .current_dir("/")
             .env_clear()
@@ -45,6 +48,15 @@ pub fn background(program: &Path, arguments: &[&str], environment: &[(String, St
         });
         Ok(ending)
     })
+}
+
+/// A program, or what an update has put into its place: the next host is not to be the last one again.
+fn newest(program: &Path) -> PathBuf {
+    let file = std::fs::read_link(program).ok();
+    let file = file.as_deref().and_then(Path::to_str);
+    let replaced = file.and_then(|file| file.strip_suffix(REPLACED));
+    let replaced = replaced.map(PathBuf::from).filter(|file| file.is_file());
+    replaced.unwrap_or_else(|| program.to_owned())
 }
 
 /// Waits for the end of a host.
@@ -82,4 +94,21 @@ pub fn leave_starter() -> io::Result<()> {
     let nobody = OpenOptions::new().write(true).open("/dev/null")?;
     rustix::stdio::dup2_stderr(nobody)?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_that_was_replaced_starts_the_new_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (program, exe) = (folder.path().join("quire"), folder.path().join("exe"));
+        let replaced = format!("{}{REPLACED}", program.display());
+        std::os::unix::fs::symlink(replaced, &exe).unwrap();
+        assert_eq!(newest(&exe), exe, "it was only removed");
+        std::fs::write(&program, "new").unwrap();
+        assert_eq!(newest(&exe), program);
+        assert_eq!(newest(&program), program);
+    }
 }

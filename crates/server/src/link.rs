@@ -67,6 +67,13 @@ struct Connection {
     writer: Writer,
 }
 
+/// A connection over which both sides know each other.
+struct Greeted {
+    connection: Connection,
+    /// The host's name and version.
+    server: String,
+}
+
 /// Asks a host to end, whatever its version.
 pub(crate) async fn stop(place: &Place, stop: &wire::Stop) -> Result<(), Unanswered> {
     let asking = async { connect(place).await?.ask(0, method::STOP, stop).await };
@@ -75,11 +82,14 @@ pub(crate) async fn stop(place: &Place, stop: &wire::Stop) -> Result<(), Unanswe
         .unwrap_or(Err(Unanswered::Silent))
 }
 
-async fn greet(place: &Place, hello: &Hello) -> Result<Connection, Unanswered> {
+async fn greet(place: &Place, hello: &Hello) -> Result<Greeted, Unanswered> {
     let greeting = async {
         let mut connection = connect(place).await?;
-        let _: wire::Welcome = connection.ask(0, method::HELLO, hello).await?;
-        Ok(connection)
+        let welcome: wire::Welcome = connection.ask(0, method::HELLO, hello).await?;
+        Ok(Greeted {
+            connection,
+            server: welcome.server,
+        })
     };
     timeout(GREETING, greeting)
         .await
@@ -158,17 +168,21 @@ pub(crate) struct Link {
     writer: tokio::sync::Mutex<Writer>,
     waiting: Waiting,
     asked: AtomicU64,
+    /// The name and version of the host at the other end.
+    pub(crate) server: String,
 }
 
 impl Link {
     pub(crate) async fn open(place: &Place, hello: &Hello) -> Result<Self, Unanswered> {
-        let Connection { reader, writer } = greet(place, hello).await?;
+        let Greeted { connection, server } = greet(place, hello).await?;
+        let Connection { reader, writer } = connection;
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(listen(reader, Arc::clone(&waiting)));
         Ok(Self {
             writer: tokio::sync::Mutex::new(writer),
             waiting,
             asked: AtomicU64::new(1),
+            server,
         })
     }
 
@@ -246,7 +260,7 @@ impl Watching {
         hello: &Hello,
         watch: &Watch,
     ) -> Result<Self, Unanswered> {
-        let mut connection = greet(place, hello).await?;
+        let Greeted { mut connection, .. } = greet(place, hello).await?;
         let _: wire::Watched = connection.ask(1, method::WATCH, watch).await?;
         Ok(Self {
             connection,

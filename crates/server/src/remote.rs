@@ -40,6 +40,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 /// How often a host is looked for that somebody else starts.
 const LOOK_LATER: Duration = Duration::from_millis(100);
 
+/// From then on a person is told what is waited for.
+const SOON: Duration = Duration::from_millis(300);
+
 /// Sessions in the host.
 #[derive(Clone)]
 pub struct Remote {
@@ -101,6 +104,33 @@ impl Remote {
                 ended: Mutex::default(),
             }),
         }
+    }
+
+    /// Finds the host, or starts it, before anything is asked of it. What it waits for, and that the
+    /// host is of another version, is told in words for a person.
+    pub async fn arrive(&self, tell: impl Fn(&str)) -> Result<(), ClientError> {
+        let way = &self.way;
+        let mut arriving = pin!(way.link(Instant::now() + PATIENCE));
+        let link = if let Ok(link) = timeout(SOON, &mut arriving).await {
+            link?
+        } else {
+            if let Some(process) = way.process()
+                && !link::is_there(&way.place).await
+            {
+                tell(&format!(
+                    "waiting for the last host to end: process {process} waits for running tools"
+                ));
+            }
+            arriving.await?
+        };
+        let (own, server) = (&way.hello.client, &link.server);
+        if own != server && matches!(way.place, Place::Socket(_)) {
+            tell(&format!(
+                "the host is {server}, and this is {own}: `quire serve --restart` hands over to this one \
+                 what the host works on"
+            ));
+        }
+        Ok(())
     }
 
     /// Asks the host to end, with so much time for running tools to end by themselves.

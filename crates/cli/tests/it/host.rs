@@ -230,6 +230,29 @@ fn a_host_in_a_terminal_works_on_when_that_is_gone() {
 }
 
 #[test]
+fn a_host_that_is_replaced_hands_over_what_it_works_on_at_once() {
+    let world = World::new(runs(
+        "touch began; while ! test -e go; do sleep 0.01; done; echo whole",
+    ));
+    let mut host = world.host(&[]);
+    let session = world.start("go");
+    wait_for(&world.place, "began");
+    let mut restart = world.command(&["serve", "--restart"]);
+    let mut restart = restart.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(restart.stderr.take().unwrap()).lines();
+    let mut says = |words: &str| told.any(|line| line.unwrap().contains(words));
+    assert!(says("waiting for the last host to end"));
+    world.place.write("go", "");
+    assert!(says("the next host is there"));
+    assert!(restart.wait().unwrap().success());
+    assert!(host.0.wait().unwrap().success());
+    world.wait(&session, "done");
+    let requests = world.provider.requests();
+    let told = result_texts(requests.last().unwrap());
+    assert!(told.contains("whole"), "{told}");
+}
+
+#[test]
 fn who_starts_an_agent_is_told_which_settings_do_not_count() {
     let world = World::new(|_| Answer::Reply("Yes.", vec![]));
     world

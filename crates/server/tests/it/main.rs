@@ -4,8 +4,8 @@
 
 mod double;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -183,6 +183,43 @@ async fn a_host_that_says_what_nobody_understands_is_not_asked_for_half_a_minute
     let face = Remote::new(folder, "face", origin, Some(Arc::new(summon)));
     let told = face.agents().await.unwrap_err().to_string();
     assert!(told.contains("`quire serve --stop` ends it"), "{told}");
+}
+
+#[tokio::test]
+async fn who_finds_a_host_of_another_version_is_told_what_to_do() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    host(folder.path(), &double);
+    let told = Mutex::default();
+    let tell = |words: &str| *told.lock().unwrap() = words.to_owned();
+    face(folder.path()).arrive(tell).await.unwrap();
+    let told = told.into_inner().unwrap();
+    let said = told.starts_with("the host is double, and this is face: `quire serve --restart`");
+    assert!(said, "{told}");
+    let origin = Origin::new("/".into(), []);
+    let alike = Remote::new(folder.path().to_owned(), "double", origin, None);
+    alike.arrive(|words| panic!("{words}")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_host_ends_is_told_what_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("lock");
+    std::fs::write(&lock, "7\n").unwrap();
+    let held = std::fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let summon = || Ok(oneshot::channel().1);
+    let origin = Origin::new("/".into(), []);
+    let path = folder.path().to_owned();
+    let face = Remote::new(path, "face", origin, Some(Arc::new(summon)));
+    let (asked, told) = (Instant::now(), Mutex::default());
+    let tell = |words: &str| *told.lock().unwrap() = Some((words.to_owned(), asked.elapsed()));
+    face.arrive(tell).await.unwrap_err();
+    let (words, after) = told.into_inner().unwrap().unwrap();
+    assert!(
+        words.contains("process 7 waits for running tools"),
+        "{words}"
+    );
+    assert!(after < Duration::from_secs(1), "{after:?}");
 }
 
 #[tokio::test]
