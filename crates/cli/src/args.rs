@@ -160,15 +160,19 @@ Examples:
 Examples:
   quire serve                  in this terminal, until Ctrl-C
   quire serve --stop           end the host; the next one goes on with what it was working on
+  quire serve --restart        end it and start the next one, after an update for example
   quire serve --listen 127.0.0.1:0
                                for browsers and programs elsewhere too, by a token")]
 pub(crate) struct ServeArgs {
     /// End the host that runs
     #[arg(long)]
     pub(crate) stop: bool,
+    /// End the host that runs, if one does, and start this version's, which goes on with what it worked on
+    #[arg(long, conflicts_with = "stop")]
+    pub(crate) restart: bool,
     /// Listen at this address too, as a WebSocket for those who know the host's token; port 0 stands
     /// for any that is free
-    #[arg(long, value_name = "ADDRESS", conflicts_with = "stop")]
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["stop", "restart"])]
     pub(crate) listen: Option<SocketAddr>,
     /// Let pages of this site in, such as `https://example.org`; may be repeated
     #[arg(long, value_name = "ORIGIN", requires = "listen")]

@@ -19,9 +19,7 @@ use crate::{assemble, terminal, usage, warnings};
 pub(crate) async fn exec(args: ExecArgs, surroundings: &Surroundings) -> anyhow::Result<ExitCode> {
     let mut flags = args.flags();
     let mut resolved = surroundings.settings(flags.clone())?;
-    for notice in resolved.notices() {
-        terminal::complain(&format!("{}: {}", notice.source, notice.message));
-    }
+    warnings::of_settings(&resolved);
     let patience = resolved.timeout().unwrap_or(Duration::MAX);
     let Ok(content) = tokio::time::timeout(patience, content(&args)).await else {
         terminal::complain("standard input did not end in time");

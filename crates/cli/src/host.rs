@@ -10,11 +10,11 @@ use quire_checkpoints::Keeper;
 use quire_headless::{FindError, Supervise};
 use quire_protocol::{Answer, Client, Delivery, Store};
 use quire_sandbox::Spawner;
-use quire_server::{Daemon, Hosts, Origin, Remote, Summon, Token, background};
+use quire_server::{Daemon, Hosts, Origin, Remote, ServeError, Summon, Token, background};
 
 use crate::args::{AgentsCommand, ServeArgs};
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, talk, terminal, usage};
+use crate::{assemble, exec, talk, terminal, usage, warnings};
 
 const NAME: &str = concat!("quire ", env!("CARGO_PKG_VERSION"));
 /// How long tools may still run when the host is told to end.
@@ -27,8 +27,11 @@ fn place(surroundings: &Surroundings) -> PathBuf {
 }
 
 /// The host's sessions, for a face in this process: the host at that address, or this person's own,
-/// which is started where it is not there.
-pub(crate) fn remote(surroundings: &Surroundings, url: Option<&str>) -> anyhow::Result<Remote> {
+/// which is started where it is not there; what a person has to know of it is told.
+pub(crate) async fn remote(
+    surroundings: &Surroundings,
+    url: Option<&str>,
+) -> anyhow::Result<Remote> {
     if let Some(url) = url {
         let token = match surroundings.variable("QUIRE_HOST_TOKEN") {
             Some(token) => Token::new(token),
@@ -42,20 +45,19 @@ pub(crate) fn remote(surroundings: &Surroundings, url: Option<&str>) -> anyhow::
         return Remote::at(url, token, NAME, folder).map_err(usage);
     }
     let (program, variables) = (&surroundings.program, &surroundings.variables);
-    let start = background(program, &["serve", "--background"], variables);
-    let around = surroundings.clone();
-    // What the host would say to nobody is said here.
-    let summon = move || {
-        around.settings([]).map_err(std::io::Error::other)?;
-        start()
-    };
-    Ok(reach(surroundings, Some(Arc::new(summon))))
+    let summon = background(program, &["serve", "--background"], variables);
+    let remote = reach(surroundings, Some(summon));
+    remote.arrive(terminal::complain).await?;
+    Ok(remote)
 }
 
 /// The same, where only a host that is there already is looked at.
-pub(crate) fn lookout(surroundings: &Surroundings, url: Option<&str>) -> anyhow::Result<Remote> {
+pub(crate) async fn lookout(
+    surroundings: &Surroundings,
+    url: Option<&str>,
+) -> anyhow::Result<Remote> {
     match url {
-        Some(_) => remote(surroundings, url),
+        Some(_) => remote(surroundings, url).await,
         None => Ok(reach(surroundings, None)),
     }
 }
@@ -68,11 +70,16 @@ pub(crate) async fn serve(
     args: ServeArgs,
     surroundings: &Surroundings,
 ) -> anyhow::Result<ExitCode> {
-    if args.stop {
+    if args.stop || args.restart {
         let stopped = reach(surroundings, None).stop(PATIENCE).await?;
         terminal::complain(&format!("{stopped}"));
+        if args.restart {
+            remote(surroundings, None).await?;
+            terminal::complain("the next host is there");
+        }
         return Ok(ExitCode::SUCCESS);
     }
+    quire_headless::outlive_terminal()?;
     if args.background {
         quire_server::leave_terminal();
     }
@@ -85,7 +92,12 @@ pub(crate) async fn serve(
     });
     let idle = Duration::from_secs(args.idle);
     let (folder, environment) = (place(surroundings), surroundings.origin().environment);
-    let mut daemon = Daemon::listen(&folder, hosting, NAME.to_owned(), environment, idle)?;
+    let daemon = Daemon::listen(&folder, hosting, NAME.to_owned(), environment, idle);
+    if args.background && matches!(daemon, Err(ServeError::Taken(_))) {
+        // Two were started at once, or the last one is still ending.
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut daemon = daemon?;
     if let Some(address) = args.listen {
         let bound = daemon.listen_at(address, args.allow_origin).await?;
         let token = Token::file(&folder).to_string_lossy().into_owned();
@@ -94,8 +106,10 @@ pub(crate) async fn serve(
             terminal::complain(quire_server::NOT_ENCRYPTED);
         }
     }
-    if !args.background {
-        terminal::complain("hosting sessions; Ctrl-C ends, and the next host goes on with them");
+    if args.background {
+        quire_server::leave_starter()?;
+    } else {
+        terminal::complain("hosting sessions, without this terminal too; Ctrl-C hands over");
     }
     let mut interrupts = exec::interrupts()?;
     let mut second = interrupts.clone();
@@ -119,7 +133,7 @@ pub(crate) async fn agents(
     if command.is_none() && terminal::is_screen(surroundings) {
         return talk::agents(url, surroundings).await;
     }
-    let remote = remote(surroundings, url)?;
+    let remote = remote(surroundings, url).await?;
     let what = match command.unwrap_or(AgentsCommand::List { json: false }) {
         AgentsCommand::List { json } => {
             let agents = remote.agents().await?;
@@ -134,6 +148,7 @@ pub(crate) async fn agents(
         AgentsCommand::Start { prompt, model } => {
             let flag = model.map(|model| ("model", "--model", model));
             let resolved = surroundings.settings(flag)?;
+            warnings::of_settings(&resolved);
             let (_, catalogue) = assemble::models(surroundings, &resolved);
             let model = resolved.model_name().map_err(usage)?;
             let settings = assemble::session_settings(surroundings, &resolved, &catalogue, model);

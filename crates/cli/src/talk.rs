@@ -41,23 +41,21 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         settings::ask_trust(around)?;
         resolved = around.settings(flags.clone())?;
     }
-    for notice in resolved.notices() {
-        terminal::complain(&format!("{}: {}", notice.source, notice.message));
-    }
+    warnings::of_settings(&resolved);
     // The wall is tried here, where somebody can be asked; the host builds its own.
     let trial = assemble::sandbox(around)?;
     if warnings::goes_unconfined(trial, resolved.policy(), true).await? {
         flags.push(("sandbox", "your answer", "off".to_owned()));
         resolved = around.settings(flags)?;
     }
-    let host = Arc::new(host::remote(around, args.host.as_deref())?);
+    let host = Arc::new(host::remote(around, args.host.as_deref()).await?);
     let client: Arc<dyn Client> = host.clone();
     let (_, catalogue) = assemble::models(around, &resolved);
     let start = start(&args, around, &resolved, &catalogue, &*client).await?;
     let plain = args.plain || around.variable("TERM") == Some("dumb");
     let setup = Setup {
         client,
-        lookout: Arc::new(host::lookout(around, args.host.as_deref())?),
+        lookout: Arc::new(host::lookout(around, args.host.as_deref()).await?),
         start,
         first: args.prompt,
         follow_up: resolved.follow_up(),
@@ -86,11 +84,12 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
 pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::Result<ExitCode> {
     let (mut chosen, mut notice) = (None, None);
     let interrupts = exec::interrupts()?;
+    let host = host::remote(around, url).await?;
     loop {
         let resolved = around.settings([])?;
         let overview = Overview {
-            client: Arc::new(host::remote(around, url)?),
-            lookout: Arc::new(host::lookout(around, url)?),
+            client: Arc::new(host.clone()),
+            lookout: Arc::new(host::lookout(around, url).await?),
             chosen,
             notice,
             theme: looks(around, &resolved).theme,

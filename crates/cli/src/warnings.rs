@@ -31,6 +31,13 @@ pub(crate) fn of_model(
     Ok(())
 }
 
+/// Says what of the settings does not count, and why.
+pub(crate) fn of_settings(resolved: &Resolved) {
+    for notice in resolved.notices() {
+        terminal::complain(&format!("{}: {}", notice.source, notice.message));
+    }
+}
+
 /// Says which instruction files the model does not see all of.
 pub(crate) fn of_instructions(surroundings: &Surroundings, resolved: &Resolved) {
     if !resolved.reads_instructions() {

@@ -91,7 +91,7 @@ pub use places::branch;
 pub use report::Report;
 pub use run::run;
 pub use sessions::{hits, list};
-pub use signals::interrupts;
+pub use signals::{interrupts, outlive_terminal};
 pub use stats::{Stats, stats};
 pub use style::{Color, Style};
 pub use supervise::{Supervise, supervise};

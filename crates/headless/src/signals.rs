@@ -1,9 +1,16 @@
-//! What a person at the keyboard, or a supervisor, does to stop a run.
+//! What a person at the keyboard, or a supervisor, does to stop a run, and what does not stop it.
 
 use std::io;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+
+/// From here on this process outlives its terminal.
+pub fn outlive_terminal() -> io::Result<()> {
+    // Once somebody has listened, the signal ends nothing any more; what this process starts is not
+    // handed that on.
+    signal(SignalKind::hangup()).map(drop)
+}
 
 /// Counts Ctrl-C and requests to terminate from here on, for [`crate::run`].
 pub fn interrupts() -> io::Result<watch::Receiver<u32>> {

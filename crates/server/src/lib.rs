@@ -18,7 +18,7 @@ mod socket;
 mod web;
 mod wire;
 
-pub use background::{background, leave_terminal};
+pub use background::{Ending, background, leave_starter, leave_terminal};
 pub use hub::Hosts;
 pub use origin::Origin;
 pub use remote::{Remote, Stopped, Summon};

@@ -67,6 +67,13 @@ struct Connection {
     writer: Writer,
 }
 
+/// A connection over which both sides know each other.
+struct Greeted {
+    connection: Connection,
+    /// The host's name and version.
+    server: String,
+}
+
 /// Asks a host to end, whatever its version.
 pub(crate) async fn stop(place: &Place, stop: &wire::Stop) -> Result<(), Unanswered> {
     let asking = async { connect(place).await?.ask(0, method::STOP, stop).await };
@@ -75,11 +82,14 @@ pub(crate) async fn stop(place: &Place, stop: &wire::Stop) -> Result<(), Unanswe
         .unwrap_or(Err(Unanswered::Silent))
 }
 
-async fn greet(place: &Place, hello: &Hello) -> Result<Connection, Unanswered> {
+async fn greet(place: &Place, hello: &Hello) -> Result<Greeted, Unanswered> {
     let greeting = async {
         let mut connection = connect(place).await?;
-        let _: wire::Welcome = connection.ask(0, method::HELLO, hello).await?;
-        Ok(connection)
+        let welcome: wire::Welcome = connection.ask(0, method::HELLO, hello).await?;
+        Ok(Greeted {
+            connection,
+            server: welcome.server,
+        })
     };
     timeout(GREETING, greeting)
         .await
@@ -120,7 +130,7 @@ impl Connection {
         if !self.reader.next(&mut line).await? {
             return Err(gone().into());
         }
-        let incoming: Incoming<'_> = serde_json::from_slice(&line).map_err(io::Error::from)?;
+        let incoming: Incoming<'_> = serde_json::from_slice(&line).map_err(|e| garbled(&e))?;
         read(&answer_of(incoming)?)
     }
 }
@@ -141,7 +151,16 @@ fn answer_of(incoming: Incoming<'_>) -> Answer {
 }
 
 fn read<T: DeserializeOwned>(result: &RawValue) -> Result<T, Unanswered> {
-    serde_json::from_str(result.get()).map_err(|error| io::Error::from(error).into())
+    serde_json::from_str(result.get()).map_err(|error| garbled(&error))
+}
+
+/// Whoever says what nobody understands says the same when he is asked again.
+fn garbled(error: &serde_json::Error) -> Unanswered {
+    let words = format!(
+        "the process that hosts the sessions says what this one does not understand ({error}): it may be \
+         of another version. `quire serve --stop` ends it, and the next start brings this one's"
+    );
+    Failure::from(ClientError::Unreachable(words)).into()
 }
 
 /// A connection over which things are asked, several at a time.
@@ -149,17 +168,21 @@ pub(crate) struct Link {
     writer: tokio::sync::Mutex<Writer>,
     waiting: Waiting,
     asked: AtomicU64,
+    /// The name and version of the host at the other end.
+    pub(crate) server: String,
 }
 
 impl Link {
     pub(crate) async fn open(place: &Place, hello: &Hello) -> Result<Self, Unanswered> {
-        let Connection { reader, writer } = greet(place, hello).await?;
+        let Greeted { connection, server } = greet(place, hello).await?;
+        let Connection { reader, writer } = connection;
         let waiting: Waiting = Arc::new(Mutex::new(Some(HashMap::new())));
         tokio::spawn(listen(reader, Arc::clone(&waiting)));
         Ok(Self {
             writer: tokio::sync::Mutex::new(writer),
             waiting,
             asked: AtomicU64::new(1),
+            server,
         })
     }
 
@@ -237,7 +260,7 @@ impl Watching {
         hello: &Hello,
         watch: &Watch,
     ) -> Result<Self, Unanswered> {
-        let mut connection = greet(place, hello).await?;
+        let Greeted { mut connection, .. } = greet(place, hello).await?;
         let _: wire::Watched = connection.ask(1, method::WATCH, watch).await?;
         Ok(Self {
             connection,

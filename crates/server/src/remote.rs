@@ -20,6 +20,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::time::{Instant, timeout};
 
+use crate::background::Ending;
 use crate::link::{self, GREETING, Link, Place, Seen, Unanswered, Watching};
 use crate::origin::Origin;
 use crate::socket;
@@ -27,7 +28,7 @@ use crate::web::{Address, Token};
 use crate::wire::{self, Hello, NEWEST, OLDEST, Versions, Watch, method};
 
 /// Starts a host, unless another one is being started.
-pub type Summon = Arc<dyn Fn() -> io::Result<()> + Send + Sync>;
+pub type Summon = Arc<dyn Fn() -> io::Result<Ending> + Send + Sync>;
 
 /// How long a host may take to come.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,6 +39,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(5);
 
 /// How often a host is looked for that somebody else starts.
 const LOOK_LATER: Duration = Duration::from_millis(100);
+
+/// From then on a person is told what is waited for.
+const SOON: Duration = Duration::from_millis(300);
 
 /// Sessions in the host.
 #[derive(Clone)]
@@ -100,6 +104,33 @@ impl Remote {
                 ended: Mutex::default(),
             }),
         }
+    }
+
+    /// Finds the host, or starts it, before anything is asked of it. What it waits for, and that the
+    /// host is of another version, is told in words for a person.
+    pub async fn arrive(&self, tell: impl Fn(&str)) -> Result<(), ClientError> {
+        let way = &self.way;
+        let mut arriving = pin!(way.link(Instant::now() + PATIENCE));
+        let link = if let Ok(link) = timeout(SOON, &mut arriving).await {
+            link?
+        } else {
+            if let Some(process) = way.process()
+                && !link::is_there(&way.place).await
+            {
+                tell(&format!(
+                    "waiting for the last host to end: process {process} waits for running tools"
+                ));
+            }
+            arriving.await?
+        };
+        let (own, server) = (&way.hello.client, &link.server);
+        if own != server && matches!(way.place, Place::Socket(_)) {
+            tell(&format!(
+                "the host is {server}, and this is {own}: `quire serve --restart` hands over to this one \
+                 what the host works on"
+            ));
+        }
+        Ok(())
     }
 
     /// Asks the host to end, with so much time for running tools to end by themselves.
@@ -250,7 +281,7 @@ impl Way {
         deadline: Instant,
         open: impl Fn() -> F,
     ) -> Result<T, ClientError> {
-        let mut summoned: Option<Instant> = None;
+        let mut summoned: Option<(Instant, Ending)> = None;
         loop {
             let error = match open().await {
                 Ok(opened) => return Ok(opened),
@@ -264,9 +295,16 @@ impl Way {
             if Instant::now() >= deadline {
                 return Err(unreachable(&error));
             }
-            if summoned.is_none_or(|at| at.elapsed() >= SUMMON_EVERY) {
-                summon().map_err(|error| unreachable(&error))?;
-                summoned = Some(Instant::now());
+            let ended = summoned.as_mut().map(|(_, ending)| ending.try_recv());
+            if let Some(Ok(Err(words))) = ended {
+                return Err(ClientError::Unreachable(format!(
+                    "the process that hosts the sessions could not start: {words}"
+                )));
+            }
+            let again = |(at, _): &(Instant, Ending)| at.elapsed() >= SUMMON_EVERY;
+            if summoned.as_ref().is_none_or(again) {
+                let ending = summon().map_err(|error| unreachable(&error))?;
+                summoned = Some((Instant::now(), ending));
             }
             tokio::time::sleep(LOOK_EVERY).await;
         }

@@ -213,6 +213,56 @@ fn a_host_that_is_told_to_end_waits_for_its_tools_and_the_next_one_goes_on() {
 }
 
 #[test]
+fn a_host_in_a_terminal_works_on_when_that_is_gone() {
+    let world = World::new(runs(
+        "touch began; while ! test -e go; do sleep 0.01; done; echo whole",
+    ));
+    let host = world.host(&[]);
+    let session = world.start("go");
+    wait_for(&world.place, "began");
+    let process = host.0.id().to_string();
+    let mut lost = with_program(&world.command(&[]), "kill", &["-HUP", &process]);
+    assert!(lost.status().unwrap().success());
+    assert_eq!(world.face().hello()["result"]["process"], host.0.id());
+    world.place.write("go", "");
+    world.wait(&session, "done");
+    assert_eq!(world.place.host(), process);
+}
+
+#[test]
+fn a_host_that_is_replaced_hands_over_what_it_works_on_at_once() {
+    let world = World::new(runs(
+        "touch began; while ! test -e go; do sleep 0.01; done; echo whole",
+    ));
+    let mut host = world.host(&[]);
+    let session = world.start("go");
+    wait_for(&world.place, "began");
+    let mut restart = world.command(&["serve", "--restart"]);
+    let mut restart = restart.stderr(Stdio::piped()).spawn().unwrap();
+    let mut told = BufReader::new(restart.stderr.take().unwrap()).lines();
+    let mut says = |words: &str| told.any(|line| line.unwrap().contains(words));
+    assert!(says("waiting for the last host to end"));
+    world.place.write("go", "");
+    assert!(says("the next host is there"));
+    assert!(restart.wait().unwrap().success());
+    assert!(host.0.wait().unwrap().success());
+    world.wait(&session, "done");
+    let requests = world.provider.requests();
+    let told = result_texts(requests.last().unwrap());
+    assert!(told.contains("whole"), "{told}");
+}
+
+#[test]
+fn who_starts_an_agent_is_told_which_settings_do_not_count() {
+    let world = World::new(|_| Answer::Reply("Yes.", vec![]));
+    world
+        .place
+        .write(".quire/config.toml", "effort = \"low\"\n");
+    let started = finish(world.command(&["agents", "start", "-m", "anthropic/double", "go"]));
+    started.says(0, &["ignored: this folder is not trusted"]);
+}
+
+#[test]
 fn a_host_holds_nothing_that_was_open_where_it_was_started() {
     let world = World::new(|_| Answer::Reply("", vec![]));
     let like = world.command(&[]);
@@ -221,6 +271,22 @@ fn a_host_holds_nothing_that_was_open_where_it_was_started() {
     let mut shell = with_program(&like, "sh", &["-c", script, quire]);
     assert!(shell.output().unwrap().status.success());
     assert_ne!(world.place.host(), "");
+}
+
+#[test]
+fn a_host_that_cannot_start_says_why_at_once() {
+    let world = World::new(|_| Answer::Reply("", vec![]));
+    world.place.config("");
+    let data = world.place.home().join("quire/data");
+    std::fs::write(&data, "no folder").unwrap();
+    let asked = Instant::now();
+    let started = finish(world.command(&["agents", "start", "-m", "anthropic/double", "go"]));
+    let told = data.to_string_lossy();
+    started.says(1, &["could not start: ", &told]);
+    assert!(
+        asked.elapsed() < Duration::from_secs(10),
+        "it is not waited for"
+    );
 }
 
 #[test]

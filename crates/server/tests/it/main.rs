@@ -4,11 +4,17 @@
 
 mod double;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{Client as _, Content, Delivery, Event, Frame, MessageId, Op, Seq, SessionId};
+use quire_server::{Origin, Remote};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixListener;
+use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use crate::double::{Double, face, host, settings};
 
@@ -109,6 +115,111 @@ async fn nobody_waits_for_ever_for_a_host_that_does_not_answer() {
     assert_eq!(frames.next().await, None);
     let told = face.close(&session()).await.unwrap_err().to_string();
     assert!(told.contains("it may be stopped"), "{told}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_cannot_start_is_started_once_and_its_own_words_are_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let starts = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&starts);
+    let summon = move || {
+        let (ended, ending) = oneshot::channel();
+        counted.fetch_add(1, Ordering::Relaxed);
+        ended.send(Err("the disk is full".to_owned())).unwrap();
+        Ok(ending)
+    };
+    let origin = Origin::new("/".into(), []);
+    let face = Remote::new(
+        folder.path().to_owned(),
+        "face",
+        origin,
+        Some(Arc::new(summon)),
+    );
+    let asked = Instant::now();
+    let told = face.agents().await.unwrap_err().to_string();
+    assert!(
+        told.ends_with("could not start: the disk is full"),
+        "{told}"
+    );
+    assert!(asked.elapsed() < Duration::from_secs(1));
+    assert_eq!(starts.load(Ordering::Relaxed), 1);
+}
+
+/// It lost the place to another, who takes it a little later.
+#[tokio::test]
+async fn a_host_that_made_room_for_another_is_no_error() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    let (place, other) = (folder.path().to_owned(), Arc::clone(&double));
+    let summon = move || {
+        let (ended, ending) = oneshot::channel();
+        ended.send(Ok(())).unwrap();
+        host(&place, &other);
+        Ok(ending)
+    };
+    let origin = Origin::new("/".into(), []);
+    let folder = folder.path().to_owned();
+    let face = Remote::new(folder, "face", origin, Some(Arc::new(summon)));
+    assert_eq!(face.agents().await.unwrap(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_host_that_says_what_nobody_understands_is_not_asked_for_half_a_minute() {
+    let folder = tempfile::tempdir().unwrap();
+    let listener = UnixListener::bind(folder.path().join("socket")).unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut line = String::new();
+            BufReader::new(&mut stream)
+                .read_line(&mut line)
+                .await
+                .unwrap();
+            let answer = b"{\"jsonrpc\":\"2.0\",\"id\":0,\"result\":{\"protocol\":\"new\"}}\n";
+            stream.write_all(answer).await.unwrap();
+        }
+    });
+    let origin = Origin::new("/".into(), []);
+    let summon = || Err(std::io::Error::other("it is there"));
+    let folder = folder.path().to_owned();
+    let face = Remote::new(folder, "face", origin, Some(Arc::new(summon)));
+    let told = face.agents().await.unwrap_err().to_string();
+    assert!(told.contains("`quire serve --stop` ends it"), "{told}");
+}
+
+#[tokio::test]
+async fn who_finds_a_host_of_another_version_is_told_what_to_do() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(0));
+    host(folder.path(), &double);
+    let told = Mutex::default();
+    let tell = |words: &str| *told.lock().unwrap() = words.to_owned();
+    face(folder.path()).arrive(tell).await.unwrap();
+    let told = told.into_inner().unwrap();
+    let said = told.starts_with("the host is double, and this is face: `quire serve --restart`");
+    assert!(said, "{told}");
+    let origin = Origin::new("/".into(), []);
+    let alike = Remote::new(folder.path().to_owned(), "double", origin, None);
+    alike.arrive(|words| panic!("{words}")).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_while_a_host_ends_is_told_what_is_waited_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let lock = folder.path().join("lock");
+    std::fs::write(&lock, "7\n").unwrap();
+    let held = std::fs::File::open(&lock).unwrap();
+    held.lock().unwrap();
+    let summon = || Ok(oneshot::channel().1);
+    let origin = Origin::new("/".into(), []);
+    let path = folder.path().to_owned();
+    let face = Remote::new(path, "face", origin, Some(Arc::new(summon)));
+    let (asked, told) = (Instant::now(), Mutex::default());
+    let tell = |words: &str| *told.lock().unwrap() = Some((words.to_owned(), asked.elapsed()));
+    face.arrive(tell).await.unwrap_err();
+    let (words, after) = told.into_inner().unwrap().unwrap();
+    assert!(
+        words.contains("process 7 waits for running tools"),
+        "{words}"
+    );
+    assert!(after < Duration::from_secs(1), "{after:?}");
 }
 
 #[tokio::test]
