@@ -7,16 +7,17 @@ use std::thread;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Approval, CallId, Content, Frame, SessionId, visible};
+use quire_protocol::{Answer, Approval, CallId, Content, Frame, SessionId, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::app::{App, Wish};
-use crate::keys::{Mode, Pick};
+use crate::keys::{Mode, Pick, Reply};
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
 use crate::talk::{self, Then, listed};
+use crate::view::begins_so;
 use crate::world::World;
 
 /// What was said already.
@@ -164,21 +165,9 @@ fn typed(app: &mut App, line: &str) -> Vec<Wish> {
             Err(_) => app.pick(Pick::Leave),
         };
     }
-    if app.mode() == Mode::Asked {
-        let (word, why) = line.split_once(' ').unwrap_or((line, ""));
-        return match (word, why) {
-            ("y", "") => press(app, KeyCode::Char('y')),
-            ("p", "") => press(app, KeyCode::Char('p')),
-            ("n", why) => {
-                press(app, KeyCode::Char('n'));
-                app.editor.set(why);
-                press(app, KeyCode::Enter)
-            }
-            _ => {
-                app.notice = Some("please answer with y, p, n, or n and why".to_owned());
-                Vec::new()
-            }
-        };
+    // A command is one whatever is asked.
+    if app.mode() == Mode::Asked && !line.starts_with(['/', '!']) {
+        return answered(app, line);
     }
     app.editor.set(line);
     let wishes = press(app, KeyCode::Enter);
@@ -187,6 +176,20 @@ fn typed(app: &mut App, line: &str) -> Vec<Wish> {
         app.editor.set("");
     }
     wishes
+}
+
+/// A line as the answer to the open question.
+fn answered(app: &mut App, line: &str) -> Vec<Wish> {
+    let (word, why) = line.split_once(' ').unwrap_or((line, ""));
+    match (Reply::of(word), why.trim()) {
+        (Some(Reply::No), why) => app.answer(&Answer::no(why)),
+        (Some(reply), "") => app.reply(reply),
+        _ => {
+            let how = "please answer with one of the letters; commands (/stop, /help) work too";
+            app.notice = Some(how.to_owned());
+            Vec::new()
+        }
+    }
 }
 
 impl Told {
@@ -234,15 +237,15 @@ fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
     let about = app.conversation.about(call);
     let name = about.split(' ').next().unwrap_or_default();
     let action = visible(approval.action.trim()).replace('\n', "\n    ");
-    let always = match approval.prefix.as_slice() {
-        [] => String::new(),
-        prefix => format!(", p always `{}`", visible(&prefix.join(" "))),
+    let session = match begins_so(approval) {
+        rule if rule.is_empty() => rule,
+        rule => format!(", s {rule} for this session"),
     };
     vec![
         format!("? {name} asks to run:"),
         format!("    {action}"),
         format!("why: {}", visible(approval.reason.trim())),
-        format!("y once{always}, n no, n WHY no and why"),
+        format!("y once{session}, n no, n WHY no and why"),
     ]
 }
 
@@ -266,4 +269,79 @@ fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use quire_protocol::{Event, Op, Record, Seq};
+
+    use super::*;
+
+    /// Plain lines with an open question.
+    fn asked(prefix: &[&str]) -> App {
+        let mut app = App::new("test".to_owned(), Arc::new(|settings, _| Ok(settings)));
+        let approval = Approval {
+            action: "git push".to_owned(),
+            reason: "it may change something".to_owned(),
+            prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+        };
+        let events = [
+            Event::TurnStarted {
+                turn: quire_protocol::TurnId(1),
+            },
+            Event::ApprovalAsked {
+                call: CallId(1),
+                approval,
+            },
+        ];
+        for (seq, event) in (1..).zip(events) {
+            app.conversation.record(&Record {
+                seq: Seq(seq),
+                at_ms: 0,
+                event,
+            });
+        }
+        app.face();
+        app
+    }
+
+    #[test]
+    fn lines_at_a_question_are_answers_and_commands_are_commands() {
+        let answer = |answer| {
+            vec![Wish::Ask(Op::Answer {
+                call: CallId(1),
+                answer,
+            })]
+        };
+        let stop = vec![Wish::Ask(Op::Interrupt {
+            cause: "person".to_owned(),
+        })];
+        for (line, wishes) in [
+            ("y", answer(Answer::AllowOnce)),
+            ("Y ", answer(Answer::AllowOnce)),
+            ("s", answer(Answer::AllowAlways)),
+            ("p", answer(Answer::AllowAlways)),
+            ("n", answer(Answer::no(""))),
+            ("n use a branch", answer(Answer::no("use a branch"))),
+            ("/stop", stop),
+            ("! make", vec![Wish::Run("make".to_owned())]),
+            ("yes, but later", vec![]),
+            ("y do it", vec![]),
+            ("stop that, I said origin", vec![]),
+            ("", vec![]),
+        ] {
+            let mut app = asked(&["git", "push"]);
+            assert_eq!(typed(&mut app, line), wishes, "{line}");
+            assert_eq!(app.notice.is_none(), !wishes.is_empty(), "{line}");
+        }
+        let mut app = asked(&[]);
+        assert_eq!(typed(&mut app, "s"), []);
+        assert!(app.notice.unwrap().contains("only be allowed once"));
+        let mut app = asked(&[]);
+        assert_eq!(typed(&mut app, "/help"), []);
+        let shown = Told::default().news(&mut app);
+        assert!(shown.contains("/stop"), "{shown}");
+    }
 }

@@ -33,7 +33,7 @@ fn a_question_and_its_answers() {
         ? bash asks to run:
             git push origin\u{202e} trunk\u{1b}[2J
           why: it leaves the sandbox: the network
-          y once · p always `git push` · n no
+          y once · s `git push …` for this session · n no, n WHY no and why · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
@@ -46,11 +46,16 @@ fn a_question_and_its_answers() {
             answer,
         })]
     };
-    assert_eq!(screen.press(KeyCode::Char('y')), answer(Answer::AllowOnce));
-    assert_eq!(
-        screen.press(KeyCode::Char('p')),
-        answer(Answer::AllowAlways)
-    );
+    for (letter, given) in [
+        ('y', Answer::AllowOnce),
+        ('s', Answer::AllowAlways),
+        ('p', Answer::AllowAlways),
+        ('n', Answer::no("")),
+    ] {
+        assert_eq!(screen.press(KeyCode::Char(letter)), [], "{letter}");
+        assert_eq!(screen.press(KeyCode::Enter), answer(given), "{letter}");
+        assert!(screen.app.editor.is_empty(), "{letter}");
+    }
     // What is typed is no answer.
     screen.types("why? y");
     screen.check(&expect![[r#"
@@ -60,7 +65,7 @@ fn a_question_and_its_answers() {
         ? bash asks to run:
             git push origin\u{202e} trunk\u{1b}[2J
           why: it leaves the sandbox: the network
-          Alt+y once · p always `git push` (Alt+p) · Alt+n no
+          Alt+y once · Alt+s `git push …` for this session · Alt+n no
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › why? y
@@ -121,6 +126,7 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
         },
     });
     screen.press(KeyCode::Char('n'));
+    screen.press(KeyCode::Char(' '));
     for key in "thi".chars() {
         assert_eq!(screen.press(KeyCode::Char(key)), []);
     }
@@ -137,13 +143,16 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
         screen.press(KeyCode::Delete);
     }
     assert_eq!(screen.press(KeyCode::Char('y')), []);
-    screen.press(KeyCode::Backspace);
     screen.app.face();
+    // It was typed before the question was seen.
+    let said = screen.press(KeyCode::Enter);
+    assert!(matches!(said.as_slice(), [Wish::Ask(Op::Say { .. })]));
     let allowed = Wish::Ask(Op::Answer {
         call: next,
         answer: Answer::AllowOnce,
     });
-    assert_eq!(screen.press(KeyCode::Char('y')), [allowed]);
+    assert_eq!(screen.press(KeyCode::Char('y')), []);
+    assert_eq!(screen.press(KeyCode::Enter), [allowed]);
 }
 
 /// What would run and the keys that answer it are the last that a small screen leaves out.
@@ -154,16 +163,16 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             40,
             8,
             expect![[r#"
-            › push it
+                › push it
 
-            ? git push origin\u{202e} trunk\u{1b}[2J
-            y/p/n
-            ◦ waiting… · 12 s · 1.2k tokens · Esc st
-            ────────────────────────────────────────
-            ›
-            double · high · context 26% of 200k
-            [6, 2]
-        "#]],
+                ? git push origin\u{202e} trunk\u{1b}[2J
+                y/s/n
+                ◦ waiting… · 12 s · 1.2k tokens · Esc st
+                ────────────────────────────────────────
+                ›
+                double · high · context 26% of 200k
+                [6, 2]
+            "#]],
         ),
         (
             20,
@@ -172,7 +181,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
                     trunk\u{1b}[2J
                 ? git push
                 origin\u{202e}…
-                y/p/n
+                y/s/n
                 ›
                 [4, 2]
             "#]],
@@ -182,7 +191,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             3,
             expect![[r#"
                     2J
-                y/p/n? gi…
+                y/s/n? gi…
                 ›
                 [2, 2]
             "#]],
@@ -192,7 +201,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             2,
             expect![[r#"
                     2J
-                y/p/n? gi…
+                y/s/n? gi…
                 [1, 2]
             "#]],
         ),
@@ -203,7 +212,10 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             call: CallId(1),
             answer: Answer::AllowOnce,
         });
-        assert_eq!(screen.press(KeyCode::Char('y')), [allowed]);
+        assert_eq!(screen.press(KeyCode::Char('y')), []);
+        let shown = screen.shown();
+        assert!(shown.contains("Enter: onc"), "{shown}");
+        assert_eq!(screen.press(KeyCode::Enter), [allowed]);
         screen.types("do");
         let shown = screen.shown();
         assert!(shown.contains("› do"), "{shown}");
@@ -267,11 +279,134 @@ fn nothing_of_a_long_command_is_hidden_from_who_approves_it() {
             echo 3
             … all of it stands above
           why: it may change something
-          y once · n no
+          y once · n no, n WHY no and why · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [22, 2]
     "#]]);
+}
+
+#[test]
+fn a_letter_at_a_question_says_what_enter_would_give() {
+    for (letter, words) in [
+        ("y", "Enter allows it, this once"),
+        (
+            "s",
+            "Enter allows whatever begins with `git push …`, for this session",
+        ),
+        ("n", "Enter says no · Space, then why"),
+        ("ye", "Alt+y once"),
+    ] {
+        let mut screen = asked();
+        screen.types(letter);
+        let shown = screen.shown();
+        assert!(shown.contains(words), "{letter}: {shown}");
+        assert!(shown.contains(&format!("› {letter}")), "{letter}: {shown}");
+    }
+    let mut screen = asked();
+    screen.types("n not yet");
+    assert!(screen.shown().contains("no, because › not yet"));
+    let no = Answer::no("not yet");
+    let call = CallId(1);
+    let denied = Wish::Ask(Op::Answer { call, answer: no });
+    assert_eq!(screen.press(KeyCode::Enter), [denied]);
+    assert!(screen.app.editor.is_empty());
+}
+
+#[test]
+fn a_key_that_can_do_nothing_says_so() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("push it");
+    screen.replies(vec![call(1, "bash", "{}")]);
+    screen.record(question(1, "git push | sh", &[]));
+    screen.app.face();
+    screen.types("s");
+    let shown = screen.shown();
+    assert!(shown.contains("this can only be allowed once"), "{shown}");
+    assert_eq!(screen.press(KeyCode::Enter), []);
+    assert!(screen.app.notice.unwrap().contains("only be allowed once"));
+}
+
+#[test]
+fn an_answer_whose_question_is_gone_is_given_to_no_other_and_said_to_nobody() {
+    let mut screen = asked();
+    screen.record(question(2, "rm -r /", &["rm"]));
+    screen.types("s");
+    screen.record(Event::ApprovalAnswered {
+        call: CallId(1),
+        answer: Answer::AllowOnce,
+    });
+    screen.app.face();
+    assert_eq!(screen.press(KeyCode::Enter), []);
+    let notice = screen.app.notice.as_deref();
+    assert_eq!(notice, Some("that question is answered already"));
+    assert!(screen.app.editor.is_empty());
+}
+
+/// Whatever is written while questions come and go, at any speed, it grants nothing.
+#[test]
+fn no_sentence_grants_anything() {
+    const WORDS: &[&str] = &[
+        "stop", "yes", "y", "please", "s", "don't", "n", "p", "no", "a", "always", "so", "origin",
+        "I", "said", "Yes,", "Stop!", "push", "allow",
+    ];
+    let mut dice = 0x5eed_u64;
+    let mut roll = move |sides: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (dice >> 33) % sides
+    };
+    for round in 0..400 {
+        let mut screen = asked();
+        let (mut next, mut wishes) = (2, Vec::new());
+        let words: Vec<&str> = (0..2 + roll(6))
+            .map(|_| WORDS[usize::try_from(roll(WORDS.len() as u64)).unwrap()])
+            .collect();
+        let sentence = words.join(" ");
+        for char in sentence.chars() {
+            wishes.extend(screen.press(KeyCode::Char(char)));
+            match roll(8) {
+                0 | 1 => screen.app.face(),
+                2 => {
+                    screen.record(question(next, "git push", &["git", "push"]));
+                    next += 1;
+                }
+                3 if next > 2 => {
+                    let open = screen.app.conversation.asked.first();
+                    if let Some(call) = open.map(|(call, _)| *call) {
+                        screen.record(Event::ApprovalAnswered {
+                            call,
+                            answer: Answer::AllowOnce,
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        wishes.extend(screen.press(KeyCode::Enter));
+        let grants = |wish: &&Wish| {
+            matches!(
+                wish,
+                Wish::Ask(Op::Answer {
+                    answer: Answer::AllowOnce | Answer::AllowAlways,
+                    ..
+                })
+            )
+        };
+        let granted = wishes.iter().find(grants);
+        assert_eq!(granted, None, "{round}: {sentence}");
+    }
+}
+
+/// A question about a command.
+fn question(call: u32, action: &str, prefix: &[&str]) -> Event {
+    Event::ApprovalAsked {
+        call: CallId(call),
+        approval: Approval {
+            action: action.to_owned(),
+            reason: "it may change something".to_owned(),
+            prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+        },
+    }
 }
