@@ -2,6 +2,7 @@
 //! nothing itself; the answer is not its business.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use quire_protocol::{
@@ -365,7 +366,17 @@ impl Progress {
         let mark = self.style.paint(Paint::Yellow, "?");
         let action = self.style.paint(Paint::Bold, &action);
         let reason = visible(approval.reason.trim()).replace('\n', " ");
-        format!("{mark} {name} asks to run:\n    {action}\n  why: {reason}\n")
+        let what = if approval.changes.is_empty() {
+            "run"
+        } else {
+            "change"
+        };
+        let mut text = format!("{mark} {name} asks to {what}:\n    {action}\n");
+        for change in &approval.changes {
+            text.push_str(&crate::diff::proposed(change, self.style));
+        }
+        let _ = writeln!(text, "  why: {reason}");
+        text
     }
 
     /// A line about a call that was refused because nobody can be asked.

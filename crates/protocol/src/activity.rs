@@ -234,6 +234,7 @@ mod tests {
                 action: format!("make {call}"),
                 reason: String::new(),
                 prefix: Vec::new(),
+                ..Approval::default()
             },
         }
     }

@@ -217,6 +217,7 @@ mod tests {
                 action: "make push".to_owned(),
                 reason: String::new(),
                 prefix: Vec::new(),
+                ..Approval::default()
             },
         }
     }

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::app::{App, Wish};
+use crate::conversation::{asks_to, whole};
 use crate::keys::{Mode, Pick, Reply};
 use crate::link::Link;
 use crate::resume;
@@ -236,17 +237,17 @@ impl Told {
 fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
     let about = app.conversation.about(call);
     let name = about.split(' ').next().unwrap_or_default();
-    let action = visible(approval.action.trim()).replace('\n', "\n    ");
     let session = match begins_so(approval) {
         rule if rule.is_empty() => rule,
         rule => format!(", s {rule} for this session"),
     };
-    vec![
-        format!("? {name} asks to run:"),
-        format!("    {action}"),
+    let mut lines = vec![format!("? {name} asks to {}:", asks_to(approval))];
+    lines.extend(whole(approval, usize::MAX).iter().map(ToString::to_string));
+    lines.extend([
         format!("why: {}", visible(approval.reason.trim())),
         format!("y once{session}, n no, n WHY no and why"),
-    ]
+    ]);
+    lines
 }
 
 /// The lines that are typed, read by a thread of their own, which may wait for ever.
@@ -286,6 +287,7 @@ mod tests {
             action: "git push".to_owned(),
             reason: "it may change something".to_owned(),
             prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+            ..Approval::default()
         };
         let events = [
             Event::TurnStarted {

@@ -11,7 +11,7 @@ use crate::answers::ONCE_ONLY;
 use crate::app::App;
 use crate::calls::below;
 use crate::commands::plan::is_planning;
-use crate::conversation::{Conversation, Doing, is_long};
+use crate::conversation::{Conversation, Doing, asks_to, is_long, whole};
 use crate::keys::{Mode, Reply};
 use crate::look;
 use crate::meter::short;
@@ -256,12 +256,11 @@ pub(crate) fn request(
     let name = about.split(' ').next().unwrap_or_default();
     let mut rows = vec![look::mixed([
         ("? ".to_owned(), look::NOTICE),
-        (format!("{name} asks to run:"), look::BOLD),
+        (format!("{name} asks to {}:", asks_to(approval)), look::BOLD),
     ])];
-    let action = visible(approval.action.trim());
-    let mut lines: Vec<Line<'static>> = action
-        .lines()
-        .flat_map(|line| wrap(&below(line, look::BOLD), columns))
+    let mut lines: Vec<Line<'static>> = whole(approval, most)
+        .iter()
+        .flat_map(|line| wrap(line, columns))
         .collect();
     if lines.len() > most {
         lines.truncate(most);

@@ -106,6 +106,7 @@ pub(crate) fn asked(call: u32, action: &str) -> Step {
             action: action.into(),
             reason: "it needs the network".into(),
             prefix: vec!["git".into(), "push".into()],
+            ..Approval::default()
         },
     }
     .into()

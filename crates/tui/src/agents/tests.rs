@@ -149,6 +149,7 @@ impl Shown {
                 action: action.to_owned(),
                 reason: "it needs the network".to_owned(),
                 prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+                ..Approval::default()
             },
         });
     }

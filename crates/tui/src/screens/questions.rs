@@ -17,6 +17,7 @@ fn asked_on(columns: u16, rows: u16) -> Screen {
             action: "git push origin\u{202e} trunk\x1b[2J".to_owned(),
             reason: "it leaves the sandbox: the network".to_owned(),
             prefix: vec!["git".to_owned(), "push".to_owned()],
+            ..Approval::default()
         },
     });
     screen.app.face();
@@ -123,6 +124,7 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
             action: "rm -r /".to_owned(),
             reason: String::new(),
             prefix: vec!["rm".to_owned()],
+            ..Approval::default()
         },
     });
     screen.press(KeyCode::Char('n'));
@@ -256,6 +258,7 @@ fn nothing_of_a_long_command_is_hidden_from_who_approves_it() {
             action: action.join("\n") + "\nrm -r x",
             reason: "it may change something".to_owned(),
             prefix: Vec::new(),
+            ..Approval::default()
         },
     });
     screen.app.face();
@@ -407,6 +410,109 @@ fn question(call: u32, action: &str, prefix: &[&str]) -> Event {
             action: action.to_owned(),
             reason: "it may change something".to_owned(),
             prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+            ..Approval::default()
         },
     }
+}
+
+/// A question about files, which says what would become of them.
+fn about_files(diffs: &[(&str, &str)]) -> Screen {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("change it");
+    screen.replies(vec![call(1, "edit", r#"{"path":"src/a.rs"}"#)]);
+    let proposed = |(path, diff): &(&str, &str)| Proposed {
+        path: (*path).to_owned(),
+        diff: (*diff).to_owned(),
+    };
+    screen.record(Event::ApprovalAsked {
+        call: CallId(1),
+        approval: Approval {
+            action: "edit src/a.rs".to_owned(),
+            reason: "it changes files".to_owned(),
+            changes: diffs.iter().map(proposed).collect(),
+            ..Approval::default()
+        },
+    });
+    screen.app.face();
+    screen
+}
+
+#[test]
+fn a_question_about_files_shows_the_change_itself() {
+    let mut screen = about_files(&[(
+        "src/a.rs",
+        "@@\n fn f() {\n-    1\n+    2\u{202e}\n@@\n+x\n",
+    )]);
+    screen.check(&expect![[r#"
+
+        › change it
+
+        ? edit asks to change:
+            edit src/a.rs
+               fn f() {
+              -    1
+              +    2\u{202e}
+              ⋮
+              +x
+          why: it changes files
+          y once · n no, n WHY no and why · then Enter
+        ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        ›
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [14, 2]
+    "#]]);
+    let mut screen = about_files(&[("a", "@@\n-x\n"), ("b\u{1b}[2J", "@@\n+y\n")]);
+    screen.check(&expect![[r#"
+
+        › change it
+
+        ? edit asks to change:
+            edit src/a.rs
+            a
+              -x
+            b\u{1b}[2J
+              +y
+          why: it changes files
+          y once · n no, n WHY no and why · then Enter
+        ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        ›
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [13, 2]
+    "#]]);
+}
+
+#[test]
+fn a_long_change_stands_above_its_question_whole() {
+    let lines: Vec<String> = (0..15).map(|number| format!("+line {number}\n")).collect();
+    let diff = format!("@@\n{}… 99 bytes of the diff left out\n", lines.concat());
+    let mut screen = about_files(&[("src/a.rs", &diff)]);
+    screen.check(&expect![[r#"
+              +line 5
+              +line 6
+              +line 7
+              +line 8
+              +line 9
+              +line 10
+              +line 11
+              +line 12
+              +line 13
+              +line 14
+               … 99 bytes of the diff left out
+
+        ? edit asks to change:
+            edit src/a.rs
+              +line 0
+              +line 1
+              +line 2
+            … all of it stands above
+          why: it changes files
+          y once · n no, n WHY no and why · then Enter
+        ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        ›
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [22, 2]
+    "#]]);
 }
