@@ -445,6 +445,8 @@ export type Event =
       call: CallId;
       /** The answer. */
       answer: Answer;
+      /** Nobody answered it: the answer to this other call made a rule that allows it. */
+      ruled_by?: CallId;
     }
   /** A tool was about to run. It never runs again, whatever happens. */
   | { type: "tool_started";

@@ -151,7 +151,11 @@ impl Progress {
                 self.waiting = Waiting::Person;
                 String::new()
             }
-            Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
+            Event::ApprovalAnswered {
+                call,
+                answer,
+                ruled_by,
+            } => self.answered(*call, answer, *ruled_by),
             Event::ToolStarted { call } => self.tool_started(*call),
             Event::ToolEnded { call, outcome } if self.is_told(*call, outcome.status) => {
                 self.calls.remove(call);
@@ -389,9 +393,13 @@ impl Progress {
         self.warning(&self.style.fit(&cut(&line, REFUSAL), 2))
     }
 
-    fn answered(&mut self, call: CallId, answer: &Answer) -> String {
+    fn answered(&mut self, call: CallId, answer: &Answer, ruled_by: Option<CallId>) -> String {
         self.waiting = Waiting::Tools;
         match answer {
+            _ if ruled_by.is_some() => {
+                let name = self.calls.get(&call).map_or("a call", |shown| &shown.name);
+                self.note(&format!("allowed by the rule just made: {name}"))
+            }
             Answer::AllowOnce => self.note("allowed once"),
             Answer::AllowAlways => self.note("allowed for the whole session"),
             Answer::Deny { .. } if !self.refused.insert(call) => String::new(),

@@ -254,6 +254,7 @@ mod tests {
         let answered = Event::ApprovalAnswered {
             call: CallId(1),
             answer: Answer::AllowOnce,
+            ruled_by: None,
         };
         let pause = |pause| Event::TurnPaused {
             turn,

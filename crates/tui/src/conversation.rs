@@ -314,7 +314,11 @@ impl Conversation {
             Event::ModelReplied { items, .. } => self.replied(items),
             Event::ModelFailed { error, .. } => self.failed(&words::failure(error)),
             Event::ApprovalAsked { call, approval } => self.asks(*call, approval),
-            Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
+            Event::ApprovalAnswered {
+                call,
+                answer,
+                ruled_by,
+            } => self.answered(*call, answer, *ruled_by),
             Event::ToolStarted { call } => self.tool_started(*call, record.at_ms),
             Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome, record.at_ms),
             Event::PlanSet { steps } => self.planned(steps),

@@ -116,6 +116,7 @@ pub(crate) fn answered(call: u32, answer: Answer) -> Step {
     Event::ApprovalAnswered {
         call: CallId(call),
         answer,
+        ruled_by: None,
     }
     .into()
 }

@@ -137,7 +137,7 @@ impl Conversation {
         self.rows > 0 && rows + AROUND > usize::from(self.rows)
     }
 
-    pub(super) fn answered(&mut self, call: CallId, answer: &Answer) {
+    pub(super) fn answered(&mut self, call: CallId, answer: &Answer, ruled_by: Option<CallId>) {
         let place = self.asked.iter().position(|(open, _)| *open == call);
         let question = place.map(|place| self.asked.remove(place).1);
         let about = self.about(call);
@@ -149,6 +149,9 @@ impl Conversation {
             settings.policy.rules.extend(question.always());
         }
         match answer {
+            _ if ruled_by.is_some() => {
+                self.note(&format!("allowed by the rule just made: {about}"));
+            }
             Answer::AllowOnce => self.note(&format!("allowed once: {about}")),
             Answer::AllowAlways => self.note(&format!("allowed for this session: {about}")),
             Answer::Deny { .. } => self.note(&format!("not allowed: {about}")),

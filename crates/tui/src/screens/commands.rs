@@ -37,6 +37,7 @@ fn allows(screen: &mut Screen, number: u32, prefix: &[&str]) {
     screen.record(Event::ApprovalAnswered {
         call,
         answer: Answer::AllowAlways,
+        ruled_by: None,
     });
 }
 

@@ -106,6 +106,7 @@ fn a_question_that_is_answered_elsewhere_disappears() {
     screen.record(Event::ApprovalAnswered {
         call: CallId(1),
         answer: Answer::AllowOnce,
+        ruled_by: None,
     });
     let shown = screen.shown();
     assert!(shown.contains("answered already"), "{shown}");
@@ -135,6 +136,7 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
     screen.record(Event::ApprovalAnswered {
         call: CallId(1),
         answer: Answer::AllowOnce,
+        ruled_by: None,
     });
     let _ = screen.app.settle();
     for key in "s is bad".chars() {
@@ -340,6 +342,7 @@ fn an_answer_whose_question_is_gone_is_given_to_no_other_and_said_to_nobody() {
     screen.record(Event::ApprovalAnswered {
         call: CallId(1),
         answer: Answer::AllowOnce,
+        ruled_by: None,
     });
     screen.app.face();
     assert_eq!(screen.press(KeyCode::Enter), []);
@@ -381,6 +384,7 @@ fn no_sentence_grants_anything() {
                         screen.record(Event::ApprovalAnswered {
                             call,
                             answer: Answer::AllowOnce,
+                            ruled_by: None,
                         });
                     }
                 }
@@ -515,4 +519,28 @@ fn a_long_change_stands_above_its_question_whole() {
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [22, 2]
     "#]]);
+}
+
+/// What nobody answered does not read as if somebody had.
+#[test]
+fn a_question_that_a_rule_answers_says_so() {
+    let mut screen = asked();
+    screen.record(question(2, "git push", &["git", "push"]));
+    for (number, answer, ruled_by) in [
+        (1, Answer::AllowAlways, None),
+        (2, Answer::AllowOnce, Some(CallId(1))),
+    ] {
+        screen.record(Event::ApprovalAnswered {
+            call: CallId(number),
+            answer,
+            ruled_by,
+        });
+    }
+    let shown = screen.shown();
+    assert!(shown.contains("allowed for this session: bash"), "{shown}");
+    assert!(
+        shown.contains("allowed by the rule just made: call 2"),
+        "{shown}"
+    );
+    assert!(!shown.contains("allowed once"), "{shown}");
 }
