@@ -37,6 +37,10 @@ export type Approval = {
   reason: string;
   /** What "always" would allow: a command prefix, in words. Empty when it cannot be remembered. */
   prefix?: string[];
+  /** What it would touch, in short lines, as far as it is known without looking. */
+  touches?: string[];
+  /** What it would make of files, as far as the call itself says it. */
+  changes?: Proposed[];
 };
 
 /** When a person is asked. */
@@ -441,6 +445,8 @@ export type Event =
       call: CallId;
       /** The answer. */
       answer: Answer;
+      /** Nobody answered it: the answer to this other call made a rule that allows it. */
+      ruled_by?: CallId;
     }
   /** A tool was about to run. It never runs again, whatever happens. */
   | { type: "tool_started";
@@ -1016,6 +1022,14 @@ export type Prefix = {
   instructions: string;
   /** The tools. */
   tools: ToolSpec[];
+};
+
+/** A change of a file that was not made yet. */
+export type Proposed = {
+  /** Which file, as the call names it. */
+  path: string;
+  /** Hunks of a unified diff without places, since nobody looked at the file; cut to a sane size, which its last line then says. Empty where the file goes. */
+  diff?: string;
 };
 
 /** What a request is for. */

@@ -177,11 +177,11 @@ impl Person {
 }
 
 fn choices(approval: &Approval) -> String {
-    let always = match approval.prefix.as_slice() {
+    let session = match approval.prefix.as_slice() {
         [] => String::new(),
-        prefix => format!(" · a always `{}`", visible(&prefix.join(" "))),
+        prefix => format!(" · s `{} …` for this session", visible(&prefix.join(" "))),
     };
-    format!("  y once{always} · n no, n WHY no and why > ")
+    format!("  y once{session} · n no, n WHY no and why > ")
 }
 
 fn meaning(line: &str, approval: &Approval) -> Option<Answer> {
@@ -189,7 +189,9 @@ fn meaning(line: &str, approval: &Approval) -> Option<Answer> {
     let (word, rest) = line.split_once(char::is_whitespace).unwrap_or((line, ""));
     match (word.to_lowercase().as_str(), rest.trim()) {
         ("y" | "yes", "") => Some(Answer::AllowOnce),
-        ("a" | "always", "") if !approval.prefix.is_empty() => Some(Answer::AllowAlways),
+        ("s" | "session" | "a" | "always", "") if !approval.prefix.is_empty() => {
+            Some(Answer::AllowAlways)
+        }
         ("n" | "no", why) => Some(Answer::no(why)),
         _ => None,
     }
@@ -215,6 +217,7 @@ mod tests {
             action: "git push".into(),
             reason: "network".into(),
             prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+            ..Approval::default()
         }
     }
 
@@ -229,7 +232,10 @@ mod tests {
         for (line, answer) in [
             ("y\n", Some(Answer::AllowOnce)),
             (" YES ", Some(Answer::AllowOnce)),
+            ("s", Some(Answer::AllowAlways)),
             ("a", Some(Answer::AllowAlways)),
+            ("stop that", None),
+            ("yes, but", None),
             ("n use a branch\n", deny("use a branch")),
             ("", None),
             ("yes please", None),
@@ -238,7 +244,7 @@ mod tests {
             assert_eq!(meaning(line, &with), answer, "{line:?}");
         }
         assert!(matches!(meaning("n", &with), Some(Answer::Deny { .. })));
-        assert_eq!(meaning("a", &approval(&[])), None);
+        assert_eq!(meaning("s", &approval(&[])), None);
     }
 
     #[test]
@@ -249,7 +255,7 @@ mod tests {
         assert_eq!(approvals.asked(CallId(2), approval(&[])), None);
         let (call, _, choices) = approvals.next_to_show().unwrap();
         assert_eq!(call, CallId(1));
-        assert!(choices.contains("a always `git`"), "{choices}");
+        assert!(choices.contains("s `git …` for this session"), "{choices}");
         assert!(approvals.next_to_show().is_none());
         assert_eq!(approvals.hear(Some("what?")), Said::Unclear);
         assert_eq!(approvals.next_to_show().unwrap().0, CallId(1));
@@ -262,7 +268,7 @@ mod tests {
         assert_eq!(approvals.hear(Some("y")), Said::Nothing);
         let (call, _, choices) = approvals.next_to_show().unwrap();
         assert_eq!(call, CallId(2));
-        assert!(!choices.contains("always"), "{choices}");
+        assert!(!choices.contains("session"), "{choices}");
         assert!(approvals.settled(CallId(2)), "answered elsewhere");
         assert_eq!(approvals.asked(CallId(2), approval(&[])), None);
         assert!(approvals.next_to_show().is_some());

@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ChangeKind, FileChange};
+use quire_protocol::{ChangeKind, FileChange, Proposed};
 
 use crate::Style;
 use crate::style::Paint;
-use crate::text::{clean, counted};
+use crate::text::{clean, counted, visible};
 
 /// Lines of a diff that are shown.
 const SHOWN: usize = 20;
@@ -33,12 +33,7 @@ pub(crate) fn change(change: &FileChange, style: Style) -> String {
     }
     text.push('\n');
     for line in lines.iter().take(SHOWN) {
-        let paint = match line.as_bytes().first() {
-            Some(b'+') => Paint::Green,
-            Some(b'-') => Paint::Red,
-            _ => Paint::Dim,
-        };
-        let line = style.paint(paint, &style.fit(&clean(line), 4));
+        let line = style.paint(signed(line), &style.fit(&clean(line), 4));
         let _ = writeln!(text, "    {line}");
     }
     if lines.len() > SHOWN {
@@ -50,6 +45,24 @@ pub(crate) fn change(change: &FileChange, style: Style) -> String {
         text.push('\n');
     }
     text
+}
+
+/// All of a change that a person is asked about, with everything in it visible.
+pub(crate) fn proposed(change: &Proposed, style: Style) -> String {
+    let path = style.paint(Paint::Cyan, &visible(&change.path).replace('\n', " "));
+    let mut text = format!("    {path}\n");
+    for line in change.diff.lines().skip(1) {
+        let _ = writeln!(text, "      {}", style.paint(signed(line), &visible(line)));
+    }
+    text
+}
+
+fn signed(line: &str) -> Paint {
+    match line.as_bytes().first() {
+        Some(b'+') => Paint::Green,
+        Some(b'-') => Paint::Red,
+        _ => Paint::Dim,
+    }
 }
 
 /// The diff without the two lines that name the file.

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use quire_protocol::{
-    Answer, CompactionStep, Content, Event, GoalStep, Item, Pause, PlanStatus, Record, ToolCall,
-    ToolOutcome, ToolStatus,
+    Answer, CallId, CompactionStep, Content, Event, GoalStep, Item, Pause, PlanStatus, Record,
+    ToolCall, ToolOutcome, ToolStatus,
 };
 use serde_json::Value;
 
@@ -39,6 +39,15 @@ pub fn markdown(records: &[Record]) -> String {
     text
 }
 
+fn answered(answer: &Answer, ruled_by: Option<CallId>) -> String {
+    match answer {
+        _ if ruled_by.is_some() => "Allowed by the rule just made".to_owned(),
+        Answer::AllowOnce => "Allowed once".to_owned(),
+        Answer::AllowAlways => "Allowed for the session".to_owned(),
+        Answer::Deny { reason } => format!("Not allowed: {reason}"),
+    }
+}
+
 fn event(text: &mut String, event: &Event) {
     match event {
         Event::Configured { settings } => {
@@ -60,14 +69,9 @@ fn event(text: &mut String, event: &Event) {
             let _ = write!(text, "\n**Asked** ({})\n\n", plain(&approval.reason));
             text.push_str(&fenced(&approval.action, ""));
         }
-        Event::ApprovalAnswered { answer, .. } => note(
-            text,
-            &match answer {
-                Answer::AllowOnce => "Allowed once".to_owned(),
-                Answer::AllowAlways => "Allowed for the session".to_owned(),
-                Answer::Deny { reason } => format!("Not allowed: {reason}"),
-            },
-        ),
+        Event::ApprovalAnswered {
+            answer, ruled_by, ..
+        } => note(text, &answered(answer, *ruled_by)),
         Event::ToolEnded { call, outcome } => result(text, call.0, outcome),
         Event::PlanSet { steps } => {
             text.push_str("\n**Plan**\n\n");

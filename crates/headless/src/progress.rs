@@ -2,6 +2,7 @@
 //! nothing itself; the answer is not its business.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use quire_protocol::{
@@ -150,7 +151,11 @@ impl Progress {
                 self.waiting = Waiting::Person;
                 String::new()
             }
-            Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
+            Event::ApprovalAnswered {
+                call,
+                answer,
+                ruled_by,
+            } => self.answered(*call, answer, *ruled_by),
             Event::ToolStarted { call } => self.tool_started(*call),
             Event::ToolEnded { call, outcome } if self.is_told(*call, outcome.status) => {
                 self.calls.remove(call);
@@ -365,7 +370,17 @@ impl Progress {
         let mark = self.style.paint(Paint::Yellow, "?");
         let action = self.style.paint(Paint::Bold, &action);
         let reason = visible(approval.reason.trim()).replace('\n', " ");
-        format!("{mark} {name} asks to run:\n    {action}\n  why: {reason}\n")
+        let what = if approval.changes.is_empty() {
+            "run"
+        } else {
+            "change"
+        };
+        let mut text = format!("{mark} {name} asks to {what}:\n    {action}\n");
+        for change in &approval.changes {
+            text.push_str(&crate::diff::proposed(change, self.style));
+        }
+        let _ = writeln!(text, "  why: {reason}");
+        text
     }
 
     /// A line about a call that was refused because nobody can be asked.
@@ -378,9 +393,13 @@ impl Progress {
         self.warning(&self.style.fit(&cut(&line, REFUSAL), 2))
     }
 
-    fn answered(&mut self, call: CallId, answer: &Answer) -> String {
+    fn answered(&mut self, call: CallId, answer: &Answer, ruled_by: Option<CallId>) -> String {
         self.waiting = Waiting::Tools;
         match answer {
+            _ if ruled_by.is_some() => {
+                let name = self.calls.get(&call).map_or("a call", |shown| &shown.name);
+                self.note(&format!("allowed by the rule just made: {name}"))
+            }
             Answer::AllowOnce => self.note("allowed once"),
             Answer::AllowAlways => self.note("allowed for the whole session"),
             Answer::Deny { .. } if !self.refused.insert(call) => String::new(),

@@ -15,7 +15,11 @@ impl Draft<'_> {
             Answer::Deny { reason } => Some(denial(reason)),
             Answer::AllowOnce | Answer::AllowAlways => None,
         };
-        self.record(Event::ApprovalAnswered { call, answer });
+        self.record(Event::ApprovalAnswered {
+            call,
+            answer,
+            ruled_by: None,
+        });
         if let Some(text) = denied {
             self.settle(call, ToolStatus::Denied, &text);
         }
@@ -32,12 +36,14 @@ impl Draft<'_> {
         self.record(Event::ApprovalAnswered {
             call,
             answer: Answer::AllowAlways,
+            ruled_by: None,
         });
-        for call in rule.map_or(Vec::new(), |_| covered) {
-            if self.is_asked(call) {
+        for other in rule.map_or(Vec::new(), |_| covered) {
+            if self.is_asked(other) {
                 self.record(Event::ApprovalAnswered {
-                    call,
+                    call: other,
                     answer: Answer::AllowOnce,
+                    ruled_by: Some(call),
                 });
             }
         }

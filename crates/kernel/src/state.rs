@@ -114,7 +114,7 @@ impl State {
             Event::Travel(step) => self.travelled(step),
             Event::Recovered { .. } => self.turn.recovered(),
             Event::ApprovalAsked { call, approval } => self.step.asked(*call, approval),
-            Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
+            Event::ApprovalAnswered { call, answer, .. } => self.answered(*call, answer),
             Event::ToolStarted { call } => {
                 self.step.started(*call);
                 self.turn.woken();

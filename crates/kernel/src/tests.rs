@@ -500,6 +500,7 @@ fn plan(call: CallId, name: &str) -> CallPlan {
                     action: name.to_owned(),
                     reason: "a rule asks".to_owned(),
                     prefix: vec![name.trim_end_matches(['!', '?']).to_owned()],
+                    ..Approval::default()
                 },
             }
         } else if name.contains('-') {

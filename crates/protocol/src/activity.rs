@@ -243,6 +243,7 @@ mod tests {
                 action: format!("make {call}"),
                 reason: String::new(),
                 prefix: Vec::new(),
+                ..Approval::default()
             },
         }
     }
@@ -262,6 +263,7 @@ mod tests {
         let answered = Event::ApprovalAnswered {
             call: CallId(1),
             answer: Answer::AllowOnce,
+            ruled_by: None,
         };
         let pause = |pause| Event::TurnPaused {
             turn,

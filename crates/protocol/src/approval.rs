@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Rule, RuleAction};
 
 /// A question to a person about one tool call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
     /// Exactly what would run: the command line, or the tool and its target.
     pub action: String,
@@ -14,6 +14,23 @@ pub struct Approval {
     /// What "always" would allow: a command prefix, in words. Empty when it cannot be remembered.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prefix: Vec<String>,
+    /// What it would touch, in short lines, as far as it is known without looking.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub touches: Vec<String>,
+    /// What it would make of files, as far as the call itself says it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changes: Vec<Proposed>,
+}
+
+/// A change of a file that was not made yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposed {
+    /// Which file, as the call names it.
+    pub path: String,
+    /// Hunks of a unified diff without places, since nobody looked at the file; cut to a sane size,
+    /// which its last line then says. Empty where the file goes.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub diff: String,
 }
 
 impl Approval {

@@ -116,6 +116,9 @@ pub enum Event {
         call: CallId,
         /// The answer.
         answer: Answer,
+        /// Nobody answered it: the answer to this other call made a rule that allows it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ruled_by: Option<CallId>,
     },
     /// A tool was about to run. It never runs again, whatever happens.
     ToolStarted {

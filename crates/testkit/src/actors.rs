@@ -303,6 +303,7 @@ fn approval(dice: &mut Dice) -> Approval {
         } else {
             Vec::new()
         },
+        ..Approval::default()
     }
 }
 

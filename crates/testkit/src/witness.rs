@@ -96,6 +96,7 @@ impl Witness {
             Event::ApprovalAnswered {
                 call,
                 answer: Answer::AllowAlways,
+                ..
             } => self.add_rule(*call),
             Event::ModelCalled { request, .. } => {
                 self.may_call_model(event, session)?;

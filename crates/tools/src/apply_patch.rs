@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use quire_protocol::{ToolInput, ToolOutcome, ToolSpec, ToolStatus};
 
 use crate::arguments::Arguments;
-use crate::patch::{Chunk, FilePatch, Patch, parse_patch};
+use crate::patch::{Chunk, ChunkLine, FilePatch, Patch, parse_patch};
 use crate::place::{Place, Target};
+use crate::proposal::Proposal;
 use crate::{edit, hunks, names, report};
 
 const GRAMMAR: &str = r#"start: "*** Begin Patch\n" file+ "*** End Patch" "\n"?
@@ -37,27 +38,36 @@ pub(crate) fn spec() -> ToolSpec {
     }
 }
 
-/// The files a call is about.
-pub(crate) fn targets(arguments: &str) -> Result<Vec<String>, String> {
-    let patch = parse(arguments)?;
-    Ok(patch
-        .files
-        .into_iter()
-        .map(|file| match file {
-            FilePatch::Add { path, .. }
-            | FilePatch::Delete { path }
-            | FilePatch::Update {
-                path,
-                move_to: None,
-                ..
-            } => path,
-            FilePatch::Update {
-                path,
-                move_to: Some(target),
-                ..
-            } => format!("{path} → {target}"),
-        })
-        .collect())
+/// The changes that a call asks for.
+pub(crate) fn proposals(arguments: &str) -> Result<Vec<Proposal>, String> {
+    Ok(parse(arguments)?.files.into_iter().map(proposal).collect())
+}
+
+fn proposal(file: FilePatch) -> Proposal {
+    match file {
+        FilePatch::Add { path, content } => Proposal::new(path, "new").replaces("", &content),
+        FilePatch::Delete { path } => Proposal::new(path, "deleted"),
+        FilePatch::Update {
+            path,
+            move_to,
+            chunks,
+        } => {
+            let fate = match (&move_to, chunks.is_empty()) {
+                (None, _) => "changed",
+                (Some(_), true) => "moved",
+                (Some(_), false) => "moved and changed",
+            };
+            let mut begun = Proposal::new(path, fate);
+            begun.moved_to = move_to;
+            chunks.iter().fold(begun, |proposal, chunk| {
+                proposal.hunk(chunk.lines.iter().map(|line| match line {
+                    ChunkLine::Keep(text) => (' ', text.as_str()),
+                    ChunkLine::Remove(text) => ('-', text.as_str()),
+                    ChunkLine::Add(text) => ('+', text.as_str()),
+                }))
+            })
+        }
+    }
 }
 
 /// The patch in the call: bare, or as the one argument of a function.

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::arguments::Arguments;
 use crate::place::Place;
+use crate::proposal::Proposal;
 use crate::replace::{Edit, Reach, replace};
 use crate::{names, report};
 
@@ -37,9 +38,18 @@ pub(crate) fn spec() -> ToolSpec {
     }
 }
 
-/// The file a call is about.
-pub(crate) fn targets(arguments: &str) -> Result<Vec<String>, String> {
-    parse(arguments).map(|(path, _)| vec![path])
+/// The change that a call asks for.
+pub(crate) fn proposals(arguments: &str) -> Result<Vec<Proposal>, String> {
+    let (path, edits) = parse(arguments)?;
+    let everywhere = edits.iter().any(|edit| edit.reach == Reach::All);
+    let fate = if everywhere {
+        "changed, wherever that stands in it"
+    } else {
+        "changed"
+    };
+    let begun = Proposal::new(path, fate);
+    let all = |proposal: Proposal, edit: &Edit| proposal.replaces(&edit.old, &edit.new);
+    Ok(vec![edits.iter().fold(begun, all)])
 }
 
 fn parse(arguments: &str) -> Result<(String, Vec<Edit>), String> {

@@ -18,6 +18,7 @@ mod note;
 mod patch;
 mod place;
 mod plan;
+mod proposal;
 mod read;
 mod recall;
 mod remembered;

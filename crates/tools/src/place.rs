@@ -10,6 +10,7 @@ use quire_protocol::{Phase, Policy, SandboxMode};
 use quire_walk::{handle_path, open_checked};
 
 use crate::bare;
+use crate::proposal::Proposal;
 
 /// The workspace under a policy.
 #[derive(Clone, Debug)]
@@ -111,6 +112,29 @@ impl Place {
         })
     }
 
+    /// Whether changes are refused whatever a person says, since one of them is where nothing may be
+    /// written, by its name and after all links too: a link that is made meanwhile opens nothing that
+    /// whoever made it could not write anyway.
+    pub(crate) fn refuses(&self, changes: &[Proposal]) -> bool {
+        let paths = changes
+            .iter()
+            .flat_map(|change| std::iter::once(&change.path).chain(&change.moved_to));
+        let mut refused =
+            paths.filter(|path| !self.may_be_written(path) && self.writable(path).is_err());
+        refused.next().is_some()
+    }
+
+    /// Whether a path may be written, judged by its name alone.
+    fn may_be_written(&self, path: &str) -> bool {
+        let absolute = self.absolute(path);
+        let mut roots = std::iter::once(&self.workspace).chain(&self.policy.writable);
+        self.policy.sandbox == SandboxMode::Off
+            || !self.is_hidden(&absolute)
+                && roots
+                    .find_map(|root| absolute.strip_prefix(root).ok())
+                    .is_some_and(|relative| protected(relative).is_none())
+    }
+
     /// The folder that lets a file be written; an error where none does.
     fn root_of(&self, path: &str, real: &Path) -> Result<Option<PathBuf>, String> {
         if self.policy.sandbox == SandboxMode::Off {
@@ -133,16 +157,21 @@ impl Place {
         if self.is_hidden(real) {
             return Err(format!("{path} may not be written"));
         }
-        for component in relative.components() {
-            let name = component.as_os_str().to_string_lossy().to_ascii_lowercase();
-            if name == ".git" || name == ".quire" {
-                return Err(format!(
-                    "{path} is protected: `{name}` decides what runs later; use git's own commands"
-                ));
-            }
+        match protected(relative) {
+            Some(name) => Err(format!(
+                "{path} is protected: `{name}` decides what runs later; use git's own commands"
+            )),
+            None => Ok(Some(root)),
         }
-        Ok(Some(root))
     }
+}
+
+/// The folder in a path whose files decide what runs later.
+fn protected(relative: &Path) -> Option<String> {
+    let mut names = relative
+        .components()
+        .map(|component| component.as_os_str().to_string_lossy().to_ascii_lowercase());
+    names.find(|name| name == ".git" || name == ".quire")
 }
 
 /// The real path of what may not exist yet, as far as it does.

@@ -53,6 +53,11 @@ fn diff(path: &Path, old: Option<&[u8]>, new: Option<&[u8]>) -> String {
         .unified_diff()
         .header(&side(old, 'a'), &side(new, 'b'))
         .to_string();
+    bounded(whole)
+}
+
+/// A diff in a sane size; a last line says what is left out.
+pub(crate) fn bounded(whole: String) -> String {
     if whole.len() <= MOST_DIFF {
         return whole;
     }

@@ -7,7 +7,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use quire_protocol::{
     CallId, CallPlan, JobEnd, Policy, Sandbox, Store, ToolCall, ToolContext, ToolOutcome, ToolSet,
-    ToolSpec, ToolStatus,
+    ToolSpec, ToolStatus, Verdict,
 };
 
 use serde_json::json;
@@ -15,6 +15,7 @@ use serde_json::json;
 use crate::calls::{Calls, Guard, Stop};
 use crate::jobs::JobRequest;
 use crate::place::{self, Place};
+use crate::proposal::Proposal;
 use crate::read::ReadRequest;
 use crate::search::SearchRequest;
 use crate::shell::{Shell, ShellCall, ShellRequest};
@@ -119,12 +120,12 @@ impl Tool {
         }
     }
 
-    /// The files that a call would change; none if its arguments cannot be read.
-    pub(crate) fn targets(self, arguments: &str) -> Vec<String> {
+    /// The changes of files that a call asks for; none if its arguments cannot be read.
+    pub(crate) fn proposals(self, arguments: &str) -> Vec<Proposal> {
         match self {
-            Self::Write => write::targets(arguments),
-            Self::Edit => edit::targets(arguments),
-            Self::ApplyPatch => apply_patch::targets(arguments),
+            Self::Write => write::proposals(arguments),
+            Self::Edit => edit::proposals(arguments),
+            Self::ApplyPatch => apply_patch::proposals(arguments),
             _ => Ok(Vec::new()),
         }
         .unwrap_or_default()
@@ -247,7 +248,15 @@ impl ToolSet for Toolbox {
 
     fn plan(&self, call: &ToolCall, policy: &Policy) -> CallPlan {
         let tool = self.shared.dialect.tool(&call.name);
-        verdict::plan(tool, call, &self.shared.place(policy))
+        let place = self.shared.place(policy);
+        let mut plan = verdict::plan(tool, call, &place);
+        if matches!(plan.verdict, Verdict::Ask { .. })
+            && tool.is_some_and(|tool| place.refuses(&tool.proposals(&call.arguments)))
+        {
+            // A yes would change nothing: what the tool says reaches the model at once.
+            plan.verdict = Verdict::Run;
+        }
+        plan
     }
 
     fn run(&self, call: ToolCall, context: ToolContext) -> BoxFuture<'static, ToolOutcome> {

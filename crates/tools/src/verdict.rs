@@ -7,6 +7,7 @@ use quire_protocol::{
 
 use crate::jobs::JobRequest;
 use crate::place::Place;
+use crate::proposal::Proposal;
 use crate::remembered::{moves, remembered_prefix};
 use crate::script::{Script, begins_loosely, begins_with};
 use crate::shell::ShellRequest;
@@ -67,16 +68,19 @@ fn change_verdict(tool: Tool, call: &ToolCall, policy: &Policy) -> Verdict {
             reason: "this run may only read: describe the change instead of making it".to_owned(),
         };
     }
-    let targets = tool.targets(&call.arguments);
-    if policy.approvals != ApprovalMode::Ask || targets.is_empty() {
+    let changes = tool.proposals(&call.arguments);
+    if policy.approvals != ApprovalMode::Ask || changes.is_empty() {
         return Verdict::Run;
     }
+    let titles: Vec<String> = changes.iter().map(Proposal::title).collect();
     ask(
         policy,
         Approval {
-            action: format!("{} {}", tool.verb(), targets.join(", ")),
+            action: format!("{} {}", tool.verb(), titles.join(", ")),
             reason: "it changes files".to_owned(),
-            prefix: Vec::new(),
+            touches: changes.iter().map(Proposal::touch).collect(),
+            changes: changes.iter().map(Proposal::proposed).collect(),
+            ..Approval::default()
         },
     )
 }
@@ -99,6 +103,7 @@ pub(crate) fn command_verdict(request: &ShellRequest, place: &Place) -> Verdict 
         } else {
             remembered_prefix(&request.command)
         },
+        ..Approval::default()
     };
     match ruled(&request.command, &policy.rules) {
         Some((RuleAction::Deny, prefix)) => Verdict::Refuse {
@@ -201,9 +206,11 @@ fn winning<'a>(words: &[String], rules: &'a [Rule], plain: bool) -> Option<&'a R
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
     use std::path::PathBuf;
     use std::sync::Arc;
 
+    use expect_test::expect;
     use quire_protocol::CallId;
     use serde_json::json;
 
@@ -438,6 +445,60 @@ mod tests {
         assert_eq!(approval.action, "cargo fetch");
         assert_eq!(approval.reason, "outside the sandbox: needs the network");
         assert_eq!(approval.prefix, ["cargo", "fetch"]);
+    }
+
+    #[test]
+    fn a_question_about_files_says_what_would_change_in_them() {
+        let policy = policy(SandboxMode::WorkspaceWrite, ApprovalMode::Ask, &[]);
+        let patch = "*** Begin Patch\n*** Add File: new\n+one\n*** Update File: a\n\
+                     *** Move to: b\n@@ fn f\n keep\n-old\n+new\n*** Delete File: c\n*** End Patch";
+        let edits = json!({"path": "a", "edits": [
+            {"old": "one\n", "new": "two\n"}, {"old": "x", "new": "", "all": true},
+        ]});
+        let mut told = String::new();
+        for (tool, name, arguments) in [
+            (
+                Tool::Write,
+                "write",
+                json!({"path": "a/b", "content": "one\ntwo"}),
+            ),
+            (Tool::Edit, "edit", edits),
+            (Tool::ApplyPatch, "apply_patch", json!({"input": patch})),
+        ] {
+            let call = call(name, &arguments);
+            let Verdict::Ask { approval } = plan(Some(tool), &call, &place(&policy)).verdict else {
+                panic!("{name}: not asked");
+            };
+            let _ = writeln!(told, "{}: {}", approval.action, approval.touches.join(", "));
+            for change in &approval.changes {
+                let _ = write!(told, "{}\n{}", change.path, change.diff);
+            }
+        }
+        expect![[r"
+            write a/b: a/b (new, or replaced as a whole)
+            a/b
+            @@
+            +one
+            +two
+            edit a: a (changed, wherever that stands in it)
+            a
+            @@
+            -one
+            +two
+            @@
+            -x
+            patch new, a → b, c: new (new), a → b (moved and changed), c (deleted)
+            new
+            @@
+            +one
+            a → b
+            @@
+             keep
+            -old
+            +new
+            c
+        "]]
+        .assert_eq(&told);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::arguments::Arguments;
 use crate::place::Place;
+use crate::proposal::Proposal;
 use crate::{report, text};
 
 const SHAPE: &str = "{path: string, content: string}";
@@ -28,11 +29,13 @@ pub(crate) fn spec() -> ToolSpec {
     }
 }
 
-/// The file a call is about.
-pub(crate) fn targets(arguments: &str) -> Result<Vec<String>, String> {
+/// The change that a call asks for.
+pub(crate) fn proposals(arguments: &str) -> Result<Vec<Proposal>, String> {
     let arguments = Arguments::parse(arguments, SHAPE)?;
-    arguments.text(&["content", "file_text"])?;
-    Ok(vec![arguments.text(&["path", "file_path"])?])
+    let content = arguments.text(&["content", "file_text"])?;
+    let path = arguments.text(&["path", "file_path"])?;
+    let proposal = Proposal::new(path, "new, or replaced as a whole");
+    Ok(vec![proposal.replaces("", &content)])
 }
 
 pub(crate) fn run(arguments: &str, place: &Place) -> Result<ToolOutcome, String> {

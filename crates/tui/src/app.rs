@@ -14,7 +14,7 @@ use crate::commands::model::NextModel;
 use crate::conversation::{Conversation, Doing};
 use crate::editor::Editor;
 use crate::images;
-use crate::keys::{Action, Mode, Reply, action};
+use crate::keys::{Action, Mode, action};
 use crate::menu::Menu;
 use crate::notify::Callers;
 use crate::others::Seek;
@@ -108,7 +108,9 @@ pub(crate) struct App {
     /// The question whose no is being given a reason.
     pub(crate) refusing: Option<CallId>,
     /// The question that a person had time to see: keys answer no other.
-    faced: Option<CallId>,
+    pub(crate) faced: Option<CallId>,
+    /// The question at which the first character of the input was typed.
+    pub(crate) answering: Option<CallId>,
     /// The model that is wanted once the session rests.
     pub(crate) next_model: Option<NextModel>,
     /// What Enter makes of a message while a turn works.
@@ -166,6 +168,7 @@ impl App {
             refusing: None,
             faced: None,
             next_model: None,
+            answering: None,
             follow_up: Delivery::Steer,
             colours: Colours::default(),
             room: Room::Inline,
@@ -197,8 +200,10 @@ impl App {
             Mode::Search
         } else if self.refusing.is_some() {
             Mode::Reason
-        } else if self.faced.is_some() && !self.is_surprised() && self.editor.is_empty() {
+        } else if self.facing().is_some() && self.editor.is_empty() {
             Mode::Asked
+        } else if let Some(reply) = self.in_hand() {
+            Mode::Answer(reply)
         } else if self.paths.is_offering() {
             Mode::Path
         } else if self.writes_command() {
@@ -206,17 +211,6 @@ impl App {
         } else {
             Mode::Typing
         }
-    }
-
-    /// Whether a question is open that nobody had time to see.
-    pub(crate) fn is_surprised(&self) -> bool {
-        let first = self.conversation.asked.first().map(|(call, _)| *call);
-        first.is_some() && first != self.faced
-    }
-
-    /// The person has seen the first open question.
-    pub(crate) fn face(&mut self) {
-        self.faced = self.conversation.asked.first().map(|(call, _)| *call);
     }
 
     /// For how long something has been done, whoever looks: by the records, not by this screen.
@@ -231,6 +225,9 @@ impl App {
         let mut wishes = self.pressed(key);
         if wishes.contains(&Wish::Quit) && (self.must_stay() || self.would_lose_model()) {
             wishes.retain(|wish| *wish != Wish::Quit);
+        }
+        if self.editor.is_empty() {
+            self.answering = None;
         }
         wishes.extend(self.follow_path());
         wishes
@@ -282,7 +279,10 @@ impl App {
             Action::Complete => self.complete(),
             Action::Next => return self.next_waiting(),
             Action::Details => return vec![Wish::Unfold],
-            Action::Insert(char) => self.editor.insert(char.encode_utf8(&mut [0; 4])),
+            Action::Insert(char) => {
+                self.begin_typing();
+                self.editor.insert(char.encode_utf8(&mut [0; 4]));
+            }
             Action::Newline => self.editor.insert("\n"),
             Action::Go(to) => self.editor.go(to),
             Action::Delete(to) => self.editor.delete(to),
@@ -343,7 +343,7 @@ impl App {
 
     /// The input was written in an editor.
     pub(crate) fn composed(&mut self, text: &str) {
-        self.recalled = None;
+        (self.recalled, self.answering) = (None, None);
         // Editors end a file with a newline, which nobody wrote.
         let images = self.editor.images();
         self.editor.set("");
@@ -390,6 +390,9 @@ impl App {
             self.put_aside_back();
             let answer = Answer::no(&why);
             return vec![Wish::Ask(Op::Answer { call, answer })];
+        }
+        if let Some(wishes) = self.give() {
+            return wishes;
         }
         if self.editor.text().starts_with('!') {
             return self.run_own();
@@ -461,7 +464,7 @@ impl App {
     /// Another conversation stands here from now on: what was about the last one is gone.
     pub(crate) fn left(&mut self) {
         self.refusing = None;
-        self.faced = None;
+        (self.faced, self.answering) = (None, None);
         self.picker = None;
         self.search = None;
         self.outbox = Outbox::default();
@@ -523,31 +526,6 @@ impl App {
                 cause: "person".to_owned(),
             })],
         }
-    }
-
-    fn reply(&mut self, reply: Reply) -> Vec<Wish> {
-        if self.is_surprised() {
-            self.notice = Some("this question is new: look at it, then answer".to_owned());
-            return Vec::new();
-        }
-        let Some((call, approval)) = self.conversation.asked.first() else {
-            return Vec::new();
-        };
-        let call = *call;
-        let answer = match reply {
-            Reply::Once => Answer::AllowOnce,
-            Reply::Always if approval.prefix.is_empty() => {
-                self.notice = Some("this can only be allowed once: y".to_owned());
-                return Vec::new();
-            }
-            Reply::Always => Answer::AllowAlways,
-            Reply::No => {
-                self.refusing = Some(call);
-                self.stash_input();
-                return Vec::new();
-            }
-        };
-        vec![Wish::Ask(Op::Answer { call, answer })]
     }
 
     fn stop_refusing(&mut self) {

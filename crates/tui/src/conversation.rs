@@ -8,13 +8,15 @@ mod forks;
 use std::collections::{BTreeMap, HashMap};
 
 use quire_protocol::{
-    Approval, CallId, Content, Delivery, Delta, Effort, Event, JobId, MessageId, PlanStep, Purpose,
-    Record, Retry, Rule, Seq, Settings, Shown, TravelStep, duration, first_line,
+    Approval, CallId, Content, Delivery, Delta, Effort, Event, JobId, MessageId, PlanStep,
+    Proposed, Purpose, Record, Retry, Rule, Seq, Settings, Shown, TravelStep, duration, first_line,
+    visible,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
 use crate::calls::{self, Details, Ended};
+use crate::diff;
 use crate::folded::Calls;
 use crate::look;
 use crate::makeup::Makeup;
@@ -26,6 +28,8 @@ use crate::stream::Stream;
 use crate::travel::Said;
 use crate::words;
 
+/// Lines of changes that are shown in a question; of more, all of them stand above it.
+const OF_CHANGES: usize = 12;
 /// Bytes of a running tool's output that are kept to be seen.
 const OF_OUTPUT: usize = 4_000;
 
@@ -328,7 +332,11 @@ impl Conversation {
             Event::ModelReplied { items, .. } => self.replied(items),
             Event::ModelFailed { error, .. } => self.failed(&words::failure(error)),
             Event::ApprovalAsked { call, approval } => self.asks(*call, approval),
-            Event::ApprovalAnswered { call, answer } => self.answered(*call, answer),
+            Event::ApprovalAnswered {
+                call,
+                answer,
+                ruled_by,
+            } => self.answered(*call, answer, *ruled_by),
             Event::ToolStarted { call } => self.tool_started(*call, record.at_ms),
             Event::ToolEnded { call, outcome } => self.tool_ended(*call, outcome, record.at_ms),
             Event::PlanSet { steps } => self.planned(steps),
@@ -465,5 +473,41 @@ impl Conversation {
 
 /// Whether what is asked is too long for a question.
 pub(crate) fn is_long(approval: &Approval) -> bool {
-    approval.action.len() > 400 || approval.action.lines().count() > 6
+    let of_changes = approval.changes.iter().map(|change| change.diff.lines());
+    let changed: usize = of_changes.map(Iterator::count).sum();
+    approval.action.len() > 400 || approval.action.lines().count() > 6 || changed > OF_CHANGES
+}
+
+/// Exactly what would run, and what it would make of files, with everything in it visible. Where that
+/// is more than so many lines, at least one more than these.
+pub(crate) fn whole(approval: &Approval, most: usize) -> Vec<Line<'static>> {
+    let action = visible(approval.action.trim());
+    let mut lines: Vec<Line<'static>> = action
+        .lines()
+        .take(most.saturating_add(1))
+        .map(|line| calls::below(line, look::BOLD))
+        .collect();
+    for change in &approval.changes {
+        if lines.len() > most {
+            break;
+        }
+        if approval.changes.len() > 1 {
+            lines.push(calls::below(&visible(&change.path), look::MARK));
+        }
+        let shown = Proposed {
+            path: change.path.clone(),
+            diff: visible(&change.diff),
+        };
+        lines.extend(diff::proposed(&shown, most));
+    }
+    lines
+}
+
+/// What is asked for, in a word.
+pub(crate) fn asks_to(approval: &Approval) -> &'static str {
+    if approval.changes.is_empty() {
+        "run"
+    } else {
+        "change"
+    }
 }

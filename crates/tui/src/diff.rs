@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use quire_protocol::{FileChange, counted};
+use quire_protocol::{FileChange, Proposed, counted};
 use ratatui_core::style::Style;
 use ratatui_core::text::{Line, Span};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
@@ -30,7 +30,20 @@ struct Row {
 
 /// At most so many lines of a change, for a screen of so many columns.
 pub(crate) fn lines(change: &FileChange, most: usize, columns: u16) -> Vec<Line<'static>> {
-    let body = body(&change.diff);
+    hunk_lines(&change.path.to_string_lossy(), &change.diff, most, columns)
+}
+
+/// At most so many lines of a change that was not made yet, which has no places.
+pub(crate) fn proposed(change: &Proposed, most: usize) -> Vec<Line<'static>> {
+    let mut lines = hunk_lines(&change.path, &change.diff, most, 0);
+    for line in &mut lines {
+        line.spans.insert(0, Span::raw("    "));
+    }
+    lines
+}
+
+fn hunk_lines(path: &str, diff: &str, most: usize, columns: u16) -> Vec<Line<'static>> {
+    let body = body(diff);
     let hunks = hunks(&body[..body.len().min(most)]);
     let last = hunks.iter().flatten().map(|row| row.number).max();
     let digits = last.filter(|_| columns >= NARROW);
@@ -41,7 +54,7 @@ pub(crate) fn lines(change: &FileChange, most: usize, columns: u16) -> Vec<Line<
             let indent = " ".repeat(digits.map_or(2, |digits| digits + 5));
             lines.push(look::line(indent + "⋮", look::DIM));
         }
-        let begin = Code::of_file(&change.path.to_string_lossy());
+        let begin = Code::of_file(path);
         let (mut old, mut new) = (begin, begin);
         lines.extend(rows.iter().map(|row| {
             if row.sign == ' '
@@ -87,7 +100,8 @@ fn hunks(body: &[&str]) -> Vec<Vec<Row>> {
         }
         let sign = line.chars().next().filter(|sign| "+-".contains(*sign));
         let sign = sign.unwrap_or(' ');
-        let text = line.get(1..).unwrap_or_default();
+        // What says how much is left out has no sign.
+        let text = line.strip_prefix(['+', '-', ' ']).unwrap_or(line);
         let number = if sign == '-' { old } else { new };
         old += u32::from(sign != '+');
         new += u32::from(sign != '-');

@@ -74,9 +74,21 @@ pub(crate) enum Reply {
     /// Yes, this once.
     Once,
     /// Yes, for what begins alike, in this session.
-    Always,
+    Session,
     /// No; the reason is asked for next.
     No,
+}
+
+impl Reply {
+    /// What a letter means as all that is typed at a question.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        match text {
+            "y" | "Y" => Some(Self::Once),
+            "s" | "S" | "p" | "P" => Some(Self::Session),
+            "n" | "N" => Some(Self::No),
+            _ => None,
+        }
+    }
 }
 
 /// What the keys are about.
@@ -92,6 +104,8 @@ pub(crate) enum Mode {
     Search,
     /// An open question, and nothing is typed.
     Asked,
+    /// An open question, and this answer to it, which Enter gives.
+    Answer(Reply),
     /// The reason for a no.
     Reason,
     /// A list to choose from.
@@ -116,12 +130,11 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
         return with_alt(key.code);
     }
     Some(match (key.code, mode) {
-        (KeyCode::Char('y' | 'Y'), Mode::Asked) => Action::Reply(Reply::Once),
-        (KeyCode::Char('p' | 'P' | 's' | 'S'), Mode::Asked) => Action::Reply(Reply::Always),
-        (KeyCode::Char('n' | 'N'), Mode::Asked) => Action::Reply(Reply::No),
         (KeyCode::Enter, _) if shift => Action::Newline,
         (KeyCode::Tab | KeyCode::Enter, Mode::Path | Mode::Search)
         | (KeyCode::Tab, Mode::Command) => Action::Complete,
+        // What one says no for is no part of what is otherwise said.
+        (KeyCode::Char(' '), Mode::Answer(Reply::No)) => Action::Reply(Reply::No),
         (KeyCode::Enter, _) => Action::Send,
         (KeyCode::Tab, Mode::Typing) => Action::Queue,
         (KeyCode::Esc, Mode::Reason | Mode::Path | Mode::Search) => Action::Back,
@@ -196,7 +209,7 @@ fn with_alt(code: KeyCode) -> Option<Action> {
         KeyCode::Char('d') => Action::Delete(To::WordRight),
         KeyCode::Backspace => Action::Delete(To::WordLeft),
         KeyCode::Char('y') => Action::Reply(Reply::Once),
-        KeyCode::Char('p' | 's') => Action::Reply(Reply::Always),
+        KeyCode::Char('p' | 's') => Action::Reply(Reply::Session),
         KeyCode::Char('n') => Action::Reply(Reply::No),
         _ => return None,
     })
@@ -219,19 +232,22 @@ mod tests {
         for (code, modifiers, mode, expected) in [
             (Char('y'), none, Mode::Typing, Some(Action::Insert('y'))),
             (Char('Y'), shift, Mode::Typing, Some(Action::Insert('Y'))),
+            (Char('y'), none, Mode::Asked, Some(Action::Insert('y'))),
+            (Char('s'), none, Mode::Asked, Some(Action::Insert('s'))),
+            (Char('n'), none, Mode::Asked, Some(Action::Insert('n'))),
+            (Enter, none, Mode::Answer(Reply::Once), Some(Action::Send)),
             (
-                Char('y'),
+                Char(' '),
                 none,
-                Mode::Asked,
-                Some(Action::Reply(Reply::Once)),
+                Mode::Answer(Reply::Once),
+                Some(Action::Insert(' ')),
             ),
             (
-                Char('p'),
+                Char(' '),
                 none,
-                Mode::Asked,
-                Some(Action::Reply(Reply::Always)),
+                Mode::Answer(Reply::No),
+                Some(Action::Reply(Reply::No)),
             ),
-            (Char('n'), none, Mode::Asked, Some(Action::Reply(Reply::No))),
             (Char('n'), none, Mode::Reason, Some(Action::Insert('n'))),
             (
                 Char('y'),

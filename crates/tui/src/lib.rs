@@ -17,6 +17,7 @@
 )]
 
 mod agents;
+mod answers;
 mod app;
 mod calls;
 mod code;

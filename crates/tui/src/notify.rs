@@ -272,6 +272,7 @@ mod tests {
                 action: "make push".to_owned(),
                 reason: String::new(),
                 prefix: Vec::new(),
+                ..Approval::default()
             },
         }
     }
@@ -301,7 +302,12 @@ mod tests {
         now += Duration::from_mins(1);
         let answer = Answer::AllowOnce;
         let call = CallId(1);
-        event(&mut conversation, Event::ApprovalAnswered { call, answer });
+        let answered = Event::ApprovalAnswered {
+            call,
+            answer,
+            ruled_by: None,
+        };
+        event(&mut conversation, answered);
         assert_eq!(alerts.follow(&conversation, now), None);
         now += Duration::from_secs(seconds[1]);
         event(&mut conversation, ended());

@@ -12,18 +12,19 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Happened, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Approval, CallId, Content, Frame, SessionId, visible};
+use quire_protocol::{Answer, Approval, CallId, Content, Frame, SessionId, visible};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
 use crate::app::{App, Wish};
+use crate::conversation::{asks_to, whole};
 use crate::errands::Done;
-use crate::keys::{Mode, Pick};
+use crate::keys::{Mode, Pick, Reply};
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
 use crate::talk::{self, Then, listed, until};
-use crate::view;
+use crate::view::{self, begins_so};
 use crate::world::World;
 
 use keys::Keys;
@@ -325,21 +326,9 @@ fn typed(app: &mut App, line: &str) -> Vec<Wish> {
             Err(_) => app.pick(Pick::Leave),
         };
     }
-    if app.mode() == Mode::Asked {
-        let (word, why) = line.split_once(' ').unwrap_or((line, ""));
-        return match (word, why) {
-            ("y", "") => press(app, KeyCode::Char('y')),
-            ("p", "") => press(app, KeyCode::Char('p')),
-            ("n", why) => {
-                press(app, KeyCode::Char('n'));
-                app.editor.set(why);
-                press(app, KeyCode::Enter)
-            }
-            _ => {
-                app.notice = Some("please answer with y, p, n, or n and why".to_owned());
-                Vec::new()
-            }
-        };
+    // A command is one whatever is asked.
+    if app.mode() == Mode::Asked && !line.starts_with(['/', '!']) {
+        return answered(app, line);
     }
     app.editor.paste(line);
     press(app, KeyCode::Enter)
@@ -356,6 +345,20 @@ fn line_typed(app: &mut App, line: &str) -> Vec<Wish> {
         }
     }
     wishes
+}
+
+/// A line as the answer to the open question.
+fn answered(app: &mut App, line: &str) -> Vec<Wish> {
+    let (word, why) = line.split_once(' ').unwrap_or((line, ""));
+    match (Reply::of(word), why.trim()) {
+        (Some(Reply::No), why) => app.answer(&Answer::no(why)),
+        (Some(reply), "") => app.reply(reply),
+        _ => {
+            let how = "please answer with one of the letters; commands (/stop, /help) work too";
+            app.notice = Some(how.to_owned());
+            Vec::new()
+        }
+    }
 }
 
 impl Told {
@@ -411,17 +414,17 @@ impl Told {
 fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
     let about = app.conversation.about(call);
     let name = about.split(' ').next().unwrap_or_default();
-    let action = visible(approval.action.trim()).replace('\n', "\n    ");
-    let always = match approval.prefix.as_slice() {
-        [] => String::new(),
-        prefix => format!(", p always `{}`", visible(&prefix.join(" "))),
+    let session = match begins_so(approval) {
+        rule if rule.is_empty() => rule,
+        rule => format!(", s {rule} for this session"),
     };
-    vec![
-        format!("? {name} asks to run:"),
-        format!("    {action}"),
+    let mut lines = vec![format!("? {name} asks to {}:", asks_to(approval))];
+    lines.extend(whole(approval, usize::MAX).iter().map(ToString::to_string));
+    lines.extend([
         format!("why: {}", visible(approval.reason.trim())),
-        format!("y once{always}, n no, n WHY no and why"),
-    ]
+        format!("y once{session}, n no, n WHY no and why"),
+    ]);
+    lines
 }
 
 /// The lines that are typed, read by a thread of their own, which may wait for ever.
@@ -448,7 +451,7 @@ fn print(text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{Event, PlanStatus, PlanStep, Record, Seq, TurnId};
+    use quire_protocol::{Event, Op, PlanStatus, PlanStep, Record, Seq, TurnId};
 
     use super::*;
     use crate::setup::Form;
@@ -513,5 +516,70 @@ mod tests {
         assert_eq!(line_typed(&mut app, "/mod"), []);
         let news = Told::default().news(&mut app);
         assert!(news.contains("/model takes more"), "{news}");
+    }
+
+    /// Plain lines with an open question.
+    fn asked(prefix: &[&str]) -> App {
+        let mut app = App::new("test".to_owned(), Arc::new(|settings, _| Ok(settings)));
+        let approval = Approval {
+            action: "git push".to_owned(),
+            reason: "it may change something".to_owned(),
+            prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+            ..Approval::default()
+        };
+        let events = [
+            Event::TurnStarted { turn: TurnId(1) },
+            Event::ApprovalAsked {
+                call: CallId(1),
+                approval,
+            },
+        ];
+        for (seq, event) in (1..).zip(events) {
+            app.conversation.record(&Record {
+                seq: Seq(seq),
+                at_ms: 0,
+                event,
+            });
+        }
+        app.face();
+        app
+    }
+
+    #[test]
+    fn lines_at_a_question_are_answers_and_commands_are_commands() {
+        let answer = |answer| {
+            vec![Wish::Ask(Op::Answer {
+                call: CallId(1),
+                answer,
+            })]
+        };
+        let stop = vec![Wish::Ask(Op::Interrupt {
+            cause: "person".to_owned(),
+        })];
+        for (line, wishes) in [
+            ("y", answer(Answer::AllowOnce)),
+            ("Y ", answer(Answer::AllowOnce)),
+            ("s", answer(Answer::AllowAlways)),
+            ("p", answer(Answer::AllowAlways)),
+            ("n", answer(Answer::no(""))),
+            ("n use a branch", answer(Answer::no("use a branch"))),
+            ("/stop", stop),
+            ("! make", vec![Wish::Run("make".to_owned())]),
+            ("yes, but later", vec![]),
+            ("y do it", vec![]),
+            ("stop that, I said origin", vec![]),
+            ("", vec![]),
+        ] {
+            let mut app = asked(&["git", "push"]);
+            assert_eq!(typed(&mut app, line), wishes, "{line}");
+            assert_eq!(app.notice.is_none(), !wishes.is_empty(), "{line}");
+        }
+        let mut app = asked(&[]);
+        assert_eq!(typed(&mut app, "s"), []);
+        assert!(app.notice.unwrap().contains("only be allowed once"));
+        let mut app = asked(&[]);
+        assert_eq!(typed(&mut app, "/help"), []);
+        let shown = Told::default().news(&mut app);
+        assert!(shown.contains("/stop"), "{shown}");
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use quire_protocol::{Approval, CallId, Delivery, PlanStatus, duration, first_line, visible};
 use ratatui_core::text::{Line, Span};
 
+use crate::answers::ONCE_ONLY;
 use crate::app::App;
 use crate::calls::below;
 use crate::commands::plan::is_planning;
-use crate::conversation::{Conversation, Doing, is_long};
-use crate::keys::Mode;
+use crate::conversation::{Conversation, Doing, asks_to, is_long, whole};
+use crate::keys::{Mode, Reply};
 use crate::look;
 use crate::meter::short;
 use crate::rows::{cut, safe, width, wrap};
@@ -62,7 +63,7 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
     let mut asked = asked(app, columns, room);
     if room == 0 && !asked.is_empty() {
         let only = std::mem::take(&mut asked);
-        if app.editor.is_empty() {
+        if app.editor.is_empty() || app.in_hand().is_some() {
             (input, row) = (only, 0);
         }
     }
@@ -162,12 +163,16 @@ fn asked(app: &App, columns: u16, room: usize) -> Vec<Line<'static>> {
 fn small_question(app: &App, approval: &Approval, columns: u16, room: usize) -> Vec<Line<'static>> {
     let wide = usize::from(columns);
     let action = visible(approval.action.trim()).replace(['\n', '\t'], " ");
-    let always = if approval.prefix.is_empty() { "" } else { "/p" };
+    let session = if approval.prefix.is_empty() { "" } else { "/s" };
     let keys = match app.mode() {
         Mode::Reason => "Enter/Esc".to_owned(),
-        Mode::Asked => format!("y{always}/n"),
+        Mode::Asked => format!("y{session}/n"),
+        Mode::Answer(Reply::Once) => "Enter: once".to_owned(),
+        Mode::Answer(Reply::Session) if session.is_empty() => "once only".to_owned(),
+        Mode::Answer(Reply::Session) => "Enter: session".to_owned(),
+        Mode::Answer(Reply::No) => "Enter: no".to_owned(),
         Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
-            format!("Alt+y{always}/n")
+            format!("Alt+y{session}/n")
         }
     };
     if room == 1 {
@@ -197,17 +202,7 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
         usize::MAX
     };
     let mut rows = request(&app.conversation.about(call), approval, columns, most);
-    let always = match approval.prefix.as_slice() {
-        [] => String::new(),
-        prefix => format!(" · p always `{}`", visible(&prefix.join(" "))),
-    };
-    let choices = match app.mode() {
-        Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
-        Mode::Asked => format!("  y once{always} · n no"),
-        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
-            format!("  Alt+y once{always} (Alt+p) · Alt+n no")
-        }
-    };
+    let choices = choices(app.mode(), &begins_so(approval));
     let waiting = app.conversation.asked.len() - 1;
     let more = match waiting {
         0 => String::new(),
@@ -215,6 +210,38 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
     };
     rows.extend(wrap(&look::line(choices + &more, look::MARK), columns));
     rows
+}
+
+/// What a rule of the question's would allow; nothing where none can be made.
+pub(crate) fn begins_so(approval: &Approval) -> String {
+    match approval.prefix.as_slice() {
+        [] => String::new(),
+        prefix => format!("`{} …`", visible(&prefix.join(" "))),
+    }
+}
+
+/// What keys do to a question, of which a rule would allow this.
+fn choices(mode: Mode, rule: &str) -> String {
+    let with = |key: &str| match rule {
+        "" => String::new(),
+        rule => format!(" · {key} {rule} for this session"),
+    };
+    match mode {
+        Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
+        Mode::Asked => format!(
+            "  y once{} · n no, n WHY no and why · then Enter",
+            with("s")
+        ),
+        Mode::Answer(Reply::Once) => "  Enter allows it, this once".to_owned(),
+        Mode::Answer(Reply::Session) if rule.is_empty() => format!("  {ONCE_ONLY}"),
+        Mode::Answer(Reply::Session) => {
+            format!("  Enter allows whatever begins with {rule}, for this session")
+        }
+        Mode::Answer(Reply::No) => "  Enter says no · Space, then why".to_owned(),
+        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
+            format!("  Alt+y once{} · Alt+n no", with("Alt+s"))
+        }
+    }
 }
 
 /// What is asked, with everything in it visible and at most so many rows of what would run.
@@ -227,12 +254,11 @@ pub(crate) fn request(
     let name = about.split(' ').next().unwrap_or_default();
     let mut rows = vec![look::mixed([
         ("? ".to_owned(), look::NOTICE),
-        (format!("{name} asks to run:"), look::BOLD),
+        (format!("{name} asks to {}:", asks_to(approval)), look::BOLD),
     ])];
-    let action = visible(approval.action.trim());
-    let mut lines: Vec<Line<'static>> = action
-        .lines()
-        .flat_map(|line| wrap(&below(line, look::BOLD), columns))
+    let mut lines: Vec<Line<'static>> = whole(approval, most)
+        .iter()
+        .flat_map(|line| wrap(line, columns))
         .collect();
     if lines.len() > most {
         lines.truncate(most);

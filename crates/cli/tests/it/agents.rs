@@ -47,6 +47,8 @@ fn the_board_lives_and_answers_what_was_seen() {
     world.wait(&other, "done");
     pty.sees("talk to me");
     pty.press("y");
+    pty.sees("Enter allows it, this once");
+    pty.press("\r");
     pty.sees_when("all is done", |screen| {
         screen.contains("nothing works") && screen.contains("It is done.")
     });
@@ -180,9 +182,7 @@ fn a_screen_says_who_waits_and_goes_over_to_where_it_works() {
     pty.press("\x15\x1bOQ");
     pty.sees(&format!("this is session {}", started.out.trim()));
     pty.sees("  y once");
-    pty.press("n");
-    pty.sees("no, because ›");
-    pty.press("\r");
+    pty.press("n\r");
     pty.sees("It is done.");
     pty.sees_when("nobody else waits", |screen| !screen.contains("(F2)"));
     pty.type_line("! pwd");

@@ -41,7 +41,7 @@ fn a_question_and_the_end_are_told_while_the_terminal_has_no_focus() {
     wait_until("the question is told", || pty.bytes().contains(ASKS));
     pty.sees("  y once");
     pty.press(FOCUS_GAINED);
-    pty.press("y");
+    pty.press("y\r");
     pty.sees("It is done.");
     pty.sees("· done");
     assert!(!pty.bytes().contains(DONE), "who looks is not told");

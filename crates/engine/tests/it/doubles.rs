@@ -240,6 +240,7 @@ impl ToolSet for FakeTools {
                         action: call.name.clone(),
                         reason: "it asks".to_owned(),
                         prefix,
+                        ..Approval::default()
                     },
                 }
             } else {

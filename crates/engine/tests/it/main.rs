@@ -179,13 +179,21 @@ async fn always_answers_what_policy_would_not_ask_any_more() {
     let answers: Vec<_> = records
         .iter()
         .filter_map(|record| match &record.event {
-            Event::ApprovalAnswered { call, answer } => Some((call.0, answer.clone())),
+            Event::ApprovalAnswered {
+                call,
+                answer,
+                ruled_by,
+            } => Some((call.0, answer.clone(), ruled_by.map(|call| call.0))),
             _ => None,
         })
         .collect();
     assert_eq!(
         answers,
-        [(1, AllowAlways), (3, AllowOnce), (2, AllowOnce)],
+        [
+            (1, AllowAlways, None),
+            (3, AllowOnce, Some(1)),
+            (2, AllowOnce, None)
+        ],
         "the other question was a person's to answer"
     );
     assert_eq!(reason(&records), StopReason::EndTurn);

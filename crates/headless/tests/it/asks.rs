@@ -73,11 +73,11 @@ async fn an_answer_is_told_before_the_next_question() {
         ? bash asks to run:
             git push
           why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > · allowed once
+          y once · s `git push …` for this session · n no, n WHY no and why > · allowed once
         ? bash asks to run:
             git fetch
           why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > · not allowed
+          y once · s `git push …` for this session · n no, n WHY no and why > · not allowed
     "#]]
     .assert_eq(&ran.err[..summary]);
 }
@@ -115,14 +115,14 @@ async fn a_person_is_asked_one_question_at_a_time() {
         ? bash asks to run:
             git push origin
           why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > ! please answer with one of the choices
+          y once · s `git push …` for this session · n no, n WHY no and why > ! please answer with one of the choices
         ? bash asks to run:
             git push origin
           why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > ? bash asks to run:
+          y once · s `git push …` for this session · n no, n WHY no and why > ? bash asks to run:
             git push\u{1b}[2J
           why: it needs the network
-          y once · a always `git push` · n no, n WHY no and why > "#]].assert_eq(&ran.err);
+          y once · s `git push …` for this session · n no, n WHY no and why > "#]].assert_eq(&ran.err);
 }
 
 #[tokio::test]
@@ -213,4 +213,39 @@ async fn a_question_that_always_settled_is_not_asked() {
     assert!(ran.err.contains("push a"), "{}", ran.err);
     assert!(!ran.err.contains("push b"), "{}", ran.err);
     assert_eq!(script.ops().len(), 2);
+}
+
+#[tokio::test]
+async fn a_question_about_files_shows_what_would_become_of_them() {
+    let mut steps = open_turn();
+    steps.push(replied(vec![calls(1, "edit", r#"{"path":"a"}"#)]));
+    let approval = Approval {
+        action: "edit a".into(),
+        reason: "it changes files".into(),
+        changes: vec![Proposed {
+            path: "a".into(),
+            diff: "@@\n keep\n-old\x1b[2J\n+new\n".into(),
+        }],
+        ..Approval::default()
+    };
+    let call = CallId(1);
+    steps.push(Event::ApprovalAsked { call, approval }.into());
+    let script = Script::new(vec![steps, finished(1)]);
+    let task = Task {
+        approvals: Approver::Person(Box::new(Cursor::new("n\n"))),
+        ..task(Output::Progress)
+    };
+    let ran = ran(&script, task).await;
+    let end = ran.err.find("✓").unwrap();
+    expect![[r#"
+        ? edit asks to change:
+            edit a
+            a
+               keep
+              -old\u{1b}[2J
+              +new
+          why: it changes files
+          y once · n no, n WHY no and why > · not allowed
+    "#]]
+    .assert_eq(&ran.err[..end]);
 }

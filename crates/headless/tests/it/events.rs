@@ -106,6 +106,7 @@ pub(crate) fn asked(call: u32, action: &str) -> Step {
             action: action.into(),
             reason: "it needs the network".into(),
             prefix: vec!["git".into(), "push".into()],
+            ..Approval::default()
         },
     }
     .into()
@@ -115,6 +116,7 @@ pub(crate) fn answered(call: u32, answer: Answer) -> Step {
     Event::ApprovalAnswered {
         call: CallId(call),
         answer,
+        ruled_by: None,
     }
     .into()
 }

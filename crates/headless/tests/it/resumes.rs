@@ -119,6 +119,7 @@ async fn a_question_that_a_crash_left_open_does_not_hang_the_resumed_turn() {
             action: "git push".into(),
             reason: "it needs the network".into(),
             prefix: Vec::new(),
+            ..Approval::default()
         },
     };
     let past = vec![

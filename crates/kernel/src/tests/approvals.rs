@@ -200,7 +200,7 @@ fn always_settles_the_open_questions_that_its_rule_covers() {
                 → run 4
             always 1 3 4 9
                 answered 1: AllowAlways
-                answered 3: AllowOnce
+                answered 3: AllowOnce by the rule of 1
                 call 1 started
                 call 3 started
                 → run 1

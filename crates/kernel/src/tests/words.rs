@@ -1,6 +1,8 @@
 //! Events, effects and items in the words of the stories.
 
-use quire_protocol::{CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span};
+use quire_protocol::{
+    Answer, CallId, CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span,
+};
 
 use crate::Effect;
 
@@ -36,7 +38,11 @@ pub(super) fn event_words(event: &Event) -> String {
             format!("request {request} failed: {error}")
         }
         Event::ApprovalAsked { call, approval } => format!("asked {call}: {}", approval.action),
-        Event::ApprovalAnswered { call, answer } => format!("answered {call}: {answer:?}"),
+        Event::ApprovalAnswered {
+            call,
+            answer,
+            ruled_by,
+        } => answered(*call, answer, *ruled_by),
         Event::ToolStarted { call } => format!("call {call} started"),
         Event::ToolEnded { call, outcome } => {
             format!(
@@ -146,4 +152,9 @@ fn text(content: &[Content]) -> String {
         0..=400 => whole,
         bytes => format!("{}… ({bytes} bytes)", &whole[..8]),
     }
+}
+
+fn answered(call: CallId, answer: &Answer, ruled_by: Option<CallId>) -> String {
+    let by = ruled_by.map_or(String::new(), |other| format!(" by the rule of {other}"));
+    format!("answered {call}: {answer:?}{by}")
 }

@@ -151,9 +151,13 @@ impl Calls {
                 call.asked = true;
                 Ok(())
             }
-            Event::ApprovalAnswered { call, answer } => {
+            Event::ApprovalAnswered {
+                call,
+                answer,
+                ruled_by,
+            } => {
                 ensure!(
-                    self.is_given(*call, answer, cause),
+                    self.is_given(*call, answer, *ruled_by, cause),
                     "nobody gave that answer"
                 );
                 let call = self.find(*call)?;
@@ -180,12 +184,18 @@ impl Calls {
     }
 
     /// Whether somebody gave this answer: to this question, or to another one whose rule covers it.
-    fn is_given(&self, call: CallId, answer: &Answer, cause: &Cause<'_>) -> bool {
+    fn is_given(
+        &self,
+        call: CallId,
+        answer: &Answer,
+        ruled_by: Option<CallId>,
+        cause: &Cause<'_>,
+    ) -> bool {
         match cause {
             Cause::Input(Input::Op(Op::Answer {
                 call: asked,
                 answer: said,
-            })) => *asked == call && said == answer,
+            })) => *asked == call && said == answer && ruled_by.is_none(),
             Cause::Input(Input::AnsweredAlways {
                 call: asked,
                 covered,
@@ -195,9 +205,13 @@ impl Calls {
                         && other.answer == Some(Answer::AllowAlways)
                         && !self.prefix_asked(*asked).is_empty()
                 });
-                rule && covered.contains(&call) && *answer == Answer::AllowOnce
+                rule && covered.contains(&call)
+                    && *answer == Answer::AllowOnce
+                    && ruled_by == Some(*asked)
             }
-            Cause::Input(Input::AnsweredAlways { .. }) => *answer == Answer::AllowAlways,
+            Cause::Input(Input::AnsweredAlways { .. }) => {
+                *answer == Answer::AllowAlways && ruled_by.is_none()
+            }
             Cause::Input(_) | Cause::Recovery => false,
         }
     }

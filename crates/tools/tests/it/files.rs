@@ -376,3 +376,38 @@ async fn a_write_that_fails_is_undone_with_those_before_it() {
     );
     assert_eq!(world.get("a.txt"), "a\n");
 }
+
+/// Nobody is asked about what the tool refuses anyway: its words reach the model at once.
+#[test]
+fn a_change_that_no_yes_would_allow_is_not_asked_about() {
+    use quire_protocol::{ApprovalMode, ToolSet as _, Verdict};
+    let mut world = World::claude();
+    world.policy.approvals = ApprovalMode::Ask;
+    symlink(world.at("."), world.at("../alias")).unwrap();
+    symlink("/etc", world.at("out")).unwrap();
+    for (path, asked) in [
+        ("a", true),
+        ("sub/../a", true),
+        ("../other", false),
+        ("/etc/passwd", false),
+        (".git/config", false),
+        ("sub/.GIT/hooks/x", false),
+        (".quire/config.toml", false),
+        // By its name it is elsewhere, but it may be written.
+        ("../alias/a", true),
+        // A link may lead elsewhere by the time that it is written.
+        ("out/a", true),
+    ] {
+        let call = world.call("write", json!({"path": path, "content": "x"}));
+        let verdict = world.tools.plan(&call, &world.policy).verdict;
+        assert_eq!(
+            matches!(verdict, Verdict::Ask { .. }),
+            asked,
+            "{path}: {verdict:?}"
+        );
+    }
+    world.policy.sandbox = SandboxMode::Off;
+    let call = world.call("write", json!({"path": "../other", "content": "x"}));
+    let verdict = world.tools.plan(&call, &world.policy).verdict;
+    assert!(matches!(verdict, Verdict::Ask { .. }));
+}

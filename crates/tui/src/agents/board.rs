@@ -8,6 +8,7 @@ use quire_protocol::{
 
 use super::draw;
 use super::peek::Peek;
+use crate::answers::ONCE_ONLY;
 use crate::editor::Editor;
 use crate::keys::{Action, Mode, action};
 
@@ -42,6 +43,8 @@ pub(crate) struct Board {
     pub(crate) chosen: Option<SessionId>,
     /// What is seen of it.
     pub(crate) peek: Option<Peek>,
+    /// The answer in hand, which Enter gives to this question.
+    pub(crate) in_hand: Option<(CallId, Answer)>,
     /// What is being typed to it.
     pub(crate) typing: Option<Typing>,
     pub(crate) editor: Editor,
@@ -64,6 +67,7 @@ impl Board {
             agents: None,
             chosen,
             peek: None,
+            in_hand: None,
             typing: None,
             editor: Editor::default(),
             notice: None,
@@ -84,6 +88,7 @@ impl Board {
         let before = self.place().unwrap_or(0);
         self.agents = Some(agents);
         if self.place().is_none() {
+            self.in_hand = None;
             if self.typing.take().is_some() {
                 self.notice = Some("the session that this was for is gone".to_owned());
             }
@@ -162,6 +167,19 @@ impl Board {
             return self.typed(key, typing);
         }
         let asked = action(key, Mode::Typing);
+        if let Some((call, answer)) = self.in_hand.take() {
+            match asked {
+                Some(Action::Send) if self.answerable() == Ok(call) => {
+                    return self.ask(Op::Answer { call, answer });
+                }
+                Some(Action::Send) => {
+                    self.notice = Some("that question is gone".to_owned());
+                    return Vec::new();
+                }
+                Some(Action::Interrupt | Action::Clear) => return Vec::new(),
+                _ => {}
+            }
+        }
         match asked {
             Some(Action::Up) => self.go(-1),
             Some(Action::Down) => self.go(1),
@@ -184,11 +202,11 @@ impl Board {
             KeyCode::Enter => return vec![Want::Open(agent.head.clone())],
             KeyCode::Char('r') => self.typing = Some(Typing::Reply),
             KeyCode::Char('y') => match self.answerable() {
-                Ok(call) => return self.ask(answer(call, Answer::AllowOnce)),
+                Ok(call) => self.in_hand = Some((call, Answer::AllowOnce)),
                 Err(why) => self.notice = Some(why),
             },
             KeyCode::Char('a') => match self.always() {
-                Ok(call) => return self.ask(answer(call, Answer::AllowAlways)),
+                Ok(call) => self.in_hand = Some((call, Answer::AllowAlways)),
                 Err(why) => self.notice = Some(why),
             },
             KeyCode::Char('n') => match self.answerable() {
@@ -225,12 +243,12 @@ impl Board {
         Err(words.to_owned())
     }
 
-    /// The question that can be answered with "always", or why none can.
+    /// The question that can be answered for all that begins alike, or why none can.
     fn always(&self) -> Result<CallId, String> {
         let call = self.answerable()?;
         let question = self.peek().and_then(Peek::question);
         if question.is_some_and(|(_, approval)| approval.prefix.is_empty()) {
-            return Err("this can only be allowed once: y".to_owned());
+            return Err(ONCE_ONLY.to_owned());
         }
         Ok(call)
     }
@@ -275,7 +293,10 @@ impl Board {
         let text = self.editor.take();
         self.typing = None;
         match typing {
-            Typing::Reason(call) => self.ask(answer(call, Answer::no(&text))),
+            Typing::Reason(call) => self.ask(Op::Answer {
+                call,
+                answer: Answer::no(&text),
+            }),
             Typing::Reply if text.trim().is_empty() => Vec::new(),
             Typing::Reply => {
                 self.sent += 1;
@@ -289,8 +310,4 @@ impl Board {
             }
         }
     }
-}
-
-fn answer(call: CallId, answer: Answer) -> Op {
-    Op::Answer { call, answer }
 }

@@ -1,13 +1,13 @@
 //! How the board is drawn: the list, what is seen of the chosen session, what is typed, and the keys.
 
-use quire_protocol::{Agent, Standing, age, visible};
+use quire_protocol::{Agent, Answer, Standing, age};
 use ratatui_core::text::Line;
 
 use super::board::{Board, Typing};
 use super::peek::Peek;
 use crate::look;
 use crate::rows::{cut, safe, width, wrap};
-use crate::view::{Picture, progress, request};
+use crate::view::{Picture, begins_so, progress, request};
 
 /// Rows of what is typed.
 const OF_INPUT: usize = 5;
@@ -208,14 +208,21 @@ fn question(board: &Board) -> Vec<Line<'static>> {
     };
     let about = peek.conversation.about(call);
     let mut rows = request(&about, approval, board.size.0, usize::MAX);
-    let choices = if board.is_surprised() {
-        look::line("  …", look::DIM)
-    } else {
-        let always = match approval.prefix.as_slice() {
-            [] => String::new(),
-            prefix => format!(" · a always `{}`", visible(&prefix.join(" "))),
-        };
-        look::line(format!("  y once{always} · n no"), look::MARK)
+    let rule = begins_so(approval);
+    let choices = match &board.in_hand {
+        _ if board.is_surprised() => look::line("  …", look::DIM),
+        Some((asked, Answer::AllowOnce)) if *asked == call => {
+            look::line("  Enter allows it, this once", look::MARK)
+        }
+        Some((asked, Answer::AllowAlways)) if *asked == call => {
+            let all = format!("  Enter allows whatever begins with {rule}, for this session");
+            look::line(all, look::MARK)
+        }
+        _ if rule.is_empty() => look::line("  y once, then Enter · n no", look::MARK),
+        _ => {
+            let keys = format!("  y once · a {rule} for this session, then Enter · n no");
+            look::line(keys, look::MARK)
+        }
     };
     rows.extend(wrap(&choices, board.size.0));
     rows

@@ -149,6 +149,7 @@ impl Shown {
                 action: action.to_owned(),
                 reason: "it needs the network".to_owned(),
                 prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+                ..Approval::default()
             },
         });
     }
@@ -224,7 +225,7 @@ fn sessions_stand_by_what_they_need_and_the_chosen_one_is_seen() {
         ? bash asks to run:
             make push\u{202e} --force
           why: it needs the network
-          y once · n no
+          y once, then Enter · n no
 
 
         ↑ ↓ choose · Enter opens · r reply · y a n answer · s stop · p pause · q leave
@@ -324,7 +325,8 @@ fn a_small_terminal_shows_the_chosen_session_and_no_half_question() {
         answer: Answer::AllowOnce,
     };
     let asked = vec![Want::Ask(session("0199-b"), once)];
-    assert_eq!(shown.press(KeyCode::Char('y')), asked);
+    assert_eq!(shown.press(KeyCode::Char('y')), []);
+    assert_eq!(shown.press(KeyCode::Enter), asked);
     let mut shown = Shown::new(40, 8);
     shown.board.know(some());
     shown.looks();
@@ -362,14 +364,26 @@ fn a_question_is_answered_once_it_was_seen_and_only_that_one() {
     shown.press(KeyCode::Down);
     assert_eq!(shown.press(KeyCode::Char('y')), []);
     shown.press(KeyCode::Up);
-    assert_eq!(shown.press(KeyCode::Char('y')), answer(Answer::AllowOnce));
+    assert_eq!(shown.press(KeyCode::Char('y')), []);
+    assert_eq!(shown.press(KeyCode::Enter), answer(Answer::AllowOnce));
+    // A letter alone gives nothing, and whatever else is pressed takes it back.
+    for key in [KeyCode::Down, KeyCode::Esc, KeyCode::Char('e')] {
+        shown.press(KeyCode::Char('y'));
+        assert_eq!(shown.press(key), []);
+        shown.press(KeyCode::Up);
+        let opened = shown.press(KeyCode::Enter);
+        assert!(matches!(opened.as_slice(), [Want::Open(_)]), "{key:?}");
+    }
 }
 
 #[test]
 fn a_question_is_answered_for_all_that_begin_alike_where_that_can_be() {
     for (prefix, words) in [
-        (&["make"][..], "y once · a always `make` · n no"),
-        (&[], "y once · n no"),
+        (
+            &["make"][..],
+            "y once · a `make …` for this session, then Enter · n no",
+        ),
+        (&[], "y once, then Enter · n no"),
     ] {
         let mut shown = Shown::new(80, 30);
         shown.board.know(some());
@@ -383,14 +397,13 @@ fn a_question_is_answered_for_all_that_begin_alike_where_that_can_be() {
             rows.iter().any(|row| row.to_string().trim() == words),
             "{rows:?}"
         );
-        let asked = shown.press(KeyCode::Char('a'));
+        assert_eq!(shown.press(KeyCode::Char('a')), []);
         if prefix.is_empty() {
-            assert_eq!(asked, []);
             assert!(shown.board.notice.unwrap().contains("only be allowed once"));
         } else {
             let (call, answer) = (CallId(1), Answer::AllowAlways);
             assert_eq!(
-                asked,
+                shown.press(KeyCode::Enter),
                 [Want::Ask(session("0199-b"), Op::Answer { call, answer })]
             );
         }

@@ -38,7 +38,10 @@ const KEYS: &[(&str, &str)] = &[
         "Ctrl+O",
         "show the last call in full; again, the one before (full screen: fold it)",
     ),
-    ("y, p, n", "answer a question (with Alt while you type)"),
+    (
+        "y, s, n and Enter",
+        "answer a question: yes, for this session, no (at once with Alt)",
+    ),
     ("F2", "go over to the next session that waits for you"),
     ("Ctrl+C", "clear the input; twice, leave"),
     ("Ctrl+D", "leave, when the input is empty"),

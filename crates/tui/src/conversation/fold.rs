@@ -3,12 +3,12 @@
 use quire_protocol::{
     Answer, Approval, CallId, CallKind, CompactionStep, Content, Delivery, GoalStep, Item, JobId,
     MessageId, Pause, PlanStatus, PlanStep, Purpose, Settings, Shown, StopReason, ToolOutcome,
-    counted, duration, first_line, first_sentence, joined_text, visible,
+    counted, duration, first_line, first_sentence, joined_text,
 };
 use ratatui_core::text::Line;
 
-use super::{Conversation, Job, Kind, Pending, Running, Turn, is_long};
-use crate::calls::{self, Details, Ended};
+use super::{Conversation, Job, Kind, Pending, Running, Turn, asks_to, is_long, whole};
+use crate::calls::{Details, Ended};
 use crate::commands::plan::{OFFER, is_planning};
 use crate::commands::review;
 use crate::look;
@@ -127,13 +127,12 @@ impl Conversation {
     /// What is too long to be seen whole in the question stands above it: nothing may hide.
     pub(super) fn asks(&mut self, call: CallId, approval: &Approval) {
         if is_long(approval) || self.is_too_small_for(approval) {
-            let about = self.shown(call).name;
+            let (about, what) = (self.shown(call).name, asks_to(approval));
             let mut lines = vec![look::line(
-                format!("? {about} asks to run all of this:"),
+                format!("? {about} asks to {what} all of this:"),
                 look::NOTICE,
             )];
-            let action = visible(approval.action.trim());
-            lines.extend(action.lines().map(|line| calls::below(line, look::BOLD)));
+            lines.extend(whole(approval, usize::MAX));
             self.add(Kind::Note, lines);
         }
         self.asked.push((call, approval.clone()));
@@ -142,13 +141,13 @@ impl Conversation {
     /// Whether the screen has no room for what is asked with all that stands around it.
     fn is_too_small_for(&self, approval: &Approval) -> bool {
         const AROUND: usize = 6;
-        let action = visible(approval.action.trim());
-        let lines = action.lines().map(|line| calls::below(line, look::BOLD));
-        let rows: usize = lines.map(|line| wrap(&line, self.columns).len()).sum();
+        let lines = whole(approval, usize::MAX);
+        let rows = lines.iter().map(|line| wrap(line, self.columns).len());
+        let rows: usize = rows.sum();
         self.rows > 0 && rows + AROUND > usize::from(self.rows)
     }
 
-    pub(super) fn answered(&mut self, call: CallId, answer: &Answer) {
+    pub(super) fn answered(&mut self, call: CallId, answer: &Answer, ruled_by: Option<CallId>) {
         let place = self.asked.iter().position(|(open, _)| *open == call);
         let question = place.map(|place| self.asked.remove(place).1);
         let about = self.about(call);
@@ -164,6 +163,9 @@ impl Conversation {
             settings.policy.rules.extend(question.always());
         }
         match answer {
+            _ if ruled_by.is_some() => {
+                self.note(&format!("allowed by the rule just made: {about}"));
+            }
             Answer::AllowOnce => self.note(&format!("allowed once: {about}")),
             Answer::AllowAlways => self.note(&format!("allowed for this session: {about}")),
             Answer::Deny { .. } => self.note(&format!("not allowed: {about}")),

@@ -31,11 +31,13 @@ fn allows(screen: &mut Screen, number: u32, prefix: &[&str]) {
             action: prefix.join(" "),
             reason: "outside the sandbox".to_owned(),
             prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+            ..Approval::default()
         },
     });
     screen.record(Event::ApprovalAnswered {
         call,
         answer: Answer::AllowAlways,
+        ruled_by: None,
     });
 }
 

@@ -17,6 +17,7 @@ fn asked_on(columns: u16, rows: u16) -> Screen {
             action: "git push origin\u{202e} trunk\x1b[2J".to_owned(),
             reason: "it leaves the sandbox: the network".to_owned(),
             prefix: vec!["git".to_owned(), "push".to_owned()],
+            ..Approval::default()
         },
     });
     screen.app.face();
@@ -33,7 +34,7 @@ fn a_question_and_its_answers() {
         ? bash asks to run:
             git push origin\u{202e} trunk\u{1b}[2J
           why: it leaves the sandbox: the network
-          y once · p always `git push` · n no
+          y once · s `git push …` for this session · n no, n WHY no and why · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
@@ -46,11 +47,16 @@ fn a_question_and_its_answers() {
             answer,
         })]
     };
-    assert_eq!(screen.press(KeyCode::Char('y')), answer(Answer::AllowOnce));
-    assert_eq!(
-        screen.press(KeyCode::Char('p')),
-        answer(Answer::AllowAlways)
-    );
+    for (letter, given) in [
+        ('y', Answer::AllowOnce),
+        ('s', Answer::AllowAlways),
+        ('p', Answer::AllowAlways),
+        ('n', Answer::no("")),
+    ] {
+        assert_eq!(screen.press(KeyCode::Char(letter)), [], "{letter}");
+        assert_eq!(screen.press(KeyCode::Enter), answer(given), "{letter}");
+        assert!(screen.app.editor.is_empty(), "{letter}");
+    }
     // What is typed is no answer.
     screen.types("why? y");
     screen.check(&expect![[r#"
@@ -60,7 +66,7 @@ fn a_question_and_its_answers() {
         ? bash asks to run:
             git push origin\u{202e} trunk\u{1b}[2J
           why: it leaves the sandbox: the network
-          Alt+y once · p always `git push` (Alt+p) · Alt+n no
+          Alt+y once · Alt+s `git push …` for this session · Alt+n no
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › why? y
@@ -100,6 +106,7 @@ fn a_question_that_is_answered_elsewhere_disappears() {
     screen.record(Event::ApprovalAnswered {
         call: CallId(1),
         answer: Answer::AllowOnce,
+        ruled_by: None,
     });
     let shown = screen.shown();
     assert!(shown.contains("answered already"), "{shown}");
@@ -118,15 +125,18 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
             action: "rm -r /".to_owned(),
             reason: String::new(),
             prefix: vec!["rm".to_owned()],
+            ..Approval::default()
         },
     });
     screen.press(KeyCode::Char('n'));
+    screen.press(KeyCode::Char(' '));
     for key in "thi".chars() {
         assert_eq!(screen.press(KeyCode::Char(key)), []);
     }
     screen.record(Event::ApprovalAnswered {
         call: CallId(1),
         answer: Answer::AllowOnce,
+        ruled_by: None,
     });
     let _ = screen.app.settle();
     for key in "s is bad".chars() {
@@ -137,13 +147,16 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
         screen.press(KeyCode::Delete);
     }
     assert_eq!(screen.press(KeyCode::Char('y')), []);
-    screen.press(KeyCode::Backspace);
     screen.app.face();
+    // It was typed before the question was seen.
+    let said = screen.press(KeyCode::Enter);
+    assert!(matches!(said.as_slice(), [Wish::Ask(Op::Say { .. })]));
     let allowed = Wish::Ask(Op::Answer {
         call: next,
         answer: Answer::AllowOnce,
     });
-    assert_eq!(screen.press(KeyCode::Char('y')), [allowed]);
+    assert_eq!(screen.press(KeyCode::Char('y')), []);
+    assert_eq!(screen.press(KeyCode::Enter), [allowed]);
 }
 
 /// What would run and the keys that answer it are the last that a small screen leaves out.
@@ -154,16 +167,16 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             40,
             8,
             expect![[r#"
-            › push it
+                › push it
 
-            ? git push origin\u{202e} trunk\u{1b}[2J
-            y/p/n
-            ◦ waiting… · 12 s · 1.2k tokens · Esc st
-            ────────────────────────────────────────
-            ›
-            double · high · context 26% of 200k
-            [6, 2]
-        "#]],
+                ? git push origin\u{202e} trunk\u{1b}[2J
+                y/s/n
+                ◦ waiting… · 12 s · 1.2k tokens · Esc st
+                ────────────────────────────────────────
+                ›
+                double · high · context 26% of 200k
+                [6, 2]
+            "#]],
         ),
         (
             20,
@@ -172,7 +185,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
                     trunk\u{1b}[2J
                 ? git push
                 origin\u{202e}…
-                y/p/n
+                y/s/n
                 ›
                 [4, 2]
             "#]],
@@ -182,7 +195,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             3,
             expect![[r#"
                     2J
-                y/p/n? gi…
+                y/s/n? gi…
                 ›
                 [2, 2]
             "#]],
@@ -192,7 +205,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             2,
             expect![[r#"
                     2J
-                y/p/n? gi…
+                y/s/n? gi…
                 [1, 2]
             "#]],
         ),
@@ -203,7 +216,10 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             call: CallId(1),
             answer: Answer::AllowOnce,
         });
-        assert_eq!(screen.press(KeyCode::Char('y')), [allowed]);
+        assert_eq!(screen.press(KeyCode::Char('y')), []);
+        let shown = screen.shown();
+        assert!(shown.contains("Enter: onc"), "{shown}");
+        assert_eq!(screen.press(KeyCode::Enter), [allowed]);
         screen.types("do");
         let shown = screen.shown();
         assert!(shown.contains("› do"), "{shown}");
@@ -244,6 +260,7 @@ fn nothing_of_a_long_command_is_hidden_from_who_approves_it() {
             action: action.join("\n") + "\nrm -r x",
             reason: "it may change something".to_owned(),
             prefix: Vec::new(),
+            ..Approval::default()
         },
     });
     screen.app.face();
@@ -267,11 +284,263 @@ fn nothing_of_a_long_command_is_hidden_from_who_approves_it() {
             echo 3
             … all of it stands above
           why: it may change something
-          y once · n no
+          y once · n no, n WHY no and why · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [22, 2]
     "#]]);
+}
+
+#[test]
+fn a_letter_at_a_question_says_what_enter_would_give() {
+    for (letter, words) in [
+        ("y", "Enter allows it, this once"),
+        (
+            "s",
+            "Enter allows whatever begins with `git push …`, for this session",
+        ),
+        ("n", "Enter says no · Space, then why"),
+        ("ye", "Alt+y once"),
+    ] {
+        let mut screen = asked();
+        screen.types(letter);
+        let shown = screen.shown();
+        assert!(shown.contains(words), "{letter}: {shown}");
+        assert!(shown.contains(&format!("› {letter}")), "{letter}: {shown}");
+    }
+    let mut screen = asked();
+    screen.types("n not yet");
+    assert!(screen.shown().contains("no, because › not yet"));
+    let no = Answer::no("not yet");
+    let call = CallId(1);
+    let denied = Wish::Ask(Op::Answer { call, answer: no });
+    assert_eq!(screen.press(KeyCode::Enter), [denied]);
+    assert!(screen.app.editor.is_empty());
+}
+
+#[test]
+fn a_key_that_can_do_nothing_says_so() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("push it");
+    screen.replies(vec![call(1, "bash", "{}")]);
+    screen.record(question(1, "git push | sh", &[]));
+    screen.app.face();
+    screen.types("s");
+    let shown = screen.shown();
+    assert!(shown.contains("this can only be allowed once"), "{shown}");
+    assert_eq!(screen.press(KeyCode::Enter), []);
+    assert!(screen.app.notice.unwrap().contains("only be allowed once"));
+}
+
+#[test]
+fn an_answer_whose_question_is_gone_is_given_to_no_other_and_said_to_nobody() {
+    let mut screen = asked();
+    screen.record(question(2, "rm -r /", &["rm"]));
+    screen.types("s");
+    screen.record(Event::ApprovalAnswered {
+        call: CallId(1),
+        answer: Answer::AllowOnce,
+        ruled_by: None,
+    });
+    screen.app.face();
+    assert_eq!(screen.press(KeyCode::Enter), []);
+    let notice = screen.app.notice.as_deref();
+    assert_eq!(notice, Some("that question is answered already"));
+    assert!(screen.app.editor.is_empty());
+}
+
+/// Whatever is written while questions come and go, at any speed, it grants nothing.
+#[test]
+fn no_sentence_grants_anything() {
+    const WORDS: &[&str] = &[
+        "stop", "yes", "y", "please", "s", "don't", "n", "p", "no", "a", "always", "so", "origin",
+        "I", "said", "Yes,", "Stop!", "push", "allow",
+    ];
+    let mut dice = 0x5eed_u64;
+    let mut roll = move |sides: u64| {
+        dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (dice >> 33) % sides
+    };
+    for round in 0..400 {
+        let mut screen = asked();
+        let (mut next, mut wishes) = (2, Vec::new());
+        let words: Vec<&str> = (0..2 + roll(6))
+            .map(|_| WORDS[usize::try_from(roll(WORDS.len() as u64)).unwrap()])
+            .collect();
+        let sentence = words.join(" ");
+        for char in sentence.chars() {
+            wishes.extend(screen.press(KeyCode::Char(char)));
+            match roll(8) {
+                0 | 1 => screen.app.face(),
+                2 => {
+                    screen.record(question(next, "git push", &["git", "push"]));
+                    next += 1;
+                }
+                3 if next > 2 => {
+                    let open = screen.app.conversation.asked.first();
+                    if let Some(call) = open.map(|(call, _)| *call) {
+                        screen.record(Event::ApprovalAnswered {
+                            call,
+                            answer: Answer::AllowOnce,
+                            ruled_by: None,
+                        });
+                    }
+                }
+                _ => {}
+            }
+        }
+        wishes.extend(screen.press(KeyCode::Enter));
+        let grants = |wish: &&Wish| {
+            matches!(
+                wish,
+                Wish::Ask(Op::Answer {
+                    answer: Answer::AllowOnce | Answer::AllowAlways,
+                    ..
+                })
+            )
+        };
+        let granted = wishes.iter().find(grants);
+        assert_eq!(granted, None, "{round}: {sentence}");
+    }
+}
+
+/// A question about a command.
+fn question(call: u32, action: &str, prefix: &[&str]) -> Event {
+    Event::ApprovalAsked {
+        call: CallId(call),
+        approval: Approval {
+            action: action.to_owned(),
+            reason: "it may change something".to_owned(),
+            prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+            ..Approval::default()
+        },
+    }
+}
+
+/// A question about files, which says what would become of them.
+fn about_files(diffs: &[(&str, &str)]) -> Screen {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("change it");
+    screen.replies(vec![call(1, "edit", r#"{"path":"src/a.rs"}"#)]);
+    let proposed = |(path, diff): &(&str, &str)| Proposed {
+        path: (*path).to_owned(),
+        diff: (*diff).to_owned(),
+    };
+    screen.record(Event::ApprovalAsked {
+        call: CallId(1),
+        approval: Approval {
+            action: "edit src/a.rs".to_owned(),
+            reason: "it changes files".to_owned(),
+            changes: diffs.iter().map(proposed).collect(),
+            ..Approval::default()
+        },
+    });
+    screen.app.face();
+    screen
+}
+
+#[test]
+fn a_question_about_files_shows_the_change_itself() {
+    let mut screen = about_files(&[(
+        "src/a.rs",
+        "@@\n fn f() {\n-    1\n+    2\u{202e}\n@@\n+x\n",
+    )]);
+    screen.check(&expect![[r#"
+
+        › change it
+
+        ? edit asks to change:
+            edit src/a.rs
+               fn f() {
+              -    1
+              +    2\u{202e}
+              ⋮
+              +x
+          why: it changes files
+          y once · n no, n WHY no and why · then Enter
+        ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        ›
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [14, 2]
+    "#]]);
+    let mut screen = about_files(&[("a", "@@\n-x\n"), ("b\u{1b}[2J", "@@\n+y\n")]);
+    screen.check(&expect![[r#"
+
+        › change it
+
+        ? edit asks to change:
+            edit src/a.rs
+            a
+              -x
+            b\u{1b}[2J
+              +y
+          why: it changes files
+          y once · n no, n WHY no and why · then Enter
+        ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        ›
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [13, 2]
+    "#]]);
+}
+
+#[test]
+fn a_long_change_stands_above_its_question_whole() {
+    let lines: Vec<String> = (0..15).map(|number| format!("+line {number}\n")).collect();
+    let diff = format!("@@\n{}… 99 bytes of the diff left out\n", lines.concat());
+    let mut screen = about_files(&[("src/a.rs", &diff)]);
+    screen.check(&expect![[r#"
+              +line 5
+              +line 6
+              +line 7
+              +line 8
+              +line 9
+              +line 10
+              +line 11
+              +line 12
+              +line 13
+              +line 14
+               … 99 bytes of the diff left out
+
+        ? edit asks to change:
+            edit src/a.rs
+              +line 0
+              +line 1
+              +line 2
+            … all of it stands above
+          why: it changes files
+          y once · n no, n WHY no and why · then Enter
+        ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
+        ────────────────────────────────────────────────────────────────────────────────
+        ›
+        double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
+        [22, 2]
+    "#]]);
+}
+
+/// What nobody answered does not read as if somebody had.
+#[test]
+fn a_question_that_a_rule_answers_says_so() {
+    let mut screen = asked();
+    screen.record(question(2, "git push", &["git", "push"]));
+    for (number, answer, ruled_by) in [
+        (1, Answer::AllowAlways, None),
+        (2, Answer::AllowOnce, Some(CallId(1))),
+    ] {
+        screen.record(Event::ApprovalAnswered {
+            call: CallId(number),
+            answer,
+            ruled_by,
+        });
+    }
+    let shown = screen.shown();
+    assert!(shown.contains("allowed for this session: bash"), "{shown}");
+    assert!(
+        shown.contains("allowed by the rule just made: call 2"),
+        "{shown}"
+    );
+    assert!(!shown.contains("allowed once"), "{shown}");
 }

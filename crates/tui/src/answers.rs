@@ -1,0 +1,101 @@
+//! What answers an open question: a letter and Enter, or a key with Alt at once. A letter alone gives
+//! nothing, since it may be the first of a sentence.
+
+use quire_protocol::{Answer, CallId, Op};
+
+use crate::app::{App, Wish};
+use crate::keys::Reply;
+
+impl App {
+    /// Whether a question is open that nobody had time to see.
+    pub(crate) fn is_surprised(&self) -> bool {
+        let first = self.first_asked();
+        first.is_some() && first != self.faced
+    }
+
+    /// The person has seen the first open question.
+    pub(crate) fn face(&mut self) {
+        self.faced = self.first_asked();
+    }
+
+    fn first_asked(&self) -> Option<CallId> {
+        self.conversation.asked.first().map(|(call, _)| *call)
+    }
+
+    /// The question that keys are about: one that is open and was seen.
+    pub(crate) fn facing(&self) -> Option<CallId> {
+        self.first_asked()
+            .filter(|first| self.faced == Some(*first))
+    }
+
+    /// The answer that Enter gives: all that was typed, at this very question, is its letter.
+    pub(crate) fn in_hand(&self) -> Option<Reply> {
+        let here = self.answering.is_some() && self.answering == self.facing();
+        Reply::of(self.editor.text()).filter(|_| here)
+    }
+
+    /// A character is about to be typed: the first one shows at what.
+    pub(crate) fn begin_typing(&mut self) {
+        if self.editor.is_empty() {
+            self.answering = self.facing();
+        }
+    }
+
+    /// Gives the answer in hand, if what is typed is one; there is nothing to give it to where the
+    /// question is gone, which is no reason to say a letter to the model.
+    pub(crate) fn give(&mut self) -> Option<Vec<Wish>> {
+        self.answering?;
+        Reply::of(self.editor.text())?;
+        let reply = self.in_hand();
+        self.editor.take();
+        let Some(reply) = reply else {
+            self.notice = Some("that question is answered already".to_owned());
+            return Some(Vec::new());
+        };
+        Some(match reply {
+            Reply::Once | Reply::Session => self.reply(reply),
+            Reply::No => self.answer(&Answer::no("")),
+        })
+    }
+
+    /// Answers the open question; of a no, the reason is asked for first.
+    pub(crate) fn reply(&mut self, reply: Reply) -> Vec<Wish> {
+        if self.in_hand().is_some() {
+            self.editor.take();
+        }
+        if self.is_surprised() {
+            self.notice = Some("this question is new: look at it, then answer".to_owned());
+            return Vec::new();
+        }
+        let Some((call, approval)) = self.conversation.asked.first() else {
+            self.notice = Some("nothing is asked".to_owned());
+            return Vec::new();
+        };
+        match reply {
+            Reply::Once => self.answer(&Answer::AllowOnce),
+            Reply::Session if approval.prefix.is_empty() => {
+                self.notice = Some(ONCE_ONLY.to_owned());
+                Vec::new()
+            }
+            Reply::Session => self.answer(&Answer::AllowAlways),
+            Reply::No => {
+                self.refusing = Some(*call);
+                self.stash_input();
+                Vec::new()
+            }
+        }
+    }
+
+    /// Asks to give an answer to the first open question.
+    pub(crate) fn answer(&self, answer: &Answer) -> Vec<Wish> {
+        let answer = |call| {
+            let answer = answer.clone();
+            Wish::Ask(Op::Answer { call, answer })
+        };
+        self.first_asked().map(answer).into_iter().collect()
+    }
+}
+
+/// Why a question has no answer but for this once.
+pub(crate) const ONCE_ONLY: &str =
+    "this can only be allowed once: no first words of it say well enough what runs";
