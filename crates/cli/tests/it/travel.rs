@@ -387,3 +387,39 @@ fn a_fork_while_it_works_is_paused_goes_on_when_asked_and_is_told_from_the_first
     });
     pty.kill();
 }
+
+/// The messages of a request, without the marks of the cache, which move on with each.
+fn unmarked(request: &Value) -> Vec<Value> {
+    let mut messages = request["messages"].as_array().unwrap().clone();
+    let blocks = messages
+        .iter_mut()
+        .filter_map(|message| message["content"].as_array_mut())
+        .flatten()
+        .filter_map(Value::as_object_mut);
+    for block in blocks {
+        block.remove("cache_control");
+    }
+    messages
+}
+
+#[test]
+fn a_fork_begins_with_all_that_its_origin_sent() {
+    let (place, provider) = (Place::new(), changing());
+    let mut pty = after_two_changes(&place, &provider);
+    let sent = provider.requests().len();
+    pty.type_line("/fork");
+    pty.sees("· forked from session");
+    pty.type_line("/effort low");
+    pty.type_line("and a third thing");
+    wait_until("the fork's request", || provider.requests().len() > sent);
+    let requests = provider.requests();
+    let (origin, fork) = (&requests[sent - 1], &requests[sent]);
+    for part in ["system", "tools"] {
+        assert!(origin[part].is_array(), "{part}");
+        assert_eq!(origin[part].to_string(), fork[part].to_string(), "{part}");
+    }
+    let (before, after) = (unmarked(origin), unmarked(fork));
+    assert!(after.len() > before.len());
+    assert!(after.starts_with(&before), "{after:?}");
+    pty.kill();
+}
