@@ -286,7 +286,7 @@ impl Conversation {
         match &self.stream.writing {
             Some((name, bytes)) => Doing::Writing(name.clone(), *bytes),
             None if !self.stream.thinking().is_empty() => Doing::Thinking,
-            None if self.stream.tail().is_some() => Doing::Answering,
+            None if !self.stream.tail().is_empty() => Doing::Answering,
             None => Doing::Waiting,
         }
     }

@@ -1,5 +1,8 @@
 //! Markdown, a line at a time: what is streamed can be shown as soon as a line is whole, and never
-//! has to be taken back. Tables and what is not known stay as they were written.
+//! has to be taken back; only the rows of a table wait for its end. What is not known stays as it was
+//! written.
+
+mod table;
 
 use ratatui_core::style::{Modifier, Style};
 use ratatui_core::text::{Line, Span};
@@ -7,6 +10,9 @@ use ratatui_core::text::{Line, Span};
 use crate::code::Code;
 use crate::look;
 use crate::rows::safe;
+use crate::setup::Form;
+
+use table::Table;
 
 /// Longer lines are shown as they are.
 const LONGEST: usize = 8_000;
@@ -16,6 +22,11 @@ const LONGEST: usize = 8_000;
 pub(crate) struct Markdown {
     /// The block of code that is open.
     block: Option<Block>,
+    /// The rows of the table that is open.
+    table: Table,
+    form: Form,
+    /// Columns of the screen; none where that is not known, and tables stay as they were written.
+    columns: u16,
 }
 
 /// A block of code.
@@ -61,8 +72,43 @@ impl Block {
 }
 
 impl Markdown {
-    /// Shows the next line. The text need not be clean.
-    pub(crate) fn line(&mut self, text: &str) -> Line<'static> {
+    /// Shown so, on a screen of so many columns.
+    pub(crate) fn new(form: Form, columns: u16) -> Self {
+        Self {
+            form,
+            columns,
+            ..Self::default()
+        }
+    }
+
+    /// Takes the next line, which need not be clean; gives those that can be shown now.
+    pub(crate) fn lines(&mut self, text: &str) -> Vec<Line<'static>> {
+        let clean = safe(text);
+        let row = clean.trim();
+        if self.columns > 0 && self.block.is_none() && row.starts_with('|') && row.len() <= LONGEST
+        {
+            return self.table.take(row);
+        }
+        let mut lines = self.end();
+        lines.push(self.line(text));
+        lines
+    }
+
+    /// Nothing follows: what was held back.
+    pub(crate) fn end(&mut self) -> Vec<Line<'static>> {
+        std::mem::take(&mut self.table).end(usize::from(self.columns))
+    }
+
+    /// What is held back, and the line that is not whole, as far as there is one.
+    pub(crate) fn unfinished(&self, text: &str) -> Vec<Line<'static>> {
+        let mut lines = self.table.raw();
+        if !text.trim().is_empty() {
+            lines.push(self.clone().line(text));
+        }
+        lines
+    }
+
+    fn line(&mut self, text: &str) -> Line<'static> {
         let text = safe(text);
         let text = text.trim_end();
         if let Some(fence) = fence(text) {
@@ -94,11 +140,27 @@ impl Markdown {
             .iter()
             .find_map(|mark| words.strip_prefix(mark));
         if let Some(entry) = entry {
-            let mut spans = vec![Span::styled(format!("{indent}• "), look::PLAIN)];
+            let (mark, entry) = self.mark(entry);
+            let mut spans = vec![Span::styled(format!("{indent}{mark} "), look::PLAIN)];
             spans.extend(inline(entry, look::PLAIN));
             return Line::from(spans);
         }
         Line::from(inline(text, look::PLAIN))
+    }
+
+    /// The mark of a list's entry, and the words behind it: whether it is done, where it says so.
+    fn mark<'a>(&self, entry: &'a str) -> (&'static str, &'a str) {
+        let open = entry.strip_prefix("[ ] ");
+        let done = entry
+            .strip_prefix("[x] ")
+            .or_else(|| entry.strip_prefix("[X] "));
+        match (open, done, self.form) {
+            (Some(words), _, Form::Screen) => ("☐", words),
+            (Some(words), _, Form::Plain) => ("[ ]", words),
+            (None, Some(words), Form::Screen) => ("☑", words),
+            (None, Some(words), Form::Plain) => ("[x]", words),
+            (None, None, Form::Screen | Form::Plain) => ("•", entry),
+        }
     }
 
     fn fenced(&mut self, text: &str, (mark, count, opens): (char, usize, bool)) -> Line<'static> {
@@ -147,6 +209,7 @@ fn inline(text: &str, base: Style) -> Vec<Span<'static>> {
             '`' => code(rest),
             '*' | '_' | '~' => stressed(rest, before),
             '[' => link(rest),
+            '!' => image(rest),
             '\\' => escaped(rest),
             _ => None,
         };
@@ -214,6 +277,15 @@ fn link(text: &str) -> Option<(String, Style, usize)> {
     };
     let underlined = Style::new().add_modifier(Modifier::UNDERLINED);
     Some((shown, underlined, end + 1))
+}
+
+/// An image is shown as a link to it.
+fn image(text: &str) -> Option<(String, Style, usize)> {
+    let (shown, style, length) = link(
+        text.strip_prefix('!')
+            .filter(|rest| rest.starts_with('['))?,
+    )?;
+    Some((shown, style, length + 1))
 }
 
 fn escaped(text: &str) -> Option<(String, Style, usize)> {
@@ -302,6 +374,62 @@ mod tests {
             &expect![[r#"
                 snake_case_name 2 * 3 * 4 **open open open [x] \{i}no* a (b){u} u{u}
             "#]],
+        );
+    }
+
+    #[test]
+    fn entries_that_are_done_and_images() {
+        check(
+            "- [ ] open\n* [x] *done*\n- [y] no\n![a shot](a.png) and wow![x](y) wow! [z](t)",
+            &expect![[r#"
+                ☐ open
+                ☑ done{i}
+                • [y] no
+                a shot (a.png){u} and wowx (y){u} wow! z (t){u}
+            "#]],
+        );
+        let mut plain = Markdown::new(Form::Plain, 0);
+        assert_eq!(plain.line("- [x] done").to_string(), "[x] done");
+        assert_eq!(plain.line("- [ ] open").to_string(), "[ ] open");
+    }
+
+    fn drawn(text: &str, columns: u16) -> String {
+        let mut markdown = Markdown::new(Form::Screen, columns);
+        let mut lines: Vec<Line> = Vec::new();
+        for line in text.split('\n') {
+            lines.extend(markdown.lines(line));
+        }
+        lines.extend(markdown.end());
+        lines.iter().map(|line| line.to_string() + "\n").collect()
+    }
+
+    #[test]
+    fn tables_are_drawn_where_they_fit_and_stay_as_they_are_where_not() {
+        let table = "so:\n| name | **what** | n |\n|:--|:-:|--:|\n| 漢字 | `a|b` | 1 |\n| x | y \\| z | 200 |\n| short |\n\nafter";
+        expect![[r#"
+            so:
+            name  │ what  │   n
+            ──────┼───────┼────
+            漢字  │  a|b  │   1
+            x     │ y | z │ 200
+            short │       │    
+
+            after
+        "#]]
+        .assert_eq(&drawn(table, 40));
+        let raw = drawn(table, 18);
+        assert!(raw.contains("| 漢字 | `a|b` | 1 |\n"), "{raw}");
+        for text in [
+            "| a | b\n| c",
+            "| alone |",
+            "| a | b |\n|---|\n| c | d |",
+            "| a |\n|--|\n| c | d |",
+        ] {
+            assert_eq!(drawn(text, 40), format!("{text}\n"), "no table");
+        }
+        assert_eq!(
+            drawn("```\n| a |\n|---|\n```", 40),
+            "```\n| a |\n|---|\n```\n"
         );
     }
 

@@ -71,7 +71,9 @@ pub(crate) fn wrap(line: &Line<'static>, columns: u16) -> Vec<Line<'static>> {
 fn hang(text: &str) -> usize {
     let words = text.trim_start_matches(' ');
     let spaces = text.len() - words.len();
-    for mark in ["• ", "> ", "› ", "✓ ", "✗ ", "│ ", "· ", "! ", "~ ", "✎ "] {
+    for mark in [
+        "• ", "☐ ", "☑ ", "> ", "› ", "✓ ", "✗ ", "│ ", "· ", "! ", "~ ", "✎ ",
+    ] {
         if words.starts_with(mark) {
             return spaces + 2;
         }

@@ -20,6 +20,8 @@ pub(crate) struct Stream {
     /// Bytes of `said` that were shown for good.
     shown: usize,
     markdown: Markdown,
+    /// How that was before the first line.
+    begins: Markdown,
     /// Whether a line with words was shown.
     begun: bool,
     /// Empty lines that stand before the next line with words, if there is one.
@@ -37,10 +39,12 @@ pub(crate) struct Stream {
 }
 
 impl Stream {
-    /// Nothing yet, of which so much of the thinking is to be shown.
-    pub(crate) fn new(details: Details) -> Self {
+    /// Nothing yet, of which so much of the thinking is to be shown, and the words so.
+    pub(crate) fn new(details: Details, markdown: Markdown) -> Self {
         Self {
             details,
+            begins: markdown.clone(),
+            markdown,
             ..Self::default()
         }
     }
@@ -71,10 +75,10 @@ impl Stream {
         lines
     }
 
-    /// The line that is not whole yet.
-    pub(crate) fn tail(&self) -> Option<Line<'static>> {
+    /// The line that is not whole yet, and the rows of a table that is not.
+    pub(crate) fn tail(&self) -> Vec<Line<'static>> {
         let tail = end_of(&self.said[self.shown..], SEEN);
-        (!tail.trim().is_empty()).then(|| self.markdown.clone().line(tail))
+        self.markdown.unfinished(tail)
     }
 
     /// Why the call is written that is being written, as far as that is said or thought.
@@ -105,7 +109,7 @@ impl Stream {
                 look::DIM,
             ));
             self.shown = 0;
-            self.markdown = Markdown::default();
+            self.markdown = self.begins.clone();
             (self.begun, self.empty) = (false, 0);
         }
         let mut from = 0;
@@ -113,6 +117,7 @@ impl Stream {
             if let Item::Thinking { text, .. } = item
                 && !text.trim().is_empty()
             {
+                lines.extend(self.markdown.end());
                 if self.thoughts > 0 {
                     self.thoughts -= 1;
                 } else {
@@ -126,6 +131,7 @@ impl Stream {
             from += text.len();
             lines.extend(self.lines_of(&text[skipped..]));
         }
+        lines.extend(self.markdown.end());
         lines
     }
 
@@ -152,6 +158,7 @@ impl Stream {
         let mut lines = Vec::new();
         for line in text.split('\n') {
             if line.trim().is_empty() {
+                lines.extend(self.markdown.end());
                 self.empty += usize::from(self.begun);
                 continue;
             }
@@ -159,7 +166,7 @@ impl Stream {
                 lines.push(Line::default());
             }
             self.begun = true;
-            lines.push(self.markdown.line(line));
+            lines.extend(self.markdown.lines(line));
         }
         lines
     }
@@ -168,7 +175,9 @@ impl Stream {
     fn break_off(&mut self) -> Vec<Line<'static>> {
         let rest = self.said[self.shown..].to_owned();
         self.shown = self.said.len();
-        self.lines_of(&rest)
+        let mut lines = self.lines_of(&rest);
+        lines.extend(self.markdown.end());
+        lines
     }
 }
 
@@ -182,6 +191,7 @@ fn words_of(item: &Item) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::setup::Form;
 
     fn said(text: &str) -> Vec<Item> {
         vec![Item::Assistant {
@@ -208,6 +218,26 @@ mod tests {
             lines.extend(stream.finish(&said(text)));
             assert_eq!(shown(&lines), whole, "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn every_cut_of_a_table_shows_the_same_lines_and_its_rows_are_seen_meanwhile() {
+        let text = "see\n| a | b |\n|---|--:|\n| one | 2 |\n\n| x |\nend\n|c|\n|-|";
+        let begun = || Stream::new(Details::Folded, Markdown::new(Form::Screen, 40));
+        let whole = shown(&begun().finish(&said(text)));
+        assert_eq!(whole[1..3], ["a   │ b", "────┼──"]);
+        for size in 1..text.len() {
+            let mut stream = begun();
+            let mut lines = Vec::new();
+            for piece in text.as_bytes().chunks(size) {
+                lines.extend(stream.text(std::str::from_utf8(piece).unwrap()));
+            }
+            lines.extend(stream.finish(&said(text)));
+            assert_eq!(shown(&lines), whole, "pieces of {size}");
+        }
+        let mut stream = begun();
+        assert_eq!(shown(&stream.text("see\n| a |\n|--|\n| on")), ["see"]);
+        assert_eq!(shown(&stream.tail()), ["| a |", "|--|", "| on"]);
     }
 
     /// Code in a block has its colours however it comes, and keeps them.

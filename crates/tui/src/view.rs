@@ -89,7 +89,7 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
 pub(crate) fn progress(conversation: &Conversation, columns: u16) -> Vec<Line<'static>> {
     let wide = usize::from(columns);
     let mut rows = Vec::new();
-    if let Some(tail) = conversation.stream.tail() {
+    for tail in conversation.stream.tail() {
         rows.extend(wrap(&tail, columns));
     }
     for running in conversation.running.values() {

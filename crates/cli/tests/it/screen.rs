@@ -441,6 +441,9 @@ fn plain_lines_are_never_drawn_over() {
     let place = Place::new();
     let mut pty = open(&place, &provider, &["--plain", "--approve", "ask"]);
     pty.sees("say what to do");
+    pty.press("/comp\t");
+    pty.sees("/compact");
+    pty.press("\x15");
     pty.type_line("how is it?");
     pty.sees("bash asks to run:\n    touch made");
     pty.sees("y once");

@@ -12,6 +12,7 @@ use crate::calls::{Details, Ended};
 use crate::commands::plan::{OFFER, is_planning};
 use crate::commands::review;
 use crate::look;
+use crate::markdown::Markdown;
 use crate::rows::{safe, wrap};
 use crate::setup::Form;
 use crate::shell;
@@ -82,7 +83,8 @@ impl Conversation {
             self.turn = Turn::Works;
         }
         self.request = Some(purpose.clone());
-        self.stream = Stream::new(self.thinking);
+        let markdown = Markdown::new(self.form, self.columns);
+        self.stream = Stream::new(self.thinking, markdown);
         self.failure.clear();
         self.told = false;
     }

@@ -46,7 +46,10 @@ impl Keys {
 
     /// Waits for the next one; nothing once the terminal is gone.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        self.events.recv().await
+        let event = self.events.recv().await;
+        // A shell that had the terminal meanwhile, after Ctrl+Z, may have left it as it likes it.
+        let _ = one_by_one(&self.before);
+        event
     }
 
     /// Gives the terminal to somebody else, as it was.

@@ -84,7 +84,7 @@ impl Line {
             Action::Newline => app.editor.insert("\n"),
             Action::Delete(to) => app.editor.delete(to),
             Action::PutBack => app.editor.put_back(),
-            Action::Leave if app.editor.is_empty() => return vec![Wish::Quit],
+            Action::Leave if app.editor.is_empty() => return app.key(key),
             Action::Compose => return vec![Wish::Compose],
             Action::PasteImage => return vec![Wish::AttachCopied],
             Action::Details => return vec![Wish::Unfold],
@@ -448,5 +448,17 @@ mod tests {
     #[test]
     fn the_editor_is_asked_for() {
         assert_eq!(Typist::new().types("a\x07").1, [Wish::Compose]);
+    }
+
+    #[test]
+    fn what_is_written_is_let_go_of_before_anything_is_left() {
+        let mut typist = Typist::new();
+        let control_d =
+            |typist: &mut Typist| typist.press(KeyCode::Char('d'), KeyModifiers::CONTROL);
+        typist.types("half");
+        assert_eq!(control_d(&mut typist).1, []);
+        assert!(typist.line.clear(&mut typist.app));
+        assert!(!typist.line.clear(&mut typist.app));
+        assert_eq!(control_d(&mut typist).1, [Wish::Quit]);
     }
 }
