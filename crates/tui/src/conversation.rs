@@ -335,7 +335,7 @@ impl Conversation {
                 self.request = None;
                 self.running.clear();
                 self.asked.clear();
-                self.warn("the work was cut short by a crash");
+                self.warn("the work was cut short: its process ended");
             }
             Event::JobStarted { job, call } => self.job_started(*job, *call, record.at_ms),
             Event::PrefixSet { .. } => {}

@@ -190,7 +190,7 @@ fn a_host_that_is_killed_is_gone_on_with_by_the_next_and_no_command_runs_twice()
     assert_eq!(world.place.read("log"), "ran\n");
     let requests = world.provider.requests();
     let told = result_texts(requests.last().unwrap());
-    assert!(told.contains("The process died while this ran"), "{told}");
+    assert!(told.contains("The process ended while this ran"), "{told}");
 }
 
 #[test]
