@@ -27,6 +27,8 @@ fn again<T: Serialize + DeserializeOwned>(params: Option<&RawValue>) {
 }
 
 fuzz_target!(|bytes: &[u8]| {
+    // Whatever is answered to it, something is.
+    drop(wire::heard(bytes));
     let Ok(incoming) = serde_json::from_slice::<wire::Incoming<'_>>(bytes) else {
         return;
     };
@@ -34,6 +36,9 @@ fuzz_target!(|bytes: &[u8]| {
     again::<wire::Hello>(params);
     again::<wire::Start>(params);
     again::<wire::Named>(params);
+    again::<wire::Fork>(params);
+    again::<wire::Changes>(params);
+    again::<wire::TakeBack>(params);
     again::<wire::Submit>(params);
     again::<wire::Watch>(params);
     again::<wire::Watched>(params);

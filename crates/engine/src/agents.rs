@@ -14,22 +14,33 @@ const RESTING: usize = 20;
 const TAIL: u64 = 200;
 
 impl Engine {
-    /// What every session needs that is open here, and those in which something happened last.
+    /// What every session needs that is open here, and those in which something happened last. One in which nothing was
+    /// ever said is none of them.
     pub(crate) async fn list_agents(&self) -> Result<Vec<Agent>, ClientError> {
         let mut resting = 0;
         let mut agents = Vec::new();
         for head in self.sessions(SessionQuery::default()).await? {
             let open = self.is_open(&head.session);
-            resting += usize::from(!open);
-            if open || resting <= RESTING {
-                agents.push(self.agent(head, open).await);
+            if !open && resting == RESTING {
+                continue;
+            }
+            if let Some(agent) = self.agent(head, open).await {
+                resting += usize::from(!open);
+                agents.push(agent);
             }
         }
         Ok(agents)
     }
 
-    async fn agent(&self, head: SessionHead, open: bool) -> Agent {
-        let (activity, model) = self.end_of(&head.session, head.events).await;
+    async fn agent(&self, head: SessionHead, open: bool) -> Option<Agent> {
+        let End {
+            activity,
+            model,
+            unused,
+        } = self.end_of(&head.session, head.events).await;
+        if unused {
+            return None;
+        }
         let (standing, detail) = match activity.standing() {
             Standing::Working if !open => (
                 Standing::NeedsYou,
@@ -37,33 +48,47 @@ impl Engine {
             ),
             standing => (standing, activity.detail()),
         };
-        Agent {
+        Some(Agent {
             standing,
             detail: detail.to_owned(),
             model,
             asked: activity.asked(),
             faces: 0,
             head,
-        }
+        })
     }
 
     /// What the last events say, and which model they name. A journal that cannot be read says
     /// nothing.
-    async fn end_of(&self, session: &SessionId, events: u64) -> (Activity, String) {
-        let (mut activity, mut model) = (Activity::default(), String::new());
+    async fn end_of(&self, session: &SessionId, events: u64) -> End {
         let after = Seq(events.saturating_sub(TAIL));
         let read = self.store().read(session, after, usize::MAX).await;
+        let mut end = End {
+            activity: Activity::default(),
+            model: String::new(),
+            unused: events <= TAIL && read.is_ok(),
+        };
         for entry in read.unwrap_or_default() {
             let Ok(record) = decode_entry(&entry) else {
+                end.unused = false;
                 break;
             };
-            activity.follow(&record.event);
+            end.activity.follow(&record.event);
             match record.event {
-                Event::Configured { settings } => model = settings.model,
-                Event::ModelReplied { model: served, .. } => model = served,
+                Event::Configured { settings } => end.model = settings.model,
+                Event::ModelReplied { model: served, .. } => end.model = served,
+                Event::MessageAccepted { .. } => end.unused = false,
                 _ => {}
             }
         }
-        (activity, model)
+        end
     }
+}
+
+/// What the end of a journal tells.
+struct End {
+    activity: Activity,
+    model: String,
+    /// Whether that is all of it, and nobody ever said anything.
+    unused: bool,
 }

@@ -90,7 +90,7 @@ fn event(text: &mut String, event: &Event) {
             note(text, &words);
         }
         Event::InterruptAccepted { cause } => note(text, &format!("Interrupted ({cause})")),
-        Event::Recovered { .. } => note(text, "Recovered after a crash"),
+        Event::Recovered { .. } => note(text, "Its process ended in the middle of this"),
         Event::TurnEnded { reason, detail, .. } => {
             let reason = serde_json::to_value(reason).unwrap_or_default();
             let reason = reason.as_str().unwrap_or_default().replace('_', " ");

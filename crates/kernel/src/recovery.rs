@@ -7,7 +7,7 @@ use quire_protocol::{
 use crate::budget::Limit;
 use crate::draft::Draft;
 
-const LOST: &str = "The process died while this ran. It may have run in part, and will not be \
+const LOST: &str = "The process ended while this ran. It may have run in part, and will not be \
                     run again by itself: check what it did before you do it again.";
 
 impl Draft<'_> {
@@ -42,7 +42,7 @@ impl Draft<'_> {
     fn lose_jobs(&mut self) {
         let jobs: Vec<_> = self.state.jobs.running().collect();
         for job in jobs {
-            let outcome = "lost when the process died".to_owned();
+            let outcome = "lost when the process ended".to_owned();
             self.record(Event::JobEnded {
                 end: JobEnd { job, outcome },
             });
@@ -54,7 +54,7 @@ impl Draft<'_> {
             request,
             error: ModelError {
                 kind: ModelErrorKind::Lost,
-                message: "the process died while the model was answering".to_owned(),
+                message: "the process ended while the model was answering".to_owned(),
                 hint: "resume the session to ask again".to_owned(),
                 status: None,
             },

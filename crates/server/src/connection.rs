@@ -17,7 +17,7 @@ use crate::hosted::Watched;
 use crate::hub::{Face, Hub};
 use crate::origin::Origin;
 use crate::pipe::{Reader, Writer};
-use crate::wire::{self, Failure, Hello, Incoming, code, method};
+use crate::wire::{self, Failure, Hello, code, method};
 
 /// Lines that wait to be written; whoever writes more waits too, and a watcher falls behind.
 const QUEUE: usize = 32;
@@ -64,8 +64,9 @@ pub(crate) async fn serve((mut reader, writer): (Reader, Writer), host: Host) {
     };
     let mut line = Vec::new();
     while let Ok(true) = reader.next(&mut line).await {
-        let answer = connection.hear(&line).await;
-        if connection.lines.send(answer).await.is_err() {
+        if let Some(answer) = connection.hear(&line).await
+            && connection.lines.send(answer).await.is_err()
+        {
             break;
         }
         connection.begin_watch();
@@ -90,21 +91,14 @@ async fn write(mut writer: Writer, mut waiting: mpsc::Receiver<Vec<u8>>) {
 }
 
 impl Connection {
-    /// What is answered to a line.
-    async fn hear(&mut self, line: &[u8]) -> Vec<u8> {
-        let incoming: Incoming<'_> = match serde_json::from_slice(line) {
-            Ok(incoming) => incoming,
-            Err(error) => {
-                let failure = Failure::new(code::NOT_JSON, format!("not a message: {error}"));
-                return wire::answer(RawValue::NULL, Err(failure));
-            }
+    /// What is answered to a line; nothing where it does not ask.
+    async fn hear(&mut self, line: &[u8]) -> Option<Vec<u8>> {
+        let heard = match wire::heard(line) {
+            Ok(heard) => heard,
+            Err((id, failure)) => return Some(wire::answer(id, Err(failure))),
         };
-        let (Some(id), Some(method)) = (incoming.id, incoming.method.as_deref()) else {
-            let failure = Failure::new(code::NO_REQUEST, "a request has an id and a method");
-            return wire::answer(incoming.id.unwrap_or(RawValue::NULL), Err(failure));
-        };
-        let answer = self.take(method, incoming.params).await;
-        wire::answer(id, answer)
+        let answer = self.take(&heard.method, heard.params).await;
+        heard.id.map(|id| wire::answer(id, answer))
     }
 
     async fn take(
@@ -160,10 +154,7 @@ impl Connection {
                 let wire::List { query } = wire::params(params)?;
                 wire::raw(&hub.sessions(face, query).await?)
             }
-            method::SEARCH => {
-                let wire::Search { text, limit } = wire::params(params)?;
-                wire::raw(&hub.search(face, &text, limit).await?)
-            }
+            method::SEARCH => search(hub, face, params).await,
             method::AGENTS => wire::raw(&hub.agents(face).await?),
             method::WATCH => self.watch(wire::params(params)?).await,
             method::UNWATCH => {
@@ -222,6 +213,20 @@ impl Connection {
             self.watches.insert(watch, showing.abort_handle());
         }
     }
+}
+
+async fn search(
+    hub: &Arc<Hub>,
+    face: &Face,
+    params: Option<&RawValue>,
+) -> Result<Box<RawValue>, Failure> {
+    let wire::Search { text, limit } = wire::params(params)?;
+    let most = wire::LONGEST_SEARCH;
+    if text.chars().nth(most).is_some() {
+        let words = format!("what is searched for has {most} letters at most");
+        return Err(Failure::new(code::BAD_PARAMS, words));
+    }
+    wire::raw(&hub.search(face, &text, limit).await?)
 }
 
 /// Answers what is asked about a session's past.

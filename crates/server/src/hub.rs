@@ -266,10 +266,11 @@ impl Hub {
                 *agent = hosted;
             }
         }
-        // Those that rested for long before they were hosted.
+        // Those that rested for long before they were hosted, and those that somebody looks at to begin with them.
         for head in host.sessions(SessionQuery::default()).await? {
             if !listed.contains(&head.session) {
-                agents.extend(self.agent(&head));
+                let agent = self.agent(&head);
+                agents.extend(agent.filter(|agent| agent.faces > 0 || !head.title.is_empty()));
             }
         }
         Ok(agents)

@@ -1,6 +1,6 @@
 //! The host as a process: one for each person, found by its socket.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use std::net::SocketAddr;
 
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{Semaphore, mpsc};
+use tokio::task::AbortHandle;
 
 use crate::connection::{Host, serve};
 use crate::hub::{Hosts, Hub};
@@ -20,9 +21,11 @@ use crate::wire;
 
 /// Connections at a time: some are left for what sessions open.
 const FACES: usize = 400;
-/// Connections over TCP at a time, those included that have not said yet who they are: they take no
-/// room from the socket's.
+/// Connections over TCP at a time: they take no room from the socket's.
 const FACES_OF_WEB: usize = 100;
+/// Connections over TCP that have not said yet who they are. The one that has been silent for longest goes when there
+/// are more, so that nobody who knows the token waits for those who do not.
+const STRANGERS: usize = 64;
 
 /// Why there is no host.
 #[derive(Debug, thiserror::Error)]
@@ -177,23 +180,36 @@ async fn accept(listener: &UnixListener, host: &Host) {
 /// The same over TCP, for whoever knows the token.
 async fn accept_web(listener: &TcpListener, gate: &Arc<Gate>, host: &Host) {
     let room = Arc::new(Semaphore::new(FACES_OF_WEB));
+    let mut strangers: VecDeque<AbortHandle> = VecDeque::new();
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else {
-            return;
-        };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (gate, host) = (Arc::clone(gate), host.clone());
-                tokio::spawn(async move {
-                    // Who was not let in was told why.
-                    if let Ok(ends) = gate.admit(stream).await {
-                        serve(ends, host).await;
-                    }
-                    drop(place);
-                });
+                let entering = enter(stream, Arc::clone(gate), Arc::clone(&room), host.clone());
+                strangers.retain(|entering| !entering.is_finished());
+                if strangers.len() >= STRANGERS
+                    && let Some(oldest) = strangers.pop_front()
+                {
+                    oldest.abort();
+                }
+                strangers.push_back(tokio::spawn(entering).abort_handle());
             }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
+    }
+}
+
+/// Serves somebody, once he has said that he knows the token.
+async fn enter(stream: TcpStream, gate: Arc<Gate>, room: Arc<Semaphore>, host: Host) {
+    // Who was not let in was told why.
+    let Ok(ends) = gate.admit(stream).await else {
+        return;
+    };
+    if let Ok(place) = room.acquire_owned().await {
+        // He is no stranger any more.
+        tokio::spawn(async move {
+            serve(ends, host).await;
+            drop(place);
+        });
     }
 }
 

@@ -37,6 +37,8 @@ const SPOKEN: &str = "quire";
 const SPOKEN_TOKEN: &str = "quire.token.";
 /// How long somebody may take to say who he is.
 const ENTRY: Duration = Duration::from_secs(10);
+/// What is told to those who say something that is no WebSocket's beginning.
+const NO_WEB_SOCKET: &str = "this is a WebSocket of Quire: `quire --host ws://…` opens it\n";
 /// Letters of a token: 32 random bytes.
 const LETTERS: usize = 64;
 
@@ -122,6 +124,9 @@ impl Gate {
     pub(crate) async fn admit(&self, stream: TcpStream) -> io::Result<(Reader, Writer)> {
         // Short lines are not to wait for more of their kind.
         stream.set_nodelay(true)?;
+        let stream = stream.into_std()?;
+        let same = stream.try_clone()?;
+        let stream = TcpStream::from_std(stream)?;
         #[expect(clippy::result_large_err, reason = "the library wants it so")]
         let judge = |request: &Request, response: Response| {
             judge(self, request.headers(), response)
@@ -130,7 +135,18 @@ impl Gate {
         let entering = accept_hdr_async_with_config(stream, judge, Some(limits(wire::LONGEST)));
         match timeout(ENTRY, entering).await {
             Ok(Ok(stream)) => Ok(pipe::of_web(stream)),
-            Ok(Err(error)) => Err(io::Error::other(error)),
+            Ok(Err(error)) => {
+                if matches!(error, Error::Protocol(_)) {
+                    let length = NO_WEB_SOCKET.len();
+                    let answer = format!(
+                        "HTTP/1.1 426 Upgrade Required\r\nupgrade: websocket\r\nconnection: close\r\n\
+                         content-type: text/plain\r\ncontent-length: {length}\r\n\r\n{NO_WEB_SOCKET}"
+                    );
+                    // Nothing has been said to it yet, so that this much is taken at once.
+                    (&same).write_all(answer.as_bytes())?;
+                }
+                Err(io::Error::other(error))
+            }
             Err(_) => Err(io::ErrorKind::TimedOut.into()),
         }
     }
@@ -174,7 +190,7 @@ fn judge(gate: &Gate, headers: &HeaderMap, mut response: Response) -> Result<Res
         let words = "pages of this site may not: `quire serve --allow-origin` lets them\n";
         return Err((StatusCode::FORBIDDEN, words));
     }
-    let bearer = only(headers, &AUTHORIZATION)?.and_then(|said| said.strip_prefix("Bearer "));
+    let bearer = only(headers, &AUTHORIZATION)?.and_then(bearer);
     let spoken = only(headers, &SEC_WEBSOCKET_PROTOCOL)?.unwrap_or_default();
     let mut spoken = spoken.split(',').map(str::trim);
     let token = bearer.or_else(|| {
@@ -192,6 +208,13 @@ fn judge(gate: &Gate, headers: &HeaderMap, mut response: Response) -> Result<Res
             .insert(SEC_WEBSOCKET_PROTOCOL, spoken);
     }
     Ok(response)
+}
+
+/// What is said by the scheme of that name, which may be written in any case.
+fn bearer(said: &str) -> Option<&str> {
+    let (scheme, token) = said.split_once(' ')?;
+    let same = scheme.eq_ignore_ascii_case("bearer");
+    same.then_some(token.trim_start())
 }
 
 /// A header that must not be there twice.

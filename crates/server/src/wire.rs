@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use quire_protocol::{
     ClientError, Conflicts, Frame, MessageId, Op, Point, Seq, SessionId, SessionQuery, Settings,
 };
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -21,6 +21,8 @@ pub(crate) const NEWEST: u32 = 1;
 pub(crate) const LONGEST: usize = 64 << 20;
 /// Bytes of a message from the host at most: whatever was asked can be told of.
 pub(crate) const LONGEST_TOLD: usize = 72 << 20;
+/// Letters of what is searched for at most.
+pub(crate) const LONGEST_SEARCH: usize = 1_000;
 
 /// What can be asked and what is told. Each says last what it takes and gives, from which `cargo xtask
 /// schema` writes what faces in other languages are made from.
@@ -86,7 +88,11 @@ pub(crate) mod code {
 /// A message as it comes in, on either side.
 #[derive(Deserialize)]
 pub(crate) struct Incoming<'a> {
-    #[serde(default, borrow)]
+    /// The version of JSON-RPC; one that is not said is the only one.
+    #[serde(default)]
+    pub(crate) jsonrpc: Option<String>,
+    /// What is told has none; null is one.
+    #[serde(default, borrow, deserialize_with = "said")]
     pub(crate) id: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) method: Option<String>,
@@ -96,6 +102,57 @@ pub(crate) struct Incoming<'a> {
     pub(crate) result: Option<&'a RawValue>,
     #[serde(default)]
     pub(crate) error: Option<Failure>,
+}
+
+/// Whatever is there, null too.
+fn said<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
+}
+
+/// Reads a message to the host; what it asks or tells, or with which id the failure is answered.
+pub(crate) fn heard(message: &[u8]) -> Result<Heard<'_>, (&RawValue, Failure)> {
+    let nobody = |code, words: String| (RawValue::NULL, Failure::new(code, words));
+    let incoming: Incoming<'_> = match serde_json::from_slice(message) {
+        Ok(_) if message.trim_ascii_start().starts_with(b"[") => {
+            let words = "batches are not taken: say one message after the other";
+            return Err(nobody(code::NO_REQUEST, words.to_owned()));
+        }
+        Ok(incoming) => incoming,
+        Err(error) => {
+            let code = match serde_json::from_slice::<IgnoredAny>(message) {
+                Ok(_) => code::NO_REQUEST,
+                Err(_) => code::NOT_JSON,
+            };
+            return Err(nobody(code, format!("not a message: {error}")));
+        }
+    };
+    let of_id = |id: &&RawValue| !id.get().starts_with(['{', '[', 't', 'f']);
+    let id = incoming.id.filter(of_id);
+    let wrong = |words| {
+        let failure = Failure::new(code::NO_REQUEST, words);
+        (id.unwrap_or(RawValue::NULL), failure)
+    };
+    if id.is_none() && incoming.id.is_some() {
+        return Err(wrong("an id is a string, a number or null"));
+    }
+    if incoming.jsonrpc.is_some_and(|version| version != "2.0") {
+        return Err(wrong("this is JSON-RPC 2.0"));
+    }
+    let Some(method) = incoming.method else {
+        return Err(wrong("a request has a method"));
+    };
+    Ok(Heard {
+        id,
+        method,
+        params: incoming.params,
+    })
+}
+
+/// What a face asks, or tells, which nothing is answered to.
+pub(crate) struct Heard<'a> {
+    pub(crate) id: Option<&'a RawValue>,
+    pub(crate) method: String,
+    pub(crate) params: Option<&'a RawValue>,
 }
 
 /// Why something asked was not done.
@@ -328,4 +385,25 @@ pub(crate) fn params<T: DeserializeOwned>(params: Option<&RawValue>) -> Result<T
     let text = params.map_or("{}", RawValue::get);
     serde_json::from_str(text)
         .map_err(|error| Failure::new(code::BAD_PARAMS, format!("bad params: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    /// The words of every method have to hold what chance makes of them.
+    #[test]
+    fn what_may_be_asked_is_fuzzed() {
+        let fuzzed = include_str!("../../../fuzz/fuzz_targets/wire.rs");
+        let methods = include_str!("wire.rs").lines().filter_map(|line| {
+            let (_, types) = line.trim().strip_prefix("/// ")?.split_once(": `")?;
+            types.split_once(" -> ")
+        });
+        let asked: Vec<&str> = methods.map(|(params, _)| params).collect();
+        assert!(asked.len() > 14, "{asked:?}");
+        for params in asked.into_iter().filter(|params| *params != "()") {
+            assert!(
+                fuzzed.contains(&format!("again::<wire::{params}>")),
+                "{params}"
+            );
+        }
+    }
 }

@@ -13,6 +13,11 @@ const SLICE_BYTES: usize = 64 * 1024;
 /// A snippet has about so many words.
 const SNIPPET_WORDS: i64 = 12;
 
+/// Of what a person looks for, so much counts: each word costs a query a term, and there may be millions.
+const LETTERS: usize = 1_000;
+/// The same in words.
+const WORDS: usize = 64;
+
 /// What a slice of indexing left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Slice {
@@ -130,11 +135,13 @@ pub(crate) fn search(connection: &Connection, text: &str, limit: usize) -> Resul
 }
 
 /// A person's words as a query that has no syntax: all words must be there, and the last one may
-/// be just a beginning. `None` if there is nothing to look for.
+/// be just a beginning. `None` if there is nothing to look for. What is too much is left out.
 fn quote(text: &str) -> Option<String> {
-    let words: Vec<String> = text
+    let end = text.char_indices().nth(LETTERS).map(|(end, _)| end);
+    let words: Vec<String> = text[..end.unwrap_or(text.len())]
         .split(|c: char| c.is_whitespace() || c == '\0')
         .filter(|word| word.chars().any(char::is_alphanumeric))
+        .take(WORDS)
         .map(|word| format!("\"{}\"", word.replace('"', "\"\"")))
         .collect();
     (!words.is_empty()).then(|| format!("{}*", words.join(" ")))
@@ -157,5 +164,13 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(quote(text).as_deref(), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_query_has_no_more_words_than_a_person_types() {
+        let words = quote(&"ä ".repeat(10 << 20)).unwrap();
+        assert_eq!(words, format!("{}*", vec!["\"ä\""; WORDS].join(" ")));
+        let word = quote(&"ä".repeat(10 << 20)).unwrap();
+        assert_eq!(word, format!("\"{}\"*", "ä".repeat(LETTERS)));
     }
 }

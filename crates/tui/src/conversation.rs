@@ -361,7 +361,7 @@ impl Conversation {
                 self.request = None;
                 // What is asked is still asked: nothing of it has run.
                 self.running.clear();
-                self.warn("the work was cut short by a crash");
+                self.warn("the work was cut short: its process ended");
             }
             Event::JobStarted { job, call } => self.job_started(*job, *call, record.at_ms),
             Event::PrefixSet { .. } => {}

@@ -46,6 +46,8 @@ impl Serde {
                     "transparent" => read.transparent = true,
                     // Where text is read from, which nobody sees on the wire.
                     "borrow" => {}
+                    // How it is read, which changes nothing of how it is written.
+                    "deserialize_with" => drop(value()?),
                     _ => unknown = Some(name),
                 }
                 Ok(())

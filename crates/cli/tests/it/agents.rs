@@ -116,6 +116,18 @@ fn a_session_that_a_person_paused_ends_its_step_and_no_host_goes_on_with_it() {
 }
 
 #[test]
+fn a_session_in_which_nothing_was_said_is_listed_only_while_it_is_open() {
+    let world = World::new(obedient);
+    let mut pty = Pty::start(&world.command(&["-m", "anthropic/double"]), 100, 30);
+    pty.sees("anthropic/double");
+    let listed = || finish(world.command(&["agents", "list", "--json"])).out;
+    assert!(listed().contains("\"title\":\"\""), "{}", listed());
+    pty.press("\x04");
+    assert_eq!(pty.end(), 0);
+    assert_eq!(listed(), "[]\n");
+}
+
+#[test]
 fn without_a_terminal_agents_are_listed_and_a_host_that_was_ended_stays_so() {
     let world = World::new(obedient);
     let session = world.start("talk to me");

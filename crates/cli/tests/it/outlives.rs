@@ -72,9 +72,9 @@ fn a_question_outlives_the_host_that_asked_it() {
     pty.type_line("make it");
     pty.sees("bash asks to run:");
     place.kill_host();
-    pty.sees("cut short by a crash");
+    pty.sees("cut short: its process ended");
     pty.sees_when("the question again", |screen| {
-        let after = screen.split("cut short by a crash").nth(1);
+        let after = screen.split("cut short: its process ended").nth(1);
         after.is_some_and(|after| after.contains("touch made") && after.contains("  y once"))
     });
     // Alt answers at once.

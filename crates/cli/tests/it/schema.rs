@@ -13,7 +13,7 @@ fn in_repository(path: &str) -> String {
     std::fs::read_to_string(root.join(path)).unwrap()
 }
 
-fn schema() -> Value {
+pub(crate) fn schema() -> Value {
     serde_json::from_str(&in_repository("schema/quire.schema.json")).unwrap()
 }
 

@@ -409,7 +409,6 @@ fn a_fork_begins_with_all_that_its_origin_sent() {
     let sent = provider.requests().len();
     pty.type_line("/fork");
     pty.sees("· forked from session");
-    pty.type_line("/effort low");
     pty.type_line("and a third thing");
     wait_until("the fork's request", || provider.requests().len() > sent);
     let requests = provider.requests();

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{ChildStderr, Stdio};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tungstenite::client::IntoClientRequest as _;
@@ -127,6 +128,8 @@ fn only_who_knows_the_token_gets_in_and_no_foreign_page_does() {
     let host = Listening::start(&["--allow-origin", "https://Mine.example/"]);
     let (bearer, token) = (format!("Bearer {}", host.token()), host.token());
     let wrong = format!("Bearer {}", token.replace(['0', '1', '2', '3'], "4"));
+    let by_lower_case = format!("bearer {token}");
+    let by_basic = format!("Basic {token}");
     let spoken = format!("quire, quire.token.{token}");
     let here = ("Host", host.address.as_str());
     let by_bearer = ("Authorization", bearer.as_str());
@@ -155,6 +158,8 @@ fn only_who_knows_the_token_gets_in_and_no_foreign_page_does() {
         (vec![by_bearer], 421),
         (vec![here, here, by_bearer], 400),
         (vec![here, by_bearer], 101),
+        (vec![here, ("Authorization", &by_lower_case)], 101),
+        (vec![here, ("Authorization", &by_basic)], 401),
         (vec![("Host", "localhost:9"), by_bearer], 101),
         (vec![("Host", "[::1]:9"), by_bearer], 101),
         (vec![("Host", "mine.example"), by_bearer], 101),
@@ -175,6 +180,43 @@ fn only_who_knows_the_token_gets_in_and_no_foreign_page_does() {
         answer.contains("sec-websocket-protocol: quire\r\n"),
         "{answer:?}"
     );
+}
+
+#[test]
+fn what_is_no_web_socket_is_told_so() {
+    let host = Listening::start(&[]);
+    for request in [
+        "GET / HTTP/1.1",
+        "POST / HTTP/1.1",
+        "GET / HTTP/1.0",
+        "HELO there",
+    ] {
+        let mut stream = host.connect();
+        write!(stream, "{request}\r\nHost: {}\r\n\r\n", host.address).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, words) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.starts_with("HTTP/1.1 426 "), "{request}: {answer}");
+        assert!(
+            head.contains(&format!("content-length: {}", words.len())),
+            "{answer}"
+        );
+        assert!(words.starts_with("this is a WebSocket"), "{answer}");
+    }
+}
+
+#[test]
+fn who_knows_the_token_waits_for_nobody_who_does_not() {
+    let host = Listening::start(&[]);
+    let silent: Vec<TcpStream> = (0..150).map(|_| host.connect()).collect();
+    let asked = Instant::now();
+    assert_eq!(host.face().hello()["result"]["protocol"], 1);
+    assert!(
+        asked.elapsed() < Duration::from_secs(5),
+        "{:?}",
+        asked.elapsed()
+    );
+    drop(silent);
 }
 
 #[test]
@@ -252,9 +294,16 @@ fn the_wire_over_tcp_holds_what_chance_makes_of_it() {
             0 => Message::text(text),
             _ => Message::binary(line),
         });
-        let heard = face.hear();
-        let answered = heard.get("result").is_some() != heard.get("error").is_some();
-        assert!(answered, "seed {seed}, round {round}: {heard}");
+        // What lost its id is not answered.
+        face.say(Message::text(r#"{"id":"next","method":"agents/list"}"#));
+        loop {
+            let heard = face.hear();
+            let answered = heard.get("result").is_some() != heard.get("error").is_some();
+            assert!(answered, "seed {seed}, round {round}: {heard}");
+            if heard["id"] == "next" {
+                break;
+            }
+        }
     }
     // What is no WebSocket at all, before and after somebody was let in.
     for round in 0..100 {

@@ -470,7 +470,7 @@ fn a_judgement_that_was_lost_is_made_again() {
     expect![[r#"
         crash
             recovered, lost calls [], lost request Some(RequestId(3))
-            request 3 failed: the process died while the model was answering
+            request 3 failed: the process ended while the model was answering
         resume
             request 4 with 5 items for Judge
             → call the model: 4

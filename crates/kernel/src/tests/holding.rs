@@ -241,7 +241,7 @@ fn a_crash_while_a_pause_is_wanted_pauses() {
             turn 1 pause: Asked
         crash
             recovered, lost calls [CallId(1)], lost request None
-            call 1 Lost: The process died while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
+            call 1 Lost: The process ended while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
             turn 1 pause: Person
         resume
             call 2 started
@@ -263,7 +263,7 @@ fn a_turn_that_a_crash_cut_short_can_be_paused_so_that_no_process_goes_on_with_i
     expect![[r#"
         crash
             recovered, lost calls [], lost request Some(RequestId(1))
-            request 1 failed: the process died while the model was answering
+            request 1 failed: the process ended while the model was answering
         pause
             turn 1 pause: Person
         resume

@@ -249,7 +249,7 @@ fn the_model_is_told_once_even_across_a_crash() {
                 → call the model: 3
             crash
                 recovered, lost calls [], lost request Some(RequestId(3))
-                request 3 failed: the process died while the model was answering
+                request 3 failed: the process ended while the model was answering
             resume
                 request 4 with 8 items
                 → call the model: 4

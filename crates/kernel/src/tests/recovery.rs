@@ -50,7 +50,7 @@ fn a_lost_request_is_asked_again() {
                 → call the model: 1
             crash
                 recovered, lost calls [], lost request Some(RequestId(1))
-                request 1 failed: the process died while the model was answering
+                request 1 failed: the process ended while the model was answering
             crash
             late 1
             resume
@@ -88,7 +88,7 @@ fn a_lost_call_is_never_run_again() {
                 → run 1
             crash
                 recovered, lost calls [CallId(1)], lost request None
-                call 1 Lost: The process died while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
+                call 1 Lost: The process ended while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
             done 1 late
             resume
                 call 2 started
@@ -153,7 +153,7 @@ fn words_wake_a_turn() {
                 → call the model: 1
             crash
                 recovered, lost calls [], lost request Some(RequestId(1))
-                request 1 failed: the process died while the model was answering
+                request 1 failed: the process ended while the model was answering
             queue b
                 accepted b (Steer)
                 delivered b
@@ -186,7 +186,7 @@ fn an_interrupt_ends_a_dormant_turn() {
                 → run 2
             crash
                 recovered, lost calls [CallId(2)], lost request None
-                call 2 Lost: The process died while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
+                call 2 Lost: The process ended while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
             interrupt
                 interrupted by person
                 call 1 Cancelled: The turn was stopped before this started. It did not run.
@@ -225,7 +225,7 @@ fn a_stop_is_finished_by_recovery() {
                 accepted b (Steer)
             crash
                 recovered, lost calls [CallId(1)], lost request None
-                call 1 Lost: The process died while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
+                call 1 Lost: The process ended while this ran. It may have run in part, and will not be run again by itself: check what it did before you do it again.
                 turn 1 ended: Cancelled stopped by person
             say c
                 accepted c (Steer)
@@ -270,12 +270,12 @@ fn jobs_die_with_the_process() {
                 request 2 answered
                 turn 1 ended: EndTurn
             crash
-                job 1 ended: lost when the process died
+                job 1 ended: lost when the process ended
             crash
             say b
                 accepted b (Steer)
                 turn 2 started
-                noticed: Background job 1 ended: lost when the process died.
+                noticed: Background job 1 ended: lost when the process ended.
                 delivered b
                 request 3 with 7 items
                 → call the model: 3

@@ -479,7 +479,7 @@ fn a_note_wakes_nothing_and_undoes_no_stop() {
             → call the model: 2
         crash
             recovered, lost calls [], lost request Some(RequestId(2))
-            request 2 failed: the process died while the model was answering
+            request 2 failed: the process ended while the model was answering
         tell p
             accepted p (Note)
         resume

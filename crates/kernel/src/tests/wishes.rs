@@ -267,7 +267,7 @@ fn a_wish_survives_a_crash_but_not_a_stop() {
             → call the model: 2
         crash
             recovered, lost calls [], lost request Some(RequestId(2))
-            request 2 failed: the process died while the model was answering
+            request 2 failed: the process ended while the model was answering
         resume
             request 3 with 2 items for Summary
             → call the model: 3
