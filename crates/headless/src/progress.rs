@@ -379,6 +379,10 @@ impl Progress {
         for change in &approval.changes {
             text.push_str(&crate::diff::proposed(change, self.style));
         }
+        if !approval.touches.is_empty() {
+            let touches = visible(&approval.touches.join("; ")).replace('\n', " ");
+            let _ = writeln!(text, "  touches: {touches}");
+        }
         let _ = writeln!(text, "  why: {reason}");
         text
     }

@@ -19,6 +19,7 @@ mod patch;
 mod place;
 mod plan;
 mod proposal;
+mod reach;
 mod read;
 mod recall;
 mod remembered;

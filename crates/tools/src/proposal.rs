@@ -91,7 +91,54 @@ fn line(hunk: &mut String, sign: char, text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
+    use expect_test::expect;
+    use serde_json::json;
+
     use super::*;
+    use crate::toolbox::Tool;
+
+    #[test]
+    fn calls_say_what_they_would_make_of_files() {
+        let patch = "*** Begin Patch\n*** Add File: new\n+one\n*** Update File: a\n\
+                     *** Move to: b\n@@ fn f\n keep\n-old\n+new\n*** Delete File: c\n*** End Patch";
+        let edits = json!({"path": "a", "edits": [
+            {"old": "one\n", "new": "two\n"}, {"old": "x", "new": "", "all": true},
+        ]});
+        let mut told = String::new();
+        for (tool, arguments) in [
+            (Tool::Write, json!({"path": "a/b", "content": "one\ntwo"})),
+            (Tool::Edit, edits),
+            (Tool::ApplyPatch, json!({"input": patch})),
+        ] {
+            for proposal in tool.proposals(&arguments.to_string()) {
+                let _ = write!(told, "{}\n{}", proposal.touch(), proposal.proposed().diff);
+            }
+        }
+        expect![[r"
+            a/b (new, or replaced as a whole)
+            @@
+            +one
+            +two
+            a (changed, wherever that stands in it)
+            @@
+            -one
+            +two
+            @@
+            -x
+            new (new)
+            @@
+            +one
+            a → b (moved and changed)
+            @@
+             keep
+            -old
+            +new
+            c (deleted)
+        "]]
+        .assert_eq(&told);
+    }
 
     #[test]
     fn hunks_have_signs_and_no_places() {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use crossterm::event::{Event as Happened, KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Answer, Approval, CallId, Content, Frame, SessionId, visible};
+use quire_protocol::{Answer, Approval, CallId, Content, Frame, SessionId};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
 use crate::talk::{self, Then, listed, until};
-use crate::view::{self, begins_so};
+use crate::view::{self, begins_so, facts};
 use crate::world::World;
 
 use keys::Keys;
@@ -420,10 +420,8 @@ fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
     };
     let mut lines = vec![format!("? {name} asks to {}:", asks_to(approval))];
     lines.extend(whole(approval, usize::MAX).iter().map(ToString::to_string));
-    lines.extend([
-        format!("why: {}", visible(approval.reason.trim())),
-        format!("y once{session}, n no, n WHY no and why"),
-    ]);
+    lines.extend(facts(approval));
+    lines.push(format!("y once{session}, n no, n WHY no and why"));
     lines
 }
 

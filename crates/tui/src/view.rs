@@ -265,12 +265,21 @@ pub(crate) fn request(
         lines.push(below("… all of it stands above", look::NOTICE));
     }
     rows.extend(lines);
-    let reason = visible(approval.reason.trim()).replace(['\n', '\t'], " ");
-    rows.extend(wrap(
-        &look::line(format!("  why: {reason}"), look::PLAIN),
-        columns,
-    ));
+    for line in facts(approval) {
+        rows.extend(wrap(&look::line(format!("  {line}"), look::PLAIN), columns));
+    }
     rows
+}
+
+/// What it would touch, and why it is asked.
+pub(crate) fn facts(approval: &Approval) -> Vec<String> {
+    let one_line = |text: &str| visible(text.trim()).replace(['\n', '\t'], " ");
+    let touches = one_line(&approval.touches.join("; "));
+    let mut facts = vec![format!("why: {}", one_line(&approval.reason))];
+    if !touches.is_empty() {
+        facts.insert(0, format!("touches: {touches}"));
+    }
+    facts
 }
 
 /// What it does now, in words, while something is done.

@@ -20,7 +20,7 @@ fn a_question_that_is_answered_on_one_screen_is_answered_on_the_other() {
     second.sees("bash asks to run:");
     second.sees("  y once");
     assert!(!place.work().join("made").exists());
-    second.press("y");
+    second.press("y\r");
     for screen in [&first, &second] {
         screen.sees("allowed once: bash touch made");
         screen.sees("it is made");

@@ -222,6 +222,7 @@ async fn a_question_about_files_shows_what_would_become_of_them() {
     let approval = Approval {
         action: "edit a".into(),
         reason: "it changes files".into(),
+        touches: vec!["a (changed)".into()],
         changes: vec![Proposed {
             path: "a".into(),
             diff: "@@\n keep\n-old\x1b[2J\n+new\n".into(),
@@ -244,6 +245,7 @@ async fn a_question_about_files_shows_what_would_become_of_them() {
                keep
               -old\u{1b}[2J
               +new
+          touches: a (changed)
           why: it changes files
           y once · n no, n WHY no and why > · not allowed
     "#]]

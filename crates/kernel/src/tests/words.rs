@@ -1,8 +1,6 @@
 //! Events, effects and items in the words of the stories.
 
-use quire_protocol::{
-    Answer, CallId, CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span,
-};
+use quire_protocol::{CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span};
 
 use crate::Effect;
 
@@ -38,11 +36,7 @@ pub(super) fn event_words(event: &Event) -> String {
             format!("request {request} failed: {error}")
         }
         Event::ApprovalAsked { call, approval } => format!("asked {call}: {}", approval.action),
-        Event::ApprovalAnswered {
-            call,
-            answer,
-            ruled_by,
-        } => answered(*call, answer, *ruled_by),
+        Event::ApprovalAnswered { .. } => answered(event),
         Event::ToolStarted { call } => format!("call {call} started"),
         Event::ToolEnded { call, outcome } => {
             format!(
@@ -154,7 +148,15 @@ fn text(content: &[Content]) -> String {
     }
 }
 
-fn answered(call: CallId, answer: &Answer, ruled_by: Option<CallId>) -> String {
+fn answered(event: &Event) -> String {
+    let Event::ApprovalAnswered {
+        call,
+        answer,
+        ruled_by,
+    } = event
+    else {
+        return String::new();
+    };
     let by = ruled_by.map_or(String::new(), |other| format!(" by the rule of {other}"));
     format!("answered {call}: {answer:?}{by}")
 }

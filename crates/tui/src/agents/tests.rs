@@ -149,6 +149,7 @@ impl Shown {
                 action: action.to_owned(),
                 reason: "it needs the network".to_owned(),
                 prefix: prefix.iter().map(|word| (*word).to_owned()).collect(),
+                touches: vec!["writes in /w".to_owned(), "no network".to_owned()],
                 ..Approval::default()
             },
         });
@@ -224,9 +225,9 @@ fn sessions_stand_by_what_they_need_and_the_chosen_one_is_seen() {
 
         ? bash asks to run:
             make push\u{202e} --force
+          touches: writes in /w; no network
           why: it needs the network
           y once, then Enter · n no
-
 
         ↑ ↓ choose · Enter opens · r reply · y a n answer · s stop · p pause · q leave
         [2, 0]
@@ -301,7 +302,7 @@ fn another_choice_is_seen_by_what_the_list_says_until_it_is_looked_at() {
 
 #[test]
 fn a_small_terminal_shows_the_chosen_session_and_no_half_question() {
-    let mut shown = Shown::new(40, 10);
+    let mut shown = Shown::new(40, 11);
     shown.board.know(some());
     shown.looks();
     shown.calls("Now I push.", "make push");
@@ -314,6 +315,7 @@ fn a_small_terminal_shows_the_chosen_session_and_no_half_question() {
         ── 0199-b · anthropic/double · /home/me…
         ? bash asks to run:
             make push
+          touches: writes in /w; no network
           why: it needs the network
           …
         ↑ ↓ choose · Enter opens · r reply · y…

@@ -18,6 +18,7 @@ use crate::setup::Form;
 use crate::shell;
 use crate::stream::Stream;
 use crate::travel::Said;
+use crate::view::facts;
 use crate::words;
 
 /// Lines of a message that are shown.
@@ -142,8 +143,12 @@ impl Conversation {
 
     /// Whether the screen has no room for what is asked with all that stands around it.
     fn is_too_small_for(&self, approval: &Approval) -> bool {
-        const AROUND: usize = 6;
-        let lines = whole(approval, usize::MAX);
+        const AROUND: usize = 5;
+        let facts = facts(approval).into_iter().map(Line::from);
+        let lines: Vec<Line<'_>> = whole(approval, usize::MAX)
+            .into_iter()
+            .chain(facts)
+            .collect();
         let rows = lines.iter().map(|line| wrap(line, self.columns).len());
         let rows: usize = rows.sum();
         self.rows > 0 && rows + AROUND > usize::from(self.rows)

@@ -433,6 +433,7 @@ fn about_files(diffs: &[(&str, &str)]) -> Screen {
         approval: Approval {
             action: "edit src/a.rs".to_owned(),
             reason: "it changes files".to_owned(),
+            touches: vec!["src/a.rs (changed)".to_owned()],
             changes: diffs.iter().map(proposed).collect(),
             ..Approval::default()
         },
@@ -458,13 +459,14 @@ fn a_question_about_files_shows_the_change_itself() {
               +    2\u{202e}
               ⋮
               +x
+          touches: src/a.rs (changed)
           why: it changes files
           y once · n no, n WHY no and why · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
-        [14, 2]
+        [15, 2]
     "#]]);
     let mut screen = about_files(&[("a", "@@\n-x\n"), ("b\u{1b}[2J", "@@\n+y\n")]);
     screen.check(&expect![[r#"
@@ -477,13 +479,14 @@ fn a_question_about_files_shows_the_change_itself() {
               -x
             b\u{1b}[2J
               +y
+          touches: src/a.rs (changed)
           why: it changes files
           y once · n no, n WHY no and why · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
-        [13, 2]
+        [14, 2]
     "#]]);
 }
 
@@ -493,7 +496,6 @@ fn a_long_change_stands_above_its_question_whole() {
     let diff = format!("@@\n{}… 99 bytes of the diff left out\n", lines.concat());
     let mut screen = about_files(&[("src/a.rs", &diff)]);
     screen.check(&expect![[r#"
-              +line 5
               +line 6
               +line 7
               +line 8
@@ -511,6 +513,7 @@ fn a_long_change_stands_above_its_question_whole() {
               +line 1
               +line 2
             … all of it stands above
+          touches: src/a.rs (changed)
           why: it changes files
           y once · n no, n WHY no and why · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
