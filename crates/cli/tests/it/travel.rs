@@ -290,7 +290,8 @@ fn going_back_to_a_message_that_notices_came_before_invents_no_crash_and_leaves_
     pty.type_line("change line two");
     wait_until("the fork's request", || provider.requests().len() == 6);
     pty.sees_when("the turn's end", |screen| {
-        screen.matches("· done").count() == 3
+        let after = screen.rsplit("› change line two").next();
+        after.is_some_and(|after| after.contains("· done"))
     });
     tells_of_nothing_under_way(&pty);
     let heard = said(&provider.requests()[5]);
