@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use quire_catalogue::Catalogue;
 use quire_config::Resolved;
-use quire_instructions::{Extent, instruction_files};
 use quire_protocol::{Content, Policy, Sandbox, Settings, Wall};
 
 use crate::assemble::dialect;
@@ -44,14 +43,8 @@ pub(crate) fn of_instructions(surroundings: &Surroundings, resolved: &Resolved) 
         return;
     }
     let personal = Some(surroundings.paths.config.as_path());
-    for file in instruction_files(personal, &surroundings.workspace) {
-        if file.extent == Extent::Cut {
-            terminal::complain(&format!(
-                "{} is cut: the instruction files say more than 32 KB together, and those nearest \
-                 to the work count most",
-                file.path.display()
-            ));
-        }
+    for words in quire_instructions::left_out(personal, &surroundings.workspace) {
+        terminal::complain(&words);
     }
 }
 

@@ -62,6 +62,21 @@ pub fn instruction_files(personal: Option<&Path>, workspace: &Path) -> Vec<Instr
     fit(found.files)
 }
 
+/// What a person is told of the files that the model does not see all of.
+#[must_use]
+pub fn left_out(personal: Option<&Path>, workspace: &Path) -> Vec<String> {
+    let files = instruction_files(personal, workspace).into_iter();
+    let cut = files.filter(|file| file.extent == Extent::Cut);
+    let words = cut.map(|file| {
+        format!(
+            "{} is cut: the instruction files say more than {} KB together, and those nearest to the work count most",
+            file.path.display(),
+            MOST_BYTES / 1024
+        )
+    });
+    words.collect()
+}
+
 /// The files found so far.
 #[derive(Default)]
 struct Found {

@@ -4,5 +4,5 @@
 mod files;
 mod prompt;
 
-pub use files::{Extent, InstructionFile, instruction_files};
+pub use files::{Extent, InstructionFile, instruction_files, left_out};
 pub use prompt::{Place, compose};
