@@ -136,7 +136,8 @@ mod tests {
             -old
             +new
             c (deleted)
-        "]].assert_eq(&told);
+        "]]
+        .assert_eq(&told);
     }
 
     #[test]

@@ -34,6 +34,8 @@ pub type Fit =
 pub(crate) enum Wish {
     /// Ask this of the session.
     Ask(Op),
+    /// Keep a rule that allows what begins so.
+    Allow(Vec<String>),
     /// Run a command line of the person's.
     Run(String),
     /// Stop the one that runs.
@@ -113,6 +115,8 @@ pub(crate) struct App {
     /// How many other sessions wait for the person.
     pub(crate) others: usize,
     pub(crate) fit: Fit,
+    /// Where rules are kept, for those who are asked whether one is to be.
+    pub(crate) rules_file: String,
     /// Where settings come from, by their names.
     pub(crate) origins: Vec<(String, String)>,
     /// Reads the clock.
@@ -158,6 +162,7 @@ impl App {
             branch: None,
             others: 0,
             fit,
+            rules_file: "your settings".to_owned(),
             origins: Vec::new(),
             now_ms: || 0,
             listed: Vec::new(),

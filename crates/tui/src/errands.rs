@@ -20,6 +20,8 @@ pub(crate) enum Done {
         image: Result<Content, String>,
         pasted: Option<String>,
     },
+    /// A rule was kept, or why it could not be.
+    Allowed(Result<(), String>),
     /// Nothing that matters here.
     Kept,
 }

@@ -111,6 +111,7 @@ async fn grant(
             world.keep(&op);
             link.ask(op);
         }
+        Wish::Allow(prefix) => app.kept(world.machine.allow(&prefix)),
         Wish::Run(command) => world.shell.start(&world.machine, command),
         Wish::StopOwn => world.shell.stop(),
         Wish::List => {
@@ -239,7 +240,10 @@ fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
     let name = about.split(' ').next().unwrap_or_default();
     let session = match begins_so(approval) {
         rule if rule.is_empty() => rule,
-        rule => format!(", s {rule} for this session"),
+        rule => format!(
+            ", s {rule} for this session, a the same always (a rule in {})",
+            app.rules_file
+        ),
     };
     let mut lines = vec![format!("? {name} asks to {}:", asks_to(approval))];
     lines.extend(whole(approval, usize::MAX).iter().map(ToString::to_string));
@@ -323,6 +327,13 @@ mod tests {
             ("Y ", answer(Answer::AllowOnce)),
             ("s", answer(Answer::AllowAlways)),
             ("p", answer(Answer::AllowAlways)),
+            (
+                "a",
+                vec![
+                    answer(Answer::AllowAlways).remove(0),
+                    Wish::Allow(vec!["git".to_owned(), "push".to_owned()]),
+                ],
+            ),
             ("n", answer(Answer::no(""))),
             ("n use a branch", answer(Answer::no("use a branch"))),
             ("/stop", stop),

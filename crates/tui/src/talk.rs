@@ -21,6 +21,7 @@ use crate::ground::Ground;
 use crate::images;
 use crate::link::Link;
 use crate::look;
+use crate::machine::Machine;
 use crate::notify::Alerts;
 use crate::others::{Others, Seek};
 use crate::pages::{Pages, scroll_of_key, scroll_of_mouse};
@@ -61,6 +62,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         (app.conversation.columns, app.conversation.rows) = Terminal::size();
     }
     app.origins = setup.origins;
+    app.rules_file = setup.machine.rules_file();
     app.now_ms = setup.now_ms;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
@@ -298,6 +300,10 @@ impl Screen<'_> {
                 self.world.keep_text(format!("! {line}"));
                 self.world.shell.start(&self.world.machine, line);
             }
+            Wish::Allow(prefix) => {
+                let allow = move |machine: &dyn Machine| Done::Allowed(machine.allow(&prefix));
+                self.world.errands.run(allow);
+            }
             Wish::Attach { path, pasted } => {
                 self.world.errands.run(move |machine| Done::Attached {
                     name: images::name(&path).to_owned(),
@@ -423,6 +429,7 @@ impl Screen<'_> {
                 image,
                 pasted,
             } => self.app.attached(&name, image, pasted),
+            Done::Allowed(allowed) => self.app.kept(allowed),
             Done::Kept => return,
         }
         self.draw_soon();
