@@ -74,6 +74,15 @@ impl Machine for OwnMachine {
         quire_headless::clipboard_image(|line, stop, printed| self.shell(line, stop, printed))
     }
 
+    fn rules_file(&self) -> String {
+        self.around.paths.config_file().display().to_string()
+    }
+
+    fn allow(&self, prefix: &[String]) -> Result<(), String> {
+        let file = self.around.paths.config_file();
+        quire_headless::edit(&file, |path, text| quire_config::allow(path, text, prefix))
+    }
+
     fn paths(&self) -> Vec<String> {
         quire_tools::paths(&self.folder, PATHS)
     }

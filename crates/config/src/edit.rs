@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use quire_protocol::Money;
-use toml_edit::{Array, DocumentMut, InlineTable, Item, Table, Value as Toml};
+use quire_protocol::{Money, RuleAction};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value as Toml};
 
 use crate::error::Error;
 use crate::file::{parse, trusted_entry};
@@ -73,6 +73,34 @@ pub fn trust(path: &Path, text: &str, folder: &Path, bytes: &[u8]) -> Result<Str
 /// trusted.
 pub fn refuse(path: &Path, text: &str, folder: &Path, bytes: &[u8]) -> Result<String, Error> {
     remember(path, text, ("refused", "trusted"), folder, bytes)
+}
+
+/// The text of a settings file with a rule that allows commands which begin so; as it is where that
+/// is the last word on them already.
+pub fn allow(path: &Path, text: &str, prefix: &[String]) -> Result<String, Error> {
+    let known = parse(Layer::User, path, text.as_bytes())?;
+    let mut same = known.rules.iter().rev().map(|rule| &rule.value);
+    let last = same.find(|rule| rule.prefix == prefix);
+    if last.is_some_and(|rule| rule.action == RuleAction::Allow) {
+        return Ok(text.to_owned());
+    }
+    let mut document = editable(path, text)?;
+    let words: Array = prefix.iter().map(String::as_str).collect();
+    let rules = document
+        .entry("rule")
+        .or_insert_with(|| Item::ArrayOfTables(ArrayOfTables::new()));
+    if let Some(array) = rules.as_array_mut() {
+        let mut rule = InlineTable::new();
+        rule.insert("prefix", words.into());
+        rule.insert("action", "allow".into());
+        array.push(rule);
+    } else if let Some(tables) = rules.as_array_of_tables_mut() {
+        let mut rule = Table::new();
+        rule.insert("prefix", toml_edit::value(words));
+        rule.insert("action", toml_edit::value("allow"));
+        tables.push(rule);
+    }
+    Ok(document.to_string())
 }
 
 /// Puts a folder into one list and takes it from the other.
@@ -323,6 +351,42 @@ domains = [\"example.org\"]
             &expect!["trusted: /home/me/project is not trusted: there is nothing to take back"],
         );
         assert!(trust(path, "", Path::new("relative"), b"").is_err());
+    }
+
+    #[test]
+    fn a_rule_is_added_once_and_read_back() {
+        let path = Path::new("config.toml");
+        let prefix = ["git".to_owned(), "push \"x\"".to_owned()];
+        let once = allow(path, FILE, &prefix).unwrap();
+        check(
+            Ok(once.clone()),
+            &expect![[r#"
+            # My settings.
+            model = "anthropic/a" # the good one
+
+            [network]
+            # needed for builds
+            domains = ["example.org"]
+
+            [[rule]]
+            prefix = ["git", 'push "x"']
+            action = "allow"
+        "#]],
+        );
+        assert_eq!(allow(path, &once, &prefix).unwrap(), once);
+        for earlier in [
+            "",
+            FILE,
+            "rule = [{ prefix = [\"git\"], action = \"ask\" }] # mine\n",
+            "[[rule]]\nprefix = [\"git\", 'push \"x\"']\naction = \"deny\"\n\n[network]\ndomains = []\n",
+        ] {
+            let text = allow(path, earlier, &prefix).unwrap();
+            let rules = parse(Layer::User, path, text.as_bytes()).unwrap().rules;
+            let rule = &rules.last().unwrap().value;
+            assert_eq!(rule.prefix, prefix, "{text}");
+            assert_eq!(rule.action, RuleAction::Allow, "{text}");
+        }
+        assert!(allow(path, "rule = 1", &prefix).is_err());
     }
 
     #[test]

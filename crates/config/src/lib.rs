@@ -32,7 +32,7 @@ mod times;
 mod trust;
 mod value;
 
-pub use edit::{refuse, set, trust, unset, untrust};
+pub use edit::{allow, refuse, set, trust, unset, untrust};
 pub use error::Error;
 pub use file::{ConfigFile, parse};
 pub use first::{Endpoint, EndpointStanding, endpoints};

@@ -53,7 +53,7 @@ impl App {
             return Some(Vec::new());
         };
         Some(match reply {
-            Reply::Once | Reply::Session => self.reply(reply),
+            Reply::Once | Reply::Session | Reply::Always => self.reply(reply),
             Reply::No => self.answer(&Answer::no("")),
         })
     }
@@ -73,15 +73,36 @@ impl App {
         };
         match reply {
             Reply::Once => self.answer(&Answer::AllowOnce),
-            Reply::Session if approval.prefix.is_empty() => {
+            Reply::Session | Reply::Always if approval.prefix.is_empty() => {
                 self.notice = Some(ONCE_ONLY.to_owned());
                 Vec::new()
             }
             Reply::Session => self.answer(&Answer::AllowAlways),
+            Reply::Always => {
+                let kept = Wish::Allow(approval.prefix.clone());
+                let mut wishes = self.answer(&Answer::AllowAlways);
+                wishes.push(kept);
+                wishes
+            }
             Reply::No => {
                 self.refusing = Some(*call);
                 self.stash_input();
                 Vec::new()
+            }
+        }
+    }
+
+    /// A rule was kept for good, or could not be.
+    pub(crate) fn kept(&mut self, kept: Result<(), String>) {
+        let file = &self.rules_file;
+        match kept {
+            Ok(()) => {
+                let told = format!("a rule in {file} allows it from now on, in all folders");
+                self.conversation.note(&told);
+            }
+            Err(why) => {
+                let told = format!("it is allowed for this session only: {why}");
+                self.conversation.warn(&told);
             }
         }
     }

@@ -39,6 +39,8 @@ pub type Fit =
 pub(crate) enum Wish {
     /// Ask this of the session.
     Ask(Op),
+    /// Keep a rule that allows what begins so.
+    Allow(Vec<String>),
     /// Run a command line of the person's.
     Run(String),
     /// Stop the one that runs.
@@ -127,6 +129,8 @@ pub(crate) struct App {
     pub(crate) callers: Callers,
     pub(crate) called: Option<String>,
     pub(crate) fit: Fit,
+    /// Where rules are kept, for those who are asked whether one is to be.
+    pub(crate) rules_file: String,
     /// Where settings come from, by their names.
     pub(crate) origins: Vec<(String, String)>,
     /// Reads the clock.
@@ -177,6 +181,7 @@ impl App {
             callers: Callers::default(),
             called: None,
             fit,
+            rules_file: "your settings".to_owned(),
             origins: Vec::new(),
             now_ms: || 0,
             listed: Vec::new(),

@@ -21,6 +21,8 @@ pub(crate) enum Done {
         image: Result<Content, String>,
         pasted: Option<String>,
     },
+    /// A rule was kept, or why it could not be.
+    Allowed(Result<(), String>),
     /// Nothing that matters here.
     Kept,
 }
@@ -67,6 +69,11 @@ impl Errands {
             image: machine.clipboard(),
             pasted: None,
         });
+    }
+
+    /// Keeps a rule that lets commands of a prefix run.
+    pub(crate) fn allow(&self, prefix: Vec<String>) {
+        self.run(move |machine| Done::Allowed(machine.allow(&prefix)));
     }
 
     /// Looks at the workspace.

@@ -75,6 +75,8 @@ pub(crate) enum Reply {
     Once,
     /// Yes, for what begins alike, in this session.
     Session,
+    /// Yes, for what begins alike, in all sessions to come as well.
+    Always,
     /// No; the reason is asked for next.
     No,
 }
@@ -85,6 +87,7 @@ impl Reply {
         match text {
             "y" | "Y" => Some(Self::Once),
             "s" | "S" | "p" | "P" => Some(Self::Session),
+            "a" | "A" => Some(Self::Always),
             "n" | "N" => Some(Self::No),
             _ => None,
         }
@@ -210,6 +213,7 @@ fn with_alt(code: KeyCode) -> Option<Action> {
         KeyCode::Backspace => Action::Delete(To::WordLeft),
         KeyCode::Char('y') => Action::Reply(Reply::Once),
         KeyCode::Char('p' | 's') => Action::Reply(Reply::Session),
+        KeyCode::Char('a') => Action::Reply(Reply::Always),
         KeyCode::Char('n') => Action::Reply(Reply::No),
         _ => return None,
     })

@@ -38,6 +38,13 @@ pub trait Machine: Send + Sync {
     /// The image in the clipboard.
     fn clipboard(&self) -> Result<Content, String>;
 
+    /// The settings file of the person's own in which rules are kept.
+    fn rules_file(&self) -> String;
+
+    /// Keeps a rule there that allows commands which begin so, in all folders and from the next session
+    /// on.
+    fn allow(&self, prefix: &[String]) -> Result<(), String>;
+
     /// What is in the workspace, as far as it is looked at: paths relative to it, folders with a slash
     /// at their end, without what git ignores.
     fn paths(&self) -> Vec<String>;

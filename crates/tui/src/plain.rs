@@ -235,6 +235,7 @@ impl Talk<'_> {
                 world.keep(&op);
                 self.link.ask(op);
             }
+            Wish::Allow(prefix) => world.errands.allow(prefix),
             Wish::Run(command) => world.shell.start(&world.machine, command),
             Wish::StopOwn => world.shell.stop(),
             Wish::List => {
@@ -286,6 +287,7 @@ fn done_for(app: &mut App, line: &mut Line, done: Done) -> Vec<Wish> {
             app.attached(&name, image, pasted);
             line.attached(app, &name, is_attached);
         }
+        Done::Allowed(allowed) => app.kept(allowed),
         Done::Kept => {}
     }
     Vec::new()
@@ -416,7 +418,10 @@ fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
     let name = about.split(' ').next().unwrap_or_default();
     let session = match begins_so(approval) {
         rule if rule.is_empty() => rule,
-        rule => format!(", s {rule} for this session"),
+        rule => format!(
+            ", s {rule} for this session, a the same always (a rule in {})",
+            app.rules_file
+        ),
     };
     let mut lines = vec![format!("? {name} asks to {}:", asks_to(approval))];
     lines.extend(whole(approval, usize::MAX).iter().map(ToString::to_string));
@@ -559,6 +564,13 @@ mod tests {
             ("Y ", answer(Answer::AllowOnce)),
             ("s", answer(Answer::AllowAlways)),
             ("p", answer(Answer::AllowAlways)),
+            (
+                "a",
+                vec![
+                    answer(Answer::AllowAlways).remove(0),
+                    Wish::Allow(vec!["git".to_owned(), "push".to_owned()]),
+                ],
+            ),
             ("n", answer(Answer::no(""))),
             ("n use a branch", answer(Answer::no("use a branch"))),
             ("/stop", stop),

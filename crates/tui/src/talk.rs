@@ -62,6 +62,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     }
     app.origins = setup.origins;
     app.models = setup.models;
+    app.rules_file = setup.machine.rules_file();
     app.now_ms = setup.now_ms;
     app.callers = Callers::since((setup.now_ms)());
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
@@ -301,6 +302,7 @@ impl Screen<'_> {
                 self.world.keep_text(format!("! {line}"));
                 self.world.shell.start(&self.world.machine, line);
             }
+            Wish::Allow(prefix) => self.world.errands.allow(prefix),
             Wish::Attach { path, pasted } => self.world.errands.attach(path, pasted),
             Wish::AttachCopied => self.world.errands.attach_copied(),
             Wish::Recall => self.world.errands.recall(),
@@ -419,6 +421,7 @@ impl Screen<'_> {
                 image,
                 pasted,
             } => self.app.attached(&name, image, pasted),
+            Done::Allowed(allowed) => self.app.kept(allowed),
             Done::Kept => return,
         }
         self.draw_soon();

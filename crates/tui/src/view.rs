@@ -4,7 +4,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use quire_protocol::{Approval, CallId, Delivery, PlanStatus, duration, first_line, visible};
+use quire_protocol::{
+    Approval, ApprovalMode, CallId, Delivery, PlanStatus, duration, first_line, visible,
+};
 use ratatui_core::text::{Line, Span};
 
 use crate::answers::ONCE_ONLY;
@@ -163,12 +165,18 @@ fn asked(app: &App, columns: u16, room: usize) -> Vec<Line<'static>> {
 fn small_question(app: &App, approval: &Approval, columns: u16, room: usize) -> Vec<Line<'static>> {
     let wide = usize::from(columns);
     let action = visible(approval.action.trim()).replace(['\n', '\t'], " ");
-    let session = if approval.prefix.is_empty() { "" } else { "/s" };
+    let session = match approval.prefix.as_slice() {
+        [] => "",
+        _ => "/s/a",
+    };
     let keys = match app.mode() {
         Mode::Reason => "Enter/Esc".to_owned(),
         Mode::Asked => format!("y{session}/n"),
         Mode::Answer(Reply::Once) => "Enter: once".to_owned(),
-        Mode::Answer(Reply::Session) if session.is_empty() => "once only".to_owned(),
+        Mode::Answer(Reply::Session | Reply::Always) if session.is_empty() => {
+            "once only".to_owned()
+        }
+        Mode::Answer(Reply::Always) => "Enter: always".to_owned(),
         Mode::Answer(Reply::Session) => "Enter: session".to_owned(),
         Mode::Answer(Reply::No) => "Enter: no".to_owned(),
         Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
@@ -202,7 +210,7 @@ fn question(app: &App, call: CallId, approval: &Approval, columns: u16) -> Vec<L
         usize::MAX
     };
     let mut rows = request(&app.conversation.about(call), approval, columns, most);
-    let choices = choices(app.mode(), &begins_so(approval));
+    let choices = choices(app, &begins_so(approval));
     let waiting = app.conversation.asked.len() - 1;
     let more = match waiting {
         0 => String::new(),
@@ -221,25 +229,40 @@ pub(crate) fn begins_so(approval: &Approval) -> String {
 }
 
 /// What keys do to a question, of which a rule would allow this.
-fn choices(mode: Mode, rule: &str) -> String {
-    let with = |key: &str| match rule {
+fn choices(app: &App, rule: &str) -> String {
+    let with = |alt: &str| match rule {
         "" => String::new(),
-        rule => format!(" · {key} {rule} for this session"),
+        rule => format!(" · {alt}s {rule} for this session · {alt}a always"),
     };
-    match mode {
+    let settings = app.conversation.settings.as_ref();
+    let beyond = match settings.map(|settings| settings.policy.approvals) {
+        // To leave the sandbox is asked about each time then.
+        None | Some(ApprovalMode::Ask) => "",
+        Some(ApprovalMode::Auto | ApprovalMode::Never) => ", outside the sandbox too",
+    };
+    match app.mode() {
         Mode::Reason => "  Enter says no · Esc goes back".to_owned(),
-        Mode::Asked => format!(
-            "  y once{} · n no, n WHY no and why · then Enter",
-            with("s")
-        ),
+        Mode::Asked => {
+            let rules = with("");
+            format!("  y once{rules} · n no, n WHY · then Enter")
+        }
         Mode::Answer(Reply::Once) => "  Enter allows it, this once".to_owned(),
-        Mode::Answer(Reply::Session) if rule.is_empty() => format!("  {ONCE_ONLY}"),
+        Mode::Answer(Reply::Session | Reply::Always) if rule.is_empty() => {
+            format!("  {ONCE_ONLY}")
+        }
         Mode::Answer(Reply::Session) => {
-            format!("  Enter allows whatever begins with {rule}, for this session")
+            format!("  Enter allows whatever begins with {rule}, for this session{beyond}")
+        }
+        Mode::Answer(Reply::Always) => {
+            let file = safe(&app.rules_file);
+            format!(
+                "  Enter allows whatever begins with {rule}, always and in all folders{beyond}: a \
+                 rule in {file}"
+            )
         }
         Mode::Answer(Reply::No) => "  Enter says no · Space, then why".to_owned(),
         Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
-            format!("  Alt+y once{} · Alt+n no", with("Alt+s"))
+            format!("  Alt+y once{} · Alt+n no", with("Alt+"))
         }
     }
 }

@@ -191,6 +191,34 @@ fn questions_are_answered_with_a_key_or_a_reason() {
 }
 
 #[test]
+fn what_is_allowed_always_is_not_asked_in_the_next_session() {
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", bash("git status --short")),
+        _ => Answer::Reply("looked", vec![]),
+    });
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &["--approve", "ask"]);
+    pty.sees("say what to do");
+    pty.type_line("look");
+    pty.sees("touches: writes in ");
+    pty.sees("  y once");
+    pty.press("a");
+    pty.sees("Enter allows whatever begins with");
+    pty.press("\r");
+    pty.sees("allows it from now on, in all folders");
+    pty.sees("looked");
+    pty.press("\x04");
+    pty.sees("the session is kept");
+    assert_eq!(pty.end(), 0);
+    let mut pty = open(&place, &provider, &["--approve", "ask"]);
+    pty.sees("say what to do");
+    pty.type_line("look");
+    pty.sees("looked");
+    assert!(!pty.bytes().contains("asks to run"));
+    pty.kill();
+}
+
+#[test]
 fn after_a_storm_of_sizes_the_screen_is_whole() {
     let provider = Provider::start(|_| Answer::Reply("first line\n\n漢字 last line", vec![]));
     let place = Place::new();

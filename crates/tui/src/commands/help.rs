@@ -39,8 +39,8 @@ const KEYS: &[(&str, &str)] = &[
         "show the last call in full; again, the one before (full screen: fold it)",
     ),
     (
-        "y, s, n and Enter",
-        "answer a question: yes, for this session, no (at once with Alt)",
+        "y, s, a, n and Enter",
+        "answer a question: yes, for this session, always, no (at once with Alt)",
     ),
     ("F2", "go over to the next session that waits for you"),
     ("Ctrl+C", "clear the input; twice, leave"),

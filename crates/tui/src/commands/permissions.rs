@@ -34,7 +34,7 @@ fn drop_rule(app: &App, number: &str) -> Result<Vec<Wish>, String> {
         .and_then(|number| number.checked_sub(1));
     let rule = place.and_then(|place| allowed.get(place)).cloned();
     let rule = rule.ok_or_else(|| match allowed.len() {
-        0 => "nothing was allowed always in this session".to_owned(),
+        0 => "nothing was allowed for the rest of this session".to_owned(),
         count => format!("which one? /permissions drop N, with N from 1 to {count}"),
     })?;
     configured(app, |settings| {

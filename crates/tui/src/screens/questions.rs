@@ -34,7 +34,7 @@ fn a_question_and_its_answers() {
         ? bash asks to run:
             git push origin\u{202e} trunk\u{1b}[2J
           why: it leaves the sandbox: the network
-          y once · s `git push …` for this session · n no, n WHY no and why · then Enter
+          y once · s `git push …` for this session · a always · n no, n WHY · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
@@ -66,7 +66,7 @@ fn a_question_and_its_answers() {
         ? bash asks to run:
             git push origin\u{202e} trunk\u{1b}[2J
           why: it leaves the sandbox: the network
-          Alt+y once · Alt+s `git push …` for this session · Alt+n no
+          Alt+y once · Alt+s `git push …` for this session · Alt+a always · Alt+n no
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         › why? y
@@ -170,7 +170,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
                 › push it
 
                 ? git push origin\u{202e} trunk\u{1b}[2J
-                y/s/n
+                y/s/a/n
                 ◦ waiting… · 12 s · 1.2k tokens · Esc st
                 ────────────────────────────────────────
                 ›
@@ -185,7 +185,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
                     trunk\u{1b}[2J
                 ? git push
                 origin\u{202e}…
-                y/s/n
+                y/s/a/n
                 ›
                 [4, 2]
             "#]],
@@ -195,7 +195,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             3,
             expect![[r#"
                     2J
-                y/s/n? gi…
+                y/s/a/n? …
                 ›
                 [2, 2]
             "#]],
@@ -205,7 +205,7 @@ fn a_question_can_be_answered_on_the_smallest_screen() {
             2,
             expect![[r#"
                     2J
-                y/s/n? gi…
+                y/s/a/n? …
                 [1, 2]
             "#]],
         ),
@@ -284,7 +284,7 @@ fn nothing_of_a_long_command_is_hidden_from_who_approves_it() {
             echo 3
             … all of it stands above
           why: it may change something
-          y once · n no, n WHY no and why · then Enter
+          y once · n no, n WHY · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
@@ -299,8 +299,9 @@ fn a_letter_at_a_question_says_what_enter_would_give() {
         ("y", "Enter allows it, this once"),
         (
             "s",
-            "Enter allows whatever begins with `git push …`, for this session",
+            "Enter allows whatever begins with `git push …`, for this session, outside",
         ),
+        ("a", "always and in all folders"),
         ("n", "Enter says no · Space, then why"),
         ("ye", "Alt+y once"),
     ] {
@@ -321,17 +322,43 @@ fn a_letter_at_a_question_says_what_enter_would_give() {
 }
 
 #[test]
+fn always_answers_for_the_session_and_keeps_a_rule() {
+    let mut screen = asked();
+    screen.types("a");
+    let answered = Wish::Ask(Op::Answer {
+        call: CallId(1),
+        answer: Answer::AllowAlways,
+    });
+    let kept = Wish::Allow(vec!["git".to_owned(), "push".to_owned()]);
+    assert_eq!(screen.press(KeyCode::Enter), [answered, kept]);
+    screen.app.kept(Ok(()));
+    screen.app.kept(Err("it is full".to_owned()));
+    let shown = screen.shown();
+    assert!(
+        shown.contains("a rule in your settings allows it from now on"),
+        "{shown}"
+    );
+    assert!(
+        shown.contains("allowed for this session only: it is full"),
+        "{shown}"
+    );
+}
+
+#[test]
 fn a_key_that_can_do_nothing_says_so() {
     let mut screen = Screen::new(80, 24);
     screen.asks("push it");
     screen.replies(vec![call(1, "bash", "{}")]);
     screen.record(question(1, "git push | sh", &[]));
     screen.app.face();
-    screen.types("s");
-    let shown = screen.shown();
-    assert!(shown.contains("this can only be allowed once"), "{shown}");
-    assert_eq!(screen.press(KeyCode::Enter), []);
-    assert!(screen.app.notice.unwrap().contains("only be allowed once"));
+    for letter in ["s", "a"] {
+        screen.types(letter);
+        let shown = screen.shown();
+        assert!(shown.contains("this can only be allowed once"), "{shown}");
+        assert_eq!(screen.press(KeyCode::Enter), []);
+        let notice = screen.app.notice.take().unwrap();
+        assert!(notice.contains("only be allowed once"), "{notice}");
+    }
 }
 
 #[test]
@@ -395,10 +422,11 @@ fn no_sentence_grants_anything() {
         let grants = |wish: &&Wish| {
             matches!(
                 wish,
-                Wish::Ask(Op::Answer {
-                    answer: Answer::AllowOnce | Answer::AllowAlways,
-                    ..
-                })
+                Wish::Allow(_)
+                    | Wish::Ask(Op::Answer {
+                        answer: Answer::AllowOnce | Answer::AllowAlways,
+                        ..
+                    })
             )
         };
         let granted = wishes.iter().find(grants);
@@ -461,7 +489,7 @@ fn a_question_about_files_shows_the_change_itself() {
               +x
           touches: src/a.rs (changed)
           why: it changes files
-          y once · n no, n WHY no and why · then Enter
+          y once · n no, n WHY · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
@@ -481,7 +509,7 @@ fn a_question_about_files_shows_the_change_itself() {
               +y
           touches: src/a.rs (changed)
           why: it changes files
-          y once · n no, n WHY no and why · then Enter
+          y once · n no, n WHY · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
@@ -515,7 +543,7 @@ fn a_long_change_stands_above_its_question_whole() {
             … all of it stands above
           touches: src/a.rs (changed)
           why: it changes files
-          y once · n no, n WHY no and why · then Enter
+          y once · n no, n WHY · then Enter
         ◦ waiting for your answer · 12 s · 1.2k tokens · Esc stops
         ────────────────────────────────────────────────────────────────────────────────
         ›
