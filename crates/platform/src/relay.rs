@@ -70,13 +70,29 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// Serves a request for a model.
 pub(crate) async fn relay(app: &Arc<App>, ask: Ask) -> Result<Response<Body>, Denial> {
     // What it holds is large, and would be moved with every future around it.
-    Box::pin(carry(app, ask)).await
+    Box::pin(carry(app, ask, None)).await
 }
 
-async fn carry(app: &Arc<App>, mut ask: Ask) -> Result<Response<Body>, Denial> {
+/// Serves a request whose body was looked into already.
+pub(crate) async fn relay_seen(
+    app: &Arc<App>,
+    ask: Ask,
+    seen: Peek,
+) -> Result<Response<Body>, Denial> {
+    Box::pin(carry(app, ask, Some(seen))).await
+}
+
+async fn carry(app: &Arc<App>, mut ask: Ask, seen: Option<Peek>) -> Result<Response<Body>, Denial> {
     let workspace = &ask.caller.workspace.id;
+    let came = ask.body.clone();
     ask.body = files::inline(&app.depot().files(), workspace, ask.body).await?;
-    let peek = Peek::into(&ask.body)?;
+    // A large body takes long to look through.
+    let is_same = (came.as_ptr(), came.len()) == (ask.body.as_ptr(), ask.body.len());
+    drop(came);
+    let peek = match seen.filter(|_| is_same) {
+        Some(seen) => seen,
+        None => Peek::into(&ask.body)?,
+    };
     app.know_spending(&ask.caller).await?;
     let (order, gauges) = admit(app, &ask, &peek)?;
     app.replays().keep(&app.live().config.log, &ask, &order);

@@ -65,7 +65,7 @@ pub(crate) async fn serve(app: &Arc<App>, ask: Ask) -> Result<Response<Body>, De
     let peek = Peek::into(&ask.body)?;
     let passes = peek.store == Some(false) && !peek.stateful;
     if passes && !has_own_words(&ask.body) {
-        return relay::relay(app, ask).await;
+        return relay::relay_seen(app, ask, peek).await;
     }
     let body = ask.body.clone();
     let wish = Wish::read(&body, new_id("resp_"))?;
