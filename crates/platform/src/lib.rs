@@ -14,7 +14,6 @@ mod caller;
 mod charge;
 mod clock;
 mod config;
-mod cores;
 mod count;
 mod crew;
 mod directory;
