@@ -226,9 +226,7 @@ impl Endpoint {
         }
         file
     }
-}
 
-impl Endpoint {
     /// The text of the person's settings file, which perhaps sets other things already, with requests sent there, to
     /// this model. `path` is for errors: a file that cannot be read is not changed.
     pub fn add_to(&self, path: &Path, text: &str, model: &str) -> Result<String, Error> {
