@@ -140,8 +140,7 @@ fn with_key(place: Place, offers: &[Offer]) -> io::Result<Option<Choice>> {
     if takes != Takes::Key {
         return Ok(Some(Choice { place, key: None }));
     }
-    say("Its key (not shown; Enter where it needs none): ")?;
-    let key = secret()?;
+    let key = secret("Its key (not shown; Enter where it needs none): ")?;
     say("\n")?;
     Ok(key.map(|key| Choice {
         place,
@@ -241,10 +240,11 @@ pub(crate) fn line() -> io::Result<Option<String>> {
     Ok((read > 0).then_some(line))
 }
 
-/// A line that is not shown; none when the person leaves.
-fn secret() -> io::Result<Option<String>> {
+/// Asks for a line that is not shown; none when the person leaves. The terminal stops showing keys
+/// before it is asked for: whoever answers at once must not see theirs either.
+fn secret(question: &str) -> io::Result<Option<String>> {
     enable_raw_mode()?;
-    let secret = typed();
+    let secret = say(question).and_then(|()| typed());
     disable_raw_mode()?;
     secret
 }
