@@ -14,6 +14,7 @@ mod caller;
 mod charge;
 mod clock;
 mod config;
+mod cores;
 mod count;
 mod crew;
 mod directory;

@@ -8,6 +8,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use axum::http::{HeaderMap, Request, header};
+use hyper::body::Incoming;
+use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -22,6 +25,7 @@ use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use crate::app::App;
 use crate::batches::Items;
 use crate::config::{ConfigError, Tls};
+use crate::cores::{self, Cores};
 use crate::crew::{self, Trade as _};
 use crate::stored::background::Waiting;
 
@@ -30,6 +34,8 @@ const HEADERS: usize = 100;
 const HEAD_BYTES: usize = 64 << 10;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Bytes of a body from which on a request would hold up the others of its core.
+const LARGE: u64 = 64 << 10;
 
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -43,6 +49,11 @@ pub enum ServeError {
     /// The store cannot be used.
     #[error(transparent)]
     Depot(#[from] quire_depot::Error),
+    /// The system has no threads left.
+    #[error(
+        "no threads to serve connections on: {0}. Let this user have more processes (`ulimit -u`)"
+    )]
+    Threads(io::Error),
     /// The certificate or its key cannot be used.
     #[error("the certificate cannot be used: {0}")]
     Tls(String),
@@ -53,6 +64,7 @@ pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    cores: Cores,
 }
 
 impl Server {
@@ -63,7 +75,13 @@ impl Server {
             .await
             .map_err(|error| ServeError::Listen(config.listen, error))?;
         let tls = config.tls.as_ref().map(acceptor).transpose()?;
-        Ok(Self { app, listener, tls })
+        let cores = Cores::start().map_err(ServeError::Threads)?;
+        Ok(Self {
+            app,
+            listener,
+            tls,
+            cores,
+        })
     }
 
     /// Where it listens.
@@ -93,7 +111,10 @@ impl Server {
                 () = &mut end => break,
                 accepted = take(&self.listener, &room) => accepted,
             };
-            let Some((socket, permit)) = accepted else {
+            // It is taken up again on the core that serves it.
+            let Some((Ok(socket), permit)) =
+                accepted.map(|(socket, permit)| (socket.into_std(), permit))
+            else {
                 continue;
             };
             let (app, tls, host, open) = (
@@ -102,9 +123,12 @@ impl Server {
                 host.clone(),
                 open.clone(),
             );
-            tokio::spawn(async move {
+            self.cores.serve(async move {
                 let _held = (permit, open);
                 let _counted = app.metrics().connection();
+                let Ok(socket) = TcpStream::from_std(socket) else {
+                    return;
+                };
                 let _ = socket.set_nodelay(true);
                 let socket = Patient::new(socket, patience);
                 match tls {
@@ -152,7 +176,18 @@ struct Host {
 impl Host {
     /// Serves a connection to its end. One that ends badly concerns nobody but its client.
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, socket: S) {
-        let service = TowerToHyperService::new(self.router);
+        let routed = TowerToHyperService::new(self.router);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let is_large = is_large(request.headers());
+            let answer = routed.call(request);
+            async move {
+                if is_large {
+                    cores::aside(answer).await
+                } else {
+                    answer.await
+                }
+            }
+        });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(self.head)
@@ -167,6 +202,16 @@ impl Host {
         }
         let _ = connection.await;
     }
+}
+
+/// Whether a request's body may be large: one that comes in chunks does not say.
+fn is_large(headers: &HeaderMap) -> bool {
+    let length = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    length.map_or(headers.contains_key(header::TRANSFER_ENCODING), |length| {
+        length > LARGE
+    })
 }
 
 /// The next connection, once there is room for it.

@@ -25,6 +25,7 @@ use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
 
 use crate::answered::answered;
 use crate::app::App;
+use crate::cores;
 use crate::keyring::Caller;
 use crate::reply::Denial;
 use crate::stored::{Fields, Memory};
@@ -78,11 +79,12 @@ fn open(
     let headers = request.headers().clone();
     let upgrading = hyper::upgrade::on(request);
     let session = Session::new(app, caller, headers, guest);
-    tokio::spawn(async move {
+    // Its requests may be large, and it is open for long: not on one core.
+    tokio::spawn(cores::aside(async move {
         if let Ok(upgraded) = upgrading.await {
             session.run(upgraded).await;
         }
-    });
+    }));
     let mut response = Response::new(Body::empty());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let head = response.headers_mut();

@@ -10,10 +10,12 @@ use quire_dialect::Dialect;
 use quire_net::{Options, Proxies, Segments, Transport, Versions};
 
 use crate::config::{Auth, ConfigError, Upstream};
+use crate::cores;
 
 /// Connections to an upstream, and what every request to it bears.
 pub(crate) struct Line {
-    transport: Transport,
+    /// One for each place, so that no thread waits for another's; or one for all, where opening a connection takes long.
+    transports: Box<[Transport]>,
     base: String,
     headers: HeaderMap,
 }
@@ -48,14 +50,21 @@ impl Line {
         key: Option<&str>,
         proxies: &Proxies,
     ) -> Result<Self, ConfigError> {
+        let places = if upstream.base_url.trim().starts_with("http:") {
+            cores::places()
+        } else {
+            1
+        };
         let options = Options {
             connect_timeout: upstream.connect_timeout(),
             idle_timeout: Duration::from_mins(1),
-            idle_per_host_most: upstream.concurrency.min(IDLE_MOST),
+            idle_per_host_most: upstream.concurrency.min(IDLE_MOST).div_ceil(places),
             versions: Versions::Http1,
         };
         Ok(Self {
-            transport: Transport::new(proxies, options),
+            transports: (0..places)
+                .map(|_| Transport::new(proxies, options))
+                .collect(),
             base: base(upstream),
             headers: own_headers(upstream, key)?,
         })
@@ -64,7 +73,7 @@ impl Line {
     #[cfg(test)]
     pub(crate) fn nowhere() -> Self {
         Self {
-            transport: Transport::new(&Proxies::default(), Options::default()),
+            transports: Box::new([Transport::new(&Proxies::default(), Options::default())]),
             base: String::new(),
             headers: HeaderMap::new(),
         }
@@ -90,7 +99,8 @@ impl Line {
         // What comes by a WebSocket or out of the store has none of its own.
         all.entry(header::CONTENT_TYPE)
             .or_insert(HeaderValue::from_static("application/json"));
-        self.transport.send(request).await
+        let transport = &self.transports[cores::place() % self.transports.len()];
+        transport.send(request).await
     }
 }
 

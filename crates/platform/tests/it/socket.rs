@@ -180,9 +180,9 @@ async fn it_is_closed_when_the_server_ends_once_all_is_answered() {
         .await;
     upstream.asked(1).await;
     let ended = tokio::spawn(world.end());
-    // No more is taken.
+    // No more is taken. In a lane of its own, it does not wait for what is under way.
     let refused = loop {
-        socket.send(&json!({"type": "response.create", "model": "m", "input": "y", "generate": false, "store": false})).await;
+        socket.send(&json!({"type": "response.create", "stream_id": "b", "model": "m", "input": "y", "generate": false, "store": false})).await;
         let event = socket.next().await.unwrap();
         if event["type"] == "error" {
             break event;
