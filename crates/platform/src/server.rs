@@ -131,15 +131,10 @@ impl Server {
                 };
                 let _ = socket.set_nodelay(true);
                 let socket = Patient::new(socket, patience);
+                // What TLS holds is large, and would be part of every connection.
                 match tls {
                     None => host.serve(socket).await,
-                    Some(tls) => {
-                        if let Ok(Ok(socket)) =
-                            tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await
-                        {
-                            host.serve(socket).await;
-                        }
-                    }
+                    Some(tls) => Box::pin(host.serve_secret(tls, socket)).await,
                 }
             });
         }
@@ -174,6 +169,13 @@ struct Host {
 }
 
 impl Host {
+    /// Serves a connection that has to become secret first.
+    async fn serve_secret(self, tls: TlsAcceptor, socket: Patient) {
+        if let Ok(Ok(socket)) = tokio::time::timeout(HANDSHAKE, tls.accept(socket)).await {
+            Box::pin(self.serve(socket)).await;
+        }
+    }
+
     /// Serves a connection to its end. One that ends badly concerns nobody but its client.
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, socket: S) {
         let routed = TowerToHyperService::new(self.router);
