@@ -101,46 +101,38 @@ impl Changes {
     }
 }
 
-/// Whether anybody still listens.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Heard {
-    Yes,
-    No,
-}
-
 /// Where a client's events go.
 pub(super) trait Outlet: Send {
     /// Takes an event.
     fn tell(&mut self, event: Event);
     /// Passes on what was told since the last time.
-    fn flush(&mut self) -> impl Future<Output = Heard> + Send;
-    /// Resolves when nobody listens any more.
-    fn deserted(&self) -> impl Future<Output = ()> + Send;
+    fn flush(&mut self) -> impl Future<Output = ()> + Send;
 }
 
-/// Reads an answer to its end, with what follows it, into an outlet. When nobody listens, the upstream is cancelled
+/// Reads an answer to its end, with what follows it, into an outlet. Dropped in the middle, the upstream is cancelled
 /// and what went out is charged.
 pub(super) async fn pump(
     app: &Arc<App>,
     ask: &Ask,
     candidate: &Candidate,
     mut changes: Changes,
-    mut source: Source,
+    mut source: Box<Source>,
     outlet: &mut impl Outlet,
 ) {
     loop {
         let Some(next) = piece(&mut changes, source, outlet).await else {
             return;
         };
-        match inner::send(app, ask, &next, candidate).await {
+        // It is rarely there, and large.
+        match Box::pin(inner::send(app, ask, &next, candidate)).await {
             Ok(beside) => {
-                source = Source {
+                source = Box::new(Source {
                     status: beside.response.status().as_u16(),
                     body: beside.response.into_body(),
                     node: beside.node,
                     charge: beside.charge,
                     place: beside.place,
-                };
+                });
             }
             Err(denial) => {
                 changes.take(Event::Failed(denial.refusal), &mut |event| {
@@ -153,68 +145,83 @@ pub(super) async fn pump(
     }
 }
 
+/// What one piece of an answer costs, charged when this is dropped.
+struct Bill {
+    gauge: Gauge,
+    charge: Option<Charge>,
+    status: u16,
+    /// Whether the client has been told all of it.
+    over: bool,
+}
+
+impl Drop for Bill {
+    /// A reader that has its last event need not wait for the end of the stream.
+    fn drop(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            let status = if self.over { self.status } else { CLIENT_WENT };
+            self.gauge.settle(charge, status);
+        }
+    }
+}
+
 /// Reads one piece; gives what to ask for the next.
-async fn piece(changes: &mut Changes, source: Source, outlet: &mut impl Outlet) -> Option<Request> {
+async fn piece(
+    changes: &mut Changes,
+    source: Box<Source>,
+    outlet: &mut impl Outlet,
+) -> Option<Request> {
     let Source {
         mut body,
         node,
-        mut charge,
+        charge,
         place: _place,
-        mut status,
-    } = source;
+        status,
+    } = *source;
     let idle = Duration::from_secs(node.config.idle_s);
     let mut reader = Reader::new(node.config.dialect);
-    let mut gauge = Gauge::default();
+    let mut bill = Bill {
+        gauge: Gauge::default(),
+        charge: Some(charge),
+        status,
+        over: false,
+    };
     let mut next = Next::More;
     while next == Next::More {
-        let chunk = tokio::select! {
-            biased;
-            // Dropping the body cancels the upstream.
-            () = outlet.deserted() => {
-                gauge.settle(charge, CLIENT_WENT);
-                return None;
-            }
-            chunk = next_chunk(&mut body, idle) => chunk,
-        };
+        let chunk = next_chunk(&mut body, idle).await;
+        let gauge = &mut bill.gauge;
         let mut each = |event: Event| {
             gauge.see(&event);
             if next == Next::More {
                 next = changes.take(event, &mut |event| outlet.tell(event));
             }
         };
-        match chunk {
-            Ok(Some(bytes)) => {
-                charge.heard(&bytes);
-                reader.push(&bytes, &mut each);
-            }
+        match &chunk {
+            Ok(Some(bytes)) => reader.push(bytes, &mut each),
             Ok(None) => {
                 reader.finish(&mut each);
-                if !gauge.finished {
+                if !bill.gauge.finished {
                     node.failed(now_ms());
-                    status = whole::Cut::Broken(String::new()).status();
+                    bill.status = whole::Cut::Broken(String::new()).status();
                 }
             }
             Err(cut) => {
                 node.failed(now_ms());
-                status = cut.status();
-                each(Event::Failed(passing::cut_short(&node.name, &cut)));
+                bill.status = cut.status();
+                each(Event::Failed(passing::cut_short(&node.name, cut)));
             }
         }
-        charge.progress(gauge.estimate());
-        if outlet.flush().await == Heard::No {
-            let status = if next == Next::More {
-                CLIENT_WENT
-            } else {
-                status
-            };
-            gauge.settle(charge, status);
-            return None;
+        if let Some(charge) = &mut bill.charge {
+            if let Ok(Some(bytes)) = &chunk {
+                charge.heard(bytes);
+            }
+            charge.progress(bill.gauge.estimate());
         }
+        bill.over = next != Next::More;
+        outlet.flush().await;
     }
-    if gauge.finished {
+    if bill.gauge.finished {
         node.succeeded();
     }
-    gauge.settle(charge, status);
     match next {
         Next::Ask(request) => Some(*request),
         Next::More | Next::Over => None,

@@ -2,7 +2,9 @@
 //! the client's.
 
 use std::collections::HashMap;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response};
@@ -16,7 +18,7 @@ use quire_translate::{
 use tokio::sync::mpsc;
 
 use super::prepare::{Prepared, answer_id, is_streamed};
-use super::pump::{Changes, Heard, Outlet, Source, pump};
+use super::pump::{Changes, Outlet, Source, pump};
 use super::{Ask, Begun, inner};
 use crate::additions::{self, Held, Lengthened, Listener, Next};
 use crate::app::App;
@@ -24,9 +26,6 @@ use crate::clock::{new_id, now_ms};
 use crate::config::ToolsBy;
 use crate::reply::Denial;
 use crate::routing::Candidate;
-
-/// How many pieces of an answer wait for a slow reader before the upstream is read no further.
-const WAITING: usize = 16;
 
 /// A request in the words of its upstream.
 pub(super) struct Written {
@@ -159,13 +158,13 @@ pub(super) async fn answer(
         listener,
         lengthened,
     };
-    let source = Source {
+    let source = Box::new(Source {
         status: response.status().as_u16(),
         body: response.into_body(),
         node: Arc::clone(&candidate.node),
         charge,
         place,
-    };
+    });
     let task = Task {
         app: Arc::clone(app),
         ask,
@@ -235,19 +234,20 @@ struct Task {
     ask: Ask,
     candidate: Candidate,
     changes: Changes,
-    source: Source,
+    /// It is large, and would be moved with all that is done.
+    source: Box<Source>,
 }
 
 impl Task {
-    /// A stream told as a stream: a task of its own reads, and stops when nobody listens any more.
+    /// A stream told as a stream.
     fn stream(self, frame: Frame) -> Response<Body> {
-        let (pieces, taken) = mpsc::channel::<Bytes>(WAITING);
+        let (pieces, taken) = mpsc::channel::<Bytes>(1);
         let mut outlet = Streamed {
             writer: Writer::new(self.ask.api, frame),
             out: Vec::new(),
             pieces,
         };
-        tokio::spawn(async move {
+        let work = Box::pin(async move {
             pump(
                 &self.app,
                 &self.ask,
@@ -258,7 +258,10 @@ impl Task {
             )
             .await;
         });
-        let mut response = Response::new(super::piecewise(taken));
+        let mut response = Response::new(Body::new(Driven {
+            work: Some(work),
+            taken,
+        }));
         streamed_headers(response.headers_mut());
         response
     }
@@ -293,7 +296,7 @@ impl Task {
             mut changes,
             source,
         } = self;
-        let answer = inner::collect(source.into()).await?;
+        let answer = inner::collect((*source).into()).await?;
         let answer = match fitting {
             Some(fitting) => fitting.fitted(&app, &ask, &candidate, answer).await?,
             None => answer,
@@ -401,19 +404,42 @@ impl Outlet for Streamed {
         self.writer.write(&event, &mut self.out);
     }
 
-    async fn flush(&mut self) -> Heard {
-        if self.out.is_empty() {
-            return Heard::Yes;
-        }
-        let piece = std::mem::take(&mut self.out).into();
-        match self.pieces.send(piece).await {
-            Ok(()) => Heard::Yes,
-            Err(_) => Heard::No,
+    async fn flush(&mut self) {
+        if !self.out.is_empty() {
+            let piece = std::mem::take(&mut self.out).into();
+            // Its other end is where this work is done.
+            let _ = self.pieces.send(piece).await;
         }
     }
+}
 
-    async fn deserted(&self) {
-        self.pieces.closed().await;
+/// An answer that is made as it is read: whoever takes its pieces does the work. Dropped, the work ends where it is.
+struct Driven {
+    work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    taken: mpsc::Receiver<Bytes>,
+}
+
+impl hyper::body::Body for Driven {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<BodyFrame<Bytes>, Self::Error>>> {
+        if let Ok(piece) = self.taken.try_recv() {
+            return Poll::Ready(Some(Ok(BodyFrame::data(piece))));
+        }
+        if let Some(work) = &mut self.work
+            && work.as_mut().poll(context).is_ready()
+        {
+            self.work = None;
+        }
+        match self.taken.try_recv() {
+            Ok(piece) => Poll::Ready(Some(Ok(BodyFrame::data(piece)))),
+            Err(_) if self.work.is_some() => Poll::Pending,
+            Err(_) => Poll::Ready(None),
+        }
     }
 }
 
@@ -425,14 +451,7 @@ impl Outlet for Gathered {
         self.0.take(event);
     }
 
-    async fn flush(&mut self) -> Heard {
-        Heard::Yes
-    }
-
-    async fn deserted(&self) {
-        // One that goes takes this very future with it.
-        std::future::pending::<()>().await;
-    }
+    async fn flush(&mut self) {}
 }
 
 /// The receiving end as a stream of frames.
