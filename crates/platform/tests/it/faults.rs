@@ -10,7 +10,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
-use crate::world::{Answer, Upstream, World, config, messages_stream};
+use crate::world::{
+    Answer, Upstream, World, chat_stream, config, messages_stream, responses_stream,
+};
 
 fn ask(stream: bool) -> Value {
     json!({"model": "m", "max_tokens": 9, "stream": stream, "messages": [{"role": "user", "content": "hi"}]})
@@ -139,47 +141,43 @@ async fn an_upstream_that_fails_is_left_for_another() {
     assert_eq!((broken.seen().len(), well.seen().len()), (2, 4));
 }
 
+/// A stream of each API that says some words, and where in it they have been said.
+fn streams() -> [(&'static str, String, usize); 3] {
+    let said = "some words of an answer";
+    [
+        ("messages", messages_stream(said)),
+        ("chat", chat_stream(said)),
+        ("responses", responses_stream("resp_u", said)),
+    ]
+    .map(|(api, whole)| {
+        let words = whole.find(said).unwrap();
+        let end = words + whole[words..].find("\n\n").unwrap() + 2;
+        (api, whole, end)
+    })
+}
+
 #[tokio::test]
 async fn a_client_that_goes_cancels_its_upstream_and_pays_for_what_it_had() {
-    let gate = Arc::new(Notify::new());
-    let held = Arc::clone(&gate);
-    let upstream = Upstream::start(move |_| {
-        let whole = messages_stream("some words of an answer");
-        let cut = whole.find("event: content_block_stop").unwrap();
-        Answer::stream(&whole[..cut]).wait(&held).hang()
-    })
-    .await;
-    let world = World::start(&config(&[("messages", &upstream)])).await;
-    let client = world.client("one").await.anthropic();
-    gate.notify_one();
-    let mut stream = client.stream("/v1/messages", &ask(true)).await;
-    while let Some((name, _)) = stream.next().await {
-        if name == "content_block_delta" {
-            break;
-        }
-    }
-    drop(stream);
-    let metrics = async {
-        loop {
-            let text = world.stranger().get("/metrics").await.text();
-            if text.contains("status=\"499\"") {
-                return text;
+    for (api, whole, said) in streams() {
+        let gate = Arc::new(Notify::new());
+        let held = Arc::clone(&gate);
+        let upstream =
+            Upstream::start(move |_| Answer::stream(&whole[..said]).wait(&held).hang()).await;
+        let world = World::start(&config(&[(api, &upstream)])).await;
+        let client = world.client("one").await.anthropic();
+        gate.notify_one();
+        let mut stream = client.stream("/v1/messages", &ask(true)).await;
+        while let Some((name, _)) = stream.next().await {
+            if name == "content_block_delta" {
+                break;
             }
-            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    };
-    let text = tokio::time::timeout(Duration::from_secs(30), metrics)
-        .await
-        .unwrap();
-    let tokens = text
-        .lines()
-        .find(|line| line.starts_with("quire_output_tokens_total") && line.contains("499"))
-        .and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok());
-    assert!(tokens.is_some_and(|tokens| tokens > 0), "{text}");
-    assert!(
-        text.contains("quire_upstream_requests{upstream=\"messages\"} 0"),
-        "{text}"
-    );
+        drop(stream);
+        let tokens = figure(&world, &["quire_output_tokens_total", "status=\"499\""]).await;
+        assert!(tokens > 0, "{api}");
+        let open = format!("quire_upstream_requests{{upstream=\"{api}\"}}");
+        assert_eq!(figure(&world, &[&open]).await, 0, "{api}");
+    }
 }
 
 #[tokio::test]
@@ -290,23 +288,25 @@ async fn figure(world: &World, words: &[&str]) -> u64 {
 
 #[tokio::test]
 async fn who_goes_after_the_last_event_pays_what_the_upstream_reported() {
-    let upstream = Upstream::start(|_| {
-        let whole = messages_stream("some words of an answer")
-            .replace("\"output_tokens\":", "\"output_tokens\":77");
-        Answer::stream(whole).hang()
-    })
-    .await;
-    let world = World::start(&config(&[("messages", &upstream)])).await;
-    let client = world.client("one").await.anthropic();
-    let mut stream = client.stream("/v1/messages", &ask(true)).await;
-    while let Some((name, _)) = stream.next().await {
-        if name == "message_stop" {
-            break;
+    for (api, whole, _) in streams() {
+        let whole = ["\"output_tokens\":", "\"completion_tokens\":"]
+            .iter()
+            .fold(whole, |whole, field| {
+                whole.replace(field, &format!("{field}77"))
+            });
+        let upstream = Upstream::start(move |_| Answer::stream(whole.clone()).hang()).await;
+        let world = World::start(&config(&[(api, &upstream)])).await;
+        let client = world.client("one").await.anthropic();
+        let mut stream = client.stream("/v1/messages", &ask(true)).await;
+        while let Some((name, _)) = stream.next().await {
+            if name == "message_stop" {
+                break;
+            }
         }
+        drop(stream);
+        let tokens = figure(&world, &["quire_output_tokens_total", "status=\"200\""]).await;
+        assert!(tokens >= 77, "it is the upstream's own figure: {tokens}");
     }
-    drop(stream);
-    let tokens = figure(&world, &["quire_output_tokens_total", "status=\"200\""]).await;
-    assert!(tokens >= 77, "it is the upstream's own figure: {tokens}");
 }
 
 #[tokio::test]
