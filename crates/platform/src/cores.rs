@@ -7,12 +7,13 @@ use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
 
 use tokio::runtime::{Builder, Handle};
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
-/// The threads that connections are served on. They end when it is dropped.
+/// The threads that connections are served on.
 pub(crate) struct Cores {
     cores: Vec<Core>,
 }
@@ -22,7 +23,8 @@ struct Core {
     /// Connections that are served there now.
     connections: Arc<AtomicUsize>,
     /// Dropped, the thread ends.
-    _end: oneshot::Sender<()>,
+    end: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
 }
 
 /// Where a thread stands.
@@ -81,6 +83,12 @@ impl Cores {
         })
     }
 
+    /// Cuts off the connections that are left. When it returns, all that was done for them has been let go of, and
+    /// charged.
+    pub(crate) async fn end(self) {
+        let _ = tokio::task::spawn_blocking(|| self.cores.into_iter().for_each(Core::end)).await;
+    }
+
     /// Serves a connection on the core that has the fewest.
     pub(crate) fn serve(&self, connection: impl Future<Output = ()> + Send + 'static) {
         let core = self
@@ -99,11 +107,18 @@ impl Cores {
 }
 
 impl Core {
+    /// Ends it, and waits until it has.
+    fn end(self) {
+        drop(self.end);
+        // A panic was told where it happened.
+        let _ = self.thread.join();
+    }
+
     fn start(here: Here) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
         let (end, ended) = oneshot::channel();
-        std::thread::Builder::new()
+        let thread = std::thread::Builder::new()
             .name(format!("core-{}", here.number))
             .spawn(move || {
                 HERE.set(Some(here));
@@ -113,7 +128,8 @@ impl Core {
         Ok(Self {
             runtime: handle,
             connections: Arc::default(),
-            _end: end,
+            end,
+            thread,
         })
     }
 }

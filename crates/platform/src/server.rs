@@ -148,6 +148,7 @@ impl Server {
             let _ = (&mut batches).await;
         };
         let _ = tokio::time::timeout(Duration::from_secs(bounds.drain_s), drained).await;
+        self.cores.end().await;
         background.abort();
         batches.abort();
         Waiting::release(&self.app).await;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
@@ -80,6 +81,8 @@ pub(crate) struct Platform {
     child: Child,
     address: String,
     log: Arc<Mutex<String>>,
+    /// Reads the log to its end.
+    reader: JoinHandle<()>,
     pub(crate) key: String,
 }
 
@@ -112,14 +115,14 @@ fn command(place: &Place, arguments: &[&str]) -> Command {
 }
 
 /// Starts it; returns where it listens.
-fn serve(place: &Place, log: &Arc<Mutex<String>>) -> (Child, String) {
+fn serve(place: &Place, log: &Arc<Mutex<String>>) -> (Child, String, JoinHandle<()>) {
     let mut child = command(place, &["serve"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let (mut stderr, written) = (child.stderr.take().unwrap(), Arc::clone(log));
-    std::thread::spawn(move || {
+    let reader = std::thread::spawn(move || {
         let mut piece = [0; 4_096];
         while let Ok(length @ 1..) = stderr.read(&mut piece) {
             let text = String::from_utf8_lossy(&piece[..length]);
@@ -130,7 +133,7 @@ fn serve(place: &Place, log: &Arc<Mutex<String>>) -> (Child, String) {
     let stdout = child.stdout.as_mut().unwrap();
     BufReader::new(stdout).read_line(&mut said).unwrap();
     let address = said.trim().rsplit_once("://").unwrap().1.to_owned();
-    (child, address)
+    (child, address, reader)
 }
 
 impl Platform {
@@ -140,12 +143,13 @@ impl Platform {
         let made = finish(command(&place, &["keys", "create", "--name", "k"]));
         made.says(0, &["qk-"]);
         let log = Arc::new(Mutex::new(String::new()));
-        let (child, address) = serve(&place, &log);
+        let (child, address, reader) = serve(&place, &log);
         Self {
             place,
             child,
             address,
             log,
+            reader,
             key: made.out.trim().to_owned(),
         }
     }
@@ -164,7 +168,7 @@ impl Platform {
 
     /// Starts it again over what it kept.
     pub(crate) fn start_again(&mut self) {
-        (self.child, self.address) = serve(&self.place, &self.log);
+        (self.child, self.address, self.reader) = serve(&self.place, &self.log);
     }
 
     /// A key of a workspace.
@@ -223,11 +227,12 @@ impl Platform {
         rest(&mut socket)
     }
 
-    /// Waits for the program's end.
+    /// Waits for the program's end, and for all of its log.
     fn ends(&mut self) {
         let deadline = std::time::Instant::now() + PATIENCE;
         while std::time::Instant::now() < deadline {
             if let Some(status) = self.child.try_wait().unwrap() {
+                wait_until("the log is read", || self.reader.is_finished());
                 assert_eq!(status.code(), Some(0), "{}", self.log());
                 return;
             }
@@ -291,6 +296,24 @@ fn a_stream_under_way_ends_whole_after_sigterm_and_nobody_new_is_taken() {
         (&served[0]["status"], &served[0]["output_tokens"]),
         (&200.into(), &25.into())
     );
+}
+
+#[test]
+fn a_stream_that_outlasts_all_patience_is_cut_off_charged_and_told_of() {
+    let upstream = Upstream::new();
+    let more = "bounds = { drain_s = 0 }\n[log]\nrequests = true";
+    let mut platform = Platform::start(&config(&upstream, more, "claude-*"));
+    let mut stream = platform.ask(&platform.key, "claude-opus-5");
+    until(&mut stream, "the answer's beginning");
+    platform.signal("-TERM");
+    platform.ends();
+    let served = lines(&platform.log());
+    assert_eq!(
+        (served.len(), &served[0]["status"]),
+        (1, &499.into()),
+        "{served:?}"
+    );
+    assert!(served[0]["output_tokens"].as_u64() > Some(0), "{served:?}");
 }
 
 #[test]
