@@ -8,14 +8,22 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use tokio::runtime::{Builder, Handle};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
+
+/// Bytes from which on reading or writing them would hold up the others of a core.
+pub(crate) const LARGE: u64 = 64 << 10;
+/// How long what is cut off on the shared runtime may take to let go of what it holds.
+const LETTING_GO: Duration = Duration::from_secs(1);
 
 /// The threads that connections are served on.
 pub(crate) struct Cores {
     cores: Vec<Core>,
+    /// Closes when nothing is done aside any more.
+    aside: mpsc::Receiver<()>,
 }
 
 struct Core {
@@ -31,6 +39,8 @@ struct Core {
 struct Here {
     number: usize,
     common: Handle,
+    /// Held by all that is done aside.
+    aside: mpsc::Sender<()>,
 }
 
 thread_local! {
@@ -49,11 +59,19 @@ pub(crate) fn place() -> usize {
 
 /// Does work on the runtime that all share, if the thread that asks is a core's; it ends when this is dropped.
 pub(crate) async fn aside<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> T {
-    let common = HERE.with_borrow(|here| here.as_ref().map(|here| here.common.clone()));
-    let Some(common) = common else {
+    let shared = HERE.with_borrow(|here| {
+        here.as_ref()
+            .map(|here| (here.common.clone(), here.aside.clone()))
+    });
+    let Some((common, held)) = shared else {
         return work.await;
     };
     let mut task = JoinSet::new();
+    let work = async move {
+        let done = work.await;
+        drop(held);
+        done
+    };
     task.spawn_on(work, &common);
     match task.join_next().await {
         Some(Ok(done)) => done,
@@ -71,22 +89,28 @@ impl Cores {
     /// Starts them. The runtime in which it is called is the one that all share.
     pub(crate) fn start() -> io::Result<Self> {
         let common = Handle::current();
+        let (held, aside) = mpsc::channel(1);
         let cores = (0..processors()).map(|number| {
             let here = Here {
                 number,
                 common: common.clone(),
+                aside: held.clone(),
             };
             Core::start(here)
         });
         Ok(Self {
             cores: cores.collect::<io::Result<_>>()?,
+            aside,
         })
     }
 
     /// Cuts off the connections that are left. When it returns, all that was done for them has been let go of, and
     /// charged.
     pub(crate) async fn end(self) {
-        let _ = tokio::task::spawn_blocking(|| self.cores.into_iter().for_each(Core::end)).await;
+        let Self { cores, mut aside } = self;
+        let _ = tokio::task::spawn_blocking(|| cores.into_iter().for_each(Core::end)).await;
+        // What is aside ends at its next step, which may be far inside something large.
+        let _ = tokio::time::timeout(LETTING_GO, aside.recv()).await;
     }
 
     /// Serves a connection on the core that has the fewest.
@@ -147,5 +171,64 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tells when it is dropped.
+    struct Held(Arc<AtomicUsize>);
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn what_is_served_stays_on_its_core_and_what_is_aside_does_not() {
+        let cores = Cores::start().unwrap();
+        let (tell, mut told) = mpsc::channel(2);
+        for _ in 0..2 {
+            let tell = tell.clone();
+            cores.serve(async move {
+                let here = place();
+                let there = aside(async { place() }).await;
+                tell.send((here, there, place())).await.unwrap();
+                std::future::pending::<()>().await;
+            });
+        }
+        let (first, second) = (told.recv().await.unwrap(), told.recv().await.unwrap());
+        for (before, aside, after) in [first, second] {
+            assert!((1..places()).contains(&before));
+            assert_eq!((aside, after), (0, before));
+        }
+        assert!(
+            first.0 != second.0 || processors() == 1,
+            "the one with the fewest is taken"
+        );
+        assert_eq!(aside(async { place() }).await, 0, "from anywhere");
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+    async fn at_the_end_all_is_let_go_of() {
+        let cores = Cores::start().unwrap();
+        let dropped = Arc::new(AtomicUsize::new(0));
+        let (begun, mut begins) = mpsc::channel(1);
+        let (on_core, beside) = (Held(Arc::clone(&dropped)), Held(Arc::clone(&dropped)));
+        cores.serve(async move {
+            let _held = on_core;
+            aside(async move {
+                let _held = beside;
+                begun.send(()).await.unwrap();
+                std::future::pending::<()>().await;
+            })
+            .await;
+        });
+        begins.recv().await.unwrap();
+        cores.end().await;
+        assert_eq!(dropped.load(Ordering::SeqCst), 2);
     }
 }

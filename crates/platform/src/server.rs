@@ -34,8 +34,6 @@ const HEADERS: usize = 100;
 const HEAD_BYTES: usize = 64 << 10;
 /// How long a TLS handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Bytes of a body from which on a request would hold up the others of its core.
-const LARGE: u64 = 64 << 10;
 
 /// Why the server cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -181,13 +179,13 @@ impl Host {
     async fn serve<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, socket: S) {
         let routed = TowerToHyperService::new(self.router);
         let service = service_fn(move |request: Request<Incoming>| {
-            let is_large = is_large(request.headers());
+            let is_quick = is_quick(&request);
             let answer = routed.call(request);
             async move {
-                if is_large {
-                    cores::aside(answer).await
-                } else {
+                if is_quick {
                     answer.await
+                } else {
+                    cores::aside(answer).await
                 }
             }
         });
@@ -207,14 +205,30 @@ impl Host {
     }
 }
 
-/// Whether a request's body may be large: one that comes in chunks does not say.
+/// Requests for a model, and probes. All others are rare, and may read or write much at once.
+const QUICK: [&str; 6] = [
+    "/v1/messages",
+    "/v1/responses",
+    "/v1/chat/completions",
+    "/v1/messages/count_tokens",
+    "/healthz",
+    "/readyz",
+];
+
+/// Whether a request takes no core's time for long, as far as its head tells.
+fn is_quick<B>(request: &Request<B>) -> bool {
+    QUICK.contains(&request.uri().path()) && !is_large(request.headers())
+}
+
+/// Whether a body may be large: one that comes in chunks does not say.
 fn is_large(headers: &HeaderMap) -> bool {
-    let length = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
-    length.map_or(headers.contains_key(header::TRANSFER_ENCODING), |length| {
-        length > LARGE
-    })
+    match headers.get(header::CONTENT_LENGTH) {
+        None => headers.contains_key(header::TRANSFER_ENCODING),
+        Some(length) => {
+            let length = length.to_str().ok().and_then(|length| length.parse().ok());
+            length.is_none_or(|length: u64| length > cores::LARGE)
+        }
+    }
 }
 
 /// The next connection, once there is room for it.
@@ -333,5 +347,30 @@ impl AsyncWrite for Patient {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_small_requests_for_a_model_stay_on_their_core() {
+        let with = |path: &str, name: &str, value: &str| {
+            let request = Request::post(path).header(name, value).body(());
+            is_quick(&request.unwrap())
+        };
+        for (path, name, value, stays) in [
+            ("/v1/messages", "content-length", "65536", true),
+            ("/v1/messages?beta=true", "content-length", "10", true),
+            ("/v1/messages", "content-length", "65537", false),
+            ("/v1/messages", "content-length", "many", false),
+            ("/v1/responses", "transfer-encoding", "chunked", false),
+            ("/v1/messages/batches", "content-length", "10", false),
+            ("/v1/responses/resp_1", "content-length", "0", false),
+            ("/healthz", "content-length", "0", true),
+        ] {
+            assert_eq!(with(path, name, value), stays, "{path} {name}: {value}");
+        }
     }
 }

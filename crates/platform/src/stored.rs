@@ -29,6 +29,7 @@ use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::clock::new_id;
+use crate::cores;
 use crate::keyring::Caller;
 use crate::peek::Peek;
 use crate::relay::{self, Ask, whole};
@@ -67,6 +68,16 @@ pub(crate) async fn serve(app: &Arc<App>, ask: Ask) -> Result<Response<Body>, De
     if passes && !has_own_words(&ask.body) {
         return relay::relay_seen(app, ask, peek).await;
     }
+    if peek.stateful {
+        // What it goes on from may be long.
+        let app = Arc::clone(app);
+        return cores::aside(async move { serve_kept(&app, ask, passes).await }).await;
+    }
+    serve_kept(app, ask, passes).await
+}
+
+/// Serves a request that goes on from what is kept, or whose answer is kept.
+async fn serve_kept(app: &Arc<App>, ask: Ask, passes: bool) -> Result<Response<Body>, Denial> {
     let body = ask.body.clone();
     let wish = Wish::read(&body, new_id("resp_"))?;
     let context = Context::resolve(app, &ask.caller.workspace.id, &wish, None).await?;

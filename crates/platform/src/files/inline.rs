@@ -9,6 +9,7 @@ use quire_depot::{FileId, Files, StoredFile, WorkspaceId};
 use quire_translate::{Reason, Refusal};
 use serde_json::{Map, Value, json};
 
+use crate::cores;
 use crate::reply::Denial;
 
 /// Most bytes of a file that goes into a request; vendors take 32 MB of request.
@@ -40,6 +41,13 @@ pub(crate) async fn inline(
     if memchr::memmem::find(&body, MARK).is_none() {
         return Ok(body);
     }
+    // Files may be large.
+    let (files, workspace) = (files.clone(), workspace.clone());
+    cores::aside(async move { filled(&files, &workspace, body).await }).await
+}
+
+/// The body of a request that refers to files, with those in it.
+async fn filled(files: &Files, workspace: &WorkspaceId, body: Bytes) -> Result<Bytes, Denial> {
     let Ok(mut value) = serde_json::from_slice::<Value>(&body) else {
         // What is wrong with it is told by whoever reads it.
         return Ok(body);

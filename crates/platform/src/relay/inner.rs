@@ -18,6 +18,7 @@ use crate::additions;
 use crate::app::App;
 use crate::charge::{Charge, Destination, Order, Outcome};
 use crate::clock::now_ms;
+use crate::cores;
 use crate::reply::Denial;
 use crate::routing::{Candidate, Node, Place, Wanted};
 use crate::watch::Story;
@@ -185,40 +186,80 @@ pub(super) async fn answer(
     }))
 }
 
-/// Takes an answer in that comes whole.
+/// An answer that came whole, with all that hangs on it.
+pub(super) struct Whole {
+    body: Bytes,
+    status: u16,
+    node: Arc<Node>,
+    charge: Charge,
+    _place: Place,
+}
+
+/// Takes an answer in that comes whole, and reads it.
 pub(super) async fn collect(beside: Beside) -> Result<Answer, Denial> {
+    take_in(beside).await?.read()
+}
+
+/// Takes an answer in that comes whole.
+pub(super) async fn take_in(beside: Beside) -> Result<Whole, Denial> {
     let Beside {
         response,
         node,
         mut charge,
-        place: _place,
+        place,
     } = beside;
     let status = response.status().as_u16();
     let idle = Duration::from_secs(node.config.idle_s);
-    let body = match whole::collect(response.into_body(), passing::MOST, idle).await {
-        Ok(body) => body,
+    match whole::collect(response.into_body(), passing::MOST, idle).await {
+        Ok(body) => {
+            charge.heard(&body);
+            Ok(Whole {
+                body,
+                status,
+                node,
+                charge,
+                _place: place,
+            })
+        }
         Err(cut) => {
             node.failed(now_ms());
             charge.broke_off(cut.status());
-            return Err(passing::cut_short(&node.name, &cut).into());
+            Err(passing::cut_short(&node.name, &cut).into())
         }
-    };
-    charge.heard(&body);
-    let answer = match read_whole(node.config.dialect, &body) {
-        Ok(answer) => answer,
-        Err(refusal) => {
-            node.failed(now_ms());
-            charge.broke_off(Failure::STATUS);
-            return Err(refusal.into());
-        }
-    };
-    node.succeeded();
-    let model = Some(answer.begin.model.as_str()).filter(|model| !model.is_empty());
-    charge.settle(&Outcome {
-        status,
-        tally: &answer.finish.tally,
-        model,
-        estimate: body.len() as u64 / super::BYTES_PER_TOKEN,
-    });
-    Ok(answer)
+    }
+}
+
+impl Whole {
+    /// Whether reading it takes long.
+    pub(super) fn is_large(&self) -> bool {
+        self.body.len() as u64 > cores::LARGE
+    }
+
+    /// Reads it, and charges for it.
+    pub(super) fn read(self) -> Result<Answer, Denial> {
+        let Self {
+            body,
+            status,
+            node,
+            charge,
+            _place,
+        } = self;
+        let answer = match read_whole(node.config.dialect, &body) {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                node.failed(now_ms());
+                charge.broke_off(Failure::STATUS);
+                return Err(refusal.into());
+            }
+        };
+        node.succeeded();
+        let model = Some(answer.begin.model.as_str()).filter(|model| !model.is_empty());
+        charge.settle(&Outcome {
+            status,
+            tally: &answer.finish.tally,
+            model,
+            estimate: body.len() as u64 / super::BYTES_PER_TOKEN,
+        });
+        Ok(answer)
+    }
 }

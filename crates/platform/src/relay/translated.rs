@@ -24,6 +24,7 @@ use crate::additions::{self, Held, Lengthened, Listener, Next};
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
 use crate::config::ToolsBy;
+use crate::cores;
 use crate::reply::Denial;
 use crate::routing::Candidate;
 
@@ -293,31 +294,52 @@ impl Task {
             app,
             ask,
             candidate,
-            mut changes,
+            changes,
             source,
         } = self;
-        let answer = inner::collect((*source).into()).await?;
-        let answer = match fitting {
-            Some(fitting) => fitting.fitted(&app, &ask, &candidate, answer).await?,
-            None => answer,
-        };
-        let mut collector = Collector::new(candidate.node.config.dialect);
-        let mut asked = None;
-        answer.tell(&mut |event| {
+        let whole = inner::take_in((*source).into()).await?;
+        let is_large = whole.is_large();
+        let told = Box::pin(async move {
+            let answer = whole.read()?;
+            let answer = match fitting {
+                Some(fitting) => fitting.fitted(&app, &ask, &candidate, answer).await?,
+                None => answer,
+            };
+            let answer = changed(&app, &ask, &candidate, changes, answer).await?;
+            Ok(told(ask.api, frame, &answer, streamed))
+        });
+        if is_large {
+            cores::aside(told).await
+        } else {
+            told.await
+        }
+    }
+}
+
+/// A whole answer as the client gets it, with what follows it.
+async fn changed(
+    app: &Arc<App>,
+    ask: &Ask,
+    candidate: &Candidate,
+    mut changes: Changes,
+    answer: Answer,
+) -> Result<Answer, Denial> {
+    let mut collector = Collector::new(candidate.node.config.dialect);
+    let mut asked = None;
+    answer.tell(&mut |event| {
+        if let Next::Ask(next) = changes.take(event, &mut |event| collector.take(event)) {
+            asked = Some(*next);
+        }
+    });
+    while let Some(next) = asked.take() {
+        let beside = Box::pin(inner::send(app, ask, &next, candidate)).await?;
+        inner::collect(beside).await?.tell(&mut |event| {
             if let Next::Ask(next) = changes.take(event, &mut |event| collector.take(event)) {
                 asked = Some(*next);
             }
         });
-        while let Some(next) = asked.take() {
-            let beside = inner::send(&app, &ask, &next, &candidate).await?;
-            inner::collect(beside).await?.tell(&mut |event| {
-                if let Next::Ask(next) = changes.take(event, &mut |event| collector.take(event)) {
-                    asked = Some(*next);
-                }
-            });
-        }
-        Ok(told(ask.api, frame, &collector.finish()?, streamed))
     }
+    Ok(collector.finish()?)
 }
 
 impl From<Source> for inner::Beside {
