@@ -19,7 +19,8 @@ async fn world() -> (World, Upstream) {
     (world, upstream)
 }
 
-async fn upload(client: &Client, kind: &str, content: &str, fields: &[(&str, &str)]) -> Reply {
+/// Uploads a file.
+pub async fn upload(client: &Client, kind: &str, content: &str, fields: &[(&str, &str)]) -> Reply {
     let mut form = String::new();
     for (name, value) in fields {
         write!(

@@ -1,10 +1,12 @@
 //! One workspace never sees another's.
 
+use bytes::Bytes;
 use hyper::Method;
 use serde_json::json;
 
+use crate::files::upload;
 use crate::stored::world;
-use crate::world::Client;
+use crate::world::{Client, Reply};
 
 /// Every path of what is kept.
 const PATHS: [(Method, &str); 12] = [
@@ -76,6 +78,60 @@ async fn no_endpoint_shows_another_workspaces_things() {
         .await
         .json();
     assert_eq!(items["data"][0]["id"], "msg_mine");
+}
+
+/// Every path of what a client hands in, to fetch or have worked on.
+const HANDED_IN: [(Method, &str); 7] = [
+    (Method::GET, "/v1/files/FILE"),
+    (Method::GET, "/v1/files/FILE/content"),
+    (Method::DELETE, "/v1/files/FILE"),
+    (Method::GET, "/v1/messages/batches/BATCH"),
+    (Method::GET, "/v1/messages/batches/BATCH/results"),
+    (Method::POST, "/v1/messages/batches/BATCH/cancel"),
+    (Method::DELETE, "/v1/messages/batches/BATCH"),
+];
+
+#[tokio::test]
+async fn no_endpoint_shows_another_workspaces_files_or_batches() {
+    let (world, _upstreams) = world().await;
+    let (mine, theirs) = (world.client("one").await, world.client("two").await);
+    let purpose = [("purpose", "user_data")];
+    let file = upload(&mine, "text/plain", "secret", &purpose).await.json();
+    let file = file["id"].as_str().unwrap();
+    let item = json!({"custom_id": "secret", "params": {"model": "m", "max_tokens": 9,
+        "messages": [{"role": "user", "content": "secret"}]}});
+    let mine = mine.anthropic();
+    let asked = json!({"requests": [item]});
+    let batch = mine.post("/v1/messages/batches", &asked).await.json();
+    let batch = batch["id"].as_str().unwrap();
+    for theirs in [theirs.clone(), theirs.anthropic()] {
+        for (method, path) in HANDED_IN {
+            let path = path.replace("FILE", file).replace("BATCH", batch);
+            let other = path
+                .replace(file, "file_never")
+                .replace(batch, "msgbatch_never");
+            let reply = theirs.ask(method.clone(), &path, Bytes::new()).await;
+            let never = theirs.ask(method.clone(), &other, Bytes::new()).await;
+            assert_eq!(reply.status, 404, "{method} {path}: {}", reply.text());
+            assert_eq!(
+                words(&reply, &[(file, "file_never"), (batch, "msgbatch_never")]),
+                words(&never, &[]),
+                "{method} {path}"
+            );
+        }
+        for list in ["/v1/files", "/v1/messages/batches"] {
+            assert_eq!(theirs.get(list).await.json()["data"], json!([]), "{list}");
+        }
+    }
+    let kept = mine.get(&format!("/v1/messages/batches/{batch}")).await;
+    assert_eq!(kept.status, 200);
+}
+
+/// What an error says, by other ids.
+fn words(reply: &Reply, ids: &[(&str, &str)]) -> String {
+    let text = reply.json()["error"]["message"].to_string();
+    ids.iter()
+        .fold(text, |text, (id, other)| text.replace(id, other))
 }
 
 /// A request that names another workspace's things is refused, and says nothing of them.
