@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use quire_translate::{Reason, Refusal};
+use quire_dialect::{ApiVersion, Dialect};
+use quire_translate::{Reason, Refusal, not_permitted};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,6 +25,8 @@ pub(crate) struct Peek {
     pub(crate) stateful: bool,
     /// Whether the answer is to be kept (`store`), if it says so.
     pub(crate) store: Option<bool>,
+    /// The first field that says how the model draws, which one version of Messages takes and the next does not.
+    draws: Option<&'static str>,
 }
 
 #[derive(Deserialize)]
@@ -42,6 +45,12 @@ struct Wire<'a> {
     conversation: Option<&'a RawValue>,
     background: Option<bool>,
     store: Option<bool>,
+    #[serde(borrow)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow)]
+    top_p: Option<&'a RawValue>,
+    #[serde(borrow)]
+    top_k: Option<&'a RawValue>,
 }
 
 impl Peek {
@@ -55,6 +64,11 @@ impl Peek {
         })?;
         let start = raw.as_ptr().addr() - body.as_ptr().addr();
         let set = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
+        let draws = [
+            ("temperature", wire.temperature),
+            ("top_p", wire.top_p),
+            ("top_k", wire.top_k),
+        ];
         Ok(Self {
             model,
             model_at: start..start + raw.len(),
@@ -68,7 +82,21 @@ impl Peek {
                 || set(wire.conversation)
                 || wire.background == Some(true),
             store: wire.store,
+            draws: draws
+                .into_iter()
+                .find_map(|(name, value)| set(value).then_some(name)),
         })
+    }
+
+    /// Refuses what the version of Messages that a request names does not take any more, as far as it shows here: of
+    /// blocks that went nothing is known without reading all of them.
+    pub(crate) fn check_version(&self, api: Dialect, version: ApiVersion) -> Result<(), Refusal> {
+        match self.draws {
+            Some(field) if api == Dialect::Messages && version == ApiVersion::V20261021 => {
+                Err(not_permitted(field.to_owned()))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The body with another model's name.

@@ -12,6 +12,7 @@ use quire_translate::{Reason, Refusal};
 
 use crate::allowance::{Gauges, Reached};
 use crate::app::App;
+use crate::caller;
 use crate::charge::{Charge, Destination, Order};
 use crate::clock::now_ms;
 use crate::files;
@@ -93,6 +94,7 @@ async fn carry(app: &Arc<App>, mut ask: Ask, seen: Option<Peek>) -> Result<Respo
         Some(seen) => seen,
         None => Peek::into(&ask.body)?,
     };
+    peek.check_version(ask.api, caller::version(&ask.headers))?;
     app.know_spending(&ask.caller).await?;
     let (order, gauges) = admit(app, &ask, &peek)?;
     app.replays().keep(&app.live().config.log, &ask, &order);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use quire_dialect::Dialect;
 use quire_translate::{
     Answer, Begin, Delivery, Event, Finish, Own, Part, Reason, Refusal, Request, Stop, Tally,
-    check_complete, decode_request,
+    check_complete, check_version, decode_request,
 };
 
 use super::{Ask, inner};
 use crate::additions;
 use crate::app::App;
+use crate::caller;
 use crate::peek::Peek;
 use crate::reply::Denial;
 use crate::routing::Candidate;
@@ -46,6 +47,7 @@ pub(super) async fn prepare(
     }
     let request = decode_request(ask.api, &ask.body)?;
     check_complete(&request)?;
+    check_version(&request, caller::version(&ask.headers))?;
     let mut prepared = Prepared {
         request: Arc::new(request),
         before: Vec::new(),
