@@ -199,6 +199,7 @@ fn fill(frame: &mut Frame, ask: &Ask, request: &Request) {
     frame.model.clone_from(&request.model);
     frame.created = u64::try_from(now_ms() / 1_000).unwrap_or(0);
     frame.id = answer_id(ask.api);
+    frame.request_id.clone_from(&ask.request_id);
     frame.usage = usage_chunk(ask.api, request);
     if ask.api == Dialect::Responses {
         frame.echo = response_echo(&ask.body);

@@ -235,7 +235,13 @@ async fn a_stream_that_ends_in_an_error_is_recorded_as_one_and_billed() {
             ))
             .await;
             let client = world.client("one").await.anthropic();
-            client.post(path, &ask(true)).await;
+            let reply = client.post(path, &ask(true)).await;
+            // The upstream's own words have its own id, or none.
+            if path == "/v1/messages" && api != "messages" {
+                let id = reply.header("request-id").unwrap();
+                let told = format!("\"request_id\":\"{id}\"");
+                assert!(reply.text().contains(&told), "{}", reply.text());
+            }
             let status = format!("status=\"{status}\"");
             let tokens = figure(&world, &["quire_output_tokens_total", &status]).await;
             assert!(tokens > 0, "{api} {path}: what was streamed is billed");
