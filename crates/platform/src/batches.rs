@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -24,6 +24,7 @@ use crate::answered::{answered, json as answer_json};
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
 use crate::keyring::Caller;
+use crate::path::Path;
 use crate::query::Query;
 use crate::reply::{Denial, rfc3339};
 

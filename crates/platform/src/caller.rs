@@ -39,6 +39,18 @@ pub(crate) fn dialect(headers: &HeaderMap) -> Dialect {
     }
 }
 
+/// The API that a path is meant for, whether or not there is such a path.
+pub(crate) fn meant(path: &str, headers: &HeaderMap) -> Dialect {
+    let begins = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+    if begins(&["/v1/messages", "/v1/organizations", "/admin"]) {
+        Dialect::Messages
+    } else if begins(&["/v1/responses", "/v1/chat", "/v1/conversations"]) {
+        Dialect::Responses
+    } else {
+        dialect(headers)
+    }
+}
+
 /// The version of Messages that a request speaks.
 pub(crate) fn version(headers: &HeaderMap) -> ApiVersion {
     let header = headers.get("anthropic-version");
