@@ -16,6 +16,7 @@ use serde_json::Value;
 use crate::app::{self, App};
 use crate::clock::new_id;
 use crate::path::Path;
+use crate::peek;
 use crate::query::Query;
 use crate::reply::{self, Denial};
 
@@ -176,11 +177,7 @@ impl Call {
         } else {
             &self.body
         };
-        serde_json::from_slice(body).map_err(|error| {
-            wire::invalid(format!(
-                "The request's body is not as it should be: {error}"
-            ))
-        })
+        Ok(peek::object(body)?)
     }
 }
 

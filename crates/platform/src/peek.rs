@@ -56,7 +56,7 @@ struct Wire<'a> {
 impl Peek {
     /// Looks into a body.
     pub(crate) fn into(body: &[u8]) -> Result<Self, Refusal> {
-        let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| invalid(body, &error))?;
+        let wire: Wire<'_> = object(body)?;
         let missing = || Refusal::new(Reason::Invalid, "model: Field required").about("model");
         let raw = wire.model.ok_or_else(missing)?.get();
         let model: String = serde_json::from_str(raw).map_err(|_| {
@@ -110,15 +110,22 @@ impl Peek {
     }
 }
 
-fn invalid(body: &[u8], error: &serde_json::Error) -> Refusal {
-    let message = if body.iter().all(u8::is_ascii_whitespace) {
-        "The request has no body: send a JSON object.".to_owned()
-    } else if error.is_data() {
-        format!("The request's body is not as it should be: {error}")
-    } else {
-        format!("The request's body is not valid JSON: {error}")
-    };
-    Refusal::new(Reason::Invalid, message)
+/// Reads a body that must be a JSON object.
+pub(crate) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+    let refuse = |message: String| Err(Refusal::new(Reason::Invalid, message));
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => return refuse("The request has no body: send a JSON object.".to_owned()),
+        Some(b'{') => {}
+        // What reads an object takes a list of its fields' values too.
+        Some(_) => return refuse("The request's body must be a JSON object.".to_owned()),
+    }
+    match serde_json::from_slice(body) {
+        Ok(read) => Ok(read),
+        Err(error) if error.is_data() => refuse(format!(
+            "The request's body is not as it should be: {error}"
+        )),
+        Err(error) => refuse(format!("The request's body is not valid JSON: {error}")),
+    }
 }
 
 #[cfg(test)]
@@ -148,7 +155,9 @@ mod tests {
         for (body, told) in [
             ("", "has no body"),
             ("{", "not valid JSON"),
-            ("[]", "not as it should be"),
+            ("[]", "body must be a JSON object."),
+            (r#" ["m", true]"#, "body must be a JSON object."),
+            ("null", "body must be a JSON object."),
             ("{}", "model: Field required"),
             (r#"{"model":7}"#, "valid string"),
             (r#"{"model":"m","stream":"yes"}"#, "not as it should be"),

@@ -100,6 +100,27 @@ async fn what_a_path_does_not_take_is_told_in_the_words_of_its_api() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_no_object_is_told_to_be_one() {
+    let world = World::start(&config(&[])).await;
+    let client = world.client("one").await;
+    for path in [
+        "/v1/messages",
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/messages/count_tokens",
+        "/v1/messages/batches",
+    ] {
+        for body in ["[]", "7", r#"["m",true]"#] {
+            let reply = client.ask(Method::POST, path, body.into()).await;
+            let told = reply.json()["error"]["message"].to_string();
+            assert_eq!(reply.status, 400, "{path} {body}: {told}");
+            assert!(told.contains("a JSON object"), "{path} {body}: {told}");
+            assert!(!told.contains("struct"), "{path} {body}: {told}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_speaks_as_openai_does_is_asked_in_words_that_every_one_has() {
     let upstream = Upstream::start(|seen| {
         let asked = seen.json();
