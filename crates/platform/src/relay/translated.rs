@@ -24,7 +24,7 @@ use crate::additions::{self, Held, Lengthened, Listener, Next};
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
 use crate::config::ToolsBy;
-use crate::reply::Denial;
+use crate::reply::{Again, Denial};
 use crate::routing::Candidate;
 
 /// A request in the words of its upstream.
@@ -358,7 +358,11 @@ impl Fitting {
                     "The model's answer does not fit the schema after {} tries. {wrong}",
                     held.tries()
                 );
-                Refusal::new(Reason::Upstream, message).into()
+                Denial {
+                    refusal: Refusal::new(Reason::Upstream, message),
+                    // As often as the route allows it was tried already.
+                    again: Again::Never,
+                }
             })
             .map(|()| answer)
     }

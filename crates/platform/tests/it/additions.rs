@@ -78,6 +78,31 @@ async fn a_schema_is_held_by_asking_again() {
 }
 
 #[tokio::test]
+async fn what_never_fits_its_schema_is_not_tried_again_by_anybody() {
+    let (world, upstream) = world("schema_tries = 2", |_| {
+        Answer::json(&chat("seven", "stop", 3))
+    })
+    .await;
+    let client = world.client("one").await.anthropic();
+    let asked = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "age?"}],
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}});
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(
+        (reply.status, reply.header("x-should-retry")),
+        (500, Some("false")),
+        "{}",
+        reply.text()
+    );
+    assert!(reply.text().contains("after 2 tries"), "{}", reply.text());
+    assert_eq!(upstream.seen().len(), 2);
+    let batch = json!({"requests": [{"custom_id": "a", "params": asked}]});
+    let batch = client.post("/v1/messages/batches", &batch).await.json();
+    let batch = crate::batches::ended(&client, batch["id"].as_str().unwrap()).await;
+    assert_eq!(batch["request_counts"]["errored"], 1, "{batch}");
+    assert_eq!(upstream.seen().len(), 4);
+}
+
+#[tokio::test]
 async fn an_answer_goes_on_past_the_upstreams_limit() {
     let (world, upstream) = world("continue_output = true", |asked| {
         let goes_on = asked["messages"].as_array().unwrap().len() > 1;

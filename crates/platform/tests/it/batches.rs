@@ -19,7 +19,8 @@ fn item(id: &str, words: &str) -> Value {
         "messages": [{"role": "user", "content": words}]}})
 }
 
-async fn ended(client: &Client, id: &str) -> Value {
+/// A batch when it has ended.
+pub async fn ended(client: &Client, id: &str) -> Value {
     let ended = async {
         loop {
             let batch = client
