@@ -122,7 +122,11 @@ async fn serve(
     let prepared = prepare(app, &ask, peek, &candidates).await?;
     match &prepared {
         Some(prepared) if let Some(over) = &prepared.over => {
-            Ok(translated::ready(app, &ask, prepared, over))
+            let mut response = translated::ready(app, &ask, prepared, over);
+            if let Some(by) = &prepared.writer {
+                reply::served_by(response.headers_mut(), &by.node.name, &by.model, &[]);
+            }
+            Ok(response)
         }
         _ => match begin(app, &ask, peek, order, prepared.as_ref(), candidates).await? {
             Tried::Begun(begun) => Box::pin(answer(app, ask, prepared, *begun)).await,

@@ -24,6 +24,8 @@ pub(super) struct Prepared {
     pub(super) before: Vec<Event>,
     /// The answer, where no upstream has to be asked for more.
     pub(super) over: Option<Answer>,
+    /// Who summed the conversation's beginning up.
+    pub(super) writer: Option<Candidate>,
 }
 
 /// Whether a request goes there as it came.
@@ -52,6 +54,7 @@ pub(super) async fn prepare(
         request: Arc::new(request),
         before: Vec::new(),
         over: None,
+        writer: None,
     };
     if let Some(add) = candidates
         .first()
@@ -63,7 +66,8 @@ pub(super) async fn prepare(
         if let Some(cut) = cut {
             let writer = add.model.as_deref().unwrap_or(&peek.model);
             let asks = cut.asks(&prepared.request, writer);
-            let answer = inner::answer(app, ask, writer, &asks).await?;
+            let (answer, by) = inner::answer(app, ask, writer, &asks).await?;
+            prepared.writer = Some(by);
             compact(&mut prepared, &cut, answer)?;
         }
     }

@@ -223,3 +223,32 @@ async fn an_effort_becomes_words() {
     );
     assert!(sent.get("reasoning_effort").is_none());
 }
+
+#[tokio::test]
+async fn a_summary_that_is_the_whole_answer_says_who_wrote_it() {
+    let upstream = Upstream::start(|_| Answer::json(&chat("They talked.", "stop", 3))).await;
+    let at = |name: &str| {
+        let address = upstream.address;
+        format!("[upstreams.{name}]\ndialect = \"chat\"\nbase_url = \"http://{address}\"\n")
+    };
+    let world = World::start(&format!(
+        "{}{}[models.m]\nroutes = [{{ upstream = \"local\", add = {{ compaction = {{ model = \"writer\" }} }} }}]\n\
+         [models.writer]\nroutes = [{{ upstream = \"other\", model = \"small\" }}]\n",
+        at("local"),
+        at("other")
+    ))
+    .await;
+    let client = world.client("one").await.anthropic();
+    let client = client.with("anthropic-beta", "compact-2026-09-04");
+    let asked = json!({"model": "m", "max_tokens": 99, "compaction": {"type": "summarize"}, "messages": [
+        {"role": "user", "content": "I am Ada."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "Who am I?"},
+    ]});
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(reply.json()["stop_reason"], "compaction");
+    assert_eq!(
+        (reply.header("quire-upstream"), reply.header("quire-model")),
+        (Some("other"), Some("small"))
+    );
+}
