@@ -228,6 +228,16 @@ impl ApiVersion {
             Self::V20261021 => "2026-10-21",
         }
     }
+
+    /// The version of a request that bears this header. Where it bears none, or one that is not known, no rule of a
+    /// newer version holds.
+    #[must_use]
+    pub fn of(header: Option<&str>) -> Self {
+        match header.map(str::trim) {
+            Some(text) if text == Self::V20261021.header() => Self::V20261021,
+            Some(_) | None => Self::V20230601,
+        }
+    }
 }
 
 /// What a server can do beyond the common ground of its dialect.

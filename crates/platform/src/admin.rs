@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{RawPathParams, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Method, Request, Response, header};
 use axum::routing::{MethodFilter, on};
 use bytes::Bytes;
@@ -15,6 +15,8 @@ use serde_json::Value;
 
 use crate::app::{self, App};
 use crate::clock::new_id;
+use crate::path::Path;
+use crate::peek;
 use crate::query::Query;
 use crate::reply::{self, Denial};
 
@@ -110,9 +112,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         let filter = MethodFilter::try_from(entry.method.clone());
         let filter = filter.expect("the table has common methods only");
         let handler =
-            async |State(app): State<Arc<App>>, path: RawPathParams, request: Request<Body>| {
-                serve(app, entry, path, request).await
-            };
+            async |State(app): State<Arc<App>>,
+                   Path(path): Path<Vec<(String, String)>>,
+                   request: Request<Body>| { serve(app, entry, path, request).await };
         router = router.route(entry.path, on(filter, handler));
     }
     router.method_not_allowed_fallback(app::nothing_here)
@@ -122,7 +124,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 async fn serve(
     app: Arc<App>,
     entry: &Entry,
-    path: RawPathParams,
+    path: Vec<(String, String)>,
     request: Request<Body>,
 ) -> Response<Body> {
     let request_id = new_id("req_");
@@ -131,10 +133,7 @@ async fn serve(
         gate::admin(&app, &head.headers).await?;
         let call = Call {
             request_id: request_id.clone(),
-            path: path
-                .iter()
-                .map(|(name, value)| (name.to_owned(), value.to_owned()))
-                .collect(),
+            path,
             query: Query::read(&head.uri)?,
             body: app::take_in(&app, &head.headers, body).await?,
             headers: head.headers,
@@ -178,11 +177,7 @@ impl Call {
         } else {
             &self.body
         };
-        serde_json::from_slice(body).map_err(|error| {
-            wire::invalid(format!(
-                "The request's body is not as it should be: {error}"
-            ))
-        })
+        Ok(peek::object(body)?)
     }
 }
 

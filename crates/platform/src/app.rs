@@ -268,6 +268,7 @@ impl App {
             .merge(batches::routes())
             .merge(admin::routes())
             .merge(status::routes())
+            .method_not_allowed_fallback(not_so)
             .fallback(nothing_here)
             .with_state(Arc::clone(self))
     }
@@ -478,13 +479,30 @@ async fn metrics(State(app): State<Arc<App>>) -> ([(&'static str, &'static str);
 
 /// A path that leads nowhere, in the words of the API it seems to be meant for.
 pub(crate) async fn nothing_here(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
-    let request_id = new_id("req_");
-    let path: String = uri.path().chars().take(200).collect();
-    let refusal = Refusal::new(
-        Reason::NotFound,
-        format!("There is no {method} {path} here."),
+    let message = format!("There is no {method} {} here.", beginning(&uri));
+    misled(Refusal::new(Reason::NotFound, message), &uri, &headers)
+}
+
+/// A path that is there for other methods; which they are stands in the header `allow`.
+async fn not_so(method: Method, uri: Uri, headers: HeaderMap) -> Response<Body> {
+    let message = format!(
+        "{} does not take {method}: use a method of the header `allow`.",
+        beginning(&uri)
     );
-    let mut response = Denial::from(refusal).answer(caller::dialect(&headers), &request_id);
+    let mut response = misled(Refusal::new(Reason::Invalid, message), &uri, &headers);
+    *response.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    response
+}
+
+fn misled(refusal: Refusal, uri: &Uri, headers: &HeaderMap) -> Response<Body> {
+    let request_id = new_id("req_");
+    let api = caller::meant(uri.path(), headers);
+    let mut response = Denial::from(refusal).answer(api, &request_id);
     reply::sign(response.headers_mut(), &request_id, None);
     response
+}
+
+/// The beginning of a path that may be anything.
+fn beginning(uri: &Uri) -> String {
+    uri.path().chars().take(200).collect()
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Request, Response, Uri};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -24,6 +24,8 @@ use crate::answered::{answered, json as answer_json};
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
 use crate::keyring::Caller;
+use crate::path::Path;
+use crate::peek;
 use crate::query::Query;
 use crate::reply::{Denial, rfc3339};
 
@@ -56,6 +58,7 @@ struct Handed<'a> {
 }
 
 #[derive(Deserialize)]
+#[serde(expecting = "an object")]
 struct HandedItem<'a> {
     custom_id: String,
     #[serde(borrow)]
@@ -86,9 +89,7 @@ async fn hand_in(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Result<Batch, Denial> {
-    let handed: Handed<'_> = serde_json::from_slice(body).map_err(|error| {
-        Refusal::new(Reason::Invalid, format!("requests: {error}")).about("requests")
-    })?;
+    let handed: Handed<'_> = peek::object(body)?;
     check(&handed)?;
     let now = now_ms();
     let id = BatchId::from(new_id("msgbatch_"));

@@ -2,7 +2,7 @@
 
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
-use quire_dialect::Dialect;
+use quire_dialect::{ApiVersion, Dialect};
 use quire_translate::{Reason, Refusal};
 
 /// The secret that a request bears. Both headers of both vendors are taken; `x-api-key` comes first, as upstream.
@@ -37,6 +37,24 @@ pub(crate) fn dialect(headers: &HeaderMap) -> Dialect {
     } else {
         Dialect::Responses
     }
+}
+
+/// The API that a path is meant for, whether or not there is such a path.
+pub(crate) fn meant(path: &str, headers: &HeaderMap) -> Dialect {
+    let begins = |starts: &[&str]| starts.iter().any(|start| path.starts_with(start));
+    if begins(&["/v1/messages", "/v1/organizations", "/admin"]) {
+        Dialect::Messages
+    } else if begins(&["/v1/responses", "/v1/chat", "/v1/conversations"]) {
+        Dialect::Responses
+    } else {
+        dialect(headers)
+    }
+}
+
+/// The version of Messages that a request speaks.
+pub(crate) fn version(headers: &HeaderMap) -> ApiVersion {
+    let header = headers.get("anthropic-version");
+    ApiVersion::of(header.and_then(|value| value.to_str().ok()))
 }
 
 #[cfg(test)]

@@ -207,14 +207,14 @@ impl Charge {
         if passes.is_empty() {
             passes.push(tally.usage);
         }
-        if !tally.counted {
-            row.estimated = true;
-            if let Some(last) = passes.last_mut() {
-                if last.prompt() == 0 {
-                    last.input = order.prompt;
-                }
-                last.output = last.output.max(outcome.estimate);
+        row.estimated = !tally.counted;
+        if row.estimated
+            && let Some(last) = passes.last_mut()
+        {
+            if last.prompt() == 0 {
+                last.input = order.prompt;
             }
+            last.output = last.output.max(outcome.estimate);
         }
         row.usage = passes
             .iter()
@@ -355,7 +355,31 @@ fn signed(count: u64) -> i64 {
 mod tests {
     use proptest::prelude::*;
 
+    use axum::http::Method;
+    use serde_json::{Value, json};
+
     use super::*;
+    use crate::testing::{Peer, World, config, http, reply};
+
+    #[tokio::test]
+    async fn what_the_upstream_reported_is_no_estimate() {
+        let silent = json!({"id": "msg_1", "type": "message", "role": "assistant", "model": "m",
+            "content": [{"type": "text", "text": "hi"}], "stop_reason": "end_turn"});
+        let silent = http("200 OK", "application/json", &silent.to_string());
+        for (answer, told) in [(reply(), "false"), (silent, "true")] {
+            let peer = Peer::new(&[answer]);
+            let world = World::new(&config(peer.address, "")).await;
+            let key = world.key("w").await;
+            let asked = json!({"model": "claude-opus-5", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+            assert_eq!(world.messages(&key, &[], &asked).await.status, 200);
+            world.app.tidy(1).await;
+            let path = "/v1/organizations/usage_report/messages?starting_at=2020-01-01T00:00:00Z&format=csv";
+            let report = world.admin(Method::GET, path, Value::Null).await;
+            let (head, row) = report.text().trim_end().split_once("\r\n").unwrap();
+            assert!(head.ends_with(",estimated"), "{head}");
+            assert!(row.ends_with(&format!(",{told}")), "{told}: {row}");
+        }
+    }
 
     proptest! {
         /// Whatever is charged and however it was served.

@@ -9,12 +9,13 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, Response};
 use axum::routing::post;
 use bytes::Bytes;
-use quire_dialect::Dialect;
-use quire_translate::{Reason, Refusal};
+use quire_dialect::{ApiVersion, Dialect};
+use quire_translate::{Reason, Refusal, check_version, decode_request};
 use serde_json::{Value, json};
 
 use crate::answered::answered;
 use crate::app::{App, take_in};
+use crate::caller;
 use crate::clock::{new_id, now_ms};
 use crate::files;
 use crate::keyring::Caller;
@@ -85,12 +86,21 @@ async fn count(app: &Arc<App>, mut ask: Ask) -> Result<Response<Body>, Denial> {
     let files = app.depot().files();
     ask.body = files::inline(&files, &ask.caller.workspace.id, ask.body).await?;
     let peek = Peek::into(&ask.body)?;
+    let version = caller::version(&ask.headers);
+    peek.check_version(ask.api, version)?;
     app.admits(&ask.caller, &peek.model)?;
     // Where nobody can count now, an estimate is better than nothing.
     for candidate in relay::same_api_places(app, &ask, &peek).unwrap_or_default() {
         if let Some(counted) = counted(&ask, &peek, &candidate).await {
             return Ok(counted);
         }
+    }
+    // An upstream of the API would have looked for itself.
+    if ask.api == Dialect::Messages
+        && version != ApiVersion::V20230601
+        && let Ok(request) = decode_request(ask.api, &ask.body)
+    {
+        check_version(&request, version)?;
     }
     estimated(ask.api, &ask.body)
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::multipart::{Field, Multipart, MultipartError};
-use axum::extract::{DefaultBodyLimit, FromRequest as _, Path, State};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, Response, Uri};
 use axum::routing::get;
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use crate::app::App;
 use crate::caller;
 use crate::clock::{new_id, now_ms};
 use crate::keyring::Caller;
+use crate::path::Path;
 use crate::query::Query;
 use crate::reply::{Denial, rfc3339};
 

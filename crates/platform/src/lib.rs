@@ -25,6 +25,7 @@ mod log;
 mod metrics;
 mod models;
 mod operate;
+mod path;
 mod peek;
 mod query;
 mod relay;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
 use axum::routing::get;
 use quire_catalogue::{Images, ModelFacts, ThinkingKind};
@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::caller;
 use crate::config::{Config, Upstream, pattern_covers};
 use crate::keyring::Caller;
+use crate::path::Path;
 use crate::query::Query;
 use crate::routing::no_model;
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use quire_translate::{Reason, Refusal};
+use quire_dialect::{ApiVersion, Dialect};
+use quire_translate::{Reason, Refusal, not_permitted};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -24,6 +25,8 @@ pub(crate) struct Peek {
     pub(crate) stateful: bool,
     /// Whether the answer is to be kept (`store`), if it says so.
     pub(crate) store: Option<bool>,
+    /// The first field that says how the model draws, which one version of Messages takes and the next does not.
+    draws: Option<&'static str>,
 }
 
 #[derive(Deserialize)]
@@ -42,12 +45,18 @@ struct Wire<'a> {
     conversation: Option<&'a RawValue>,
     background: Option<bool>,
     store: Option<bool>,
+    #[serde(borrow)]
+    temperature: Option<&'a RawValue>,
+    #[serde(borrow)]
+    top_p: Option<&'a RawValue>,
+    #[serde(borrow)]
+    top_k: Option<&'a RawValue>,
 }
 
 impl Peek {
     /// Looks into a body.
     pub(crate) fn into(body: &[u8]) -> Result<Self, Refusal> {
-        let wire: Wire<'_> = serde_json::from_slice(body).map_err(|error| invalid(body, &error))?;
+        let wire: Wire<'_> = object(body)?;
         let missing = || Refusal::new(Reason::Invalid, "model: Field required").about("model");
         let raw = wire.model.ok_or_else(missing)?.get();
         let model: String = serde_json::from_str(raw).map_err(|_| {
@@ -55,6 +64,11 @@ impl Peek {
         })?;
         let start = raw.as_ptr().addr() - body.as_ptr().addr();
         let set = |value: Option<&RawValue>| value.is_some_and(|value| value.get() != "null");
+        let draws = [
+            ("temperature", wire.temperature),
+            ("top_p", wire.top_p),
+            ("top_k", wire.top_k),
+        ];
         Ok(Self {
             model,
             model_at: start..start + raw.len(),
@@ -68,7 +82,21 @@ impl Peek {
                 || set(wire.conversation)
                 || wire.background == Some(true),
             store: wire.store,
+            draws: draws
+                .into_iter()
+                .find_map(|(name, value)| set(value).then_some(name)),
         })
+    }
+
+    /// Refuses what the version of Messages that a request names does not take any more, as far as it shows here: of
+    /// blocks that went nothing is known without reading all of them.
+    pub(crate) fn check_version(&self, api: Dialect, version: ApiVersion) -> Result<(), Refusal> {
+        match self.draws {
+            Some(field) if api == Dialect::Messages && version == ApiVersion::V20261021 => {
+                Err(not_permitted(field.to_owned()))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The body with another model's name.
@@ -82,15 +110,22 @@ impl Peek {
     }
 }
 
-fn invalid(body: &[u8], error: &serde_json::Error) -> Refusal {
-    let message = if body.iter().all(u8::is_ascii_whitespace) {
-        "The request has no body: send a JSON object.".to_owned()
-    } else if error.is_data() {
-        format!("The request's body is not as it should be: {error}")
-    } else {
-        format!("The request's body is not valid JSON: {error}")
-    };
-    Refusal::new(Reason::Invalid, message)
+/// Reads a body that must be a JSON object.
+pub(crate) fn object<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, Refusal> {
+    let refuse = |message: String| Err(Refusal::new(Reason::Invalid, message));
+    match body.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        None => return refuse("The request has no body: send a JSON object.".to_owned()),
+        Some(b'{') => {}
+        // What reads an object takes a list of its fields' values too.
+        Some(_) => return refuse("The request's body must be a JSON object.".to_owned()),
+    }
+    match serde_json::from_slice(body) {
+        Ok(read) => Ok(read),
+        Err(error) if error.is_data() => refuse(format!(
+            "The request's body is not as it should be: {error}"
+        )),
+        Err(error) => refuse(format!("The request's body is not valid JSON: {error}")),
+    }
 }
 
 #[cfg(test)]
@@ -120,7 +155,9 @@ mod tests {
         for (body, told) in [
             ("", "has no body"),
             ("{", "not valid JSON"),
-            ("[]", "not as it should be"),
+            ("[]", "body must be a JSON object."),
+            (r#" ["m", true]"#, "body must be a JSON object."),
+            ("null", "body must be a JSON object."),
             ("{}", "model: Field required"),
             (r#"{"model":7}"#, "valid string"),
             (r#"{"model":"m","stream":"yes"}"#, "not as it should be"),

@@ -12,6 +12,7 @@ use quire_translate::{Reason, Refusal};
 
 use crate::allowance::{Gauges, Reached};
 use crate::app::App;
+use crate::caller;
 use crate::charge::{Charge, Destination, Order};
 use crate::clock::now_ms;
 use crate::files;
@@ -93,6 +94,7 @@ async fn carry(app: &Arc<App>, mut ask: Ask, seen: Option<Peek>) -> Result<Respo
         Some(seen) => seen,
         None => Peek::into(&ask.body)?,
     };
+    peek.check_version(ask.api, caller::version(&ask.headers))?;
     app.know_spending(&ask.caller).await?;
     let (order, gauges) = admit(app, &ask, &peek)?;
     app.replays().keep(&app.live().config.log, &ask, &order);
@@ -120,7 +122,11 @@ async fn serve(
     let prepared = prepare(app, &ask, peek, &candidates).await?;
     match &prepared {
         Some(prepared) if let Some(over) = &prepared.over => {
-            Ok(translated::ready(app, &ask, prepared, over))
+            let mut response = translated::ready(app, &ask, prepared, over);
+            if let Some(by) = &prepared.writer {
+                reply::served_by(response.headers_mut(), &by.node.name, &by.model, &[]);
+            }
+            Ok(response)
         }
         _ => match begin(app, &ask, peek, order, prepared.as_ref(), candidates).await? {
             Tried::Begun(begun) => Box::pin(answer(app, ask, prepared, *begun)).await,

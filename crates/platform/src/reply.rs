@@ -76,10 +76,14 @@ impl Denial {
             Reached::InputTokens(wait) => ("input tokens", wait),
             Reached::OutputTokens(wait) => ("output tokens", wait),
             Reached::Budget(budget, spent) => {
+                let amount = budget.amount;
+                // Cents, or as many digits as the budget has.
+                let exact = |places: &u32| amount.rounded(*places) == amount.rounded(12);
+                let places = (2..12).find(exact).unwrap_or(12);
                 let message = format!(
                     "The budget of this {whose} is used up: ${} of ${}. Raise it, or wait for its next period.",
-                    spent.rounded(2),
-                    budget.amount.rounded(2)
+                    spent.rounded(places),
+                    amount.rounded(places)
                 );
                 return Self {
                     refusal: Refusal::new(Reason::OutOfMoney, message).coded("insufficient_quota"),
@@ -236,6 +240,8 @@ fn span(ms: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use quire_depot::{Budget, Period};
+
     use super::*;
 
     #[test]
@@ -254,6 +260,23 @@ mod tests {
             (360_000, "6m0s"),
         ] {
             assert_eq!(span(ms), written);
+        }
+    }
+
+    #[test]
+    fn a_budget_is_told_to_its_last_digit() {
+        for (amount, spent, told) in [
+            ("0.0001", "0.00013456", "$0.0001 of $0.0001."),
+            ("0.0125", "0.0125", "$0.0125 of $0.0125."),
+            ("50", "50.0049", "$50.00 of $50.00."),
+        ] {
+            let budget = Budget {
+                amount: amount.parse().unwrap(),
+                period: Period::Total,
+            };
+            let reached = Reached::Budget(budget, spent.parse().unwrap());
+            let message = Denial::reached(reached, "API key").refusal.message;
+            assert!(message.contains(told), "{message}");
         }
     }
 

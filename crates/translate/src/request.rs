@@ -23,7 +23,7 @@ pub use coding::{decode_request, encode_request};
 pub use complete::check_complete;
 pub use names::{Named, Names};
 pub use target::{Abilities, Dropped, Encoded, Target};
-pub use version::check_version;
+pub use version::{check_version, not_permitted};
 
 use quire_dialect::Dialect;
 use serde_json::{Map, Number, Value};

@@ -74,13 +74,10 @@ async fn serve(app: &Arc<App>, item: &ClaimedItem) -> (ItemState, String) {
     for tries in 1..=TRIES {
         let request_id = new_id("req_");
         match attempt(app, item, &request_id).await {
-            Ok((status, body)) if (200..300).contains(&status) => {
-                return (ItemState::Succeeded, body);
-            }
+            Ok((Fate::Served, body)) => return (ItemState::Succeeded, body),
             // What another try cannot mend is the item's result, and so is what no try has mended.
-            Ok((status, body)) if tries == TRIES || !is_passing(status) => {
-                return (ItemState::Errored, body);
-            }
+            Ok((Fate::Final, body)) => return (ItemState::Errored, body),
+            Ok((Fate::Passing, body)) if tries == TRIES => return (ItemState::Errored, body),
             Err(denial) => {
                 let (status, body) = error_body(Dialect::Messages, &denial.refusal, &request_id);
                 if tries == TRIES || !is_passing(status) {
@@ -90,12 +87,38 @@ async fn serve(app: &Arc<App>, item: &ClaimedItem) -> (ItemState, String) {
                     );
                 }
             }
-            Ok(_) => {}
+            Ok((Fate::Passing, _)) => {}
         }
         tokio::time::sleep(wait).await;
         wait *= 2;
     }
     unreachable!("the last try returns")
+}
+
+/// What an answer means for its item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fate {
+    /// It is the item's answer.
+    Served,
+    /// An error that another try may mend.
+    Passing,
+    /// An error that none does.
+    Final,
+}
+
+impl Fate {
+    fn of(response: &Response<Body>) -> Self {
+        let again = response.headers().get("x-should-retry");
+        if response.status().is_success() {
+            Self::Served
+        } else if again.is_some_and(|again| again == "false")
+            || !is_passing(response.status().as_u16())
+        {
+            Self::Final
+        } else {
+            Self::Passing
+        }
+    }
 }
 
 fn is_passing(status: u16) -> bool {
@@ -106,7 +129,7 @@ async fn attempt(
     app: &Arc<App>,
     item: &ClaimedItem,
     request_id: &str,
-) -> Result<(u16, String), Denial> {
+) -> Result<(Fate, String), Denial> {
     let caller = app.keyring().caller_by_id(&item.key, now_ms())?;
     let ask = Ask {
         api: Dialect::Messages,
@@ -119,7 +142,7 @@ async fn attempt(
         path: None,
     };
     let response: Response<Body> = relay::relay(app, ask).await?;
-    let status = response.status().as_u16();
+    let fate = Fate::of(&response);
     let patience = Duration::from_hours(1);
     let body = whole::collect(response.into_body(), MOST, patience).await;
     let body = body.map_err(|_| {
@@ -128,7 +151,7 @@ async fn attempt(
             "The answer broke off in its middle.",
         )
     })?;
-    Ok((status, String::from_utf8_lossy(&body).into_owned()))
+    Ok((fate, String::from_utf8_lossy(&body).into_owned()))
 }
 
 /// The request without a wish for a stream: nobody reads one.

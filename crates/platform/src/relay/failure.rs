@@ -8,10 +8,11 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use quire_dialect::Dialect;
-use quire_translate::{Reason, Refusal, read_error};
+use quire_translate::{Reason, Refusal, error_body, read_error};
 
 use super::{Ask, whole};
 use crate::charge::Charge;
+use crate::clock::now_ms;
 use crate::reply::Denial;
 use crate::routing::Node;
 use crate::upstream::returned;
@@ -179,6 +180,23 @@ impl Failure {
         }
         Ok(response)
     }
+}
+
+/// Takes note of an error by which an answer ended that had begun well: the upstream has failed where that is its own
+/// doing. Gives what the request is recorded with.
+pub(super) fn ended_in(error: &Refusal, node: &Node, api: Dialect) -> u16 {
+    let status = if error.reason == Reason::Upstream {
+        Failure::STATUS
+    } else {
+        error_body(api, error, "").0
+    };
+    let code = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+    match whose(code, error.reason) {
+        Whose::Client => node.succeeded(),
+        Whose::Upstream | Whose::Ours => node.failed(now_ms()),
+        Whose::Busy | Whose::Account => {}
+    }
+    status
 }
 
 fn whose(status: StatusCode, reason: Reason) -> Whose {

@@ -140,13 +140,13 @@ pub(super) async fn send(
     })
 }
 
-/// The whole answer of a model to a request of the platform's own.
+/// The whole answer of a model to a request of the platform's own, and who gave it.
 pub(super) async fn answer(
     app: &Arc<App>,
     ask: &Ask,
     model: &str,
     request: &Request,
-) -> Result<Answer, Denial> {
+) -> Result<(Answer, Candidate), Denial> {
     let wanted = Wanted {
         model,
         region: request.region.as_deref(),
@@ -173,7 +173,7 @@ pub(super) async fn answer(
             ));
         }
         match send(app, ask, &fitted, &candidate).await {
-            Ok(beside) => return collect(beside).await,
+            Ok(beside) => return Ok((collect(beside).await?, candidate)),
             Err(denial) => last = Some(denial),
         }
     }

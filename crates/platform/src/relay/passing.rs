@@ -12,6 +12,7 @@ use quire_dialect::Dialect;
 use quire_translate::{Meter, Reason, Refusal, stream_error};
 use tokio::time::{Instant, Sleep};
 
+use super::failure::ended_in;
 use super::{Ask, Begun, whole};
 use crate::charge::{CLIENT_WENT, Charge, Outcome};
 use crate::clock::now_ms;
@@ -129,14 +130,13 @@ impl Passing {
         self.meter.finish();
         let is_whole = was_whole || (cut.is_none() && self.meter.has_ended());
         let cut = cut.unwrap_or(whole::Cut::Broken(String::new()));
-        if let Some(charge) = self.charge.take() {
-            let status = if is_whole { self.status } else { cut.status() };
-            settle(charge, &self.meter, status);
-        }
+        let charge = self.charge.take();
+        let settle = |status| charge.map(|charge| settle(charge, &self.meter, status));
         if is_whole {
-            self.candidate.node.succeeded();
+            settle(self.outcome());
             return None;
         }
+        settle(cut.status());
         let node = &self.candidate.node;
         node.failed(now_ms());
         let refusal = cut_short(&node.name, &cut);
@@ -149,6 +149,16 @@ impl Passing {
             &mut out,
         );
         (!out.is_empty()).then(|| out.into())
+    }
+
+    /// What became of an answer that came to its end: all of it is there, or it ended in an error.
+    fn outcome(&self) -> u16 {
+        let node = &self.candidate.node;
+        if let Some(error) = self.meter.failure() {
+            return ended_in(error, node, self.api);
+        }
+        node.succeeded();
+        self.status
     }
 
     /// Whether nothing came for too long. The clock is only wound up anew when it rings.
@@ -170,7 +180,7 @@ impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(charge) = self.charge.take() {
             let status = if self.meter.has_ended() {
-                self.status
+                self.outcome()
             } else {
                 CLIENT_WENT
             };

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use quire_dialect::Dialect;
 use quire_translate::{
     Answer, Begin, Delivery, Event, Finish, Own, Part, Reason, Refusal, Request, Stop, Tally,
-    check_complete, decode_request,
+    check_complete, check_version, decode_request,
 };
 
 use super::{Ask, inner};
 use crate::additions;
 use crate::app::App;
+use crate::caller;
 use crate::peek::Peek;
 use crate::reply::Denial;
 use crate::routing::Candidate;
@@ -23,6 +24,8 @@ pub(super) struct Prepared {
     pub(super) before: Vec<Event>,
     /// The answer, where no upstream has to be asked for more.
     pub(super) over: Option<Answer>,
+    /// Who summed the conversation's beginning up.
+    pub(super) writer: Option<Candidate>,
 }
 
 /// Whether a request goes there as it came.
@@ -46,10 +49,12 @@ pub(super) async fn prepare(
     }
     let request = decode_request(ask.api, &ask.body)?;
     check_complete(&request)?;
+    check_version(&request, caller::version(&ask.headers))?;
     let mut prepared = Prepared {
         request: Arc::new(request),
         before: Vec::new(),
         over: None,
+        writer: None,
     };
     if let Some(add) = candidates
         .first()
@@ -61,7 +66,8 @@ pub(super) async fn prepare(
         if let Some(cut) = cut {
             let writer = add.model.as_deref().unwrap_or(&peek.model);
             let asks = cut.asks(&prepared.request, writer);
-            let answer = inner::answer(app, ask, writer, &asks).await?;
+            let (answer, by) = inner::answer(app, ask, writer, &asks).await?;
+            prepared.writer = Some(by);
             compact(&mut prepared, &cut, answer)?;
         }
     }

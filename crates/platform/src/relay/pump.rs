@@ -6,13 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use quire_translate::{Delta, Event, Finish, Reader, Request, Tally};
+use quire_dialect::Dialect;
+use quire_translate::{Delta, Event, Finish, Reader, Refusal, Request, Tally};
 
+use super::failure::ended_in;
 use super::{Ask, inner, passing, whole};
 use crate::additions::{Lengthened, Listener, Next};
 use crate::app::App;
 use crate::charge::{CLIENT_WENT, Charge, Outcome};
-use crate::clock::now_ms;
 use crate::routing::{Candidate, Node, Place};
 
 /// An upstream's answer with all that hangs on it.
@@ -41,6 +42,8 @@ pub(super) struct Gauge {
     bytes: u64,
     /// Whether the upstream came to its end.
     finished: bool,
+    /// The error that it ended in.
+    failure: Option<Refusal>,
 }
 
 impl Gauge {
@@ -56,7 +59,8 @@ impl Gauge {
                 self.tally = tally.clone();
                 self.finished = true;
             }
-            Event::Open(_) | Event::Grow(_) | Event::Close(_) | Event::Failed(_) | Event::Ping => {}
+            Event::Failed(error) => self.failure = Some(error.clone()),
+            Event::Open(_) | Event::Grow(_) | Event::Close(_) | Event::Ping => {}
         }
     }
 
@@ -120,7 +124,7 @@ pub(super) async fn pump(
     outlet: &mut impl Outlet,
 ) {
     loop {
-        let Some(next) = piece(&mut changes, source, outlet).await else {
+        let Some(next) = piece(ask.api, &mut changes, source, outlet).await else {
             return;
         };
         // It is rarely there, and large.
@@ -166,6 +170,7 @@ impl Drop for Bill {
 
 /// Reads one piece; gives what to ask for the next.
 async fn piece(
+    api: Dialect,
     changes: &mut Changes,
     source: Box<Source>,
     outlet: &mut impl Outlet,
@@ -197,18 +202,11 @@ async fn piece(
         };
         match &chunk {
             Ok(Some(bytes)) => reader.push(bytes, &mut each),
-            Ok(None) => {
-                reader.finish(&mut each);
-                if !bill.gauge.finished {
-                    node.failed(now_ms());
-                    bill.status = whole::Cut::Broken(String::new()).status();
-                }
-            }
-            Err(cut) => {
-                node.failed(now_ms());
-                bill.status = cut.status();
-                each(Event::Failed(passing::cut_short(&node.name, cut)));
-            }
+            Ok(None) => reader.finish(&mut each),
+            Err(cut) => each(Event::Failed(passing::cut_short(&node.name, cut))),
+        }
+        if let Some(error) = bill.gauge.failure.take() {
+            bill.status = ended_in(&error, &node, api);
         }
         if let Some(charge) = &mut bill.charge {
             if let Ok(Some(bytes)) = &chunk {

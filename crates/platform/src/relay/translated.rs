@@ -25,7 +25,7 @@ use crate::app::App;
 use crate::clock::{new_id, now_ms};
 use crate::config::ToolsBy;
 use crate::cores;
-use crate::reply::Denial;
+use crate::reply::{Again, Denial};
 use crate::routing::Candidate;
 
 /// A request in the words of its upstream.
@@ -200,6 +200,7 @@ fn fill(frame: &mut Frame, ask: &Ask, request: &Request) {
     frame.model.clone_from(&request.model);
     frame.created = u64::try_from(now_ms() / 1_000).unwrap_or(0);
     frame.id = answer_id(ask.api);
+    frame.request_id.clone_from(&ask.request_id);
     frame.usage = usage_chunk(ask.api, request);
     if ask.api == Dialect::Responses {
         frame.echo = response_echo(&ask.body);
@@ -379,7 +380,11 @@ impl Fitting {
                     "The model's answer does not fit the schema after {} tries. {wrong}",
                     held.tries()
                 );
-                Refusal::new(Reason::Upstream, message).into()
+                Denial {
+                    refusal: Refusal::new(Reason::Upstream, message),
+                    // As often as the route allows it was tried already.
+                    again: Again::Never,
+                }
             })
             .map(|()| answer)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use crate::answered::{answered, json};
 use crate::app::{App, take_in};
 use crate::clock::{new_id, now_ms};
 use crate::keyring::Caller;
+use crate::path::Path;
 use crate::query::Query;
 use crate::reply::Denial;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::Body;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, Response, Uri};
 use quire_depot::{ResponseId, ResponseStatus, StoredResponse};
 use quire_dialect::Dialect;
@@ -15,6 +15,7 @@ use super::{context, follow, listed, no_such, workspace};
 use crate::answered::{answered, json};
 use crate::app::App;
 use crate::keyring::Caller;
+use crate::path::Path;
 use crate::query::Query;
 use crate::reply::Denial;
 

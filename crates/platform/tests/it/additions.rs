@@ -78,6 +78,31 @@ async fn a_schema_is_held_by_asking_again() {
 }
 
 #[tokio::test]
+async fn what_never_fits_its_schema_is_not_tried_again_by_anybody() {
+    let (world, upstream) = world("schema_tries = 2", |_| {
+        Answer::json(&chat("seven", "stop", 3))
+    })
+    .await;
+    let client = world.client("one").await.anthropic();
+    let asked = json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "age?"}],
+        "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}});
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(
+        (reply.status, reply.header("x-should-retry")),
+        (500, Some("false")),
+        "{}",
+        reply.text()
+    );
+    assert!(reply.text().contains("after 2 tries"), "{}", reply.text());
+    assert_eq!(upstream.seen().len(), 2);
+    let batch = json!({"requests": [{"custom_id": "a", "params": asked}]});
+    let batch = client.post("/v1/messages/batches", &batch).await.json();
+    let batch = crate::batches::ended(&client, batch["id"].as_str().unwrap()).await;
+    assert_eq!(batch["request_counts"]["errored"], 1, "{batch}");
+    assert_eq!(upstream.seen().len(), 4);
+}
+
+#[tokio::test]
 async fn an_answer_goes_on_past_the_upstreams_limit() {
     let (world, upstream) = world("continue_output = true", |asked| {
         let goes_on = asked["messages"].as_array().unwrap().len() > 1;
@@ -197,4 +222,33 @@ async fn an_effort_becomes_words() {
         "{sent}"
     );
     assert!(sent.get("reasoning_effort").is_none());
+}
+
+#[tokio::test]
+async fn a_summary_that_is_the_whole_answer_says_who_wrote_it() {
+    let upstream = Upstream::start(|_| Answer::json(&chat("They talked.", "stop", 3))).await;
+    let at = |name: &str| {
+        let address = upstream.address;
+        format!("[upstreams.{name}]\ndialect = \"chat\"\nbase_url = \"http://{address}\"\n")
+    };
+    let world = World::start(&format!(
+        "{}{}[models.m]\nroutes = [{{ upstream = \"local\", add = {{ compaction = {{ model = \"writer\" }} }} }}]\n\
+         [models.writer]\nroutes = [{{ upstream = \"other\", model = \"small\" }}]\n",
+        at("local"),
+        at("other")
+    ))
+    .await;
+    let client = world.client("one").await.anthropic();
+    let client = client.with("anthropic-beta", "compact-2026-09-04");
+    let asked = json!({"model": "m", "max_tokens": 99, "compaction": {"type": "summarize"}, "messages": [
+        {"role": "user", "content": "I am Ada."},
+        {"role": "assistant", "content": "Hello."},
+        {"role": "user", "content": "Who am I?"},
+    ]});
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(reply.json()["stop_reason"], "compaction");
+    assert_eq!(
+        (reply.header("quire-upstream"), reply.header("quire-model")),
+        (Some("other"), Some("small"))
+    );
 }

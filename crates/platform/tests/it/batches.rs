@@ -19,7 +19,8 @@ fn item(id: &str, words: &str) -> Value {
         "messages": [{"role": "user", "content": words}]}})
 }
 
-async fn ended(client: &Client, id: &str) -> Value {
+/// A batch when it has ended.
+pub async fn ended(client: &Client, id: &str) -> Value {
     let ended = async {
         loop {
             let batch = client
@@ -127,6 +128,27 @@ async fn is_nobody_elses(world: &World, client: &Client, id: &str) {
         .await
         .json();
     assert_eq!(deleted, json!({"id": id, "type": "message_batch_deleted"}));
+}
+
+#[tokio::test]
+async fn an_item_is_held_to_the_version_that_its_batch_named() {
+    let upstream = Upstream::start(|_| Answer::json(&message("hi"))).await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await;
+    let client = client.with("anthropic-version", "2026-10-21");
+    let mut drawn = item("drawn", "hi");
+    drawn["params"]["top_k"] = json!(1);
+    let asked = json!({"requests": [item("plain", "hi"), drawn]});
+    let made = client.post("/v1/messages/batches", &asked).await.json();
+    let id = made["id"].as_str().unwrap();
+    ended(&client, id).await;
+    let results = results(&client, id).await;
+    let of = |id: &str| results.iter().find(|line| line["custom_id"] == id).unwrap();
+    assert_eq!(of("plain")["result"]["type"], "succeeded");
+    assert_eq!(
+        of("drawn")["result"]["error"]["error"]["message"],
+        "top_k: Extra inputs are not permitted"
+    );
 }
 
 #[tokio::test]

@@ -180,6 +180,77 @@ async fn a_client_that_goes_cancels_its_upstream_and_pays_for_what_it_had() {
     }
 }
 
+/// The end of a stream of an API that is an error, by its type.
+fn ends_in(api: &str, kind: &str) -> String {
+    let data = match api {
+        "chat" => {
+            json!({"error": {"message": "upstream says", "type": kind, "param": null, "code": kind}})
+        }
+        "responses" => {
+            json!({"type": "error", "code": kind, "message": "upstream says", "param": null, "sequence_number": 9})
+        }
+        _ => error(kind),
+    };
+    crate::world::sse(&[data])
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_in_an_error_is_recorded_as_one_and_billed() {
+    let nonsense = || "event: content_block_delta\ndata: {nonsense\n\n".to_owned();
+    for (api, end, status, openais, healthy) in [
+        (
+            "messages",
+            ends_in("messages", "overloaded_error"),
+            529,
+            503,
+            1,
+        ),
+        ("messages", ends_in("messages", "api_error"), 502, 502, 0),
+        (
+            "messages",
+            ends_in("messages", "invalid_request_error"),
+            400,
+            400,
+            1,
+        ),
+        ("messages", nonsense(), 502, 502, 0),
+        ("chat", ends_in("chat", "server_error"), 502, 502, 0),
+        ("chat", nonsense(), 502, 502, 0),
+        (
+            "responses",
+            ends_in("responses", "server_is_overloaded"),
+            529,
+            503,
+            1,
+        ),
+    ] {
+        let (_, whole, said) = streams().into_iter().find(|found| found.0 == api).unwrap();
+        for (path, status) in [("/v1/messages", status), ("/v1/chat/completions", openais)] {
+            let answer = format!("{}{end}", &whole[..said]);
+            let upstream = Upstream::start(move |_| Answer::stream(answer.clone())).await;
+            let world = World::start(&format!(
+                "[upstreams.up]\ndialect = \"{api}\"\nbase_url = \"http://{}\"\nbreaker = {{ failures = 1 }}\n\
+                 [models.m]\nroutes = [{{ upstream = \"up\" }}]\n",
+                upstream.address
+            ))
+            .await;
+            let client = world.client("one").await.anthropic();
+            let reply = client.post(path, &ask(true)).await;
+            // The upstream's own words have its own id, or none.
+            if path == "/v1/messages" && api != "messages" {
+                let id = reply.header("request-id").unwrap();
+                let told = format!("\"request_id\":\"{id}\"");
+                assert!(reply.text().contains(&told), "{}", reply.text());
+            }
+            let status = format!("status=\"{status}\"");
+            let tokens = figure(&world, &["quire_output_tokens_total", &status]).await;
+            assert!(tokens > 0, "{api} {path}: what was streamed is billed");
+            let well = figure(&world, &["quire_upstream_healthy"]).await;
+            assert_eq!(well, healthy, "{api} {path} {end}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_is_too_large_or_too_deep_is_refused_and_the_server_stays() {
     let upstream =

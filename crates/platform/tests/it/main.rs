@@ -22,5 +22,6 @@ mod replays;
 mod silent;
 mod socket;
 mod stored;
+mod versions;
 mod workspaces;
 mod world;

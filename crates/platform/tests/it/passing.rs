@@ -1,5 +1,6 @@
 //! Requests that pass through as they came.
 
+use hyper::Method;
 use serde_json::json;
 
 use crate::world::{Answer, Upstream, World, config};
@@ -28,6 +29,95 @@ async fn a_path_that_leads_nowhere_is_said_to() {
     let world = World::start(&config(&[])).await;
     let reply = world.client("one").await.get("/v1/nowhere").await;
     assert_eq!(reply.status, 404, "{}", reply.text());
+}
+
+#[tokio::test]
+async fn what_a_path_does_not_take_is_told_in_the_words_of_its_api() {
+    let world = World::start(&config(&[])).await;
+    let client = world.client("one").await;
+    let none = bytes::Bytes::new;
+    for (method, path, status, allow, is_anthropics) in [
+        (Method::GET, "/v1/messages", 405, "POST", true),
+        (
+            Method::DELETE,
+            "/v1/messages/count_tokens",
+            405,
+            "POST",
+            true,
+        ),
+        (
+            Method::PUT,
+            "/v1/messages/batches/x",
+            405,
+            "GET,HEAD,DELETE",
+            true,
+        ),
+        (Method::PUT, "/v1/responses", 405, "POST,GET,HEAD", false),
+        (Method::GET, "/v1/chat/completions", 405, "POST", false),
+        (Method::PUT, "/v1/files/x", 405, "GET,HEAD,DELETE", false),
+        (Method::GET, "/v1/messages/batches/x%ff", 404, "", true),
+        (Method::GET, "/v1/responses/x%ff", 404, "", false),
+        (
+            Method::GET,
+            "/v1/conversations/c/items/x%ff",
+            404,
+            "",
+            false,
+        ),
+        (Method::GET, "/v1/models/x%ff", 404, "", false),
+        (
+            Method::GET,
+            "/v1/organizations/api_keys/x%ff",
+            404,
+            "",
+            true,
+        ),
+    ] {
+        let reply = client.ask(method.clone(), path, none()).await;
+        let body = reply.json();
+        assert_eq!(reply.status, status, "{method} {path}: {body}");
+        assert_eq!(
+            reply.header("allow").unwrap_or_default(),
+            allow,
+            "{method} {path}"
+        );
+        let id = reply.header("request-id").unwrap();
+        let kind = if is_anthropics && status == 404 {
+            "not_found_error"
+        } else {
+            "invalid_request_error"
+        };
+        assert_eq!(body["error"]["type"], kind, "{method} {path}: {body}");
+        let told = body["error"]["message"].as_str().unwrap();
+        assert!(told.contains(path), "{told}");
+        if is_anthropics {
+            assert_eq!(
+                (&body["type"], &body["request_id"]),
+                (&json!("error"), &json!(id))
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_object_is_told_to_be_one() {
+    let world = World::start(&config(&[])).await;
+    let client = world.client("one").await;
+    for path in [
+        "/v1/messages",
+        "/v1/chat/completions",
+        "/v1/responses",
+        "/v1/messages/count_tokens",
+        "/v1/messages/batches",
+    ] {
+        for body in ["[]", "7", r#"["m",true]"#] {
+            let reply = client.ask(Method::POST, path, body.into()).await;
+            let told = reply.json()["error"]["message"].to_string();
+            assert_eq!(reply.status, 400, "{path} {body}: {told}");
+            assert!(told.contains("a JSON object"), "{path} {body}: {told}");
+            assert!(!told.contains("struct"), "{path} {body}: {told}");
+        }
+    }
 }
 
 #[tokio::test]

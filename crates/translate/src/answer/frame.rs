@@ -33,6 +33,8 @@ pub struct Frame {
     pub echo: Own,
     /// Whether a stream of Chat ends with a chunk of usage.
     pub usage: UsageChunk,
+    /// The id of the request, which Messages says in an error; none when empty.
+    pub request_id: String,
 }
 
 /// What a client calls a tool.
@@ -69,6 +71,7 @@ impl Frame {
             tools: HashMap::new(),
             echo: Own::new(),
             usage: UsageChunk::Sent,
+            request_id: String::new(),
         }
     }
 }

@@ -21,7 +21,7 @@ pub fn check_version(request: &Request, version: ApiVersion) -> Result<(), Refus
         ("top_k", &sampling.top_k),
     ];
     if let Some((field, _)) = drawn.into_iter().find(|(_, value)| value.is_some()) {
-        return Err(extra(field.to_owned()));
+        return Err(not_permitted(field.to_owned()));
     }
     let is_message = |turn: &&Turn| !(is_system(turn.role) && turn.own.contains_key(mark::AT));
     for (index, turn) in request.turns.iter().filter(is_message).enumerate() {
@@ -37,13 +37,13 @@ fn check_part(role: Role, part: &Part, place: &str) -> Result<(), Refusal> {
         (Role::Assistant, Part::Document { .. }) => Err(document(place)),
         (Role::Assistant, Part::Other(value)) if kind(value) == "document" => Err(document(place)),
         (Role::User, Part::Text { own, .. }) if cites(own) => {
-            Err(extra(format!("{place}.citations")))
+            Err(not_permitted(format!("{place}.citations")))
         }
         (Role::User, Part::Other(value)) if kind(value) == "search_result" => {
             let blocks = value.get("content").and_then(Value::as_array);
             let cited = |block: &Value| block.as_object().is_some_and(cites);
             match blocks.and_then(|blocks| blocks.iter().position(cited)) {
-                Some(at) => Err(extra(format!("{place}.content.{at}.citations"))),
+                Some(at) => Err(not_permitted(format!("{place}.content.{at}.citations"))),
                 None => Ok(()),
             }
         }
@@ -63,7 +63,9 @@ fn cites(block: &Own) -> bool {
     citations.is_some_and(|citations| !citations.is_empty())
 }
 
-fn extra(field: String) -> Refusal {
+/// The refusal of a field that the API does not take, in Anthropic's words.
+#[must_use]
+pub fn not_permitted(field: String) -> Refusal {
     let message = format!("{field}: Extra inputs are not permitted");
     Refusal::new(Reason::Invalid, message).about(field)
 }

@@ -69,7 +69,9 @@ impl MessagesWriter {
             Event::Grow(delta) => self.grow(frame, delta, emit),
             Event::Close(own) => self.close(frame, own, emit),
             Event::Finish(finish) => self.finish(frame, finish, emit),
-            Event::Failed(refusal) => self.emit("error", &envelope(refusal, ""), emit),
+            Event::Failed(refusal) => {
+                self.emit("error", &envelope(refusal, &frame.request_id), emit);
+            }
             Event::Ping => self.emit("ping", &json!({ "type": "ping" }), emit),
         }
     }
