@@ -155,6 +155,7 @@ pub(super) async fn answer(
     ask.body = Bytes::new();
     let changes = Changes {
         before: prepared.before,
+        compaction: prepared.compaction,
         listener,
         lengthened,
     };

@@ -39,8 +39,7 @@ fn input(more: &Value) -> Value {
 
 /// A conversation that is summed up first.
 fn talk() -> Value {
-    let edit =
-        json!({"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 100}});
+    let edit = json!({"type": "compact_20260112"});
     hello(
         &json!({"context_management": {"edits": [edit]}, "messages": [
             {"role": "user", "content": "w".repeat(2_000)},
