@@ -26,6 +26,7 @@ mod inner;
 mod passing;
 mod prepare;
 mod pump;
+mod silence;
 mod translated;
 pub(crate) mod whole;
 
