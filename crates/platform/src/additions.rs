@@ -7,7 +7,7 @@ mod lengthen;
 mod schema;
 mod words;
 
-pub(crate) use compact::{Cut, demanded, summarized, told, wanted};
+pub(crate) use compact::{Cut, Then, alone, demanded, summarized, told, wanted};
 pub(crate) use effort::fit;
 pub(crate) use lengthen::{Lengthened, Next, lengthened};
 pub(crate) use schema::{Held, schema_of};

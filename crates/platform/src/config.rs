@@ -84,6 +84,8 @@ pub struct Bounds {
     pub head_s: u64,
     /// Seconds without a byte of a request's body.
     pub body_idle_s: u64,
+    /// Seconds in which a stream that is written here may be silent before it gives a sign of life.
+    pub keep_alive_s: u64,
     /// Seconds that a client may leave an answer unread before it is given up.
     pub reader_idle_s: u64,
     /// Seconds that requests under way have when the server is told to end.
@@ -100,9 +102,17 @@ impl Default for Bounds {
             requests: 10_000,
             head_s: 15,
             body_idle_s: 30,
+            keep_alive_s: 15,
             reader_idle_s: 120,
             drain_s: 600,
         }
+    }
+}
+
+impl Bounds {
+    /// How long a stream may be silent.
+    pub(crate) fn keep_alive(&self) -> Duration {
+        Duration::from_secs(self.keep_alive_s.max(1))
     }
 }
 

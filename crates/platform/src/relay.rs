@@ -27,6 +27,7 @@ mod inner;
 mod passing;
 mod prepare;
 mod pump;
+mod silence;
 mod translated;
 pub(crate) mod whole;
 

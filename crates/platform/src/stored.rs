@@ -16,6 +16,7 @@ mod telling;
 mod work;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -23,7 +24,7 @@ use axum::http::Response;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use quire_depot::WorkspaceId;
-use quire_translate::{Reason, Refusal};
+use quire_translate::{KEEP_ALIVE, Reason, Refusal};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
@@ -98,7 +99,8 @@ async fn serve_kept(app: &Arc<App>, ask: Ask, passes: bool) -> Result<Response<B
         ..ask
     };
     let answer = relay::relay(app, asked).await?;
-    pass_on(answer, keeper).await
+    let alive = app.live().config.bounds.keep_alive();
+    pass_on(answer, keeper, alive).await
 }
 
 /// Whether a body has items in it that only this server understands.
@@ -108,15 +110,19 @@ fn has_own_words(body: &[u8]) -> bool {
         .any(|word| memchr::memmem::find(body, word).is_some())
 }
 
-/// Passes an answer on, and keeps it.
-async fn pass_on(answer: Response<Body>, mut keeper: Keeper) -> Result<Response<Body>, Denial> {
+/// Passes an answer on, and keeps it. A stream is not silent for longer than `alive`.
+async fn pass_on(
+    answer: Response<Body>,
+    mut keeper: Keeper,
+    alive: Duration,
+) -> Result<Response<Body>, Denial> {
     if !answer.status().is_success() {
         return Ok(answer);
     }
     let (head, body) = answer.into_parts();
     if relay::is_stream(&head.headers) {
         let (pieces, taken) = mpsc::channel(WAITING);
-        tokio::spawn(pump(Telling::new(body), keeper, pieces));
+        tokio::spawn(pump(Telling::new(body), keeper, pieces, alive));
         return Ok(Response::from_parts(head, relay::piecewise(taken)));
     }
     let body = whole(body).await?;
@@ -132,7 +138,7 @@ async fn pass_on(answer: Response<Body>, mut keeper: Keeper) -> Result<Response<
 
 /// An answer's body, whole.
 pub(crate) async fn whole(body: Body) -> Result<Bytes, Refusal> {
-    let patience = std::time::Duration::from_hours(24);
+    let patience = Duration::from_hours(24);
     whole::collect(body, MOST, patience).await.map_err(|_| {
         Refusal::new(
             Reason::Upstream,
@@ -141,19 +147,28 @@ pub(crate) async fn whole(body: Body) -> Result<Bytes, Refusal> {
     })
 }
 
-async fn pump(mut telling: Telling, mut keeper: Keeper, pieces: mpsc::Sender<Bytes>) {
+async fn pump(
+    mut telling: Telling,
+    mut keeper: Keeper,
+    pieces: mpsc::Sender<Bytes>,
+    alive: Duration,
+) {
     loop {
         let told = tokio::select! {
             biased;
             // Dropping the body cancels the upstream, and bills what went out.
             () = pieces.closed() => return,
-            told = telling.next() => told,
+            told = tokio::time::timeout(alive, telling.next()) => told,
         };
-        let Some(told) = told else {
-            return;
+        let piece = match told {
+            Ok(Some(told)) => {
+                let told = keeper.pass(told).await;
+                telling::frame(&told.name, &told.data)
+            }
+            Ok(None) => return,
+            // An upstream's own comments come no further than this.
+            Err(_) => Bytes::from_static(KEEP_ALIVE),
         };
-        let told = keeper.pass(told).await;
-        let piece = telling::frame(&told.name, &told.data);
         if pieces.send(piece).await.is_err() {
             return;
         }

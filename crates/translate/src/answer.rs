@@ -27,7 +27,7 @@ pub use frame::{ClientTool, Frame, UsageChunk, response_echo};
 pub use meter::Meter;
 pub use reader::{Reader, read_whole};
 pub use validate::{Fault, Validator};
-pub use writer::{Writer, write_whole};
+pub use writer::{KEEP_ALIVE, Writer, sign_of_life, write_whole};
 
 use quire_protocol::Usage;
 use serde_json::Value;

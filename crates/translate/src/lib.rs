@@ -10,9 +10,9 @@ mod request;
 mod seal;
 
 pub use answer::{
-    Answer, Begin, Block, ClientTool, Collector, Delta, Event, Fault, Finish, Frame, Meter, Reader,
-    Stop, Tally, UsageChunk, Validator, Writer, error_body, read_error, read_whole, response_echo,
-    socket_error, stream_error, write_whole,
+    Answer, Begin, Block, ClientTool, Collector, Delta, Event, Fault, Finish, Frame, KEEP_ALIVE,
+    Meter, Reader, Stop, Tally, UsageChunk, Validator, Writer, error_body, read_error, read_whole,
+    response_echo, sign_of_life, socket_error, stream_error, write_whole,
 };
 pub use refusal::{Reason, Refusal};
 pub use request::{

@@ -1,5 +1,6 @@
 //! A request for a model, in the words that the three APIs share.
 
+mod agree;
 mod chat;
 #[cfg(test)]
 mod checks;

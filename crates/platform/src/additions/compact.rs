@@ -2,8 +2,10 @@
 
 use quire_dialect::Dialect;
 use quire_translate::{
-    Block, Choice, Delivery, Delta, Edit, Event, Own, Part, Request, Role, Sampling, Turn,
+    Block, Choice, Delivery, Delta, Edit, Event, Own, Part, Reason, Refusal, Request, Role,
+    Sampling, Seal, Sealer, Turn,
 };
+use serde_json::json;
 
 use crate::config::Compaction;
 
@@ -14,8 +16,19 @@ pub(crate) struct Cut {
     older: usize,
     /// What the client wants the summary to look at.
     instructions: Option<String>,
-    /// Whether the answer is over behind the summary.
-    pub(crate) pause: bool,
+    /// What comes behind the summary.
+    pub(crate) then: Then,
+}
+
+/// What comes behind a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// The answer.
+    Answer,
+    /// Nothing: the client wants to look at it first.
+    Pause,
+    /// Nothing: it is all that was asked for.
+    End,
 }
 
 /// Bytes for each token, where nobody has counted.
@@ -25,8 +38,53 @@ const SUMMARIZE: &str = "Sum up the conversation above so that it can be gone on
 asked, word for word where the words matter; decisions and why; what was tried and failed; names of files, ids, numbers and code \
 that are still needed; what is done and what is left to do. Write nothing else.";
 
-/// Puts compactions of earlier answers into words: what stood before the last one is gone.
-pub(crate) fn told(request: &mut Request) {
+/// Puts compactions of earlier answers into words: what stood before the last one is gone. Refuses one that was signed
+/// here and is another now.
+pub(crate) fn told(request: &mut Request, sealer: &Sealer) -> Result<(), Refusal> {
+    let compactions = request.turns.iter().flat_map(|turn| &turn.parts);
+    if compactions.into_iter().any(|part| is_forged(part, sealer)) {
+        let message = "A `compaction` block's content is not what was signed: send the block back as it came.";
+        return Err(Refusal::new(Reason::Invalid, message).coded("compaction_content_mismatch"));
+    }
+    put_into_words(request);
+    Ok(())
+}
+
+fn is_forged(part: &Part, sealer: &Sealer) -> bool {
+    let Part::Compaction {
+        text: Some(text),
+        own,
+        ..
+    } = part
+    else {
+        return false;
+    };
+    let signature = own.get("signature").and_then(serde_json::Value::as_str);
+    // What others signed only they can check.
+    let signed = signature.and_then(|signature| sealer.open(signature));
+    signed.is_some_and(|signed| signed.text != *text)
+}
+
+/// A summary as the block of an answer that has nothing besides.
+pub(crate) fn alone(text: String, then: Then, sealer: &Sealer) -> Part {
+    let mut own = Own::new();
+    if then == Then::End {
+        let seal = Seal {
+            from: Dialect::Messages,
+            text: text.clone(),
+        };
+        // No tool comes or goes in the middle of a conversation here.
+        own.insert("tool_changes".into(), json!([]));
+        own.insert("signature".into(), sealer.seal(&seal).into());
+    }
+    Part::Compaction {
+        text: Some(text),
+        seal: None,
+        own,
+    }
+}
+
+fn put_into_words(request: &mut Request) {
     let holds = |turn: &Turn| {
         turn.parts
             .iter()
@@ -130,7 +188,11 @@ pub(crate) fn wanted(request: &mut Request, add: &Compaction) -> Option<Cut> {
     Some(Cut {
         older: cut? - from,
         instructions: words,
-        pause: pause == Some(true),
+        then: if pause == Some(true) {
+            Then::Pause
+        } else {
+            Then::Answer
+        },
     })
 }
 
@@ -154,7 +216,7 @@ pub(crate) fn demanded(request: &mut Request) -> Option<Cut> {
     let cut = Cut {
         older: request.turns.len() - instructions(request),
         instructions: Some(words.to_owned()).filter(|words| !words.trim().is_empty()),
-        pause: true,
+        then: Then::End,
     };
     request.own.shift_remove("compaction");
     Some(cut)
@@ -263,7 +325,7 @@ mod tests {
         let edits = json!([{"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 500}, "pause_after_compaction": true}]);
         let mut asked = request(&edits, &long());
         let cut = wanted(&mut asked, &ADD).unwrap();
-        assert!(cut.pause && asked.edits.is_empty());
+        assert!(cut.then == Then::Pause && asked.edits.is_empty());
         let ask = cut.asks(&asked, "writer");
         assert_eq!(
             (ask.model.as_str(), ask.delivery),
@@ -306,11 +368,30 @@ mod tests {
             {"role": "user", "content": "next"},
         ]);
         let mut asked = request(&json!([]), &messages);
-        told(&mut asked);
+        told(&mut asked, &Sealer::new(b"here")).unwrap();
         let said = texts(&asked);
         assert_eq!(said.len(), 4, "{said:?}");
         assert_eq!(said[0], "Be brief.");
         assert!(said[1].ends_with("the summary"));
         assert_eq!(&said[2..], ["and then", "next"]);
+    }
+
+    #[test]
+    fn a_signed_summary_comes_back_as_it_went_or_is_refused() {
+        let sealer = Sealer::new(b"here");
+        let Part::Compaction { own, .. } = alone("all of it".to_owned(), Then::End, &sealer) else {
+            panic!("no compaction");
+        };
+        assert_eq!(own["tool_changes"], json!([]));
+        let back = |content: &str, sealer: &Sealer| {
+            let block =
+                json!({"type": "compaction", "content": content, "signature": own["signature"]});
+            let messages = json!([{"role": "assistant", "content": [block]}, {"role": "user", "content": "next"}]);
+            told(&mut request(&json!([]), &messages), sealer)
+        };
+        assert_eq!(back("all of it", &sealer), Ok(()));
+        let refusal = back("something else", &sealer).unwrap_err();
+        assert_eq!(refusal.code.as_deref(), Some("compaction_content_mismatch"));
+        assert_eq!(back("something else", &Sealer::new(b"elsewhere")), Ok(()));
     }
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use quire_dialect::Dialect;
+use quire_protocol::Usage;
 use quire_translate::{
     Answer, Begin, Delivery, Event, Finish, Own, Part, Reason, Refusal, Request, Stop, Tally,
     check_complete, check_version, decode_request,
@@ -22,6 +23,8 @@ pub(super) struct Prepared {
     pub(super) request: Arc<Request>,
     /// What the client is told before the upstream's answer.
     pub(super) before: Vec<Event>,
+    /// What was used for that, where the client's API counts it in the answer.
+    pub(super) compaction: Option<Usage>,
     /// The answer, where no upstream has to be asked for more.
     pub(super) over: Option<Answer>,
     /// Who summed the conversation's beginning up.
@@ -53,6 +56,7 @@ pub(super) async fn prepare(
     let mut prepared = Prepared {
         request: Arc::new(request),
         before: Vec::new(),
+        compaction: None,
         over: None,
         writer: None,
     };
@@ -61,20 +65,25 @@ pub(super) async fn prepare(
         .and_then(|first| first.route.add.compaction.as_ref())
     {
         let request = Arc::make_mut(&mut prepared.request);
-        additions::told(request);
+        additions::told(request, app.sealer())?;
         let cut = additions::demanded(request).or_else(|| additions::wanted(request, add));
         if let Some(cut) = cut {
             let writer = add.model.as_deref().unwrap_or(&peek.model);
             let asks = cut.asks(&prepared.request, writer);
             let (answer, by) = inner::answer(app, ask, writer, &asks).await?;
             prepared.writer = Some(by);
-            compact(&mut prepared, &cut, answer)?;
+            compact(app, &mut prepared, &cut, answer)?;
         }
     }
     Ok(Some(prepared))
 }
 
-fn compact(prepared: &mut Prepared, cut: &additions::Cut, answer: Answer) -> Result<(), Denial> {
+fn compact(
+    app: &App,
+    prepared: &mut Prepared,
+    cut: &additions::Cut,
+    answer: Answer,
+) -> Result<(), Denial> {
     let text: String = answer
         .parts
         .iter()
@@ -98,27 +107,22 @@ fn compact(prepared: &mut Prepared, cut: &additions::Cut, answer: Answer) -> Res
             before.push(event);
         },
     );
-    if cut.pause {
+    let usage = answer.finish.tally.usage;
+    if cut.then != additions::Then::Answer {
         prepared.over = Some(Answer {
             begin: Begin {
                 model: answer.begin.model,
                 ..Begin::default()
             },
-            parts: vec![Part::Compaction {
-                text: Some(text),
-                seal: None,
-                own: Own::new(),
-            }],
+            parts: vec![additions::alone(text, cut.then, app.sealer())],
             finish: Finish {
                 stop: Stop::Compaction,
-                // The summary is charged by itself.
-                tally: Tally {
-                    counted: true,
-                    ..Tally::default()
-                },
+                tally: Tally::of_compaction(&usage),
                 own: Own::new(),
             },
         });
+    } else if prepared.request.from == Dialect::Messages {
+        prepared.compaction = Some(usage);
     }
     Ok(())
 }

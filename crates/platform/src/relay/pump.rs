@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use quire_dialect::Dialect;
+use quire_protocol::Usage;
 use quire_translate::{Delta, Event, Finish, Reader, Refusal, Request, Tally};
 
 use super::failure::ended_in;
@@ -29,6 +30,8 @@ pub(super) struct Source {
 pub(super) struct Changes {
     /// What the client is told behind the answer's beginning.
     pub(super) before: Vec<Event>,
+    /// What was used for a compaction before the answer, which is charged already.
+    pub(super) compaction: Option<Usage>,
     pub(super) listener: Option<Listener>,
     pub(super) lengthened: Option<Lengthened>,
 }
@@ -83,11 +86,17 @@ impl Changes {
     pub(super) fn take(&mut self, event: Event, out: &mut dyn FnMut(Event)) -> Next {
         let Self {
             before,
+            compaction,
             listener,
             lengthened,
         } = self;
-        let mut through = |event: Event| {
+        let mut through = |mut event: Event| {
             let begins = matches!(event, Event::Begin(_));
+            if let Event::Finish(finish) = &mut event
+                && let Some(compaction) = compaction.take()
+            {
+                finish.tally.begin_with_compaction(&compaction);
+            }
             match listener {
                 Some(listener) => listener.hear(event, out),
                 None => out(event),

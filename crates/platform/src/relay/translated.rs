@@ -12,13 +12,14 @@ use bytes::Bytes;
 use hyper::body::Frame as BodyFrame;
 use quire_dialect::Dialect;
 use quire_translate::{
-    Answer, ClientTool, Collector, Event, Frame, Names, Reason, Refusal, Request, UsageChunk,
-    Writer, response_echo, write_whole,
+    Answer, ClientTool, Collector, Event, Frame, KEEP_ALIVE, Names, Reason, Refusal, Request,
+    UsageChunk, Writer, response_echo, sign_of_life, write_whole,
 };
 use tokio::sync::mpsc;
 
 use super::prepare::{Prepared, answer_id, is_streamed};
 use super::pump::{Changes, Outlet, Source, pump};
+use super::silence::Silence;
 use super::{Ask, Begun, inner};
 use crate::additions::{self, Held, Lengthened, Listener, Next};
 use crate::app::App;
@@ -156,6 +157,7 @@ pub(super) async fn answer(
     ask.body = Bytes::new();
     let changes = Changes {
         before: prepared.before,
+        compaction: prepared.compaction,
         listener,
         lengthened,
     };
@@ -244,8 +246,10 @@ impl Task {
     /// A stream told as a stream.
     fn stream(self, frame: Frame) -> Response<Body> {
         let (pieces, taken) = mpsc::channel::<Bytes>(1);
+        let api = self.ask.api;
+        let silence = Silence::new(self.app.live().config.bounds.keep_alive());
         let mut outlet = Streamed {
-            writer: Writer::new(self.ask.api, frame),
+            writer: Writer::new(api, frame),
             out: Vec::new(),
             pieces,
         };
@@ -263,6 +267,9 @@ impl Task {
         let mut response = Response::new(Body::new(Driven {
             work: Some(work),
             taken,
+            silence,
+            sign: KEEP_ALIVE,
+            next_sign: sign_of_life(api),
         }));
         streamed_headers(response.headers_mut());
         response
@@ -444,6 +451,18 @@ impl Outlet for Streamed {
 struct Driven {
     work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     taken: mpsc::Receiver<Bytes>,
+    silence: Silence,
+    /// What is sent while there is nothing to send: no event before the first one.
+    sign: &'static [u8],
+    next_sign: &'static [u8],
+}
+
+impl Driven {
+    fn piece(&mut self) -> Option<Bytes> {
+        let piece = self.taken.try_recv().ok()?;
+        self.sign = self.next_sign;
+        Some(piece)
+    }
 }
 
 impl hyper::body::Body for Driven {
@@ -454,19 +473,25 @@ impl hyper::body::Body for Driven {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<BodyFrame<Bytes>, Self::Error>>> {
-        if let Ok(piece) = self.taken.try_recv() {
-            return Poll::Ready(Some(Ok(BodyFrame::data(piece))));
-        }
-        if let Some(work) = &mut self.work
-            && work.as_mut().poll(context).is_ready()
+        let this = &mut *self;
+        let mut piece = this.piece();
+        if piece.is_none()
+            && let Some(work) = &mut this.work
         {
-            self.work = None;
+            if work.as_mut().poll(context).is_ready() {
+                this.work = None;
+            }
+            piece = this.piece();
         }
-        match self.taken.try_recv() {
-            Ok(piece) => Poll::Ready(Some(Ok(BodyFrame::data(piece)))),
-            Err(_) if self.work.is_some() => Poll::Pending,
-            Err(_) => Poll::Ready(None),
+        if piece.is_none() && this.work.is_some() {
+            // Its pieces are whole events: between two of them there is room for another.
+            if !this.silence.is_long(context) {
+                return Poll::Pending;
+            }
+            piece = Some(Bytes::from_static(this.sign));
         }
+        this.silence.broken();
+        Poll::Ready(piece.map(|piece| Ok(BodyFrame::data(piece))))
     }
 }
 
@@ -494,5 +519,55 @@ impl futures_core::Stream for Taken {
         self.0
             .poll_recv(context)
             .map(|piece| piece.map(|piece| Ok(BodyFrame::data(piece))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http_body_util::BodyExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_stream_that_has_nothing_to_say_gives_signs_of_life() {
+        for (api, sign) in [
+            (
+                Dialect::Messages,
+                "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+            ),
+            (Dialect::Responses, ": keep-alive\n\n"),
+            (Dialect::Chat, ": keep-alive\n\n"),
+        ] {
+            let (pieces, taken) = mpsc::channel(1);
+            let (go_on, told) = tokio::sync::oneshot::channel::<()>();
+            let work = async move {
+                let _ = told.await;
+                let _ = pieces.send(Bytes::from_static(b"said")).await;
+                std::future::pending::<()>().await;
+            };
+            let mut body = Driven {
+                work: Some(Box::pin(work)),
+                taken,
+                silence: Silence::new(Duration::from_millis(1)),
+                sign: KEEP_ALIVE,
+                next_sign: sign_of_life(api),
+            };
+            let next = async |body: &mut Driven| {
+                let frame = body.frame().await.unwrap().unwrap();
+                String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
+            };
+            // No event comes before the one that begins the answer.
+            assert_eq!(next(&mut body).await, ": keep-alive\n\n");
+            assert_eq!(next(&mut body).await, ": keep-alive\n\n");
+            go_on.send(()).unwrap();
+            let mut said = next(&mut body).await;
+            while said == ": keep-alive\n\n" {
+                said = next(&mut body).await;
+            }
+            assert_eq!(said, "said");
+            assert_eq!(next(&mut body).await, sign);
+        }
     }
 }

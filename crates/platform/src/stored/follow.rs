@@ -7,6 +7,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, Response};
 use bytes::Bytes;
 use quire_depot::{ResponseId, WorkspaceId};
+use quire_translate::KEEP_ALIVE;
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
@@ -88,12 +89,7 @@ async fn tell(
             return;
         }
         quiet += 1;
-        if quiet % ALIVE == 0
-            && pieces
-                .send(Bytes::from_static(b": keep-alive\n\n"))
-                .await
-                .is_err()
-        {
+        if quiet % ALIVE == 0 && pieces.send(Bytes::from_static(KEEP_ALIVE)).await.is_err() {
             return;
         }
         tokio::select! {

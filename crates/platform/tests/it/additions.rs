@@ -125,30 +125,36 @@ async fn an_answer_goes_on_past_the_upstreams_limit() {
     assert_eq!(upstream.seen().len(), 2);
 }
 
-#[tokio::test]
-async fn a_long_conversation_is_compacted_where_the_client_asks() {
-    let (world, upstream) = world("compaction = { threshold = 100, keep = 50 }", |asked| {
-        let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
-        let text = if last.contains("Sum up") {
-            "they talked"
-        } else {
-            "go on"
-        };
-        Answer::json(&chat(text, "stop", 3))
-    })
-    .await;
-    let client = world.client("one").await.anthropic();
-    let asked = json!({"model": "m", "max_tokens": 99,
-    "context_management": {"edits": [{"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 100}}]},
+/// A conversation of some 500 tokens that a client wants compacted as the route does.
+fn long(pause: bool) -> Value {
+    json!({"model": "m", "max_tokens": 99,
+    "context_management": {"edits": [{"type": "compact_20260112", "pause_after_compaction": pause}]},
     "messages": [
         {"role": "user", "content": "w".repeat(2_000)},
         {"role": "assistant", "content": "yes"},
         {"role": "user", "content": "and now?"},
-    ]});
-    let reply = client
-        .with("anthropic-beta", "compact-2026-01-12")
-        .post("/v1/messages", &asked)
-        .await;
+    ]})
+}
+
+/// A model that sums up with 30 tokens and answers with 3.
+async fn compacting() -> (World, Upstream) {
+    world("compaction = { threshold = 100, keep = 50 }", |asked| {
+        let last = asked["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+        match asked["stream"].as_bool() {
+            _ if last.contains("Sum up") => Answer::json(&chat("they talked", "stop", 30)),
+            Some(true) => Answer::stream(chat_stream("go on")),
+            Some(false) | None => Answer::json(&chat("go on", "stop", 3)),
+        }
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_long_conversation_is_compacted_where_the_client_asks() {
+    let (world, upstream) = compacting().await;
+    let client = world.client("one").await.anthropic();
+    let client = client.with("anthropic-beta", "compact-2026-01-12");
+    let reply = client.post("/v1/messages", &long(false)).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     let answer = reply.json();
     assert_eq!(answer["content"][0]["type"], "compaction", "{answer}");
@@ -159,6 +165,36 @@ async fn a_long_conversation_is_compacted_where_the_client_asks() {
         sent[0].to_string().contains("they talked") && !sent.to_string().contains("wwww"),
         "{sent}"
     );
+}
+
+/// The tokens that the answer and each of its passes took, with what each was.
+fn used(usage: &Value) -> String {
+    let tokens = |of: &Value| format!("{} {}", of["input_tokens"], of["output_tokens"]);
+    let passes = usage["iterations"].as_array().unwrap().iter();
+    let passes =
+        passes.map(|pass| format!("; {} {}", pass["type"].as_str().unwrap(), tokens(pass)));
+    tokens(usage) + &passes.collect::<String>()
+}
+
+#[tokio::test]
+async fn what_a_compaction_used_is_told_beside_what_the_answer_used() {
+    let (world, _upstream) = compacting().await;
+    let client = world.client("one").await.anthropic();
+    let mut asked = long(false);
+    let answer = client.post("/v1/messages", &asked).await.json();
+    assert_eq!(
+        used(&answer["usage"]),
+        "10 3; compaction 10 30; message 10 3"
+    );
+    asked["stream"] = json!(true);
+    let events = client.stream("/v1/messages", &asked).await.rest().await;
+    let usage = events.iter().find(|(name, _)| name == "message_delta");
+    let usage = &usage.unwrap().1["usage"];
+    assert_eq!(used(usage), "11 7; compaction 10 30; message 11 7");
+    let answer = client.post("/v1/messages", &long(true)).await.json();
+    assert_eq!(answer["stop_reason"], "compaction");
+    assert_eq!(used(&answer["usage"]), "0 0; compaction 10 30");
+    assert!(answer["content"][0].get("signature").is_none(), "{answer}");
 }
 
 #[tokio::test]
@@ -179,12 +215,13 @@ async fn a_conversation_is_compacted_on_demand_and_gone_on_with() {
     assert_eq!(reply.status, 200, "{}", reply.text());
     let answer = reply.json();
     assert_eq!(answer["stop_reason"], "compaction");
+    assert_eq!(used(&answer["usage"]), "0 0; compaction 10 3");
     let [block] = answer["content"].as_array().unwrap().as_slice() else {
         panic!("{answer}");
     };
     assert_eq!(
-        (&block["type"], &block["content"]),
-        (&json!("compaction"), &json!("They talked."))
+        (&block["type"], &block["content"], &block["tool_changes"]),
+        (&json!("compaction"), &json!("They talked."), &json!([]))
     );
     let sent = upstream.last().json()["messages"].to_string();
     assert!(
@@ -193,7 +230,15 @@ async fn a_conversation_is_compacted_on_demand_and_gone_on_with() {
     );
     assert_eq!(upstream.seen().len(), 1);
 
+    asked["stream"] = json!(true);
+    let events = client.stream("/v1/messages", &asked).await.rest().await;
+    let signed = events
+        .iter()
+        .find_map(|(_, event)| event["delta"].get("signature"));
+    assert_eq!(signed, Some(&block["signature"]), "{events:?}");
+
     asked.as_object_mut().unwrap().remove("compaction");
+    asked.as_object_mut().unwrap().remove("stream");
     asked["messages"] =
         json!([{"role": "assistant", "content": [block]}, {"role": "user", "content": "Go on."}]);
     assert_eq!(client.post("/v1/messages", &asked).await.status, 200);
@@ -202,6 +247,11 @@ async fn a_conversation_is_compacted_on_demand_and_gone_on_with() {
         sent.contains("They talked.") && sent.contains("Go on."),
         "{sent}"
     );
+    asked["messages"][0]["content"][0]["content"] = json!("They agreed.");
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(reply.status, 400);
+    let code = &reply.json()["error"]["details"]["error_code"];
+    assert_eq!(code, "compaction_content_mismatch");
 }
 
 #[tokio::test]

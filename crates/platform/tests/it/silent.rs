@@ -39,8 +39,7 @@ fn input(more: &Value) -> Value {
 
 /// A conversation that is summed up first.
 fn talk() -> Value {
-    let edit =
-        json!({"type": "compact_20260112", "trigger": {"type": "input_tokens", "value": 100}});
+    let edit = json!({"type": "compact_20260112"});
     hello(
         &json!({"context_management": {"edits": [edit]}, "messages": [
             {"role": "user", "content": "w".repeat(2_000)},
@@ -236,4 +235,45 @@ async fn an_answer_that_breaks_off_or_is_none_is_recorded_as_the_upstreams_failu
             .await;
         assert_eq!(recorded(&world).await, [502], "{dialect}");
     }
+}
+
+#[tokio::test]
+async fn a_stream_that_is_written_here_lives_while_its_upstream_says_nothing() {
+    let (ping, comment) = (
+        "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        ": keep-alive\n\n",
+    );
+    let (streamed, passing) = (
+        json!({"stream": true}),
+        json!({"stream": true, "store": false}),
+    );
+    let cases = [
+        ("chat", "/v1/messages", hello(&streamed), ping),
+        (
+            "messages",
+            "/v1/chat/completions",
+            hello(&streamed),
+            comment,
+        ),
+        ("chat", "/v1/responses", input(&passing), comment),
+        ("chat", "/v1/responses", input(&streamed), comment),
+        ("responses", "/v1/responses", input(&streamed), comment),
+    ];
+    let one = async |(dialect, path, body, sign): (&str, &str, Value, &str)| {
+        let upstream = Upstream::start(begins).await;
+        let text = format!(
+            "[bounds]\nkeep_alive_s = 1\n\
+             [upstreams.up]\ndialect = \"{dialect}\"\nbase_url = \"http://{}\"\n\
+             [models.m]\nroutes = [{{ upstream = \"up\" }}]\n",
+            upstream.address
+        );
+        let world = World::start(&text).await;
+        let client = world.client("one").await;
+        let client = match path {
+            "/v1/messages" => client.anthropic(),
+            _openai => client,
+        };
+        client.stream(path, &body).await.until(sign).await;
+    };
+    futures_util::future::join_all(cases.into_iter().map(one)).await;
 }

@@ -240,14 +240,19 @@ fn tell(part: &Part, each: &mut impl FnMut(Event)) {
             each(Event::Close(Own::new()));
         }
         Part::Compaction { text, seal, own } => {
-            each(Event::Open(Block::Compaction(own.clone())));
+            let (mut own, mut last) = (own.clone(), Own::new());
+            // It signs what was said, and is known only then.
+            if let Some(signature) = own.shift_remove("signature") {
+                last.insert("signature".into(), signature);
+            }
+            each(Event::Open(Block::Compaction(own)));
             if let Some(text) = text {
                 each(Event::Grow(Delta::Text(text.clone())));
             }
             if let Some(seal) = seal {
                 each(Event::Grow(Delta::Seal(seal.clone())));
             }
-            each(Event::Close(Own::new()));
+            each(Event::Close(last));
         }
         Part::Other(value) => {
             each(Event::Open(Block::Other(value.clone())));

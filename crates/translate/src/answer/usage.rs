@@ -181,6 +181,40 @@ fn write_counts(usage: &Usage) -> Own {
     out
 }
 
+/// An entry of Messages' list of passes.
+fn iteration(kind: &str, pass: &Usage) -> Value {
+    let mut entry = Own::new();
+    entry.insert("type".into(), kind.into());
+    entry.extend(write_counts(pass));
+    Value::Object(entry)
+}
+
+impl Tally {
+    /// The count of a compaction that no answer came behind.
+    #[must_use]
+    pub fn of_compaction(compaction: &Usage) -> Self {
+        let mut tally = Self {
+            counted: true,
+            own: Own::from_iter([("iterations".to_owned(), json!([]))]),
+            ..Self::default()
+        };
+        tally.begin_with_compaction(compaction);
+        tally
+    }
+
+    /// Counts a compaction that was made before the answer: a pass of its own, which Messages' totals leave out.
+    pub fn begin_with_compaction(&mut self, compaction: &Usage) {
+        if self.passes.is_empty() {
+            self.passes.push(self.usage);
+        }
+        self.passes.insert(0, *compaction);
+        self.usage += *compaction;
+        if let Some(Value::Array(listed)) = self.own.get_mut("iterations") {
+            listed.insert(0, iteration("compaction", compaction));
+        }
+    }
+}
+
 /// A service tier in this API's words.
 fn messages_tier(from: Dialect, tier: &str) -> &str {
     match (from, tier) {
@@ -203,10 +237,7 @@ fn write_messages(from: Dialect, tally: &Tally, mut own: Own) -> Own {
         let last = tally.passes.len() - 1;
         let entries = tally.passes.iter().enumerate().map(|(at, pass)| {
             let kind = if at == last { "message" } else { "compaction" };
-            let mut entry = Own::new();
-            entry.insert("type".into(), kind.into());
-            entry.extend(write_counts(pass));
-            Value::Object(entry)
+            iteration(kind, pass)
         });
         out.insert("iterations".into(), entries.collect());
     }
@@ -440,6 +471,59 @@ mod tests {
         assert_eq!(written["input_tokens"], 10);
         assert_eq!(written["iterations"][0]["type"], "compaction");
         assert_eq!(read(Dialect::Messages, &written).passes, tally.passes);
+    }
+
+    #[test]
+    fn a_compaction_before_the_answer_is_listed_and_not_in_the_totals() {
+        let pass = |input, output| Usage {
+            input,
+            output,
+            ..Usage::default()
+        };
+        let listed = r#"{"input_tokens":10,"output_tokens":2,"iterations":[{"type":"message","input_tokens":10,"output_tokens":2}]}"#;
+        for (from, usage) in [
+            (
+                Dialect::Chat,
+                r#"{"prompt_tokens":10,"completion_tokens":2}"#,
+            ),
+            (
+                Dialect::Messages,
+                r#"{"input_tokens":10,"output_tokens":2}"#,
+            ),
+            (Dialect::Messages, listed),
+        ] {
+            let mut tally = read(from, &object(usage));
+            tally.begin_with_compaction(&pass(100, 9));
+            assert_eq!(tally.usage, pass(110, 11));
+            let written = write(Dialect::Messages, from, &tally);
+            assert_eq!(
+                (&written["input_tokens"], &written["output_tokens"]),
+                (&json!(10), &json!(2))
+            );
+            let [first, last] = written["iterations"].as_array().unwrap().as_slice() else {
+                panic!("{written:?}");
+            };
+            assert_eq!(
+                (
+                    &first["type"],
+                    &first["input_tokens"],
+                    &first["output_tokens"]
+                ),
+                (&json!("compaction"), &json!(100), &json!(9))
+            );
+            assert_eq!(
+                (&last["type"], &last["input_tokens"]),
+                (&json!("message"), &json!(10))
+            );
+        }
+        let alone = Tally::of_compaction(&pass(100, 9));
+        let written = write(Dialect::Messages, Dialect::Messages, &alone);
+        assert_eq!(
+            (&written["input_tokens"], &written["output_tokens"]),
+            (&json!(0), &json!(0))
+        );
+        assert_eq!(written["iterations"].as_array().map(Vec::len), Some(1));
+        assert_eq!(read(Dialect::Messages, &written), alone);
     }
 
     #[test]

@@ -7,6 +7,18 @@ use crate::answer::messages::write::MessagesWriter;
 use crate::answer::responses::write::ResponsesWriter;
 use crate::answer::{Answer, Block, Event, Frame, chat, messages};
 
+/// A comment of server-sent events, which every client passes over.
+pub const KEEP_ALIVE: &[u8] = b": keep-alive\n\n";
+
+/// A sign of life between the events of a stream. OpenAI's clients take no event without a number for one.
+#[must_use]
+pub const fn sign_of_life(dialect: Dialect) -> &'static [u8] {
+    match dialect {
+        Dialect::Messages => b"event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        Dialect::Responses | Dialect::Chat => KEEP_ALIVE,
+    }
+}
+
 /// Writes a streamed answer.
 #[derive(Debug)]
 pub struct Writer {
@@ -48,9 +60,8 @@ impl Writer {
 
     /// Appends the server-sent events that an event is.
     pub fn write(&mut self, event: &Event, out: &mut Vec<u8>) {
-        // OpenAI's clients take no event without a number for a sign of life.
-        if *event == Event::Ping && self.dialect != Dialect::Messages {
-            out.extend_from_slice(b": keep-alive\n\n");
+        if *event == Event::Ping {
+            out.extend_from_slice(sign_of_life(self.dialect));
             return;
         }
         self.tell(event, &mut |name, json| {

@@ -2,6 +2,7 @@
 
 use quire_dialect::Dialect;
 
+use super::agree::check_agreement;
 use super::plan::is_system;
 use super::read::mark;
 use super::{Request, Turn};
@@ -13,11 +14,16 @@ const MESSAGES: usize = 100_000;
 /// What continues a conversation of Responses without any input.
 const CONTINUES: &[&str] = &["previous_response_id", "conversation", "prompt"];
 
-/// Refuses a request that no model can answer: without messages or with too many, or without a limit where the API
-/// demands one.
-pub fn check_complete(request: &Request) -> Result<(), Refusal> {
+/// What the API calls messages: the turns without the instructions that stand apart from them.
+pub(super) fn messages(request: &Request) -> impl Iterator<Item = &Turn> {
     let is_message = |turn: &&Turn| !(is_system(turn.role) && turn.own.contains_key(mark::AT));
-    let messages = request.turns.iter().filter(is_message).count();
+    request.turns.iter().filter(is_message)
+}
+
+/// Refuses a request that no model can answer: without messages or with too many, without a limit where the API
+/// demands one, or with fields that contradict one another.
+pub fn check_complete(request: &Request) -> Result<(), Refusal> {
+    let messages = messages(request).count();
     let refuse = |field: &str, message: &str| Refusal::new(Reason::Invalid, message).about(field);
     match request.from {
         Dialect::Messages if request.max_output.is_none() => {
@@ -40,7 +46,7 @@ pub fn check_complete(request: &Request) -> Result<(), Refusal> {
             let message = "One of 'input', 'previous_response_id', 'conversation' or 'prompt' must be provided.";
             Err(refuse("input", message).coded("missing_required_parameter"))
         }
-        Dialect::Messages | Dialect::Responses | Dialect::Chat => Ok(()),
+        Dialect::Messages | Dialect::Responses | Dialect::Chat => check_agreement(request),
     }
 }
 

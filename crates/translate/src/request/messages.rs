@@ -4,4 +4,4 @@ mod decode;
 mod encode;
 
 pub(super) use decode::{decode, delivery};
-pub(super) use encode::{betas, encode};
+pub(super) use encode::{LEAST_THRESHOLD, betas, encode};

@@ -195,6 +195,17 @@ impl Streaming {
         }
     }
 
+    /// Reads on until this came, comments and all.
+    pub async fn until(&mut self, text: &str) {
+        while !self.text.contains(text) {
+            let frame = self.body.frame().await;
+            let frame = frame.unwrap_or_else(|| panic!("no {text:?} in {:?}", self.text));
+            if let Ok(data) = frame.unwrap().into_data() {
+                self.text.push_str(std::str::from_utf8(&data).unwrap());
+            }
+        }
+    }
+
     /// All that is still to come.
     pub async fn rest(&mut self) -> Vec<(String, Value)> {
         let mut rest = Vec::new();

@@ -13,7 +13,7 @@ use crate::request::{
 };
 
 /// The fewest tokens at which Messages compacts.
-const LEAST_THRESHOLD: u64 = 50_000;
+pub(in crate::request) const LEAST_THRESHOLD: u64 = 50_000;
 
 /// The bytes of a request.
 pub(in crate::request) fn encode(plan: &Plan<'_>, groups: &[Group<'_>], bytes: &mut Vec<u8>) {
