@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 
 use crate::answered::answered;
 use crate::app::{App, take_in};
+use crate::caller;
 use crate::clock::{new_id, now_ms};
 use crate::files;
 use crate::keyring::Caller;
@@ -68,6 +69,9 @@ async fn answer(app: &Arc<App>, api: Dialect, headers: HeaderMap, body: Body) ->
                     Dialect::Responses | Dialect::Chat => "/responses/input_tokens",
                 }),
             };
+            if api == Dialect::Messages {
+                caller::versioned(&headers)?;
+            }
             count(app, ask).await
         },
     )
