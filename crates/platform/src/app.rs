@@ -367,6 +367,9 @@ async fn ask(app: Arc<App>, api: Dialect, request: Request<Body>) -> Response<Bo
                 batch: false,
                 path: None,
             };
+            if api == Dialect::Messages {
+                caller::versioned(&headers)?;
+            }
             let response = match api {
                 Dialect::Responses => stored::serve(&app, ask).await?,
                 Dialect::Messages | Dialect::Chat => relay::relay(&app, ask).await?,

@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use crate::answered::{answered, json as answer_json};
 use crate::app::App;
+use crate::caller;
 use crate::clock::{new_id, now_ms};
 use crate::keyring::Caller;
 use crate::path::Path;
@@ -75,6 +76,7 @@ async fn create(State(app): State<Arc<App>>, request: Request<Body>) -> Response
         async |caller: Arc<Caller>, _| {
             let most = app.live().config.bounds.batch_bytes;
             let body = crate::app::take_in_most(&app, &headers, body, most).await?;
+            caller::versioned(&headers)?;
             let batch = hand_in(&app, &caller, &headers, &body).await?;
             app.bench().wake();
             Ok(answer_json(&shown(&headers, &batch)))

@@ -57,6 +57,15 @@ pub(crate) fn version(headers: &HeaderMap) -> ApiVersion {
     ApiVersion::of(header.and_then(|value| value.to_str().ok()))
 }
 
+/// Refuses a request of Messages that does not say which version of the API it is written in.
+pub(crate) fn versioned(headers: &HeaderMap) -> Result<(), Refusal> {
+    if headers.contains_key("anthropic-version") {
+        return Ok(());
+    }
+    let message = "anthropic-version: header is required";
+    Err(Refusal::new(Reason::Invalid, message))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,6 +69,9 @@ async fn answer(app: &Arc<App>, api: Dialect, headers: HeaderMap, body: Body) ->
                     Dialect::Responses | Dialect::Chat => "/responses/input_tokens",
                 }),
             };
+            if api == Dialect::Messages {
+                caller::versioned(&headers)?;
+            }
             count(app, ask).await
         },
     )

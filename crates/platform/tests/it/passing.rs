@@ -156,3 +156,30 @@ async fn a_server_that_speaks_as_openai_does_is_asked_in_words_that_every_one_ha
         (&json!(9), &json!(null))
     );
 }
+
+#[tokio::test]
+async fn a_request_of_messages_that_does_not_say_its_version_is_refused() {
+    let upstream = Upstream::start(|_| Answer::json(&json!({"id": "msg_1"}))).await;
+    let world = World::start(&config(&[("messages", &upstream)])).await;
+    let client = world.client("one").await;
+    let asked =
+        json!({"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}]});
+    let batch = json!({"requests": [{"custom_id": "a", "params": asked}]});
+    for (path, body) in [
+        ("/v1/messages", &asked),
+        ("/v1/messages/count_tokens", &asked),
+        ("/v1/messages/batches", &batch),
+    ] {
+        let reply = client.post(path, body).await;
+        assert_eq!(reply.status, 400, "{path}: {}", reply.text());
+        let told = reply.json();
+        assert_eq!(told["error"]["type"], "invalid_request_error");
+        assert_eq!(
+            told["error"]["message"],
+            "anthropic-version: header is required"
+        );
+    }
+    assert!(upstream.seen().is_empty());
+    let reply = client.anthropic().post("/v1/messages", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+}

@@ -1,7 +1,10 @@
 //! What the fields of a request must keep to among one another, as its vendor holds it: a request that is written anew
 //! for its upstream reaches nobody else who would.
 
+use std::collections::HashSet;
+
 use quire_dialect::Dialect;
+use serde_json::Value;
 
 use super::complete::messages;
 use super::messages::LEAST_THRESHOLD;
@@ -13,11 +16,17 @@ pub(super) fn check_agreement(request: &Request) -> Result<(), Refusal> {
     match request.from {
         Dialect::Messages => {
             check_edits(request)?;
+            check_thinking(request)?;
             check_parts(request)
         }
-        Dialect::Responses | Dialect::Chat => Ok(()),
+        Dialect::Responses | Dialect::Chat => check_metadata(request),
     }
 }
+
+/// The fewest tokens of thinking by a budget.
+const LEAST_BUDGET: u64 = 1_024;
+/// The most pairs of `metadata`.
+const PAIRS: usize = 16;
 
 fn refuse(field: impl Into<String>, message: impl std::fmt::Display) -> Refusal {
     let field = field.into();
@@ -47,7 +56,42 @@ fn check_edits(request: &Request) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Thinking is part of the answer, and leaves room for the rest.
+fn check_thinking(request: &Request) -> Result<(), Refusal> {
+    let thinking = request.thinking.as_ref();
+    let enabled = thinking.filter(|thinking| thinking.kind == "enabled");
+    let Some(budget) = enabled.and_then(|thinking| thinking.budget) else {
+        return Ok(());
+    };
+    let field = "thinking.enabled.budget_tokens";
+    if budget < LEAST_BUDGET {
+        let message = format!("Input should be greater than or equal to {LEAST_BUDGET}");
+        return Err(refuse(field, message));
+    }
+    if request.max_output.is_some_and(|most| budget >= most) {
+        let message = "`max_tokens` must be greater than `thinking.budget_tokens`.";
+        return Err(Refusal::new(Reason::Invalid, message).about("max_tokens"));
+    }
+    Ok(())
+}
+
+fn check_metadata(request: &Request) -> Result<(), Refusal> {
+    let pairs = request.own.get("metadata").and_then(Value::as_object);
+    match pairs.map_or(0, serde_json::Map::len) {
+        ..=PAIRS => Ok(()),
+        pairs => {
+            let message = format!(
+                "Invalid 'metadata': too many properties. Expected an object with at most {PAIRS} properties, but got \
+                 an object with {pairs} properties instead."
+            );
+            let refusal = Refusal::new(Reason::Invalid, message).about("metadata");
+            Err(refusal.coded("object_above_max_properties"))
+        }
+    }
+}
+
 fn check_parts(request: &Request) -> Result<(), Refusal> {
+    let mut called = HashSet::new();
     for (index, turn) in messages(request).enumerate() {
         for (at, part) in turn.parts.iter().enumerate() {
             let place = || format!("messages.{index}.content.{at}");
@@ -60,8 +104,17 @@ fn check_parts(request: &Request) -> Result<(), Refusal> {
                     let message = "String should have at least 1 character";
                     return Err(refuse(field, message));
                 }
+                Part::Call { id, .. } => {
+                    called.insert(id.as_str());
+                }
+                Part::Result { id, .. } if !called.contains(id.as_str()) => {
+                    let message = format!(
+                        "unexpected `tool_use_id` found in `tool_result` blocks: {id}. Each `tool_result` block must \
+                         have a corresponding `tool_use` block in the previous message."
+                    );
+                    return Err(refuse(place(), message));
+                }
                 Part::Compaction { .. }
-                | Part::Call { .. }
                 | Part::Result { .. }
                 | Part::Text { .. }
                 | Part::Refusal { .. }
@@ -77,7 +130,7 @@ fn check_parts(request: &Request) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     use super::*;
     use crate::request::{check_complete, decode_request};
@@ -150,5 +203,80 @@ mod tests {
         );
         assert_eq!(with(Value::Null), None);
         assert_eq!(with(json!("all of it")), None);
+    }
+
+    #[test]
+    fn thinking_leaves_room_for_the_answer() {
+        let with = |budget: u64| {
+            let thinking = json!({"type": "enabled", "budget_tokens": budget});
+            wrong(&json!({ "thinking": thinking }))
+        };
+        for budget in [2_000, 30_000] {
+            let (message, _) = with(budget).unwrap();
+            assert_eq!(
+                message,
+                "`max_tokens` must be greater than `thinking.budget_tokens`."
+            );
+        }
+        let (message, _) = with(1_023).unwrap();
+        assert_eq!(
+            message,
+            "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"
+        );
+        assert_eq!(with(1_024), None);
+        assert_eq!(with(1_999), None);
+        assert_eq!(wrong(&json!({"thinking": {"type": "adaptive"}})), None);
+    }
+
+    #[test]
+    fn a_result_of_no_call_is_refused() {
+        let call = json!({"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "read", "input": {}}]});
+        let result = |id: &str| {
+            json!({"role": "user", "content": [{"type": "text", "text": "here"},
+                {"type": "tool_result", "tool_use_id": id, "content": "done"}]})
+        };
+        let asked = json!({"role": "user", "content": "read a"});
+        for messages in [
+            json!([asked, call, result("t2")]),
+            json!([asked, result("t2"), call]),
+        ] {
+            let (message, field) =
+                wrong(&json!({"system": "Be brief.", "messages": messages})).unwrap();
+            let field = field.unwrap();
+            assert!(
+                field == "messages.2.content.1" || field == "messages.1.content.1",
+                "{field}"
+            );
+            assert_eq!(
+                message,
+                format!(
+                    "{field}: unexpected `tool_use_id` found in `tool_result` blocks: t2. Each `tool_result` block must \
+                     have a corresponding `tool_use` block in the previous message."
+                )
+            );
+        }
+        assert_eq!(
+            wrong(&json!({"messages": [asked, call, result("t1")]})),
+            None
+        );
+    }
+
+    #[test]
+    fn metadata_has_no_more_than_sixteen_pairs() {
+        for (dialect, key) in [(Dialect::Responses, "input"), (Dialect::Chat, "messages")] {
+            let with = |pairs: usize| {
+                let metadata: serde_json::Map<_, _> = (0..pairs)
+                    .map(|at| (format!("k{at}"), json!("v")))
+                    .collect();
+                let body = json!({"model": "m", key: [{"role": "user", "content": "hi"}], "metadata": metadata});
+                let request = decode_request(dialect, body.to_string().as_bytes()).unwrap();
+                check_complete(&request).err()
+            };
+            assert_eq!(with(16), None);
+            let refusal = with(17).unwrap();
+            assert_eq!(refusal.code.as_deref(), Some("object_above_max_properties"));
+            assert_eq!(refusal.field.as_deref(), Some("metadata"));
+            assert!(refusal.message.ends_with("with 17 properties instead."));
+        }
     }
 }
