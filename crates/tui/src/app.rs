@@ -199,12 +199,14 @@ impl App {
 
     /// What the keys are about.
     pub(crate) fn mode(&self) -> Mode {
-        if self.picker.is_some() {
+        if self.has_called_list() {
             Mode::Picking
         } else if self.search.is_some() {
             Mode::Search
         } else if self.refusing.is_some() {
             Mode::Reason
+        } else if self.has_list_at_hand() {
+            Mode::Listed
         } else if self.facing().is_some() && self.editor.is_empty() {
             Mode::Asked
         } else if let Some(reply) = self.in_hand() {
@@ -232,8 +234,9 @@ impl App {
             wishes.retain(|wish| *wish != Wish::Quit);
         }
         if self.editor.is_empty() {
-            self.answering = None;
+            self.typed_at_nothing();
         }
+        self.follow_number();
         wishes.extend(self.follow_path());
         wishes
     }
@@ -265,6 +268,7 @@ impl App {
             Action::Leave if self.editor.is_empty() => return vec![Wish::Quit],
             Action::Leave => self.editor.delete(crate::editor::To::Right),
             Action::Interrupt if self.mode() == Mode::Command && self.dismiss_offers() => {}
+            Action::Interrupt if self.leave_list() => {}
             Action::Interrupt => return self.escape(escaped),
             Action::Send if self.breaks_line() => {
                 self.editor.delete(crate::editor::To::Left);
@@ -348,7 +352,8 @@ impl App {
 
     /// The input was written in an editor.
     pub(crate) fn composed(&mut self, text: &str) {
-        (self.recalled, self.answering) = (None, None);
+        self.recalled = None;
+        self.typed_at_nothing();
         // Editors end a file with a newline, which nobody wrote.
         let images = self.editor.images();
         self.editor.set("");

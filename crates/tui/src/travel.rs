@@ -111,7 +111,7 @@ impl App {
                 Vec::new()
             }
             Arrived::Tree { heads, here } => {
-                self.picker = Some(tree(&heads, &here, (self.now_ms)()));
+                self.picker = Some(tree(&heads, &here, (self.now_ms)()).by_itself());
                 Vec::new()
             }
             Arrived::Refused(error) => {
@@ -156,14 +156,15 @@ impl App {
                 "keep them as they are, take the others back",
             ),
         };
-        self.picker = Some(Picker::new(
+        let list = Picker::new(
             "Files that you changed too: nothing was done yet",
             vec![
                 row(merge, Conflicts::Merge),
                 row(keep, Conflicts::Keep),
                 row("overwrite them with what they were", Conflicts::Overwrite),
             ],
-        ));
+        );
+        self.picker = Some(list.by_itself());
         Vec::new()
     }
 }
