@@ -2,6 +2,7 @@
 //! and no face may see another.
 
 use std::iter::Peekable;
+use std::path::Path;
 use std::str::Chars;
 
 /// Makes foreign text harmless on a terminal: escape sequences, other control characters (but
@@ -38,6 +39,13 @@ pub fn visible(text: &str) -> String {
         }
     }
     shown
+}
+
+/// A path as a person is shown it: on one line, and with everything in it visible.
+#[must_use]
+pub fn spelled(path: &Path) -> String {
+    let shown = visible(&path.display().to_string());
+    shown.replace('\n', "\\n").replace('\t', "\\t")
 }
 
 fn is_harmful(char: char) -> bool {
@@ -246,6 +254,15 @@ mod tests {
         assert_eq!(
             visible(prose),
             "\u{1f469}\\u{200d}\u{1f680} \u{2764}\\u{fe0f}"
+        );
+    }
+
+    #[test]
+    fn a_path_is_one_line_and_hides_nothing() {
+        let path = Path::new("u4\x1b[1A\r\x1b[2K\nThis sets\u{202e} nothing/größe");
+        assert_eq!(
+            spelled(path),
+            "u4\\u{1b}[1A\\u{d}\\u{1b}[2K\\nThis sets\\u{202e} nothing/größe"
         );
     }
 
