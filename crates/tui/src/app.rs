@@ -244,7 +244,8 @@ impl App {
     /// What is written may be a path.
     pub(crate) fn follow_path(&mut self) -> Option<Wish> {
         self.follow_search();
-        let before = if self.refusing.is_some() || self.search.is_some() {
+        let elsewhere = self.refusing.is_some() || self.search.is_some();
+        let before = if elsewhere || !self.editor.ends_word() {
             ""
         } else {
             self.editor.before()
