@@ -498,10 +498,10 @@ impl App {
         }
         if self.editor.is_empty() {
             self.notice = Some("Ctrl+C once more leaves".to_owned());
+            self.leaving = true;
         }
         self.editor.take();
         self.recalled = None;
-        self.leaving = true;
         Vec::new()
     }
 

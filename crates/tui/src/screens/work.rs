@@ -359,3 +359,18 @@ fn twenty_thousand_fragments_cost_little() {
     }
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
+
+#[test]
+fn ctrl_c_leaves_only_after_it_has_said_so() {
+    let mut screen = Screen::new(80, 24);
+    screen.types("half a thought");
+    let mut control_c = || {
+        let key = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        let wishes = screen.app.key(key);
+        (wishes, screen.app.notice.clone())
+    };
+    assert_eq!(control_c(), (vec![], None), "the text is cleared");
+    let told = Some("Ctrl+C once more leaves".to_owned());
+    assert_eq!(control_c(), (vec![], told));
+    assert_eq!(control_c(), (vec![Wish::Quit], None));
+}
