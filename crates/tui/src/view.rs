@@ -406,6 +406,9 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
         let hint = match app.mode() {
             Mode::Asked => "",
             Mode::Search => "words of it · Ctrl+R older · Enter takes it · Esc leaves",
+            _ if app.last_said().is_some() && !app.conversation.works() => {
+                "say what to do · Up takes back"
+            }
             _ if app.last_said().is_some() => match app.follow_up {
                 Delivery::Queue => "Enter queues · Tab steers · Up takes back",
                 Delivery::Steer | Delivery::Note => "Enter steers · Tab queues · Up takes back",
