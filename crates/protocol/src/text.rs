@@ -1,6 +1,7 @@
 //! How foreign text, numbers and times are shown to a person: pure functions that every face needs,
 //! and no face may see another.
 
+use std::collections::HashSet;
 use std::iter::Peekable;
 use std::path::Path;
 use std::str::Chars;
@@ -121,6 +122,23 @@ fn skip_string(chars: &mut Peekable<Chars<'_>>) {
             _ => {}
         }
     }
+}
+
+/// How many characters of their beginnings tell ids apart: at least a UUID's time to the millisecond.
+#[must_use]
+pub fn unique_length(ids: &[&str]) -> usize {
+    const SHORT: usize = 13;
+    let different: HashSet<&str> = ids.iter().copied().collect();
+    let longest = different.iter().map(|id| id.len()).max().unwrap_or(0);
+    (SHORT..longest)
+        .find(|length| {
+            let starts: HashSet<&str> = different
+                .iter()
+                .map(|id| id.get(..*length).unwrap_or(id))
+                .collect();
+            starts.len() == different.len()
+        })
+        .unwrap_or(longest.max(SHORT))
 }
 
 /// The first line that says something, cleaned, and whether more follows.
