@@ -31,7 +31,7 @@ pub(crate) async fn start(around: &Surroundings) -> anyhow::Result<()> {
         quire_headless::make_private(&path).map_err(usage)?;
     }
     quire_headless::edit(&path, |path, text| endpoint.add_to(path, text, &model)).map_err(usage)?;
-    terminal::complain(&format!("wrote {}", path.display()));
+    terminal::complain(&format!("wrote {}", quire_protocol::spelled(&path)));
     Ok(())
 }
 

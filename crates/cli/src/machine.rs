@@ -75,7 +75,7 @@ impl Machine for OwnMachine {
     }
 
     fn rules_file(&self) -> String {
-        self.around.paths.config_file().display().to_string()
+        quire_protocol::spelled(&self.around.paths.config_file())
     }
 
     fn allow(&self, prefix: &[String]) -> Result<(), String> {

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use quire_config::{Layer, parse, refuse, set, trust, untrust};
+use quire_protocol::{clean, spelled};
 use quire_tui::Trusting;
 
 use crate::args::{ConfigArgs, ConfigCommand};
@@ -15,9 +16,10 @@ pub(crate) fn config(args: ConfigArgs, surroundings: &Surroundings) -> anyhow::R
             let table = surroundings.settings([])?.table();
             let (file, data) = (surroundings.paths.config_file(), &surroundings.paths.data);
             terminal::print(&format!(
-                "{table}config file: {}\ndata folder: {}\n",
-                file.display(),
-                data.display()
+                "{}config file: {}\ndata folder: {}\n",
+                clean(&table),
+                spelled(&file),
+                spelled(data)
             ))?;
         }
         ConfigCommand::Set { key, value } => {
@@ -27,7 +29,7 @@ pub(crate) fn config(args: ConfigArgs, surroundings: &Surroundings) -> anyhow::R
         ConfigCommand::Untrust => {
             let folder = &surroundings.workspace;
             edit(surroundings, |path, text| untrust(path, text, folder))?;
-            terminal::print(&format!("no longer trusted: {}\n", folder.display()))?;
+            terminal::print(&format!("no longer trusted: {}\n", spelled(folder)))?;
         }
     }
     Ok(ExitCode::SUCCESS)
@@ -40,16 +42,16 @@ fn trust_folder(surroundings: &Surroundings) -> anyhow::Result<()> {
     let bytes = bytes.ok_or_else(|| {
         usage(format!(
             "there is nothing to trust here: {} is not there",
-            file.display()
+            spelled(&file)
         ))
     })?;
     let parsed = parse(Layer::Project, &file, &bytes).map_err(usage)?;
-    let sets = quire_protocol::clean(&parsed.summary());
+    let sets = clean(&parsed.summary());
     edit(surroundings, |path, text| trust(path, text, folder, &bytes))?;
     terminal::print(&format!(
         "trusted: {}, while {} stays as it is; `quire config untrust` takes it back\n{sets}",
-        folder.display(),
-        file.display()
+        spelled(folder),
+        spelled(&file)
     ))
 }
 
@@ -61,11 +63,11 @@ pub(crate) fn ask_trust(surroundings: &Surroundings) -> anyhow::Result<()> {
         // What is wrong with it is said with why it does not count.
         return Ok(());
     };
-    let listing = quire_protocol::clean(&parsed.listing());
+    let listing = parsed.listing();
     if listing.is_empty() {
         return Ok(());
     }
-    match quire_tui::trusting(&file.display().to_string(), &listing)? {
+    match quire_tui::trusting(&file, &listing)? {
         Trusting::Trusted => edit(surroundings, |path, text| trust(path, text, folder, &bytes)),
         Trusting::Refused => edit(surroundings, |path, text| {
             refuse(path, text, folder, &bytes)
@@ -81,6 +83,6 @@ fn edit(
 ) -> anyhow::Result<()> {
     let path = surroundings.paths.config_file();
     quire_headless::edit(&path, change).map_err(usage)?;
-    terminal::complain(&format!("wrote {}", path.display()));
+    terminal::complain(&format!("wrote {}", spelled(&path)));
     Ok(())
 }

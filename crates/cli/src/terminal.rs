@@ -4,13 +4,14 @@ use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
 use quire_headless::{Color, Style};
+use quire_protocol::clean;
 
 use crate::surroundings::Surroundings;
 
-/// Says what went wrong, on standard error.
+/// Says what went wrong, on standard error: names and paths in it cannot drive the terminal.
 pub(crate) fn complain(message: &str) {
     // Whoever does not listen is no reason to stop.
-    let _ = writeln!(std::io::stderr(), "quire: {message}");
+    let _ = writeln!(std::io::stderr(), "quire: {}", clean(message));
 }
 
 /// Prints a whole text on standard output. That nobody reads it any more is no error.
@@ -54,7 +55,7 @@ pub(crate) fn is_screen(surroundings: &Surroundings) -> bool {
 /// Asks a yes-or-no question; anything but yes is no.
 pub(crate) fn confirms(question: &str) -> anyhow::Result<bool> {
     let mut err = std::io::stderr().lock();
-    write!(err, "{question} [y/N] ")?;
+    write!(err, "{} [y/N] ", clean(question))?;
     err.flush()?;
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;

@@ -27,7 +27,7 @@ impl Workbench for Bench {
         if !settings.workspace.is_dir() {
             return Err(format!(
                 "the folder {} is not there: make it again, or start a new session elsewhere",
-                settings.workspace.display()
+                quire_protocol::spelled(&settings.workspace)
             ));
         }
         let (provider, name) = settings

@@ -141,7 +141,7 @@ pub fn untrust(path: &Path, text: &str, folder: &Path) -> Result<String, Error> 
         array.len()
     });
     if before == after {
-        let folder = folder.display();
+        let folder = quire_protocol::spelled(folder);
         return Err(trusted(format!(
             "{folder} is not trusted: there is nothing to take back"
         )));

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use quire_protocol::spelled;
+
 /// A setting that cannot be used. The message says what is expected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A file is not what it should be, at a place in it.
-    #[error("{}:{line}:{column}: {message}", path.display())]
+    #[error("{}:{line}:{column}: {message}", spelled(path))]
     File {
         /// The file.
         path: PathBuf,

@@ -217,12 +217,15 @@ fn defaults() -> BTreeMap<&'static str, Sourced<Value>> {
         .collect()
 }
 
+/// The variable that holds the token of a host elsewhere: no setting, since it belongs to that host.
+const HOST_TOKEN: &str = "QUIRE_HOST_TOKEN";
+
 /// A notice for a variable that looks like one of ours and is a near miss.
 fn unknown_variable(name: &str) -> Option<Notice> {
     let known: Vec<String> = KEYS
         .iter()
         .map(key::variable)
-        .chain(["QUIRE_HOME".to_owned()])
+        .chain(["QUIRE_HOME".to_owned(), HOST_TOKEN.to_owned()])
         .collect();
     if !name.starts_with("QUIRE_") || known.iter().any(|variable| variable == name) {
         return None;

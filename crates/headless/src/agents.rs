@@ -1,9 +1,9 @@
 //! What agents need, for a person. Pure: the caller brings the time.
 
-use quire_protocol::{Agent, SessionId, Standing, age};
+use quire_protocol::{Agent, SessionId, Standing, age, unique_length};
 
 use crate::Style;
-use crate::sessions::{WORKSPACE, tail, unique_length};
+use crate::sessions::{WORKSPACE, tail};
 use crate::style::Paint;
 use crate::table::Side::{Left, Right};
 use crate::table::table;

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use quire_protocol::{
     Command, CommandEnd, Policy, ProcessEnd, ProcessLimits, Sandbox, SandboxMode, SandboxReport,
-    Wall,
+    Wall, spelled,
 };
 
 use crate::places::{free_space, program, writable};
@@ -107,7 +107,7 @@ impl Checkup {
                 "git",
                 &format!(
                     "{} is there, but commands cannot run it: {why}",
-                    program.display()
+                    spelled(program)
                 ),
             ),
             (None, Err(_)) => {
@@ -121,7 +121,7 @@ impl Checkup {
 
     /// Whether the store in a folder is intact, or can be made.
     pub fn store(&mut self, data: &Path, found: Result<Option<StoreFound>, String>) {
-        let what = format!("store {}", data.display());
+        let what = format!("store {}", spelled(data));
         match found {
             Ok(None) => match writable(data) {
                 Ok(()) => self.good(&what, "not there yet; the first session makes it"),
@@ -148,7 +148,7 @@ impl Checkup {
 
     /// Whether files can be made where the work is.
     pub fn workspace(&mut self, folder: &Path) {
-        let what = format!("folder {}", folder.display());
+        let what = format!("folder {}", spelled(folder));
         match writable(folder) {
             Ok(()) => self.good(&what, "can be written"),
             Err(error) => self.bad(
@@ -169,7 +169,7 @@ impl Checkup {
             ),
             ("the work", workspace, "move it to where there is more"),
         ] {
-            let what = format!("space for {what} {}", folder.display());
+            let what = format!("space for {what} {}", spelled(folder));
             match free_space(folder) {
                 Ok(free) => self.space_left(&what, free, remedy),
                 Err(error) => self.note(&what, &format!("is not known: {error}")),

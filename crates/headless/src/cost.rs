@@ -9,13 +9,14 @@ use std::str::FromStr;
 use futures_util::StreamExt as _;
 use quire_protocol::{
     Bill, Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage,
+    unique_length,
 };
 use serde_json::{Value, json};
 
 use crate::Style;
 use crate::report::Report;
 use crate::requests::{Request, RequestEnd, Requests};
-use crate::sessions::{WORKSPACE, tail, unique_length};
+use crate::sessions::{WORKSPACE, tail};
 use crate::table::Side::{Left, Right};
 use crate::table::table;
 use crate::text::{counted, first_line, thousands};

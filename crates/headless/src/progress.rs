@@ -274,7 +274,7 @@ impl Progress {
             settings.effort.name(),
             name(serde_json::to_value(settings.policy.sandbox)),
             name(serde_json::to_value(settings.policy.approvals)),
-            settings.workspace.display(),
+            quire_protocol::spelled(&settings.workspace),
         ))
     }
 

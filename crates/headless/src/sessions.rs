@@ -1,9 +1,8 @@
 //! Lists of sessions and of search hits, for a person. Pure: the caller brings the time.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 
-use quire_protocol::{Hit, SessionHead, age};
+use quire_protocol::{Hit, SessionHead, age, unique_length};
 
 use crate::Style;
 use crate::style::Paint;
@@ -11,8 +10,6 @@ use crate::table::Side::{Left, Right};
 use crate::table::table;
 use crate::text::{clean, cut, first_line, thousands};
 
-/// Characters of an id that are shown at least: a UUID's time to the millisecond.
-const SHORT: usize = 13;
 /// Columns for the workspace.
 pub(crate) const WORKSPACE: usize = 28;
 
@@ -66,21 +63,6 @@ pub fn hits(hits: &[Hit], style: Style) -> String {
         let _ = writeln!(text, "{id}  {}  {words}", style.paint(Paint::Dim, &place));
     }
     text
-}
-
-/// How many characters tell the ids apart.
-pub(crate) fn unique_length(ids: &[&str]) -> usize {
-    let different: HashSet<&str> = ids.iter().copied().collect();
-    let longest = different.iter().map(|id| id.len()).max().unwrap_or(0);
-    (SHORT..longest)
-        .find(|length| {
-            let starts: HashSet<&str> = different
-                .iter()
-                .map(|id| id.get(..*length).unwrap_or(id))
-                .collect();
-            starts.len() == different.len()
-        })
-        .unwrap_or(longest.max(SHORT))
 }
 
 /// The end of a path, which tells more than its beginning.

@@ -1,7 +1,9 @@
 //! How foreign text, numbers and times are shown to a person: pure functions that every face needs,
 //! and no face may see another.
 
+use std::collections::HashSet;
 use std::iter::Peekable;
+use std::path::Path;
 use std::str::Chars;
 
 /// Makes foreign text harmless on a terminal: escape sequences, other control characters (but
@@ -25,13 +27,13 @@ pub fn clean(text: &str) -> String {
     kept
 }
 
-/// Shows everything in foreign text, harmful characters as escapes: for text that a person is to
-/// approve, where nothing may hide.
+/// Shows everything in foreign text, harmful and invisible characters as escapes: for text that a
+/// person is to approve, where nothing may hide.
 #[must_use]
 pub fn visible(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for char in text.chars() {
-        if is_harmful(char) {
+        if is_harmful(char) || is_invisible(char) {
             shown.extend(char.escape_unicode());
         } else {
             shown.push(char);
@@ -40,12 +42,45 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
+/// A path as a person is shown it: on one line, and with everything in it visible.
+#[must_use]
+pub fn spelled(path: &Path) -> String {
+    let shown = visible(&path.display().to_string());
+    shown.replace('\n', "\\n").replace('\t', "\\t")
+}
+
 fn is_harmful(char: char) -> bool {
     let bidirectional = matches!(
         char,
-        '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+        '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
     );
     bidirectional || (char.is_control() && !matches!(char, '\n' | '\t'))
+}
+
+/// What takes no room on a screen, though programs read it: Unicode's default-ignorable code points, the
+/// marks of annotations, and the separators of lines and paragraphs. Prose needs some of them, to join
+/// emoji and letters.
+fn is_invisible(char: char) -> bool {
+    matches!(
+        char,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{115f}'..='\u{1160}'
+            | '\u{17b4}'..='\u{17b5}'
+            | '\u{180b}'..='\u{180f}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{3164}'
+            | '\u{fe00}'..='\u{fe0f}'
+            | '\u{feff}'
+            | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}'
+            | '\u{1bca0}'..='\u{1bca3}'
+            | '\u{1d173}'..='\u{1d17a}'
+            | '\u{e0000}'..='\u{e0fff}'
+    )
 }
 
 /// After an ESC: a control sequence, a string, or a short escape.
@@ -87,6 +122,23 @@ fn skip_string(chars: &mut Peekable<Chars<'_>>) {
             _ => {}
         }
     }
+}
+
+/// How many characters of their beginnings tell ids apart: at least a UUID's time to the millisecond.
+#[must_use]
+pub fn unique_length(ids: &[&str]) -> usize {
+    const SHORT: usize = 13;
+    let different: HashSet<&str> = ids.iter().copied().collect();
+    let longest = different.iter().map(|id| id.len()).max().unwrap_or(0);
+    (SHORT..longest)
+        .find(|length| {
+            let starts: HashSet<&str> = different
+                .iter()
+                .map(|id| id.get(..*length).unwrap_or(id))
+                .collect();
+            starts.len() == different.len()
+        })
+        .unwrap_or(longest.max(SHORT))
 }
 
 /// The first line that says something, cleaned, and whether more follows.
@@ -201,6 +253,34 @@ mod tests {
         assert_eq!(
             visible("rm x\r\x1b[2Kls\u{202e}\n\ty"),
             "rm x\\u{d}\\u{1b}[2Kls\\u{202e}\n\ty"
+        );
+    }
+
+    #[test]
+    fn what_is_approved_hides_no_character_that_takes_no_room() {
+        assert_eq!(
+            visible(
+                "echo a\u{200b}b\u{2060}c\u{ad}d\u{feff}e\u{e0041}f\u{3164}g\u{2028}h\u{fe0f}i"
+            ),
+            "echo a\\u{200b}b\\u{2060}c\\u{ad}d\\u{feff}e\\u{e0041}f\\u{3164}g\\u{2028}h\\u{fe0f}i"
+        );
+        let seen = "größe 漢字 ё אב 🙂";
+        assert_eq!(visible(seen), seen);
+        // Prose keeps what joins an emoji.
+        let prose = "\u{1f469}\u{200d}\u{1f680} \u{2764}\u{fe0f}";
+        assert_eq!(clean(prose), prose);
+        assert_eq!(
+            visible(prose),
+            "\u{1f469}\\u{200d}\u{1f680} \u{2764}\\u{fe0f}"
+        );
+    }
+
+    #[test]
+    fn a_path_is_one_line_and_hides_nothing() {
+        let path = Path::new("u4\x1b[1A\r\x1b[2K\nThis sets\u{202e} nothing/größe");
+        assert_eq!(
+            spelled(path),
+            "u4\\u{1b}[1A\\u{d}\\u{1b}[2K\\nThis sets\\u{202e} nothing/größe"
         );
     }
 

@@ -1,21 +1,40 @@
 //! What answers an open question: a letter and Enter, or a key with Alt at once. A letter alone gives
-//! nothing, since it may be the first of a sentence.
+//! nothing, since it may be the first of a sentence. What opens under typing hands, a list too, is looked
+//! at first.
 
 use quire_protocol::{Answer, CallId, Op};
 
 use crate::app::{App, Wish};
 use crate::keys::Reply;
+use crate::picker::Picker;
+
+/// What is open that nobody had time to see.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Surprise {
+    question: Option<CallId>,
+    list: bool,
+}
 
 impl App {
-    /// Whether a question is open that nobody had time to see.
+    /// Whether something is open that nobody had time to see.
     pub(crate) fn is_surprised(&self) -> bool {
-        let first = self.first_asked();
-        first.is_some() && first != self.faced
+        self.surprise() != Surprise::default()
     }
 
-    /// The person has seen the first open question.
+    /// What is open that nobody had time to see: keys that were on their way answer nothing of it.
+    pub(crate) fn surprise(&self) -> Surprise {
+        Surprise {
+            question: self
+                .first_asked()
+                .filter(|first| self.faced != Some(*first)),
+            list: self.picker.as_ref().is_some_and(Picker::is_unseen),
+        }
+    }
+
+    /// The person has seen the first open question, and the list.
     pub(crate) fn face(&mut self) {
         self.faced = self.first_asked();
+        self.picker.iter_mut().for_each(Picker::face);
     }
 
     fn first_asked(&self) -> Option<CallId> {
@@ -38,7 +57,14 @@ impl App {
     pub(crate) fn begin_typing(&mut self) {
         if self.editor.is_empty() {
             self.answering = self.facing();
+            self.picker.iter_mut().for_each(|list| list.type_at(true));
         }
+    }
+
+    /// What stands in the input, or will, was typed at no question and no list.
+    pub(crate) fn typed_at_nothing(&mut self) {
+        self.answering = None;
+        self.picker.iter_mut().for_each(|list| list.type_at(false));
     }
 
     /// Gives the answer in hand, if what is typed is one; there is nothing to give it to where the
@@ -63,7 +89,7 @@ impl App {
         if self.in_hand().is_some() {
             self.editor.take();
         }
-        if self.is_surprised() {
+        if self.surprise().question.is_some() {
             self.notice = Some("this question is new: look at it, then answer".to_owned());
             return Vec::new();
         }

@@ -199,12 +199,14 @@ impl App {
 
     /// What the keys are about.
     pub(crate) fn mode(&self) -> Mode {
-        if self.picker.is_some() {
+        if self.has_called_list() {
             Mode::Picking
         } else if self.search.is_some() {
             Mode::Search
         } else if self.refusing.is_some() {
             Mode::Reason
+        } else if self.has_list_at_hand() {
+            Mode::Listed
         } else if self.facing().is_some() && self.editor.is_empty() {
             Mode::Asked
         } else if let Some(reply) = self.in_hand() {
@@ -232,8 +234,9 @@ impl App {
             wishes.retain(|wish| *wish != Wish::Quit);
         }
         if self.editor.is_empty() {
-            self.answering = None;
+            self.typed_at_nothing();
         }
+        self.follow_number();
         wishes.extend(self.follow_path());
         wishes
     }
@@ -241,7 +244,8 @@ impl App {
     /// What is written may be a path.
     pub(crate) fn follow_path(&mut self) -> Option<Wish> {
         self.follow_search();
-        let before = if self.refusing.is_some() || self.search.is_some() {
+        let elsewhere = self.refusing.is_some() || self.search.is_some();
+        let before = if elsewhere || !self.editor.ends_word() {
             ""
         } else {
             self.editor.before()
@@ -265,6 +269,7 @@ impl App {
             Action::Leave if self.editor.is_empty() => return vec![Wish::Quit],
             Action::Leave => self.editor.delete(crate::editor::To::Right),
             Action::Interrupt if self.mode() == Mode::Command && self.dismiss_offers() => {}
+            Action::Interrupt if self.leave_list() => {}
             Action::Interrupt => return self.escape(escaped),
             Action::Send if self.breaks_line() => {
                 self.editor.delete(crate::editor::To::Left);
@@ -348,7 +353,8 @@ impl App {
 
     /// The input was written in an editor.
     pub(crate) fn composed(&mut self, text: &str) {
-        (self.recalled, self.answering) = (None, None);
+        self.recalled = None;
+        self.typed_at_nothing();
         // Editors end a file with a newline, which nobody wrote.
         let images = self.editor.images();
         self.editor.set("");
@@ -492,10 +498,10 @@ impl App {
         }
         if self.editor.is_empty() {
             self.notice = Some("Ctrl+C once more leaves".to_owned());
+            self.leaving = true;
         }
         self.editor.take();
         self.recalled = None;
-        self.leaving = true;
         Vec::new()
     }
 

@@ -81,6 +81,17 @@ impl Editor {
         &self.text[..self.at]
     }
 
+    /// Whether a word that is written ends at the cursor: what completes it doubles nothing behind.
+    pub(crate) fn ends_word(&self) -> bool {
+        let behind = self.text[self.at..].chars().next();
+        behind.is_none_or(char::is_whitespace)
+    }
+
+    /// Whether anything is written behind the cursor.
+    pub(crate) fn goes_on(&self) -> bool {
+        !self.text[self.at..].trim().is_empty()
+    }
+
     /// Takes all that was written, large pastes in full.
     pub(crate) fn take(&mut self) -> String {
         let whole = self.whole();

@@ -113,6 +113,8 @@ pub(crate) enum Mode {
     Reason,
     /// A list to choose from.
     Picking,
+    /// A list that came by itself: the number of a row is typed, and Enter chooses.
+    Listed,
 }
 
 /// What a key asks for; nothing for keys without a meaning.
@@ -120,8 +122,8 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
     if key.kind == KeyEventKind::Release {
         return None;
     }
-    if mode == Mode::Picking
-        && let Some(pick) = in_list(key)
+    if let Mode::Picking | Mode::Listed = mode
+        && let Some(pick) = in_list(key, mode)
     {
         return pick.map(Action::Pick);
     }
@@ -161,7 +163,7 @@ pub(crate) fn action(key: KeyEvent, mode: Mode) -> Option<Action> {
     clippy::option_option,
     reason = "a key may mean nothing here, or what it means elsewhere"
 )]
-fn in_list(key: KeyEvent) -> Option<Option<Pick>> {
+fn in_list(key: KeyEvent, mode: Mode) -> Option<Option<Pick>> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     Some(match key.code {
         KeyCode::Char('p') if control => Some(Pick::Up),
@@ -172,6 +174,7 @@ fn in_list(key: KeyEvent) -> Option<Option<Pick>> {
         KeyCode::Down => Some(Pick::Down),
         KeyCode::Enter => Some(Pick::This),
         KeyCode::Esc => Some(Pick::Leave),
+        _ if mode == Mode::Listed => return None,
         KeyCode::Char(digit @ '1'..='9') => Some(Pick::Numbered(digit as usize - '0' as usize)),
         _ => None,
     })

@@ -47,9 +47,9 @@ pub(crate) enum Behind {
 }
 
 impl Offer {
-    /// What to write for it.
-    fn whole(&self) -> String {
-        let space = if self.behind == Behind::Nothing {
+    /// What to write for it: a space too where something can stand behind it, and does not.
+    fn whole(&self, goes_on: bool) -> String {
+        let space = if self.behind == Behind::Nothing || goes_on {
             ""
         } else {
             " "
@@ -129,9 +129,9 @@ impl Offers {
     }
 
     /// What all of them begin with, where that is more than what is written.
-    fn common(&self, written: &str) -> Option<String> {
+    fn common(&self, written: &str, goes_on: bool) -> Option<String> {
         if let [only] = self.rows.as_slice() {
-            return Some(only.whole());
+            return Some(only.whole(goes_on));
         }
         let first = &self.rows.first()?.word;
         let alike = |other: &Offer| {
@@ -157,11 +157,12 @@ pub(crate) enum Completed {
 }
 
 impl App {
-    /// What goes on with the command that is being written.
+    /// What goes on with the command that is being written. Inside a word, nothing does.
     pub(crate) fn offers(&self) -> Offers {
         let before = self.editor.before();
         let here = self.menu.written == before;
-        if self.refusing.is_some() || self.search.is_some() || here && self.menu.dismissed {
+        let elsewhere = self.refusing.is_some() || self.search.is_some();
+        if elsewhere || !self.editor.ends_word() || here && self.menu.dismissed {
             return Offers::default();
         }
         Offers::of(before, &self.models)
@@ -209,13 +210,15 @@ impl App {
     /// Writes what was chosen, or as much as all that fit have in common.
     pub(crate) fn complete_command(&mut self) -> Completed {
         let offers = self.offers();
+        let goes_on = self.editor.goes_on();
         if let Some(offer) = self.chosen().and_then(|at| offers.rows.get(at)) {
-            self.editor.replace_before(offers.fragment, &offer.whole());
+            self.editor
+                .replace_before(offers.fragment, &offer.whole(goes_on));
             return Completed::Written;
         }
         let before = self.editor.before();
         let written = before[before.len() - offers.fragment..].to_owned();
-        if let Some(common) = offers.common(&written) {
+        if let Some(common) = offers.common(&written, goes_on) {
             self.editor.replace_before(offers.fragment, &common);
             return Completed::Written;
         }
@@ -268,8 +271,10 @@ impl App {
         let Some(offer) = offer else {
             return false;
         };
-        self.editor.replace_before(offers.fragment, &offer.whole());
-        offer.behind == Behind::More
+        let goes_on = self.editor.goes_on();
+        self.editor
+            .replace_before(offers.fragment, &offer.whole(goes_on));
+        offer.behind == Behind::More && !goes_on
     }
 
     /// The offers, the chosen one marked.
@@ -424,6 +429,51 @@ mod tests {
             notice,
             "/re can be /review, /resume, /rewind, /redo: Down chooses"
         );
+    }
+
+    #[test]
+    fn with_the_cursor_inside_a_command_enter_runs_what_is_written() {
+        for (line, back) in [
+            ("/goal ship the parser", 18),
+            ("/goal ship the parser", 16),
+            ("/help", 2),
+            ("/effort low", 2),
+            ("/effort low", 5),
+            ("look at @src/main.rs", 3),
+        ] {
+            for key in ["|>", "|!"] {
+                let mut app = app();
+                app.paths.know(vec!["src/main.rs".to_owned()]);
+                pressed(&mut app, line);
+                for _ in 0..back {
+                    app.key(KeyEvent::new(KeyCode::Left, KeyModifiers::NONE));
+                }
+                let wishes = pressed(&mut app, key);
+                let notice = app.notice.take();
+                let runs = key == "|!";
+                let left = app.editor.text();
+                assert!(
+                    left.is_empty() || left == line,
+                    "{line} {back} {key}: {left}"
+                );
+                if runs && line.starts_with("/goal") {
+                    let asked = format!("{wishes:?}");
+                    assert!(asked.contains("ship the parser"), "{asked} {notice:?}");
+                    assert!(!asked.contains("al ship"), "{asked}");
+                }
+                if runs && line.starts_with("/help") {
+                    assert!(left.is_empty() && notice.is_none(), "{notice:?}");
+                }
+            }
+        }
+        // At the end of a word it is completed, whatever stands behind it.
+        let mut app = app();
+        pressed(&mut app, "/goa ship it");
+        for _ in 0.." ship it".len() {
+            app.key(KeyEvent::new(KeyCode::Left, KeyModifiers::NONE));
+        }
+        let asked = format!("{:?}", pressed(&mut app, "|!"));
+        assert!(asked.contains("\"ship it\""), "{asked} {:?}", app.notice);
     }
 
     #[test]

@@ -165,7 +165,7 @@ impl App {
                 self.go_over(next)
             }
             Seek::All => {
-                self.picker = Some(all(&agents, here));
+                self.picker = Some(all(&agents, here).by_itself());
                 Vec::new()
             }
         }

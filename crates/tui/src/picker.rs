@@ -1,4 +1,5 @@
-//! A list from which one thing is chosen, by arrows or by its number.
+//! A list from which one thing is chosen, by arrows or by its number. One that comes by itself takes no
+//! keys from what is being typed.
 
 use ratatui_core::text::Line;
 
@@ -16,6 +17,18 @@ pub(crate) struct Picker {
     title: String,
     rows: Vec<Row>,
     at: usize,
+    regard: Regard,
+}
+
+/// How much keys are about a list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Regard {
+    /// The person's last key opened it: they are about nothing else.
+    Called,
+    /// It came by itself, and nobody had time to see it: they are not.
+    Unseen,
+    /// It came by itself and was seen: they are, where nothing is typed, or a number `at_it`.
+    Seen { at_it: bool },
 }
 
 /// One thing to choose.
@@ -43,6 +56,32 @@ impl Picker {
             title: title.into(),
             rows,
             at: 0,
+            regard: Regard::Called,
+        }
+    }
+
+    /// The same, but nobody's last key opened it.
+    pub(crate) fn by_itself(mut self) -> Self {
+        self.regard = Regard::Unseen;
+        self
+    }
+
+    /// Whether nobody had time to see it.
+    pub(crate) fn is_unseen(&self) -> bool {
+        self.regard == Regard::Unseen
+    }
+
+    /// The person has seen it.
+    pub(crate) fn face(&mut self) {
+        if self.is_unseen() {
+            self.regard = Regard::Seen { at_it: false };
+        }
+    }
+
+    /// Whether the first character of the input is typed at it now, if it was seen.
+    pub(crate) fn type_at(&mut self, at_it: bool) {
+        if let Regard::Seen { .. } = self.regard {
+            self.regard = Regard::Seen { at_it };
         }
     }
 
@@ -77,13 +116,13 @@ impl Picker {
         (1..=self.rows.len()).contains(&number)
     }
 
-    /// As it is drawn: a title, and the rows around the one at hand.
-    pub(crate) fn lines(&self, wide: usize) -> Vec<Line<'static>> {
+    /// As it is drawn: a title with how to choose, and the rows around the one at hand.
+    fn lines(&self, how: &str, wide: usize) -> Vec<Line<'static>> {
         let from = self
             .at
             .saturating_sub(SHOWN / 2)
             .min(self.rows.len().saturating_sub(SHOWN));
-        let title = format!("{} (↑ ↓ Enter, or its number; Esc leaves)", self.title);
+        let title = format!("{} ({how})", self.title);
         let mut lines = vec![look::line(cut(&title, wide), look::BOLD)];
         for (place, row) in self.rows.iter().enumerate().skip(from).take(SHOWN) {
             let (mark, style) = if place == self.at {
@@ -110,8 +149,71 @@ impl Picker {
 }
 
 impl App {
+    /// Whether keys are about a list that came by itself: all that was typed, at this very list, is a
+    /// number.
+    pub(crate) fn has_list_at_hand(&self) -> bool {
+        let seen = |picker: &Picker| matches!(picker.regard, Regard::Seen { .. });
+        let seen = self.picker.as_ref().is_some_and(seen);
+        seen && (self.editor.is_empty() || self.number_in_hand().is_some())
+    }
+
+    /// Whether keys are about nothing but a list.
+    pub(crate) fn has_called_list(&self) -> bool {
+        let called = |picker: &Picker| picker.regard == Regard::Called;
+        self.picker.as_ref().is_some_and(called)
+    }
+
+    /// The number of a row that was typed, which Enter chooses.
+    fn number_in_hand(&self) -> Option<usize> {
+        let regard = self.picker.as_ref()?.regard;
+        let number = self.editor.text().parse().ok()?;
+        (regard == Regard::Seen { at_it: true }).then_some(number)
+    }
+
+    /// Leaves a list that was seen, though something else is typed; says whether there is one.
+    pub(crate) fn leave_list(&mut self) -> bool {
+        let open = self
+            .picker
+            .take_if(|picker| picker.regard != Regard::Unseen);
+        open.is_some()
+    }
+
+    /// The row whose number is typed is the one at hand.
+    pub(crate) fn follow_number(&mut self) {
+        let number = self.number_in_hand();
+        if let (Some(picker), Some(number)) = (&mut self.picker, number)
+            && picker.has(number)
+        {
+            picker.at = number - 1;
+        }
+    }
+
+    /// The list as it is drawn.
+    pub(crate) fn list_rows(&self, wide: usize) -> Vec<Line<'static>> {
+        let Some(picker) = &self.picker else {
+            return Vec::new();
+        };
+        let how = match picker.regard {
+            Regard::Called => "↑ ↓ Enter, or its number; Esc leaves",
+            Regard::Unseen => "…",
+            Regard::Seen { .. } if self.has_list_at_hand() => {
+                "↑ ↓ or its number, then Enter; Esc leaves"
+            }
+            Regard::Seen { .. } => "send or clear what you type, then choose; Esc leaves",
+        };
+        picker.lines(how, wide)
+    }
+
     /// A key in the list from which something is being chosen.
     pub(crate) fn pick(&mut self, pick: Pick) -> Vec<Wish> {
+        if let Some(number) = self.number_in_hand() {
+            self.editor.take();
+            let there = self.picker.as_ref().is_some_and(|list| list.has(number));
+            if pick == Pick::This && !there {
+                self.notice = Some(format!("there is no row {number}"));
+                return Vec::new();
+            }
+        }
         let Some(mut picker) = self.picker.take() else {
             return Vec::new();
         };
@@ -142,5 +244,147 @@ impl App {
             }
             None => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+    use quire_protocol::{Conflicts, Content, Delivery, Op, Point, TakenBack};
+
+    use super::*;
+    use crate::travel::{Arrived, Journey};
+
+    /// What is typed; `v` is Down, `!` Enter, `x` Esc behind a `|`.
+    fn press(app: &mut App, keys: &str) -> Vec<Wish> {
+        let (typed, pressed) = keys.split_once('|').unwrap_or((keys, ""));
+        let codes = pressed.chars().map(|key| match key {
+            'v' => KeyCode::Down,
+            '!' => KeyCode::Enter,
+            _ => KeyCode::Esc,
+        });
+        let mut wishes = Vec::new();
+        for code in typed.chars().map(KeyCode::Char).chain(codes) {
+            wishes.extend(app.key(KeyEvent::new(code, KeyModifiers::NONE)));
+        }
+        wishes
+    }
+
+    fn app() -> App {
+        App::new("me".to_owned(), Arc::new(|settings, _| Ok(settings)))
+    }
+
+    /// The list of what becomes of files that a person changed too has just come.
+    fn asked(app: &mut App) {
+        let arrived = Arrived::TakenBack {
+            taken: TakenBack {
+                done: false,
+                files: Vec::new(),
+            },
+            to: Point::LastChange,
+            then: None,
+        };
+        assert_eq!(app.arrived(arrived), []);
+    }
+
+    fn takes_back(conflicts: Conflicts) -> Vec<Wish> {
+        vec![Wish::Travel(Journey::TakeBack {
+            to: Point::LastChange,
+            conflicts,
+            then: None,
+        })]
+    }
+
+    fn said(wishes: &[Wish]) -> &str {
+        match wishes {
+            [
+                Wish::Ask(Op::Say {
+                    delivery: Delivery::Steer,
+                    content,
+                    ..
+                }),
+            ] => match content.as_slice() {
+                [Content::Text { text }] => text,
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_list_that_comes_under_typing_hands_takes_nothing_of_what_is_typed() {
+        let text = "fix the 3 tests";
+        for comes in 0..=text.len() {
+            for is_seen in [false, true] {
+                let mut app = app();
+                assert_eq!(press(&mut app, &text[..comes]), []);
+                asked(&mut app);
+                if is_seen {
+                    app.face();
+                }
+                assert_eq!(press(&mut app, &text[comes..]), [], "{comes} {is_seen}");
+                // To look at it now makes no number of what is typed either.
+                app.face();
+                if comes == text.len() && is_seen {
+                    // All was typed before: the keys that follow are still the text's.
+                    assert_eq!(press(&mut app, "|v"), []);
+                }
+                assert_eq!(app.editor.text(), text, "{comes} {is_seen}");
+                assert_eq!(said(&press(&mut app, "|!")), text, "{comes} {is_seen}");
+            }
+        }
+        // A number that was on its way is text too.
+        let mut app = app();
+        asked(&mut app);
+        assert_eq!(press(&mut app, "3"), []);
+        app.face();
+        assert_eq!(said(&press(&mut app, "|!")), "3");
+    }
+
+    #[test]
+    fn a_list_that_came_by_itself_takes_a_number_and_enter_once_it_was_seen() {
+        let keys = [
+            ("|!", Conflicts::Merge),
+            ("|vv!", Conflicts::Overwrite),
+            ("2|!", Conflicts::Keep),
+            ("3|!", Conflicts::Overwrite),
+            ("1|vv!", Conflicts::Overwrite),
+        ];
+        for (keys, conflicts) in keys {
+            let mut app = app();
+            asked(&mut app);
+            assert!(app.is_surprised());
+            app.face();
+            assert!(!app.is_surprised());
+            assert_eq!(press(&mut app, keys), takes_back(conflicts), "{keys}");
+            assert!(app.editor.is_empty() && app.picker.is_none(), "{keys}");
+        }
+        let mut app = app();
+        asked(&mut app);
+        app.face();
+        assert_eq!(press(&mut app, "3"), [], "a number alone does nothing");
+        let rows = app.list_rows(80);
+        let marked = rows.iter().find(|row| row.to_string().starts_with('›'));
+        assert!(marked.unwrap().to_string().contains("overwrite them"));
+        assert_eq!(press(&mut app, "x"), []);
+        app.editor.take();
+        assert_eq!(press(&mut app, "7|!"), []);
+        assert_eq!(app.notice.take().as_deref(), Some("there is no row 7"));
+        assert_eq!(press(&mut app, "words|x"), []);
+        assert!(app.picker.is_none(), "Esc leaves it whatever is typed");
+        assert_eq!(app.editor.text(), "words");
+    }
+
+    #[test]
+    fn a_list_that_the_last_key_opened_takes_a_number_at_once() {
+        let mut app = app();
+        let row = |words: &str| Row {
+            words: words.to_owned(),
+            choice: Choice::Wish(vec![Wish::Find(words.to_owned())]),
+        };
+        app.picker = Some(Picker::new("Which?", vec![row("one"), row("two")]));
+        assert_eq!(press(&mut app, "2"), [Wish::Find("two".to_owned())]);
     }
 }

@@ -13,6 +13,7 @@ use quire_protocol::{Content, Delivery, Frame, Op, SessionHead, SessionId, age};
 use ratatui_core::text::Line;
 use tokio::time::{Instant, sleep_until};
 
+use crate::answers::Surprise;
 use crate::app::{App, Wish};
 use crate::calls::Details;
 use crate::commands::pair;
@@ -174,7 +175,9 @@ impl Screen<'_> {
                     Then::GoOn
                 }
                 Some(arrived) = self.link.arrived.recv() => {
+                    let before = self.app.surprise();
                     let wishes = self.app.arrived(arrived);
+                    self.startle(&before);
                     self.draw_soon();
                     self.grant_all(wishes).await
                 }
@@ -395,7 +398,9 @@ impl Screen<'_> {
                 Vec::new()
             }
             Beside::Found(found) => {
+                let before = self.app.surprise();
                 let wishes = self.app.found(found, self.link.session());
+                self.startle(&before);
                 let called = self.app.called.take();
                 self.alert
                     .extend(called.and_then(|words| self.world.alerts.call(&words)));
@@ -430,7 +435,7 @@ impl Screen<'_> {
     /// Takes a frame in, and those that have come with it.
     fn take_in(&mut self, frame: Frame) -> Then {
         let mut next = Some(frame);
-        let was_surprised = self.app.is_surprised();
+        let before = self.app.surprise();
         for _ in 0..BATCH {
             match next {
                 Some(Frame::Record(record)) => {
@@ -447,9 +452,7 @@ impl Screen<'_> {
                 None => break,
             }
         }
-        if self.app.is_surprised() && !was_surprised {
-            self.disturbed = Instant::now();
-        }
+        self.startle(&before);
         self.world.others.stir();
         let conversation = &self.app.conversation;
         let alert = self.world.alerts.follow(conversation, Instant::now());
@@ -461,6 +464,13 @@ impl Screen<'_> {
         }
         self.draw_soon();
         Then::GoOn
+    }
+
+    /// What is new since then needs a while to be seen.
+    fn startle(&mut self, before: &Surprise) {
+        if self.app.is_surprised() && self.app.surprise() != *before {
+            self.disturbed = Instant::now();
+        }
     }
 
     fn draw_soon(&mut self) {

@@ -3,7 +3,7 @@
 
 use quire_protocol::{
     ChangeKind, ClientError, Conflicts, Content, Fate, FileChange, MessageId, Point, SessionHead,
-    SessionId, TakenBack, first_line,
+    SessionId, TakenBack, first_line, unique_length,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
@@ -111,7 +111,7 @@ impl App {
                 Vec::new()
             }
             Arrived::Tree { heads, here } => {
-                self.picker = Some(tree(&heads, &here, (self.now_ms)()));
+                self.picker = Some(tree(&heads, &here, (self.now_ms)()).by_itself());
                 Vec::new()
             }
             Arrived::Refused(error) => {
@@ -156,14 +156,15 @@ impl App {
                 "keep them as they are, take the others back",
             ),
         };
-        self.picker = Some(Picker::new(
+        let list = Picker::new(
             "Files that you changed too: nothing was done yet",
             vec![
                 row(merge, Conflicts::Merge),
                 row(keep, Conflicts::Keep),
                 row("overwrite them with what they were", Conflicts::Overwrite),
             ],
-        ));
+        );
+        self.picker = Some(list.by_itself());
         Vec::new()
     }
 }
@@ -299,7 +300,9 @@ fn tree(heads: &[SessionHead], here: &SessionId, now_ms: u64) -> Picker {
         root = parent;
     }
     let mut rows = Vec::new();
-    add_branch(heads, root, (here, now_ms), 0, &mut rows);
+    let ids: Vec<&str> = heads.iter().map(|head| head.session.as_str()).collect();
+    let short = unique_length(&ids);
+    add_branch(heads, root, (here, now_ms, short), 0, &mut rows);
     let at = rows.iter().position(|(is_here, _)| *is_here).unwrap_or(0);
     let rows = rows.into_iter().map(|(_, row)| row).collect();
     let mut picker = Picker::new("Sessions forked from each other: go on with which?", rows);
@@ -312,7 +315,7 @@ fn tree(heads: &[SessionHead], here: &SessionId, now_ms: u64) -> Picker {
 fn add_branch(
     heads: &[SessionHead],
     at: &SessionId,
-    (here, now_ms): (&SessionId, u64),
+    (here, now_ms, short): (&SessionId, u64, usize),
     depth: usize,
     rows: &mut Vec<(bool, Row)>,
 ) {
@@ -322,8 +325,8 @@ fn add_branch(
     let is_here = at == here;
     let mark = if is_here { "  ← here" } else { "" };
     let indent = "  ".repeat(depth);
-    let short: String = head.session.as_str().chars().take(8).collect();
-    let words = format!("{indent}{short}  {}{mark}", aged(head, now_ms));
+    let id: String = head.session.as_str().chars().take(short).collect();
+    let words = format!("{indent}{id}  {}{mark}", aged(head, now_ms));
     let wishes = if is_here {
         Vec::new()
     } else {
@@ -345,12 +348,20 @@ fn add_branch(
         .collect();
     children.sort_by(|a, b| a.session.cmp(&b.session));
     for child in children {
-        add_branch(heads, &child.session, (here, now_ms), depth + 1, rows);
+        add_branch(
+            heads,
+            &child.session,
+            (here, now_ms, short),
+            depth + 1,
+            rows,
+        );
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn head(id: &str, parent: Option<&str>) -> SessionHead {
@@ -385,5 +396,26 @@ mod tests {
                 "  4    c  3 min   title of c",
             ]
         );
+    }
+
+    #[test]
+    fn a_tree_shows_of_ids_what_tells_them_apart() {
+        let ids = [
+            "019a0f3c-7b21-7000-8000-0000000000a1",
+            "019a0f3c-7b21-7000-8000-0000000000b2",
+            "019a0f3c-9d44-7000-8000-0000000000c3",
+        ];
+        let heads = [
+            head(ids[0], None),
+            head(ids[1], Some(ids[0])),
+            head(ids[2], Some(ids[0])),
+        ];
+        let lines = tree(&heads, &SessionId::new(ids[0]), 0).plain();
+        let shown: HashSet<&str> = lines[1..]
+            .iter()
+            .filter_map(|line| line.split_whitespace().nth(1))
+            .collect();
+        assert_eq!(shown.len(), 3, "{lines:?}");
+        assert!(shown.iter().all(|id| id.len() < ids[0].len()), "{lines:?}");
     }
 }

@@ -1,8 +1,9 @@
 //! Whether a folder's own settings may count, asked before anything of them does.
 
 use std::io;
+use std::path::Path;
 
-use quire_protocol::counted;
+use quire_protocol::{clean, counted, spelled};
 
 use crate::welcome::{line, say};
 
@@ -18,18 +19,10 @@ pub enum Trusting {
 }
 
 /// Asks about the settings in this file; `listing` says what they would set, a line each, and marks
-/// with `!` what lets commands do more.
-pub fn trusting(file: &str, listing: &str) -> io::Result<Trusting> {
-    let (all, more) = (
-        listing.lines().count(),
-        listing.lines().filter(|line| line.starts_with('!')).count(),
-    );
-    say(&format!(
-        "This folder has settings of its own, written by whoever made it: {file}\n\
-         They set {}, of which {more} let commands do more. Until you trust them, nothing in \
-         them counts.\n",
-        counted(all as u64, "thing")
-    ))?;
+/// with `!` what lets commands do more. Whoever named the folder cannot forge the question.
+pub fn trusting(file: &Path, listing: &str) -> io::Result<Trusting> {
+    let listing = clean(listing);
+    say(&opening(file, &listing))?;
     loop {
         say(
             "  t  trust them, as they are now\n  n  do not, and do not ask again while they stay so\n  \
@@ -43,5 +36,43 @@ pub fn trusting(file: &str, listing: &str) -> io::Result<Trusting> {
             Some("") | None => return Ok(Trusting::Undecided),
             Some(_) => {}
         }
+    }
+}
+
+/// What there is to trust.
+fn opening(file: &Path, listing: &str) -> String {
+    let all = listing.lines().count();
+    let more = listing.lines().filter(|line| line.starts_with('!')).count();
+    format!(
+        "This folder has settings of its own, written by whoever made it: {}\n\
+         They set {}, of which {more} let commands do more. Until you trust them, nothing in \
+         them counts.\n",
+        spelled(file),
+        counted(all as u64, "thing")
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_s_name_cannot_take_the_question_s_place() {
+        let folder =
+            "u4\x1b[1A\r\x1b[2K\nThis folder sets nothing. Press t to start.\x1b[8m\u{202e}";
+        let file = Path::new(folder).join("config.toml");
+        let told = opening(
+            &file,
+            "! rule: allow  config.toml:2\n  effort = \"low\"  config.toml:1\n",
+        );
+        let lines: Vec<&str> = told.lines().collect();
+        assert_eq!(lines.len(), 2, "{told}");
+        let first = "This folder has settings of its own, written by whoever made it: u4\\u{1b}[1A";
+        assert!(lines[0].starts_with(first), "{told}");
+        assert!(
+            lines[1].starts_with("They set 2 things, of which 1 let"),
+            "{told}"
+        );
+        assert_eq!(clean(&told), told);
     }
 }

@@ -55,10 +55,10 @@ pub(crate) fn picture(app: &App, (columns, rows): (u16, u16), working: Duration)
         fixed.extend(wrap(&notice, columns).into_iter().take(OF_NOTICE));
     }
     let (mut input, (column, mut row)) = input(app, wide, most);
-    let mut below = match &app.picker {
-        Some(picker) => picker.lines(wide),
-        None => offered(app, wide),
-    };
+    let mut below = app.list_rows(wide);
+    if below.is_empty() {
+        below = offered(app, wide);
+    }
     below.push(status(app, wide));
     // The input comes first where there is little room, then what is asked, then what goes on.
     let mut room = most.saturating_sub(input.len());
@@ -179,7 +179,7 @@ fn small_question(app: &App, approval: &Approval, columns: u16, room: usize) -> 
         Mode::Answer(Reply::Always) => "Enter: always".to_owned(),
         Mode::Answer(Reply::Session) => "Enter: session".to_owned(),
         Mode::Answer(Reply::No) => "Enter: no".to_owned(),
-        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
+        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking | Mode::Listed => {
             format!("Alt+y{session}/n")
         }
     };
@@ -261,7 +261,7 @@ fn choices(app: &App, rule: &str) -> String {
             )
         }
         Mode::Answer(Reply::No) => "  Enter says no · Space, then why".to_owned(),
-        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking => {
+        Mode::Typing | Mode::Command | Mode::Path | Mode::Search | Mode::Picking | Mode::Listed => {
             format!("  Alt+y once{} · Alt+n no", with("Alt+"))
         }
     }
@@ -406,6 +406,9 @@ fn input(app: &App, wide: usize, most: usize) -> (Vec<Line<'static>>, (usize, us
         let hint = match app.mode() {
             Mode::Asked => "",
             Mode::Search => "words of it · Ctrl+R older · Enter takes it · Esc leaves",
+            _ if app.last_said().is_some() && !app.conversation.works() => {
+                "say what to do · Up takes back"
+            }
             _ if app.last_said().is_some() => match app.follow_up {
                 Delivery::Queue => "Enter queues · Tab steers · Up takes back",
                 Delivery::Steer | Delivery::Note => "Enter steers · Tab queues · Up takes back",

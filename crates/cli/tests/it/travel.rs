@@ -379,7 +379,8 @@ fn a_fork_while_it_works_is_paused_goes_on_when_asked_and_is_told_from_the_first
     pty.sees("Sessions forked from each other");
     pty.sees_when("which is which", |screen| {
         let fork = "begin it · after “begin it”  ← here";
-        screen.contains("  now     begin it\n") && screen.contains(fork)
+        let seen = screen.contains("then Enter");
+        seen && screen.contains("  now     begin it\n") && screen.contains(fork)
     });
     pty.press("\x1b[A");
     pty.press("\r");

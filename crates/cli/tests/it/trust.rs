@@ -2,7 +2,7 @@
 
 use crate::provider::{Answer, Provider};
 use crate::pty::Pty;
-use crate::run::Place;
+use crate::run::{Place, finish};
 
 fn open(place: &Place, provider: &Provider) -> Pty {
     let mut command = place.command(&["--model", "anthropic/double"]);
@@ -61,4 +61,27 @@ fn a_folder_s_settings_are_asked_about_once_and_count_only_when_they_are_trusted
     pty.sees(".quire/config.toml");
     assert!(!pty.bytes().contains("They set"));
     pty.kill();
+}
+
+#[test]
+fn a_folder_s_name_cannot_drive_the_terminal_when_its_settings_are_trusted() {
+    let place = Place::new();
+    let name = "u4\u{1b}[1A\r\u{1b}[2K\u{202e}This sets nothing";
+    place.write(&format!("{name}/.quire/config.toml"), "effort = \"low\"\n");
+    for (told, arguments) in [
+        ("trusted: ", &["config", "trust"][..]),
+        ("config file: ", &["config"]),
+        ("folder ", &["doctor"]),
+        ("no longer trusted: ", &["config", "untrust"]),
+    ] {
+        let mut command = place.command(arguments);
+        command.current_dir(place.work().join(name));
+        let ran = finish(command);
+        let said = format!("{}{}", ran.out, ran.err);
+        assert!(said.contains(told), "{arguments:?}: {said:?}");
+        assert!(
+            !said.contains(['\u{1b}', '\u{202e}']),
+            "{arguments:?}: {said:?}"
+        );
+    }
 }

@@ -291,6 +291,9 @@ fn other_layers_name_their_mistakes_too() {
             $QUIRE_MODLE: sets nothing; did you mean `QUIRE_MODEL`?
         "#]],
     );
+    let ours = [("QUIRE_HOST_TOKEN", "x"), ("QUIRE_HOME", "/q")];
+    let resolved = user("").environment(pairs(&ours)).resolve().unwrap();
+    assert_eq!(resolved.notices(), []);
     check(
         &user("").flag("effort", "--effort", "most"),
         &expect![[r#"

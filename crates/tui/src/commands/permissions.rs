@@ -1,6 +1,6 @@
 //! `/permissions`: what commands may do, who says so, and what was allowed for this session.
 
-use quire_protocol::{Phase, Policy, Rule, RuleAction};
+use quire_protocol::{Phase, Policy, Rule, RuleAction, spelled, visible};
 use ratatui_core::text::Line;
 
 use super::{configured, pair};
@@ -51,7 +51,7 @@ fn listed(app: &App, policy: &Policy) -> Vec<Line<'static>> {
         None => String::new(),
     };
     let folders = policy.writable.iter();
-    let folders: Vec<String> = folders.map(|folder| folder.display().to_string()).collect();
+    let folders: Vec<String> = folders.map(|folder| spelled(folder)).collect();
     let mut lines = vec![look::line(
         "What commands may do in this session",
         look::BOLD,
@@ -102,7 +102,7 @@ fn rules(app: &App, policy: &Policy, from: &dyn Fn(&str) -> String) -> Vec<Line<
                 none if none.is_empty() => "  (the settings when the session began)".to_owned(),
                 origin => origin,
             };
-            pair(&safe(&rule), origin.trim_start())
+            pair(&safe(&visible(&rule)), origin.trim_start())
         }));
     }
     if !allowed.is_empty() {
@@ -110,12 +110,10 @@ fn rules(app: &App, policy: &Policy, from: &dyn Fn(&str) -> String) -> Vec<Line<
             "Allowed always in this session; /permissions drop N takes one back",
             look::BOLD,
         ));
-        lines.extend(
-            allowed
-                .iter()
-                .enumerate()
-                .map(|(place, rule)| pair(&(place + 1).to_string(), &safe(&rule.prefix.join(" ")))),
-        );
+        lines.extend(allowed.iter().enumerate().map(|(place, rule)| {
+            let rule = safe(&visible(&rule.prefix.join(" ")));
+            pair(&(place + 1).to_string(), &rule)
+        }));
     }
     lines
 }

@@ -359,3 +359,38 @@ fn twenty_thousand_fragments_cost_little() {
     }
     assert!(begun.elapsed() < Duration::from_secs(10));
 }
+
+#[test]
+fn at_rest_with_messages_that_wait_the_empty_input_does_not_speak_of_steering() {
+    let mut screen = Screen::new(80, 24);
+    screen.asks("first");
+    screen.says("test-7", Delivery::Queue, "second");
+    assert!(
+        screen
+            .shown()
+            .contains("Enter steers · Tab queues · Up takes back")
+    );
+    screen.record(Event::TurnEnded {
+        turn: TurnId(1),
+        reason: StopReason::Cancelled,
+        detail: String::new(),
+    });
+    let shown = screen.shown();
+    assert!(shown.contains("say what to do · Up takes back"), "{shown}");
+    assert!(!shown.contains("steers"), "{shown}");
+}
+
+#[test]
+fn ctrl_c_leaves_only_after_it_has_said_so() {
+    let mut screen = Screen::new(80, 24);
+    screen.types("half a thought");
+    let mut control_c = || {
+        let key = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        let wishes = screen.app.key(key);
+        (wishes, screen.app.notice.clone())
+    };
+    assert_eq!(control_c(), (vec![], None), "the text is cleared");
+    let told = Some("Ctrl+C once more leaves".to_owned());
+    assert_eq!(control_c(), (vec![], told));
+    assert_eq!(control_c(), (vec![Wish::Quit], None));
+}
