@@ -3,81 +3,33 @@
 
 mod keys;
 mod line;
+mod told;
+mod typing;
 
-use std::collections::BTreeSet;
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use crossterm::event::{Event as Happened, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Answer, Approval, CallId, Content, Frame, SessionId};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use quire_protocol::{Answer, Content, Frame, SessionId};
 use tokio::time::Instant;
 
 use crate::app::{App, Wish};
-use crate::conversation::{asks_to, whole};
 use crate::errands::Done;
 use crate::keys::{Mode, Pick, Reply};
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
 use crate::talk::{self, Then, listed, until};
-use crate::view::{self, begins_so, facts};
 use crate::world::World;
 
-use keys::Keys;
 use line::Line;
-
-/// What was said already.
-#[derive(Debug, Default)]
-struct Told {
-    asked: BTreeSet<CallId>,
-    running: BTreeSet<CallId>,
-    pending: usize,
-    /// What is to be said of what is done.
-    due: Vec<String>,
-    /// The list from which something is being chosen.
-    picked: Vec<String>,
-}
+use told::Told;
+use typing::{Typed, Typing};
 
 /// Between words on what is done, at least: who hears them has to wait for each to end.
 const SELDOM: Duration = Duration::from_secs(10);
-
-/// What the person types.
-enum Typing {
-    /// The terminal gathers and shows lines by itself.
-    Lines(UnboundedReceiver<String>),
-    /// It comes key by key.
-    Keys(Keys),
-}
-
-/// Something that was typed.
-enum Typed {
-    Line(String),
-    Key(KeyEvent),
-    /// Nothing that matters here.
-    Nothing,
-}
-
-impl Typing {
-    /// Key by key, where that can be.
-    fn begin() -> Self {
-        Keys::take().map_or_else(|| Self::Lines(lines()), Self::Keys)
-    }
-
-    /// Waits for what is typed next; nothing once nothing more can be.
-    async fn next(&mut self) -> Option<Typed> {
-        match self {
-            Self::Lines(lines) => lines.recv().await.map(Typed::Line),
-            Self::Keys(keys) => Some(match keys.next().await? {
-                Happened::Key(key) => Typed::Key(key),
-                _ => Typed::Nothing,
-            }),
-        }
-    }
-}
 
 /// A conversation in plain lines.
 struct Talk<'a> {
@@ -363,89 +315,6 @@ fn answered(app: &mut App, line: &str) -> Vec<Wish> {
     }
 }
 
-impl Told {
-    /// Something is done for so long that a word on it is due.
-    fn doing(&mut self, app: &App) {
-        let words = view::doing(&app.conversation);
-        let took = view::elapsed(app.working());
-        self.due
-            .extend(words.map(|words| format!("{words} · {took}")));
-    }
-
-    /// What there is to say that was not said yet.
-    fn news(&mut self, app: &mut App) -> String {
-        let mut lines: Vec<String> = app
-            .conversation
-            .take_done()
-            .iter()
-            .map(|line| line.to_string().trim_end().to_owned())
-            .collect();
-        for (call, running) in &app.conversation.running {
-            if self.running.insert(*call) {
-                let shown = &running.shown;
-                lines.push(format!("running {} {}", shown.name, shown.detail));
-            }
-        }
-        for pending in app.conversation.pending.iter().skip(self.pending) {
-            if pending.joins {
-                lines.push(pending.class(app.conversation.has_turn()).to_owned());
-            }
-        }
-        self.pending = app.conversation.pending.len();
-        if let Some((call, approval)) = app.conversation.asked.first()
-            && self.asked.insert(*call)
-        {
-            lines.extend(question(app, *call, approval));
-        }
-        match &app.picker {
-            Some(picker) => {
-                let rows = picker.plain();
-                if rows != self.picked {
-                    lines.extend(rows.iter().cloned());
-                    self.picked = rows;
-                }
-            }
-            None => self.picked.clear(),
-        }
-        lines.append(&mut self.due);
-        lines.extend(app.notice.take());
-        lines.into_iter().map(|line| line + "\n").collect()
-    }
-}
-
-fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
-    let about = app.conversation.about(call);
-    let name = about.split(' ').next().unwrap_or_default();
-    let session = match begins_so(approval) {
-        rule if rule.is_empty() => rule,
-        rule => format!(
-            ", s {rule} for this session, a the same always (a rule in {})",
-            app.rules_file
-        ),
-    };
-    let mut lines = vec![format!("? {name} asks to {}:", asks_to(approval))];
-    lines.extend(whole(approval, usize::MAX).iter().map(ToString::to_string));
-    lines.extend(facts(approval));
-    lines.push(format!("y once{session}, n no, n WHY no and why"));
-    lines
-}
-
-/// The lines that are typed, read by a thread of their own, which may wait for ever.
-fn lines() -> UnboundedReceiver<String> {
-    let (typed, lines) = unbounded_channel();
-    thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else {
-                return;
-            };
-            if typed.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    lines
-}
-
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -454,7 +323,7 @@ fn print(text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{Event, Op, PlanStatus, PlanStep, Record, Seq, TurnId};
+    use quire_protocol::{Approval, CallId, Event, Op, PlanStatus, PlanStep, Record, Seq, TurnId};
 
     use super::*;
     use crate::setup::Form;
