@@ -113,6 +113,8 @@ pub(crate) struct App {
     pub(crate) faced: Option<CallId>,
     /// The question at which the first character of the input was typed.
     pub(crate) answering: Option<CallId>,
+    /// The question at which a line was given so shortly ago that another may be of the same paste.
+    pub(crate) hasty: Option<CallId>,
     /// The model that is wanted once the session rests.
     pub(crate) next_model: Option<NextModel>,
     /// What Enter makes of a message while a turn works.
@@ -173,6 +175,7 @@ impl App {
             faced: None,
             next_model: None,
             answering: None,
+            hasty: None,
             follow_up: Delivery::Steer,
             colours: Colours::default(),
             room: Room::Inline,

@@ -12,16 +12,16 @@ use std::time::Duration;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Answer, Content, Frame, SessionId};
+use quire_protocol::{Content, Frame, SessionId};
 use tokio::time::Instant;
 
 use crate::app::{App, Wish};
 use crate::errands::Done;
-use crate::keys::{Mode, Pick, Reply};
+use crate::keys::Pick;
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
-use crate::talk::{self, Then, listed, until};
+use crate::talk::{self, PAUSE, Then, listed, until};
 use crate::world::World;
 
 use line::Line;
@@ -39,6 +39,8 @@ struct Talk<'a> {
     typing: Typing,
     line: Line,
     told: Told,
+    /// When something was typed, or a question came.
+    disturbed: Instant,
     /// When something was printed last.
     printed: Instant,
     /// After how long without a word it is said what is done.
@@ -60,6 +62,7 @@ pub(crate) async fn talk(
         typing: Typing::begin(),
         line: Line::default(),
         told: Told::default(),
+        disturbed: Instant::now(),
         printed: Instant::now(),
         seldom: progress.max(SELDOM),
     };
@@ -76,11 +79,19 @@ impl Talk<'_> {
         let world = &mut self.world;
         let works = app.conversation.works() && app.conversation.asked.is_empty();
         let quiet = works.then(|| self.printed + self.seldom);
+        let faced = app.is_hurried().then(|| self.disturbed + PAUSE);
+        let asked = app.first_asked();
         let wishes = tokio::select! {
             biased;
             typed = self.typing.next() => match typed {
-                Some(Typed::Line(said)) => line_typed(app, &said),
-                Some(Typed::Key(key)) => self.line.key(app, key),
+                Some(Typed::Line(said)) => {
+                    self.disturbed = Instant::now();
+                    line_typed(app, &said)
+                }
+                Some(Typed::Key(key)) => {
+                    self.disturbed = Instant::now();
+                    self.line.key(app, key)
+                }
                 Some(Typed::Nothing) => Vec::new(),
                 None => return Ok(Then::Leave),
             },
@@ -111,6 +122,10 @@ impl Talk<'_> {
                 Vec::new()
             }
             done = world.errands.next() => done_for(app, &mut self.line, done),
+            () = until(faced) => {
+                app.face();
+                Vec::new()
+            }
             () = until(quiet) => {
                 self.told.doing(app);
                 Vec::new()
@@ -122,6 +137,9 @@ impl Talk<'_> {
                 Err(_) => std::future::pending().await,
             },
         };
+        if self.app.first_asked() != asked {
+            self.disturbed = Instant::now();
+        }
         for wish in wishes {
             if self.grant(wish).await? == Then::Leave {
                 return Ok(Then::Leave);
@@ -263,8 +281,6 @@ fn take_in(app: &mut App, link: &Link, frame: Frame) {
             for op in app.settle() {
                 link.ask(op);
             }
-            // A whole line is not typed by accident.
-            app.face();
         }
         Frame::Delta(delta) => app.conversation.delta(&delta),
     }
@@ -281,15 +297,20 @@ fn typed(app: &mut App, line: &str) -> Vec<Wish> {
         };
     }
     // A command is one whatever is asked.
-    if app.mode() == Mode::Asked && !line.starts_with(['/', '!']) {
-        return answered(app, line);
+    if !line.starts_with(['/', '!'])
+        && let Some(wishes) = app.give_line(line)
+    {
+        return wishes;
     }
+    app.answering = None;
     app.editor.paste(line);
     press(app, KeyCode::Enter)
 }
 
 /// A line that the terminal has gathered and shown.
 fn line_typed(app: &mut App, line: &str) -> Vec<Wish> {
+    // Nobody knows when its first letter was typed.
+    app.answering = app.facing();
     let wishes = typed(app, line);
     // What could not be done is not left in an input that nobody sees.
     if !line.trim_end().ends_with('\\') && app.editor.images().is_empty() {
@@ -301,20 +322,6 @@ fn line_typed(app: &mut App, line: &str) -> Vec<Wish> {
     wishes
 }
 
-/// A line as the answer to the open question.
-fn answered(app: &mut App, line: &str) -> Vec<Wish> {
-    let (word, why) = line.split_once(' ').unwrap_or((line, ""));
-    match (Reply::of(word), why.trim()) {
-        (Some(Reply::No), why) => app.answer(&Answer::no(why)),
-        (Some(reply), "") => app.reply(reply),
-        _ => {
-            let how = "please answer with one of the letters; commands (/stop, /help) work too";
-            app.notice = Some(how.to_owned());
-            Vec::new()
-        }
-    }
-}
-
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -323,7 +330,9 @@ fn print(text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{Approval, CallId, Event, Op, PlanStatus, PlanStep, Record, Seq, TurnId};
+    use quire_protocol::{
+        Answer, Approval, CallId, Event, Op, PlanStatus, PlanStep, Record, Seq, TurnId,
+    };
 
     use super::*;
     use crate::setup::Form;
@@ -417,6 +426,84 @@ mod tests {
         app
     }
 
+    /// The first question is answered on another screen, and the next one is asked and seen.
+    fn answered_elsewhere(app: &mut App) {
+        let answered = Event::ApprovalAnswered {
+            call: CallId(1),
+            answer: Answer::no(""),
+            ruled_by: None,
+        };
+        record(app, answered);
+        record(
+            app,
+            Event::ApprovalAsked {
+                call: CallId(2),
+                approval: Approval::default(),
+            },
+        );
+        assert_eq!(app.settle(), []);
+        app.face();
+    }
+
+    fn press(line: &mut Line, app: &mut App, keys: &str) -> Vec<Wish> {
+        let press = |char| match char {
+            '\n' => KeyCode::Enter,
+            char => KeyCode::Char(char),
+        };
+        let keys = keys.chars().map(press);
+        keys.flat_map(|code| line.key(app, KeyEvent::new(code, KeyModifiers::NONE)))
+            .collect()
+    }
+
+    fn notice(app: &App) -> &str {
+        app.notice.as_deref().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_was_begun_at_one_question_answers_no_other() {
+        for begun in ["y", "a", "n", "n use a branch"] {
+            let (mut app, mut line) = (asked(&["git", "push"]), Line::default());
+            assert_eq!(press(&mut line, &mut app, begun), []);
+            answered_elsewhere(&mut app);
+            assert_eq!(press(&mut line, &mut app, "\n"), [], "{begun}");
+            assert_eq!(notice(&app), "that question is answered already");
+            let no = Op::Answer {
+                call: CallId(2),
+                answer: Answer::no(""),
+            };
+            assert_eq!(press(&mut line, &mut app, "n\n"), [Wish::Ask(no)]);
+        }
+    }
+
+    #[test]
+    fn what_was_begun_before_a_question_is_no_answer_to_it() {
+        let mut app = asked(&[]);
+        app.faced = None;
+        let mut line = Line::default();
+        assert_eq!(press(&mut line, &mut app, "y\n"), []);
+        assert!(notice(&app).contains("too soon"), "{:?}", app.notice);
+        press(&mut line, &mut app, "go on");
+        app.face();
+        let wishes = press(&mut line, &mut app, "\n");
+        assert!(
+            matches!(&wishes[..], [Wish::Ask(Op::Say { content, .. })] if *content == [Content::text("go on")]),
+            "{wishes:?}"
+        );
+    }
+
+    #[test]
+    fn a_line_that_comes_with_others_answers_nothing() {
+        let mut app = asked(&["git", "push"]);
+        for line in ["my notes", "y", "more", "a"] {
+            assert_eq!(line_typed(&mut app, line), [], "{line}");
+            assert!(app.notice.take().is_some(), "{line}");
+            assert!(app.is_hurried(), "{line}");
+        }
+        app.face();
+        assert_ne!(line_typed(&mut app, "y"), []);
+        assert_eq!(line_typed(&mut app, "a"), [], "it was answered just now");
+    }
+
     #[test]
     fn lines_at_a_question_are_answers_and_commands_are_commands() {
         let answer = |answer| {
@@ -450,14 +537,14 @@ mod tests {
             ("", vec![]),
         ] {
             let mut app = asked(&["git", "push"]);
-            assert_eq!(typed(&mut app, line), wishes, "{line}");
+            assert_eq!(line_typed(&mut app, line), wishes, "{line}");
             assert_eq!(app.notice.is_none(), !wishes.is_empty(), "{line}");
         }
         let mut app = asked(&[]);
-        assert_eq!(typed(&mut app, "s"), []);
+        assert_eq!(line_typed(&mut app, "s"), []);
         assert!(app.notice.unwrap().contains("only be allowed once"));
         let mut app = asked(&[]);
-        assert_eq!(typed(&mut app, "/help"), []);
+        assert_eq!(line_typed(&mut app, "/help"), []);
         let shown = Told::default().news(&mut app);
         assert!(shown.contains("/stop"), "{shown}");
     }

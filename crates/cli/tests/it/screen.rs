@@ -475,11 +475,14 @@ fn plain_lines_are_never_drawn_over() {
     pty.type_line("how is it?");
     pty.sees("bash asks to run:\n    touch made");
     pty.sees("y once");
+    pty.reads();
     pty.type_line("perhaps");
     pty.sees("please answer with");
+    pty.reads();
     pty.press("y\r");
     pty.sees("✓ bash touch made");
     pty.sees("touch unwanted");
+    pty.reads();
     pty.type_line("n too many files");
     pty.sees("all is well");
     pty.sees("· done ·");

@@ -59,6 +59,7 @@ impl Line {
             return Vec::new();
         }
         app.notice = None;
+        app.begin_typing();
         let choices = self.choices.take();
         self.waits = false;
         let action = match (key.code, key.modifiers) {
