@@ -1,7 +1,7 @@
 //! What answers an open question: a letter and Enter, or a key with Alt at once. A letter alone gives
 //! nothing, since it may be the first of a sentence.
 
-use quire_protocol::{Answer, CallId, Op};
+use quire_protocol::{Answer, CallId, Event, Op};
 
 use crate::app::{App, Wish};
 use crate::keys::Reply;
@@ -121,10 +121,8 @@ impl App {
             }
             Reply::Session => self.answer(&Answer::AllowAlways),
             Reply::Always => {
-                let kept = Wish::Allow(approval.prefix.clone());
-                let mut wishes = self.answer(&Answer::AllowAlways);
-                wishes.push(kept);
-                wishes
+                self.keeping = Some((*call, approval.prefix.clone()));
+                self.answer(&Answer::AllowAlways)
             }
             Reply::No => {
                 self.refusing = Some(*call);
@@ -132,6 +130,21 @@ impl App {
                 Vec::new()
             }
         }
+    }
+
+    /// Something was recorded: gives what is to be allowed for good, once that answer is the one that
+    /// counts. Another may have come before it.
+    pub(crate) fn to_keep(&mut self, event: &Event) -> Option<Vec<String>> {
+        let Event::ApprovalAnswered { call, answer, .. } = event else {
+            return None;
+        };
+        let (_, prefix) = self.keeping.take_if(|(asked, _)| asked == call)?;
+        if *answer == Answer::AllowAlways {
+            return Some(prefix);
+        }
+        let told = "another answer came first: no rule is kept";
+        self.conversation.note(told);
+        None
     }
 
     /// A rule was kept for good, or could not be.

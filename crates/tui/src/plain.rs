@@ -109,9 +109,9 @@ impl Talk<'_> {
                 let Some(frame) = frame else {
                     return Ok(Then::Leave);
                 };
-                take_in(app, self.link, frame);
+                take_in(app, self.link, world, frame);
                 while let Some(Some(frame)) = self.link.frames.next().now_or_never() {
-                    take_in(app, self.link, frame);
+                    take_in(app, self.link, world, frame);
                 }
                 Vec::new()
             }
@@ -205,7 +205,6 @@ impl Talk<'_> {
                 world.keep(&op);
                 self.link.ask(op);
             }
-            Wish::Allow(prefix) => world.errands.allow(prefix),
             Wish::Run(command) => world.shell.start(&world.machine, command),
             Wish::StopOwn => world.shell.stop(),
             Wish::List => {
@@ -274,14 +273,9 @@ fn unseen(app: &mut App) {
     }
 }
 
-fn take_in(app: &mut App, link: &Link, frame: Frame) {
+fn take_in(app: &mut App, link: &Link, world: &World, frame: Frame) {
     match frame {
-        Frame::Record(record) => {
-            app.conversation.record(&record);
-            for op in app.settle() {
-                link.ask(op);
-            }
-        }
+        Frame::Record(record) => world.take_in(app, link, &record),
         Frame::Delta(delta) => app.conversation.delta(&delta),
     }
 }
@@ -520,13 +514,7 @@ mod tests {
             ("Y ", answer(Answer::AllowOnce)),
             ("s", answer(Answer::AllowAlways)),
             ("p", answer(Answer::AllowAlways)),
-            (
-                "a",
-                vec![
-                    answer(Answer::AllowAlways).remove(0),
-                    Wish::Allow(vec!["git".to_owned(), "push".to_owned()]),
-                ],
-            ),
+            ("a", answer(Answer::AllowAlways)),
             ("n", answer(Answer::no(""))),
             ("n use a branch", answer(Answer::no("use a branch"))),
             ("/stop", stop),
