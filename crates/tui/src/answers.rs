@@ -134,7 +134,7 @@ impl App {
 
     /// Something was recorded: gives what is to be allowed for good, once that answer is the one that
     /// counts. Another may have come before it.
-    pub(crate) fn to_keep(&mut self, event: &Event) -> Option<Vec<String>> {
+    pub(crate) fn take_rule(&mut self, event: &Event) -> Option<Vec<String>> {
         let Event::ApprovalAnswered { call, answer, .. } = event else {
             return None;
         };

@@ -24,6 +24,7 @@ use crate::setup::Error;
 use crate::talk::{self, PAUSE, Then, listed, until};
 use crate::world::World;
 
+use keys::Pastes;
 use line::Line;
 use told::Told;
 use typing::{Typed, Typing};
@@ -55,11 +56,16 @@ pub(crate) async fn talk(
     progress: Duration,
 ) -> Result<(), Error> {
     print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
+    let pastes = if app.colours.is_dumb() {
+        Pastes::Untold
+    } else {
+        Pastes::Told
+    };
     let mut talk = Talk {
         app,
         link,
         world,
-        typing: Typing::begin(),
+        typing: Typing::begin(pastes),
         line: Line::default(),
         told: Told::default(),
         disturbed: Instant::now(),
@@ -84,15 +90,7 @@ impl Talk<'_> {
         let wishes = tokio::select! {
             biased;
             typed = self.typing.next() => match typed {
-                Some(Typed::Line(said)) => {
-                    self.disturbed = Instant::now();
-                    line_typed(app, &said)
-                }
-                Some(Typed::Key(key)) => {
-                    self.disturbed = Instant::now();
-                    self.line.key(app, key)
-                }
-                Some(Typed::Nothing) => Vec::new(),
+                Some(typed) => self.happened(&typed),
                 None => return Ok(Then::Leave),
             },
             Some(arrived) = self.link.arrived.recv() => app.arrived(arrived),
@@ -146,6 +144,18 @@ impl Talk<'_> {
             }
         }
         Ok(Then::GoOn)
+    }
+
+    /// Something was typed.
+    fn happened(&mut self, typed: &Typed) -> Vec<Wish> {
+        self.disturbed = Instant::now();
+        match typed {
+            Typed::Line(said) => line_typed(self.app, said),
+            Typed::Text(text) => self.line.text(self.app, text),
+            Typed::Key(key) => self.line.key(self.app, *key),
+            Typed::Paste(text) => self.line.paste(self.app, text),
+            Typed::Nothing => Vec::new(),
+        }
     }
 
     fn say(&mut self) -> io::Result<()> {
@@ -483,6 +493,24 @@ mod tests {
             matches!(&wishes[..], [Wish::Ask(Op::Say { content, .. })] if *content == [Content::text("go on")]),
             "{wishes:?}"
         );
+    }
+
+    #[test]
+    fn what_is_pasted_is_text_of_the_line_and_does_nothing() {
+        for pasted in ["my notes\ny\nmore\n", "y\n", "! rm -r /\n", "/quit\n", "a"] {
+            let (mut app, mut line) = (asked(&["git", "push"]), Line::default());
+            assert_eq!(line.paste(&mut app, pasted), [], "{pasted:?}");
+            assert_eq!(app.editor.text(), pasted);
+        }
+        let (mut app, mut line) = (asked(&[]), Line::default());
+        line.paste(&mut app, "y");
+        assert_eq!(press(&mut line, &mut app, "\n"), [], "nobody typed it");
+        line.paste(&mut app, "my notes\ny\nmore\n");
+        let wishes = press(&mut line, &mut app, "\n");
+        let [Wish::Ask(Op::Say { content, .. })] = &wishes[..] else {
+            panic!("{wishes:?}");
+        };
+        assert_eq!(*content, [Content::text("my notes\ny\nmore")]);
     }
 
     #[test]

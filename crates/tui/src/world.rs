@@ -61,7 +61,7 @@ impl World {
         for op in app.settle() {
             link.ask(op);
         }
-        if let Some(prefix) = app.to_keep(&record.event) {
+        if let Some(prefix) = app.take_rule(&record.event) {
             self.errands.allow(prefix);
         }
     }

@@ -490,7 +490,10 @@ fn plain_lines_are_never_drawn_over() {
     assert!(told.contains("too many files"), "{told}");
     pty.type_line("/quit");
     pty.sees("the session is kept");
-    assert!(!pty.bytes().contains('\x1b'), "{}", pty.bytes());
+    let bytes = pty.bytes();
+    let asked = ["\x1b[?2004h", "\x1b[?2004l"];
+    assert_eq!(asked.map(|asked| bytes.matches(asked).count()), [1, 1]);
+    assert_eq!(bytes.matches('\x1b').count(), 2, "{bytes}");
     assert_eq!(pty.end(), 0);
     assert!(!place.work().join("unwanted").exists());
 }

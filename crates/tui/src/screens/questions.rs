@@ -330,9 +330,9 @@ fn always_answers_for_the_session_and_keeps_a_rule() {
         answer: Answer::AllowAlways,
     });
     assert_eq!(screen.press(KeyCode::Enter), [answered]);
-    let kept = screen.app.to_keep(&counts(Answer::AllowAlways));
+    let kept = screen.app.take_rule(&counts(Answer::AllowAlways));
     assert_eq!(kept, Some(vec!["git".to_owned(), "push".to_owned()]));
-    assert_eq!(screen.app.to_keep(&counts(Answer::AllowAlways)), None);
+    assert_eq!(screen.app.take_rule(&counts(Answer::AllowAlways)), None);
     screen.app.kept(Ok(()));
     screen.app.kept(Err("it is full".to_owned()));
     let shown = screen.shown();
@@ -360,8 +360,8 @@ fn an_always_that_comes_behind_another_answer_keeps_no_rule() {
     let mut screen = asked();
     screen.types("a");
     screen.press(KeyCode::Enter);
-    assert_eq!(screen.app.to_keep(&counts(Answer::no(""))), None);
-    assert_eq!(screen.app.to_keep(&counts(Answer::AllowAlways)), None);
+    assert_eq!(screen.app.take_rule(&counts(Answer::no(""))), None);
+    assert_eq!(screen.app.take_rule(&counts(Answer::AllowAlways)), None);
     assert!(screen.shown().contains("another answer came first"));
 }
 
