@@ -2,7 +2,7 @@
 //! nothing, since it may be the first of a sentence. What opens under typing hands, a list too, is looked
 //! at first.
 
-use quire_protocol::{Answer, CallId, Op};
+use quire_protocol::{Answer, CallId, Event, Op};
 
 use crate::app::{App, Wish};
 use crate::keys::Reply;
@@ -35,9 +35,17 @@ impl App {
     pub(crate) fn face(&mut self) {
         self.faced = self.first_asked();
         self.picker.iter_mut().for_each(Picker::face);
+        self.hasty = None;
     }
 
-    fn first_asked(&self) -> Option<CallId> {
+    /// Whether a line that comes now may be no answer to what is asked: nobody had time to see that, or a
+    /// line has just come.
+    pub(crate) fn is_hurried(&self) -> bool {
+        self.is_surprised() || self.hasty.is_some()
+    }
+
+    /// The question that is to be answered first.
+    pub(crate) fn first_asked(&self) -> Option<CallId> {
         self.conversation.asked.first().map(|(call, _)| *call)
     }
 
@@ -49,8 +57,12 @@ impl App {
 
     /// The answer that Enter gives: all that was typed, at this very question, is its letter.
     pub(crate) fn in_hand(&self) -> Option<Reply> {
-        let here = self.answering.is_some() && self.answering == self.facing();
-        Reply::of(self.editor.text()).filter(|_| here)
+        Reply::of(self.editor.text()).filter(|_| self.begun_here().is_some())
+    }
+
+    /// The open question, where what is typed was begun at it.
+    fn begun_here(&self) -> Option<CallId> {
+        self.answering.filter(|_| self.answering == self.facing())
     }
 
     /// A character is about to be typed: the first one shows at what.
@@ -75,13 +87,43 @@ impl App {
         let reply = self.in_hand();
         self.editor.take();
         let Some(reply) = reply else {
-            self.notice = Some("that question is answered already".to_owned());
+            self.notice = Some(ANSWERED.to_owned());
             return Some(Vec::new());
         };
         Some(match reply {
             Reply::Once | Reply::Session | Reply::Always => self.reply(reply),
             Reply::No => self.answer(&Answer::no("")),
         })
+    }
+
+    /// Gives a whole line as the answer to the question at which it was begun; nothing where it was begun
+    /// at none, and is none.
+    pub(crate) fn give_line(&mut self, line: &str) -> Option<Vec<Wish>> {
+        let (word, why) = line.split_once(' ').unwrap_or((line, ""));
+        let reply = Reply::of(word).filter(|reply| *reply == Reply::No || why.trim().is_empty());
+        let here = self.begun_here();
+        let begun = self.answering.take();
+        if let Some(call) = here {
+            if self.hasty.replace(call) == here {
+                self.notice = Some(HASTY.to_owned());
+                return Some(Vec::new());
+            }
+            return Some(match reply {
+                Some(Reply::No) => self.answer(&Answer::no(why.trim())),
+                Some(reply) => self.reply(reply),
+                None => {
+                    self.notice = Some(LETTERS.to_owned());
+                    Vec::new()
+                }
+            });
+        }
+        let told = match (reply, begun, self.first_asked()) {
+            (Some(_), Some(_), _) => ANSWERED,
+            (Some(_), None, Some(_)) => HASTY,
+            (Some(_), None, None) | (None, ..) => return None,
+        };
+        self.notice = Some(told.to_owned());
+        Some(Vec::new())
     }
 
     /// Answers the open question; of a no, the reason is asked for first.
@@ -105,10 +147,8 @@ impl App {
             }
             Reply::Session => self.answer(&Answer::AllowAlways),
             Reply::Always => {
-                let kept = Wish::Allow(approval.prefix.clone());
-                let mut wishes = self.answer(&Answer::AllowAlways);
-                wishes.push(kept);
-                wishes
+                self.keeping = Some((*call, approval.prefix.clone()));
+                self.answer(&Answer::AllowAlways)
             }
             Reply::No => {
                 self.refusing = Some(*call);
@@ -116,6 +156,21 @@ impl App {
                 Vec::new()
             }
         }
+    }
+
+    /// Something was recorded: gives what is to be allowed for good, once that answer is the one that
+    /// counts. Another may have come before it.
+    pub(crate) fn take_rule(&mut self, event: &Event) -> Option<Vec<String>> {
+        let Event::ApprovalAnswered { call, answer, .. } = event else {
+            return None;
+        };
+        let (_, prefix) = self.keeping.take_if(|(asked, _)| asked == call)?;
+        if *answer == Answer::AllowAlways {
+            return Some(prefix);
+        }
+        let told = "another answer came first: no rule is kept";
+        self.conversation.note(told);
+        None
     }
 
     /// A rule was kept for good, or could not be.
@@ -143,6 +198,12 @@ impl App {
     }
 }
 
+/// Why an answer is given to nothing.
+const ANSWERED: &str = "that question is answered already";
+/// Why a line is no answer.
+const HASTY: &str = "that came too soon to be an answer: look at the question, then answer";
+/// How a line answers.
+const LETTERS: &str = "please answer with one of the letters; commands (/stop, /help) work too";
 /// Why a question has no answer but for this once.
 pub(crate) const ONCE_ONLY: &str =
     "this can only be allowed once: no first words of it say well enough what runs";

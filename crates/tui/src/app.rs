@@ -39,8 +39,6 @@ pub type Fit =
 pub(crate) enum Wish {
     /// Ask this of the session.
     Ask(Op),
-    /// Keep a rule that allows what begins so.
-    Allow(Vec<String>),
     /// Run a command line of the person's.
     Run(String),
     /// Stop the one that runs.
@@ -113,6 +111,10 @@ pub(crate) struct App {
     pub(crate) faced: Option<CallId>,
     /// The question at which the first character of the input was typed.
     pub(crate) answering: Option<CallId>,
+    /// The question at which a line was given so shortly ago that another may be of the same paste.
+    pub(crate) hasty: Option<CallId>,
+    /// The question that is being answered for good, and what is allowed once that answer counts.
+    pub(crate) keeping: Option<(CallId, Vec<String>)>,
     /// The model that is wanted once the session rests.
     pub(crate) next_model: Option<NextModel>,
     /// What Enter makes of a message while a turn works.
@@ -173,6 +175,8 @@ impl App {
             faced: None,
             next_model: None,
             answering: None,
+            hasty: None,
+            keeping: None,
             follow_up: Delivery::Steer,
             colours: Colours::default(),
             room: Room::Inline,
@@ -475,7 +479,7 @@ impl App {
     /// Another conversation stands here from now on: what was about the last one is gone.
     pub(crate) fn left(&mut self) {
         self.refusing = None;
-        (self.faced, self.answering) = (None, None);
+        (self.faced, self.answering, self.keeping) = (None, None, None);
         self.picker = None;
         self.search = None;
         self.outbox = Outbox::default();

@@ -265,6 +265,19 @@ impl Editor {
         }
     }
 
+    /// All that is shown, where no row is too long.
+    pub(crate) fn shown_whole(&self) -> String {
+        let mut all = String::with_capacity(self.text.len());
+        for char in self.text.chars() {
+            if char == '\t' || self.sign_of(char).is_some() {
+                all.push_str(&self.shown(char.encode_utf8(&mut [0; 4])));
+            } else {
+                all.push(char);
+            }
+        }
+        all
+    }
+
     fn place(&self, to: To) -> usize {
         let (before, after) = self.text.split_at(self.at);
         match to {

@@ -155,9 +155,13 @@ impl App {
     }
 }
 
+/// Bytes of what may be the begin of a path: more is none, and is not looked through at each key.
+const LONGEST: usize = 4_096;
+
 /// What stands behind the `@` that is being written, if one is.
 fn fragment(before: &str) -> Option<&str> {
-    let at = before.rfind('@')?;
+    let near = &before[before.floor_char_boundary(before.len().saturating_sub(LONGEST))..];
+    let at = before.len() - near.len() + near.rfind('@')?;
     let fragment = &before[at + 1..];
     let begins = before[..at]
         .chars()

@@ -3,81 +3,34 @@
 
 mod keys;
 mod line;
+mod told;
+mod typing;
 
-use std::collections::BTreeSet;
-use std::io::{self, BufRead as _, Write as _};
+use std::io::{self, Write as _};
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
-use crossterm::event::{Event as Happened, KeyCode, KeyEvent, KeyModifiers};
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use futures_util::{FutureExt as _, StreamExt as _};
-use quire_protocol::{Answer, Approval, CallId, Content, Frame, SessionId};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use quire_protocol::{Content, Frame, SessionId};
 use tokio::time::Instant;
 
 use crate::app::{App, Wish};
-use crate::conversation::{asks_to, whole};
 use crate::errands::Done;
-use crate::keys::{Mode, Pick, Reply};
+use crate::keys::Pick;
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
-use crate::talk::{self, Then, listed, until};
-use crate::view::{self, begins_so, facts};
+use crate::talk::{self, PAUSE, Then, listed, until};
 use crate::world::World;
 
-use keys::Keys;
+use keys::Pastes;
 use line::Line;
-
-/// What was said already.
-#[derive(Debug, Default)]
-struct Told {
-    asked: BTreeSet<CallId>,
-    running: BTreeSet<CallId>,
-    pending: usize,
-    /// What is to be said of what is done.
-    due: Vec<String>,
-    /// The list from which something is being chosen.
-    picked: Vec<String>,
-}
+use told::Told;
+use typing::{Typed, Typing};
 
 /// Between words on what is done, at least: who hears them has to wait for each to end.
 const SELDOM: Duration = Duration::from_secs(10);
-
-/// What the person types.
-enum Typing {
-    /// The terminal gathers and shows lines by itself.
-    Lines(UnboundedReceiver<String>),
-    /// It comes key by key.
-    Keys(Keys),
-}
-
-/// Something that was typed.
-enum Typed {
-    Line(String),
-    Key(KeyEvent),
-    /// Nothing that matters here.
-    Nothing,
-}
-
-impl Typing {
-    /// Key by key, where that can be.
-    fn begin() -> Self {
-        Keys::take().map_or_else(|| Self::Lines(lines()), Self::Keys)
-    }
-
-    /// Waits for what is typed next; nothing once nothing more can be.
-    async fn next(&mut self) -> Option<Typed> {
-        match self {
-            Self::Lines(lines) => lines.recv().await.map(Typed::Line),
-            Self::Keys(keys) => Some(match keys.next().await? {
-                Happened::Key(key) => Typed::Key(key),
-                _ => Typed::Nothing,
-            }),
-        }
-    }
-}
 
 /// A conversation in plain lines.
 struct Talk<'a> {
@@ -87,6 +40,8 @@ struct Talk<'a> {
     typing: Typing,
     line: Line,
     told: Told,
+    /// When something was typed, or a question came.
+    disturbed: Instant,
     /// When something was printed last.
     printed: Instant,
     /// After how long without a word it is said what is done.
@@ -101,13 +56,19 @@ pub(crate) async fn talk(
     progress: Duration,
 ) -> Result<(), Error> {
     print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
+    let pastes = if app.colours.is_dumb() {
+        Pastes::Untold
+    } else {
+        Pastes::Told
+    };
     let mut talk = Talk {
         app,
         link,
         world,
-        typing: Typing::begin(),
+        typing: Typing::begin(pastes),
         line: Line::default(),
         told: Told::default(),
+        disturbed: Instant::now(),
         printed: Instant::now(),
         seldom: progress.max(SELDOM),
     };
@@ -124,12 +85,12 @@ impl Talk<'_> {
         let world = &mut self.world;
         let works = app.conversation.works() && app.conversation.asked.is_empty();
         let quiet = works.then(|| self.printed + self.seldom);
+        let faced = app.is_hurried().then(|| self.disturbed + PAUSE);
+        let asked = app.first_asked();
         let wishes = tokio::select! {
             biased;
             typed = self.typing.next() => match typed {
-                Some(Typed::Line(said)) => line_typed(app, &said),
-                Some(Typed::Key(key)) => self.line.key(app, key),
-                Some(Typed::Nothing) => Vec::new(),
+                Some(typed) => self.happened(&typed),
                 None => return Ok(Then::Leave),
             },
             Some(arrived) = self.link.arrived.recv() => app.arrived(arrived),
@@ -146,9 +107,9 @@ impl Talk<'_> {
                 let Some(frame) = frame else {
                     return Ok(Then::Leave);
                 };
-                take_in(app, self.link, frame);
+                take_in(app, self.link, world, frame);
                 while let Some(Some(frame)) = self.link.frames.next().now_or_never() {
-                    take_in(app, self.link, frame);
+                    take_in(app, self.link, world, frame);
                 }
                 Vec::new()
             }
@@ -159,6 +120,10 @@ impl Talk<'_> {
                 Vec::new()
             }
             done = world.errands.next() => done_for(app, &mut self.line, done),
+            () = until(faced) => {
+                app.face();
+                Vec::new()
+            }
             () = until(quiet) => {
                 self.told.doing(app);
                 Vec::new()
@@ -170,12 +135,27 @@ impl Talk<'_> {
                 Err(_) => std::future::pending().await,
             },
         };
+        if self.app.first_asked() != asked {
+            self.disturbed = Instant::now();
+        }
         for wish in wishes {
             if self.grant(wish).await? == Then::Leave {
                 return Ok(Then::Leave);
             }
         }
         Ok(Then::GoOn)
+    }
+
+    /// Something was typed.
+    fn happened(&mut self, typed: &Typed) -> Vec<Wish> {
+        self.disturbed = Instant::now();
+        match typed {
+            Typed::Line(said) => line_typed(self.app, said),
+            Typed::Text(text) => self.line.text(self.app, text),
+            Typed::Key(key) => self.line.key(self.app, *key),
+            Typed::Paste(text) => self.line.paste(self.app, text),
+            Typed::Nothing => Vec::new(),
+        }
     }
 
     fn say(&mut self) -> io::Result<()> {
@@ -235,7 +215,6 @@ impl Talk<'_> {
                 world.keep(&op);
                 self.link.ask(op);
             }
-            Wish::Allow(prefix) => world.errands.allow(prefix),
             Wish::Run(command) => world.shell.start(&world.machine, command),
             Wish::StopOwn => world.shell.stop(),
             Wish::List => {
@@ -304,16 +283,9 @@ fn unseen(app: &mut App) {
     }
 }
 
-fn take_in(app: &mut App, link: &Link, frame: Frame) {
+fn take_in(app: &mut App, link: &Link, world: &World, frame: Frame) {
     match frame {
-        Frame::Record(record) => {
-            app.conversation.record(&record);
-            for op in app.settle() {
-                link.ask(op);
-            }
-            // A whole line is not typed by accident.
-            app.face();
-        }
+        Frame::Record(record) => world.take_in(app, link, &record),
         Frame::Delta(delta) => app.conversation.delta(&delta),
     }
 }
@@ -329,15 +301,20 @@ fn typed(app: &mut App, line: &str) -> Vec<Wish> {
         };
     }
     // A command is one whatever is asked.
-    if app.mode() == Mode::Asked && !line.starts_with(['/', '!']) {
-        return answered(app, line);
+    if !line.starts_with(['/', '!'])
+        && let Some(wishes) = app.give_line(line)
+    {
+        return wishes;
     }
+    app.answering = None;
     app.editor.paste(line);
     press(app, KeyCode::Enter)
 }
 
 /// A line that the terminal has gathered and shown.
 fn line_typed(app: &mut App, line: &str) -> Vec<Wish> {
+    // Nobody knows when its first letter was typed.
+    app.answering = app.facing();
     let wishes = typed(app, line);
     // What could not be done is not left in an input that nobody sees.
     if !line.trim_end().ends_with('\\') && app.editor.images().is_empty() {
@@ -349,103 +326,6 @@ fn line_typed(app: &mut App, line: &str) -> Vec<Wish> {
     wishes
 }
 
-/// A line as the answer to the open question.
-fn answered(app: &mut App, line: &str) -> Vec<Wish> {
-    let (word, why) = line.split_once(' ').unwrap_or((line, ""));
-    match (Reply::of(word), why.trim()) {
-        (Some(Reply::No), why) => app.answer(&Answer::no(why)),
-        (Some(reply), "") => app.reply(reply),
-        _ => {
-            let how = "please answer with one of the letters; commands (/stop, /help) work too";
-            app.notice = Some(how.to_owned());
-            Vec::new()
-        }
-    }
-}
-
-impl Told {
-    /// Something is done for so long that a word on it is due.
-    fn doing(&mut self, app: &App) {
-        let words = view::doing(&app.conversation);
-        let took = view::elapsed(app.working());
-        self.due
-            .extend(words.map(|words| format!("{words} · {took}")));
-    }
-
-    /// What there is to say that was not said yet.
-    fn news(&mut self, app: &mut App) -> String {
-        let mut lines: Vec<String> = app
-            .conversation
-            .take_done()
-            .iter()
-            .map(|line| line.to_string().trim_end().to_owned())
-            .collect();
-        for (call, running) in &app.conversation.running {
-            if self.running.insert(*call) {
-                let shown = &running.shown;
-                lines.push(format!("running {} {}", shown.name, shown.detail));
-            }
-        }
-        for pending in app.conversation.pending.iter().skip(self.pending) {
-            if pending.joins {
-                lines.push(pending.class(app.conversation.has_turn()).to_owned());
-            }
-        }
-        self.pending = app.conversation.pending.len();
-        if let Some((call, approval)) = app.conversation.asked.first()
-            && self.asked.insert(*call)
-        {
-            lines.extend(question(app, *call, approval));
-        }
-        match &app.picker {
-            Some(picker) => {
-                let rows = picker.plain();
-                if rows != self.picked {
-                    lines.extend(rows.iter().cloned());
-                    self.picked = rows;
-                }
-            }
-            None => self.picked.clear(),
-        }
-        lines.append(&mut self.due);
-        lines.extend(app.notice.take());
-        lines.into_iter().map(|line| line + "\n").collect()
-    }
-}
-
-fn question(app: &App, call: CallId, approval: &Approval) -> Vec<String> {
-    let about = app.conversation.about(call);
-    let name = about.split(' ').next().unwrap_or_default();
-    let session = match begins_so(approval) {
-        rule if rule.is_empty() => rule,
-        rule => format!(
-            ", s {rule} for this session, a the same always (a rule in {})",
-            app.rules_file
-        ),
-    };
-    let mut lines = vec![format!("? {name} asks to {}:", asks_to(approval))];
-    lines.extend(whole(approval, usize::MAX).iter().map(ToString::to_string));
-    lines.extend(facts(approval));
-    lines.push(format!("y once{session}, n no, n WHY no and why"));
-    lines
-}
-
-/// The lines that are typed, read by a thread of their own, which may wait for ever.
-fn lines() -> UnboundedReceiver<String> {
-    let (typed, lines) = unbounded_channel();
-    thread::spawn(move || {
-        for line in io::stdin().lock().lines() {
-            let Ok(line) = line else {
-                return;
-            };
-            if typed.send(line).is_err() {
-                return;
-            }
-        }
-    });
-    lines
-}
-
 fn print(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
@@ -454,7 +334,9 @@ fn print(text: &str) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{Event, Op, PlanStatus, PlanStep, Record, Seq, TurnId};
+    use quire_protocol::{
+        Answer, Approval, CallId, Event, Op, PlanStatus, PlanStep, Record, Seq, TurnId,
+    };
 
     use super::*;
     use crate::setup::Form;
@@ -548,6 +430,102 @@ mod tests {
         app
     }
 
+    /// The first question is answered on another screen, and the next one is asked and seen.
+    fn answered_elsewhere(app: &mut App) {
+        let answered = Event::ApprovalAnswered {
+            call: CallId(1),
+            answer: Answer::no(""),
+            ruled_by: None,
+        };
+        record(app, answered);
+        record(
+            app,
+            Event::ApprovalAsked {
+                call: CallId(2),
+                approval: Approval::default(),
+            },
+        );
+        assert_eq!(app.settle(), []);
+        app.face();
+    }
+
+    fn press(line: &mut Line, app: &mut App, keys: &str) -> Vec<Wish> {
+        let press = |char| match char {
+            '\n' => KeyCode::Enter,
+            char => KeyCode::Char(char),
+        };
+        let keys = keys.chars().map(press);
+        keys.flat_map(|code| line.key(app, KeyEvent::new(code, KeyModifiers::NONE)))
+            .collect()
+    }
+
+    fn notice(app: &App) -> &str {
+        app.notice.as_deref().unwrap_or_default()
+    }
+
+    #[test]
+    fn what_was_begun_at_one_question_answers_no_other() {
+        for begun in ["y", "a", "n", "n use a branch"] {
+            let (mut app, mut line) = (asked(&["git", "push"]), Line::default());
+            assert_eq!(press(&mut line, &mut app, begun), []);
+            answered_elsewhere(&mut app);
+            assert_eq!(press(&mut line, &mut app, "\n"), [], "{begun}");
+            assert_eq!(notice(&app), "that question is answered already");
+            let no = Op::Answer {
+                call: CallId(2),
+                answer: Answer::no(""),
+            };
+            assert_eq!(press(&mut line, &mut app, "n\n"), [Wish::Ask(no)]);
+        }
+    }
+
+    #[test]
+    fn what_was_begun_before_a_question_is_no_answer_to_it() {
+        let mut app = asked(&[]);
+        app.faced = None;
+        let mut line = Line::default();
+        assert_eq!(press(&mut line, &mut app, "y\n"), []);
+        assert!(notice(&app).contains("too soon"), "{:?}", app.notice);
+        press(&mut line, &mut app, "go on");
+        app.face();
+        let wishes = press(&mut line, &mut app, "\n");
+        assert!(
+            matches!(&wishes[..], [Wish::Ask(Op::Say { content, .. })] if *content == [Content::text("go on")]),
+            "{wishes:?}"
+        );
+    }
+
+    #[test]
+    fn what_is_pasted_is_text_of_the_line_and_does_nothing() {
+        for pasted in ["my notes\ny\nmore\n", "y\n", "! rm -r /\n", "/quit\n", "a"] {
+            let (mut app, mut line) = (asked(&["git", "push"]), Line::default());
+            assert_eq!(line.paste(&mut app, pasted), [], "{pasted:?}");
+            assert_eq!(app.editor.text(), pasted);
+        }
+        let (mut app, mut line) = (asked(&[]), Line::default());
+        line.paste(&mut app, "y");
+        assert_eq!(press(&mut line, &mut app, "\n"), [], "nobody typed it");
+        line.paste(&mut app, "my notes\ny\nmore\n");
+        let wishes = press(&mut line, &mut app, "\n");
+        let [Wish::Ask(Op::Say { content, .. })] = &wishes[..] else {
+            panic!("{wishes:?}");
+        };
+        assert_eq!(*content, [Content::text("my notes\ny\nmore")]);
+    }
+
+    #[test]
+    fn a_line_that_comes_with_others_answers_nothing() {
+        let mut app = asked(&["git", "push"]);
+        for line in ["my notes", "y", "more", "a"] {
+            assert_eq!(line_typed(&mut app, line), [], "{line}");
+            assert!(app.notice.take().is_some(), "{line}");
+            assert!(app.is_hurried(), "{line}");
+        }
+        app.face();
+        assert_ne!(line_typed(&mut app, "y"), []);
+        assert_eq!(line_typed(&mut app, "a"), [], "it was answered just now");
+    }
+
     #[test]
     fn lines_at_a_question_are_answers_and_commands_are_commands() {
         let answer = |answer| {
@@ -564,13 +542,7 @@ mod tests {
             ("Y ", answer(Answer::AllowOnce)),
             ("s", answer(Answer::AllowAlways)),
             ("p", answer(Answer::AllowAlways)),
-            (
-                "a",
-                vec![
-                    answer(Answer::AllowAlways).remove(0),
-                    Wish::Allow(vec!["git".to_owned(), "push".to_owned()]),
-                ],
-            ),
+            ("a", answer(Answer::AllowAlways)),
             ("n", answer(Answer::no(""))),
             ("n use a branch", answer(Answer::no("use a branch"))),
             ("/stop", stop),
@@ -581,14 +553,14 @@ mod tests {
             ("", vec![]),
         ] {
             let mut app = asked(&["git", "push"]);
-            assert_eq!(typed(&mut app, line), wishes, "{line}");
+            assert_eq!(line_typed(&mut app, line), wishes, "{line}");
             assert_eq!(app.notice.is_none(), !wishes.is_empty(), "{line}");
         }
         let mut app = asked(&[]);
-        assert_eq!(typed(&mut app, "s"), []);
+        assert_eq!(line_typed(&mut app, "s"), []);
         assert!(app.notice.unwrap().contains("only be allowed once"));
         let mut app = asked(&[]);
-        assert_eq!(typed(&mut app, "/help"), []);
+        assert_eq!(line_typed(&mut app, "/help"), []);
         let shown = Told::default().news(&mut app);
         assert!(shown.contains("/stop"), "{shown}");
     }

@@ -305,7 +305,6 @@ impl Screen<'_> {
                 self.world.keep_text(format!("! {line}"));
                 self.world.shell.start(&self.world.machine, line);
             }
-            Wish::Allow(prefix) => self.world.errands.allow(prefix),
             Wish::Attach { path, pasted } => self.world.errands.attach(path, pasted),
             Wish::AttachCopied => self.world.errands.attach_copied(),
             Wish::Recall => self.world.errands.recall(),
@@ -438,12 +437,7 @@ impl Screen<'_> {
         let before = self.app.surprise();
         for _ in 0..BATCH {
             match next {
-                Some(Frame::Record(record)) => {
-                    self.app.conversation.record(&record);
-                    for op in self.app.settle() {
-                        self.link.ask(op);
-                    }
-                }
+                Some(Frame::Record(record)) => self.world.take_in(self.app, self.link, &record),
                 Some(Frame::Delta(delta)) => self.app.conversation.delta(&delta),
                 None => return Then::Leave,
             }

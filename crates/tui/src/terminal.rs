@@ -311,7 +311,7 @@ pub(crate) fn wake() {
     let _ = kill_process(getpid(), Signal::WINCH);
 }
 
-fn write(text: &str) -> io::Result<()> {
+pub(crate) fn write(text: &str) -> io::Result<()> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())?;
     out.flush()

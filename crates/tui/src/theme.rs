@@ -130,6 +130,8 @@ pub struct Colours {
     ground: Option<Kind>,
     /// Whether there are to be none.
     unwanted: bool,
+    /// Whether the terminal shows whatever it is sent.
+    is_dumb: bool,
 }
 
 /// The names of themes, as settings and `/theme` take them.
@@ -157,7 +159,13 @@ impl Colours {
             depth,
             ground: variable("COLORFGBG").and_then(ground),
             unwanted: variable("NO_COLOR").is_some() || term == "dumb",
+            is_dumb: term == "dumb",
         }
+    }
+
+    /// Whether the terminal shows whatever it is sent, what it is asked too.
+    pub(crate) fn is_dumb(self) -> bool {
+        self.is_dumb
     }
 
     /// The terminal says what its ground is like.

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use quire_protocol::{Op, joined_text};
+use quire_protocol::{Op, Record, joined_text};
 use tokio::sync::watch;
 
 use crate::app::App;
 use crate::errands::{Done, Errands};
+use crate::link::Link;
 use crate::machine::Machine;
 use crate::notify::Alerts;
 use crate::others::{Found, Others};
@@ -51,6 +52,17 @@ impl World {
             news = self.shell.next() => Beside::Own(news),
             found = self.others.next() => Beside::Found(found),
             () = over(&mut self.interrupts) => Beside::Over,
+        }
+    }
+
+    /// Takes in what was recorded, and has done what comes of it.
+    pub(crate) fn take_in(&self, app: &mut App, link: &Link, record: &Record) {
+        app.conversation.record(record);
+        for op in app.settle() {
+            link.ask(op);
+        }
+        if let Some(prefix) = app.take_rule(&record.event) {
+            self.errands.allow(prefix);
         }
     }
 

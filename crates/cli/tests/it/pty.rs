@@ -124,6 +124,21 @@ impl Pty {
         }
     }
 
+    /// Waits as a person who reads does: until nothing new was shown for long enough that what is typed
+    /// then is about what is there.
+    pub(crate) fn reads(&self) {
+        const PAUSE: Duration = Duration::from_millis(500);
+        let (shown, changed) = &*self.shown;
+        let mut shown = shown.lock().unwrap();
+        loop {
+            let (now, waited) = changed.wait_timeout(shown, PAUSE).unwrap();
+            shown = now;
+            if waited.timed_out() {
+                return;
+            }
+        }
+    }
+
     /// What the screen shows now.
     pub(crate) fn screen(&self) -> String {
         self.shown.0.lock().unwrap().parser.screen().contents()

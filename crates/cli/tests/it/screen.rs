@@ -475,11 +475,14 @@ fn plain_lines_are_never_drawn_over() {
     pty.type_line("how is it?");
     pty.sees("bash asks to run:\n    touch made");
     pty.sees("y once");
+    pty.reads();
     pty.type_line("perhaps");
     pty.sees("please answer with");
+    pty.reads();
     pty.press("y\r");
     pty.sees("✓ bash touch made");
     pty.sees("touch unwanted");
+    pty.reads();
     pty.type_line("n too many files");
     pty.sees("all is well");
     pty.sees("· done ·");
@@ -487,7 +490,10 @@ fn plain_lines_are_never_drawn_over() {
     assert!(told.contains("too many files"), "{told}");
     pty.type_line("/quit");
     pty.sees("the session is kept");
-    assert!(!pty.bytes().contains('\x1b'), "{}", pty.bytes());
+    let bytes = pty.bytes();
+    let asked = ["\x1b[?2004h", "\x1b[?2004l"];
+    assert_eq!(asked.map(|asked| bytes.matches(asked).count()), [1, 1]);
+    assert_eq!(bytes.matches('\x1b').count(), 2, "{bytes}");
     assert_eq!(pty.end(), 0);
     assert!(!place.work().join("unwanted").exists());
 }

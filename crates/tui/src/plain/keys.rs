@@ -12,12 +12,30 @@ use rustix::termios::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::terminal::{Gate, wake};
+use crate::terminal::{Gate, wake, write};
+
+use super::typing::{Typed, gather};
+
+/// A terminal is to say what is pasted, and is not to any more.
+const ENTER: &str = "\x1b[?2004h";
+const LEAVE: &str = "\x1b[?2004l";
+
+/// Whether a terminal says what is pasted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pastes {
+    /// It does, where it can.
+    Told,
+    /// It would show what it is asked.
+    Untold,
+}
 
 /// Keys that come one by one; dropping it gives the terminal back.
 pub(crate) struct Keys {
     before: Termios,
+    pastes: Pastes,
     events: UnboundedReceiver<Event>,
+    /// One that came with others, and is not one of them.
+    ahead: Option<Event>,
     gate: Arc<Gate>,
     reader: thread::JoinHandle<()>,
 }
@@ -25,7 +43,7 @@ pub(crate) struct Keys {
 impl Keys {
     /// Takes the keys; nothing where the terminal does not gather and show lines by itself, since
     /// somebody else does that, who would see everything twice.
-    pub(crate) fn take() -> Option<Self> {
+    pub(crate) fn take(pastes: Pastes) -> Option<Self> {
         let before = tcgetattr(stdin()).ok()?;
         let by_itself = LocalModes::ICANON | LocalModes::ECHO;
         if !before.local_modes.contains(by_itself) {
@@ -36,20 +54,29 @@ impl Keys {
         let gate = Arc::new(Gate::default());
         let guard = Arc::clone(&gate);
         let reader = thread::spawn(move || read(&happened, &guard));
-        Some(Self {
+        let keys = Self {
             before,
+            pastes,
             events,
+            ahead: None,
             gate,
             reader,
-        })
+        };
+        keys.say(ENTER).ok()?;
+        Some(keys)
     }
 
     /// Waits for the next one; nothing once the terminal is gone.
-    pub(crate) async fn next(&mut self) -> Option<Event> {
-        let event = self.events.recv().await;
+    pub(crate) async fn next(&mut self) -> Option<Typed> {
+        let event = match self.ahead.take() {
+            Some(event) => event,
+            None => self.events.recv().await?,
+        };
         // A shell that had the terminal meanwhile, after Ctrl+Z, may have left it as it likes it.
         let _ = one_by_one(&self.before);
-        event
+        let (typed, ahead) = gather(event, || self.events.try_recv().ok());
+        self.ahead = ahead;
+        Some(typed)
     }
 
     /// Gives the terminal to somebody else, as it was.
@@ -64,11 +91,21 @@ impl Keys {
     /// Takes it over again.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
         one_by_one(&self.before)?;
+        self.say(ENTER)?;
         self.gate.open();
         Ok(())
     }
 
+    fn say(&self, asked: &str) -> io::Result<()> {
+        match self.pastes {
+            Pastes::Told => write(asked),
+            Pastes::Untold => Ok(()),
+        }
+    }
+
     fn put_back(&self) -> io::Result<()> {
+        // The modes matter more than a terminal that takes nothing any more.
+        let _ = self.say(LEAVE);
         Ok(tcsetattr(stdin(), OptionalActions::Now, &self.before)?)
     }
 }

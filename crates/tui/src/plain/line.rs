@@ -58,9 +58,7 @@ impl Line {
         if key.kind == KeyEventKind::Release {
             return Vec::new();
         }
-        app.notice = None;
-        let choices = self.choices.take();
-        self.waits = false;
+        let choices = self.begin(app);
         let action = match (key.code, key.modifiers) {
             (KeyCode::Tab, _) => Action::Complete,
             (KeyCode::Esc, _) => Action::Back,
@@ -80,7 +78,7 @@ impl Line {
             }
             Action::Send | Action::Queue => return self.send(app),
             Action::Complete => return self.complete(app, choices.as_deref()),
-            Action::Insert(char) => app.editor.insert(char.encode_utf8(&mut [0; 4])),
+            Action::Insert(char) => return self.text(app, char.encode_utf8(&mut [0; 4])),
             Action::Newline => app.editor.insert("\n"),
             Action::Delete(to) => app.editor.delete(to),
             Action::PutBack => app.editor.put_back(),
@@ -110,6 +108,36 @@ impl Line {
             | Action::Pick(_) => {}
         }
         app.follow_path().into_iter().collect()
+    }
+
+    /// Characters were typed.
+    pub(crate) fn text(&mut self, app: &mut App, text: &str) -> Vec<Wish> {
+        self.begin(app);
+        if app.search.is_some() {
+            let chars = text.chars();
+            return chars
+                .flat_map(|char| self.search(app, Action::Insert(char)))
+                .collect();
+        }
+        app.editor.insert(text);
+        app.follow_path().into_iter().collect()
+    }
+
+    /// Text was pasted: whatever it says, it is text of the line, and about no question.
+    pub(crate) fn paste(&mut self, app: &mut App, text: &str) -> Vec<Wish> {
+        self.begin(app);
+        if app.editor.is_empty() {
+            app.answering = None;
+        }
+        app.paste(text)
+    }
+
+    /// The line is about to change; gives what was written when choices were printed.
+    fn begin(&mut self, app: &mut App) -> Option<String> {
+        app.notice = None;
+        app.begin_typing();
+        self.waits = false;
+        self.choices.take()
     }
 
     /// Something else stands where the line was.
@@ -250,8 +278,7 @@ impl Line {
 /// The line as it is now.
 fn current(app: &App) -> String {
     let prompt = if app.search.is_some() { "search: " } else { "" };
-    let rows = app.editor.layout(usize::MAX).rows;
-    format!("{prompt}{}", rows.join("\n"))
+    prompt.to_owned() + &app.editor.shown_whole()
 }
 
 /// What to print where a line stands, for it to be another.

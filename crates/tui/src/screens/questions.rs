@@ -329,8 +329,10 @@ fn always_answers_for_the_session_and_keeps_a_rule() {
         call: CallId(1),
         answer: Answer::AllowAlways,
     });
-    let kept = Wish::Allow(vec!["git".to_owned(), "push".to_owned()]);
-    assert_eq!(screen.press(KeyCode::Enter), [answered, kept]);
+    assert_eq!(screen.press(KeyCode::Enter), [answered]);
+    let kept = screen.app.take_rule(&counts(Answer::AllowAlways));
+    assert_eq!(kept, Some(vec!["git".to_owned(), "push".to_owned()]));
+    assert_eq!(screen.app.take_rule(&counts(Answer::AllowAlways)), None);
     screen.app.kept(Ok(()));
     screen.app.kept(Err("it is full".to_owned()));
     let shown = screen.shown();
@@ -342,6 +344,25 @@ fn always_answers_for_the_session_and_keeps_a_rule() {
         shown.contains("allowed for this session only: it is full"),
         "{shown}"
     );
+}
+
+/// This answer to the first question is the one that counts.
+fn counts(answer: Answer) -> Event {
+    Event::ApprovalAnswered {
+        call: CallId(1),
+        answer,
+        ruled_by: None,
+    }
+}
+
+#[test]
+fn an_always_that_comes_behind_another_answer_keeps_no_rule() {
+    let mut screen = asked();
+    screen.types("a");
+    screen.press(KeyCode::Enter);
+    assert_eq!(screen.app.take_rule(&counts(Answer::no(""))), None);
+    assert_eq!(screen.app.take_rule(&counts(Answer::AllowAlways)), None);
+    assert!(screen.shown().contains("another answer came first"));
 }
 
 #[test]
@@ -422,11 +443,10 @@ fn no_sentence_grants_anything() {
         let grants = |wish: &&Wish| {
             matches!(
                 wish,
-                Wish::Allow(_)
-                    | Wish::Ask(Op::Answer {
-                        answer: Answer::AllowOnce | Answer::AllowAlways,
-                        ..
-                    })
+                Wish::Ask(Op::Answer {
+                    answer: Answer::AllowOnce | Answer::AllowAlways,
+                    ..
+                })
             )
         };
         let granted = wishes.iter().find(grants);
