@@ -31,6 +31,9 @@ pub struct Frame {
     pub tools: HashMap<String, ClientTool>,
     /// Fields of the request that Responses' response object says again; see [`response_echo`].
     pub echo: Own,
+    /// What this server left out of the context before the upstream got it, as Messages tells it
+    /// (`context_management`).
+    pub context: Option<Value>,
     /// Whether a stream of Chat ends with a chunk of usage.
     pub usage: UsageChunk,
 }
@@ -68,6 +71,7 @@ impl Frame {
             sealer,
             tools: HashMap::new(),
             echo: Own::new(),
+            context: None,
             usage: UsageChunk::Sent,
         }
     }
