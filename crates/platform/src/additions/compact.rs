@@ -32,7 +32,7 @@ pub(crate) enum Then {
 }
 
 /// Bytes for each token, where nobody has counted.
-const BYTES_PER_TOKEN: u64 = 4;
+pub(super) const BYTES_PER_TOKEN: u64 = 4;
 
 const SUMMARIZE: &str = "Sum up the conversation above so that it can be gone on with from your summary alone. Keep: what was \
 asked, word for word where the words matter; decisions and why; what was tried and failed; names of files, ids, numbers and code \
@@ -222,11 +222,11 @@ pub(crate) fn demanded(request: &mut Request) -> Option<Cut> {
     Some(cut)
 }
 
-fn size(turn: &Turn) -> u64 {
+pub(super) fn size(turn: &Turn) -> u64 {
     turn.parts.iter().map(part_size).sum()
 }
 
-fn part_size(part: &Part) -> u64 {
+pub(super) fn part_size(part: &Part) -> u64 {
     let text = |text: &str| text.len() as u64;
     match part {
         Part::Text { text: words, .. }

@@ -40,6 +40,8 @@ pub(super) struct Written {
 pub(super) struct Passage {
     names: Names,
     dropped: Vec<String>,
+    /// What was left out of the context here.
+    context: Option<serde_json::Value>,
     listener: Option<Listener>,
     fitting: Option<Fitting>,
     lengthened: Option<Lengthened>,
@@ -79,7 +81,10 @@ pub(super) fn write(
         .catalogue
         .facts(config.priced_as(), &candidate.model);
     let mut request = Arc::clone(&prepared.request);
-    let (mut held, mut listener) = (None, None);
+    let (mut held, mut listener, mut context) = (None, None, None);
+    if config.dialect != ask.api && additions::clears(&request) {
+        context = additions::clear(Arc::make_mut(&mut request));
+    }
     if !add.is_empty() {
         // A long conversation is copied only where it changes.
         let changed = Arc::make_mut(&mut request);
@@ -112,6 +117,7 @@ pub(super) fn write(
                 .into_iter()
                 .map(|dropped| dropped.field)
                 .collect(),
+            context,
             listener,
             fitting: held.map(|held| Fitting {
                 held,
@@ -147,12 +153,14 @@ pub(super) async fn answer(
     let Passage {
         names,
         dropped,
+        context,
         listener,
         fitting,
         lengthened,
     } = *passage;
     let streamed = is_streamed(&prepared);
-    let frame = frame(app, &ask, &prepared.request, &candidate, &names);
+    let mut frame = frame(app, &ask, &prepared.request, &candidate, &names);
+    frame.context = context;
     // It may be long, and the answer may take long.
     ask.body = Bytes::new();
     let changes = Changes {

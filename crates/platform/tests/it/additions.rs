@@ -302,3 +302,41 @@ async fn a_summary_that_is_the_whole_answer_says_who_wrote_it() {
         (Some("other"), Some("small"))
     );
 }
+
+#[tokio::test]
+async fn old_results_of_tools_are_left_out_for_an_upstream_of_another_api() {
+    let (world, upstream) = world("", |asked| match asked["stream"].as_bool() {
+        Some(true) => Answer::stream(chat_stream("go on")),
+        Some(false) | None => Answer::json(&chat("go on", "stop", 3)),
+    })
+    .await;
+    let client = world.client("one").await.anthropic();
+    let mut messages = vec![json!({"role": "user", "content": "look"})];
+    for id in ["t1", "t2"] {
+        let call = json!({"type": "tool_use", "id": id, "name": "read", "input": {}});
+        let text = format!("{id} {}", "w".repeat(4_000));
+        let result = json!({"type": "tool_result", "tool_use_id": id, "content": text});
+        messages.push(json!({"role": "assistant", "content": [call]}));
+        messages.push(json!({"role": "user", "content": [result]}));
+    }
+    let uses = |value: u64| json!({"type": "tool_uses", "value": value});
+    let edit = json!({"type": "clear_tool_uses_20250919", "trigger": uses(1), "keep": uses(1)});
+    let mut asked = json!({"model": "m", "max_tokens": 99, "messages": messages,
+        "tools": [{"name": "read", "input_schema": {"type": "object"}}],
+        "context_management": {"edits": [edit]}});
+    let reply = client.post("/v1/messages", &asked).await;
+    assert_eq!(reply.status, 200, "{}", reply.text());
+    assert_eq!(reply.header("quire-dropped"), None);
+    let told = reply.json()["context_management"]["applied_edits"][0].clone();
+    assert_eq!(told["cleared_tool_uses"], 1, "{}", reply.text());
+    assert_eq!(told["cleared_input_tokens"], (4_003 - 79) / 4);
+    let sent = upstream.last().json()["messages"].to_string();
+    assert!(!sent.contains("t1 ww") && sent.contains("t2 ww"), "{sent}");
+    asked["stream"] = json!(true);
+    let events = client.stream("/v1/messages", &asked).await.rest().await;
+    let (_, end) = events
+        .iter()
+        .find(|(name, _)| name == "message_delta")
+        .unwrap();
+    assert_eq!(end["context_management"]["applied_edits"][0], told);
+}

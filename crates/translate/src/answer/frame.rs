@@ -31,6 +31,9 @@ pub struct Frame {
     pub tools: HashMap<String, ClientTool>,
     /// Fields of the request that Responses' response object says again; see [`response_echo`].
     pub echo: Own,
+    /// What this server left out of the context before the upstream got it, as Messages tells it
+    /// (`context_management`).
+    pub context: Option<Value>,
     /// Whether a stream of Chat ends with a chunk of usage.
     pub usage: UsageChunk,
     /// The id of the request, which Messages says in an error; none when empty.
@@ -70,6 +73,7 @@ impl Frame {
             sealer,
             tools: HashMap::new(),
             echo: Own::new(),
+            context: None,
             usage: UsageChunk::Sent,
             request_id: String::new(),
         }

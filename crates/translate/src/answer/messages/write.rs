@@ -292,8 +292,15 @@ impl MessagesWriter {
         let usage = usage::write(Dialect::Messages, frame.from, &finish.tally);
         event.insert("usage".into(), Value::Object(usage));
         event.extend(beside);
+        tell_context(&mut event, frame);
         self.emit("message_delta", &Value::Object(event), emit);
         self.emit("message_stop", &json!({ "type": "message_stop" }), emit);
+    }
+}
+
+fn tell_context(end: &mut Own, frame: &Frame) {
+    if let Some(context) = &frame.context {
+        end.insert("context_management".into(), context.clone());
     }
 }
 
@@ -353,6 +360,7 @@ pub(crate) fn whole(frame: &Frame, answer: &Answer) -> Vec<u8> {
     if frame.from == Dialect::Messages {
         extend(&mut message, &answer.finish.own);
     }
+    tell_context(&mut message, frame);
     let blocks: Vec<Vec<u8>> = answer
         .parts
         .iter()
