@@ -25,8 +25,7 @@ pub(crate) async fn sessions(
         SessionsCommand::List { here, limit } => {
             let query = SessionQuery {
                 workspace: here.then(|| surroundings.folder()),
-                id_prefix: None,
-                limit: 0,
+                ..SessionQuery::default()
             };
             let heads = quire_headless::used_sessions(&archive, query, limit).await?;
             if heads.is_empty() {
