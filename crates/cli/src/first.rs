@@ -1,7 +1,8 @@
 //! The first start: where requests go is asked and written down, where nothing says it yet.
 
 use quire_config::{Endpoint, EndpointStanding, endpoints};
-use quire_tui::{Choice, Offer, Place, Takes, Welcome};
+use quire_protocol::ModelErrorKind;
+use quire_tui::{Choice, Listed, NoModels, Offer, Place, Takes, Welcome};
 
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage};
@@ -44,15 +45,20 @@ fn meant(found: &[Endpoint], choice: &Choice) -> Endpoint {
 }
 
 /// Asks an endpoint for its models, as it would be asked with the settings that name it.
-async fn models(around: &Surroundings, endpoint: &Endpoint) -> Result<Vec<String>, String> {
+async fn models(around: &Surroundings, endpoint: &Endpoint) -> Listed {
     let settings = endpoint.settings("unknown").into_bytes();
     let resolved = around
         .settings_with(Some(settings), [])
-        .map_err(|error| error.to_string())?;
+        .map_err(|error| NoModels::Failed(error.to_string()))?;
     let provider = assemble::provider(around, &resolved, endpoint.provider());
-    let provider = provider.ok_or("the endpoint cannot be described")?;
+    let undescribed = || NoModels::Failed("the endpoint cannot be described".to_owned());
+    let provider = provider.ok_or_else(undescribed)?;
     let probed = quire_model::probe(&provider).await;
-    probed
-        .map(|probe| probe.models)
-        .map_err(|error| format!("{error}. {}", error.hint))
+    probed.map(|probe| probe.models).map_err(|error| {
+        let words = format!("{error}. {}", error.hint);
+        match error.kind {
+            ModelErrorKind::NotAnApi => NoModels::Unlisted(words),
+            _ => NoModels::Failed(words),
+        }
+    })
 }

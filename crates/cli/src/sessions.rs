@@ -25,10 +25,9 @@ pub(crate) async fn sessions(
         SessionsCommand::List { here, limit } => {
             let query = SessionQuery {
                 workspace: here.then(|| surroundings.folder()),
-                id_prefix: None,
-                limit,
+                ..SessionQuery::default()
             };
-            let heads = archive.sessions(query).await?;
+            let heads = quire_headless::used_sessions(&archive, query, limit).await?;
             if heads.is_empty() {
                 terminal::complain("there is no session yet: `quire exec \"…\"` starts one");
             } else {

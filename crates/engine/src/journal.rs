@@ -49,7 +49,13 @@ pub fn search_text(event: &Event) -> Option<String> {
             delivery: Delivery::Note,
             ..
         } => {}
-        Event::MessageAccepted { content, .. } => add_content(&mut text, content, usize::MAX),
+        Event::MessageAccepted { content, .. } => {
+            add_content(&mut text, content, usize::MAX);
+            // Said without a word: what has no title counts as never used.
+            if text.is_empty() {
+                add(&mut text, "(an image)", usize::MAX);
+            }
+        }
         Event::ModelReplied { items, .. } => {
             for item in items {
                 match item {
@@ -107,7 +113,7 @@ fn add(text: &mut String, words: &str, most: usize) {
 
 #[cfg(test)]
 mod tests {
-    use quire_protocol::{CallId, ToolOutcome, ToolStatus, TurnId};
+    use quire_protocol::{CallId, MessageId, ToolOutcome, ToolStatus, TurnId};
 
     use super::*;
 
@@ -142,5 +148,22 @@ mod tests {
         .unwrap();
         assert_eq!(text.len(), RESULT_TEXT_BYTES);
         assert_eq!(search_text(&Event::TurnStarted { turn: TurnId(1) }), None);
+    }
+
+    #[test]
+    fn an_image_without_a_word_is_something_that_was_said() {
+        let said = |delivery| {
+            search_text(&Event::MessageAccepted {
+                message: MessageId::new("m1"),
+                delivery,
+                content: vec![Content::Image {
+                    media_type: "image/png".to_owned(),
+                    data: "aGk=".to_owned(),
+                }],
+                effort: None,
+            })
+        };
+        assert_eq!(said(Delivery::Steer).as_deref(), Some("(an image)"));
+        assert_eq!(said(Delivery::Note), None);
     }
 }

@@ -41,16 +41,28 @@ pub async fn find_session(client: &dyn Client, prefix: &str) -> Result<SessionHe
     }
 }
 
-/// The newest session of a folder. One whose process died before it began holds nothing to go on
-/// with.
+/// The newest session of a folder in which something was said.
 pub async fn newest_session(client: &dyn Client, folder: String) -> Result<SessionId, FindError> {
     let query = SessionQuery {
         workspace: Some(folder),
         ..SessionQuery::default()
     };
-    let mut newest = client.sessions(query).await?.into_iter();
-    let found = newest.find(|head| head.events > 0);
-    found.map(|head| head.session).ok_or(FindError::NoneHere)
+    let newest = used_sessions(client, query, 1).await?.into_iter().next();
+    newest.map(|head| head.session).ok_or(FindError::NoneHere)
+}
+
+/// Sessions in which something was said, the newest first; at most so many, 0 for all.
+pub async fn used_sessions(
+    client: &dyn Client,
+    query: SessionQuery,
+    limit: usize,
+) -> Result<Vec<SessionHead>, ClientError> {
+    let mut heads = client.sessions(SessionQuery { limit: 0, ..query }).await?;
+    heads.retain(SessionHead::is_used);
+    if limit > 0 {
+        heads.truncate(limit);
+    }
+    Ok(heads)
 }
 
 /// A query for the one session whose id starts so, or for all, or all of a folder.

@@ -80,7 +80,9 @@ pub use clipboard::clipboard_image;
 pub use cost::{CostBy, CostQuery, CostTable, cost};
 pub use demo::{DemoError, demo_folder, verify_demo};
 pub use files::{edit, make_private, read_if_there};
-pub use find::{FindError, damage, find_session, journal, newest_session, sessions_asked};
+pub use find::{
+    FindError, damage, find_session, journal, newest_session, sessions_asked, used_sessions,
+};
 pub use history::History;
 pub use input::{check, edited, named_image, said, schema_file};
 pub use json::jsonl;

@@ -126,6 +126,15 @@ pub struct SessionHead {
     pub parent: Option<SessionId>,
 }
 
+impl SessionHead {
+    /// Whether anything was ever said in it: one that was opened and left has nothing to go on with, and
+    /// stands in no list that a person chooses from.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        !self.title.is_empty()
+    }
+}
+
 /// Which sessions to list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionQuery {

@@ -270,7 +270,7 @@ impl Hub {
         for head in host.sessions(SessionQuery::default()).await? {
             if !listed.contains(&head.session) {
                 let agent = self.agent(&head);
-                agents.extend(agent.filter(|agent| agent.faces > 0 || !head.title.is_empty()));
+                agents.extend(agent.filter(|agent| agent.faces > 0 || head.is_used()));
             }
         }
         Ok(agents)

@@ -72,4 +72,4 @@ pub use talk::talk;
 pub use terminal::columns;
 pub use theme::{Colours, Theme};
 pub use trusting::{Trusting, trusting};
-pub use welcome::{Choice, Models, Offer, Place, Takes, Welcome, welcome};
+pub use welcome::{Choice, Listed, Models, NoModels, Offer, Place, Takes, Welcome, welcome};

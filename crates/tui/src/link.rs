@@ -122,14 +122,17 @@ impl Link {
         });
     }
 
-    /// The sessions of this session's folder.
+    /// The sessions of this session's folder in which something was said.
     pub(crate) async fn sessions(&self, app: &App) -> Result<Vec<SessionHead>, ClientError> {
         let query = SessionQuery {
             workspace: workspace(app),
             id_prefix: None,
-            limit: LISTED,
+            limit: 0,
         };
-        self.client.sessions(query).await
+        let mut heads = self.client.sessions(query).await?;
+        heads.retain(SessionHead::is_used);
+        heads.truncate(LISTED);
+        Ok(heads)
     }
 
     /// Does what was asked, and closes the session.

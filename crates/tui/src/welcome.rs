@@ -13,17 +13,32 @@ use quire_protocol::{clean, counted};
 const NEAR: Duration = Duration::from_millis(700);
 /// Models that are shown at once.
 const SHOWN: usize = 20;
+/// What is asked where the models are not known.
+const UNLISTED: &str =
+    "The name of the model to use there all the same, or Enter for another endpoint: ";
 
 /// What a first start knows.
 pub struct Welcome {
     /// Endpoints that there may be.
     pub offers: Vec<Offer>,
-    /// Asks an endpoint which models it has; the error is for the person.
+    /// Asks an endpoint which models it has.
     pub models: Models,
 }
 
 /// Asks an endpoint which models it has.
-pub type Models = Box<dyn Fn(&Choice) -> BoxFuture<'static, Result<Vec<String>, String>>>;
+pub type Models = Box<dyn Fn(&Choice) -> BoxFuture<'static, Listed>>;
+
+/// The models that an endpoint has, or why they are not known.
+pub type Listed = Result<Vec<String>, NoModels>;
+
+/// Why the models of an endpoint are not known, for the person.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoModels {
+    /// Something answers, but not with a list: whoever knows a name may go on with it.
+    Unlisted(String),
+    /// It cannot be used so.
+    Failed(String),
+}
 
 /// An endpoint that there may be.
 #[derive(Clone, Debug)]
@@ -91,12 +106,17 @@ pub async fn welcome(welcome: Welcome) -> io::Result<Option<(Choice, String)>> {
         let Some(choice) = with_key(place, &welcome.offers)? else {
             return Ok(None);
         };
-        match models(&welcome, choice).await {
-            Ok((choice, models)) => match model(&models)? {
-                Some(model) => return Ok(Some((choice, model))),
-                None => return Ok(None),
-            },
-            Err(error) => say(&format!("{}\n", clean(&error)))?,
+        let (choice, listed) = models(&welcome, choice).await;
+        match listed {
+            Ok(models) => return Ok(model(&models)?.map(|model| (choice, model))),
+            Err(NoModels::Failed(error)) => say(&format!("{}\n", clean(&error)))?,
+            Err(NoModels::Unlisted(error)) => {
+                say(&format!("{}\n", clean(&error)))?;
+                match name(UNLISTED)? {
+                    Some(other) if other.is_empty() => {}
+                    named => return Ok(named.map(|name| (choice, name))),
+                }
+            }
         }
     }
 }
@@ -149,29 +169,34 @@ fn with_key(place: Place, offers: &[Offer]) -> io::Result<Option<Choice>> {
 }
 
 /// The models of an endpoint. An address may lack the `/v1` at its end.
-async fn models(welcome: &Welcome, choice: Choice) -> Result<(Choice, Vec<String>), String> {
+async fn models(welcome: &Welcome, choice: Choice) -> (Choice, Listed) {
     let first = (welcome.models)(&choice).await;
     let Place::At(address) = &choice.place else {
-        return first.map(|models| (choice, models));
+        return (choice, first);
     };
     if first.as_ref().is_ok_and(|models| !models.is_empty()) {
-        return first.map(|models| (choice, models));
+        return (choice, first);
     }
     let longer = Choice {
         place: Place::At(format!("{}/v1", address.trim_end_matches('/'))),
         ..choice.clone()
     };
     match (welcome.models)(&longer).await {
-        Ok(models) if !models.is_empty() => Ok((longer, models)),
-        _ => first.map(|models| (choice, models)),
+        Ok(models) if !models.is_empty() => (longer, Ok(models)),
+        Ok(_) | Err(_) => (choice, first),
     }
+}
+
+/// Asks for a name that no list has; none when the person leaves.
+fn name(question: &str) -> io::Result<Option<String>> {
+    say(question)?;
+    Ok(line()?.map(|line| line.trim().to_owned()))
 }
 
 /// Asks which model; none when the person leaves.
 fn model(models: &[String]) -> io::Result<Option<String>> {
     if models.is_empty() {
-        say("It lists no models. The name of the one to use: ")?;
-        let name = line()?.map(|line| line.trim().to_owned());
+        let name = name("It lists no models. The name of the one to use: ")?;
         return Ok(name.filter(|name| !name.is_empty()));
     }
     let mut shown: Vec<&String> = models.iter().collect();

@@ -96,3 +96,30 @@ fn settings_that_name_no_model_are_kept_and_added_to() {
     let mode = std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode, 0o600, "it holds a key now");
 }
+
+#[test]
+fn an_endpoint_that_has_a_page_where_its_models_would_be_is_used_with_a_model_that_is_named() {
+    let provider = endpoint();
+    let place = Place::new();
+    let mut pty = Pty::start(&place.command(&[]), 100, 40);
+    for (time, name) in [(1, ""), (2, "tiny-2")] {
+        let sees = |pty: &Pty, words: &str| {
+            pty.sees_when(words, |screen| screen.matches(words).count() == time);
+        };
+        sees(
+            &pty,
+            "another endpoint (Ctrl+C leaves, nothing is written): ",
+        );
+        pty.press(&format!("{}/paged/v1\r", provider.url));
+        sees(&pty, "Its key (not shown");
+        pty.press("\r");
+        sees(&pty, "is not the API of a model provider");
+        sees(&pty, "The name of the model to use there all the same");
+        pty.press(&format!("{name}\r"));
+    }
+    pty.sees("say what to do");
+    pty.type_line("hello there");
+    pty.sees("hello to you");
+    pty.kill();
+    assert_eq!(provider.requests()[0]["model"], "tiny-2");
+}

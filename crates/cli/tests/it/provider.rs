@@ -86,6 +86,8 @@ fn serve(stream: &TcpStream, script: &Script, log: &Mutex<Vec<Value>>) {
         let Ok(request) = serde_json::from_slice::<Value>(&body) else {
             let _ = if path.starts_with("GET /listed/v1/models ") {
                 respond(stream, 200, "application/json", LISTED)
+            } else if path.starts_with("GET /paged/") {
+                respond(stream, 404, "text/html", b"<h1>Not Found</h1>")
             } else {
                 respond(stream, 404, "text/plain", path.as_bytes())
             };

@@ -570,3 +570,31 @@ fn the_doctor_comes_to_the_screen() {
     pty.sees("workspace");
     pty.kill();
 }
+
+#[test]
+fn a_session_in_which_nothing_was_said_is_in_no_list_and_nothing_goes_on_with_it() {
+    let provider = Provider::start(|_| Answer::Reply("heard", vec![]));
+    let place = Place::new();
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.type_line("the only words");
+    pty.sees("· done");
+    pty.press("\x04");
+    assert_eq!(pty.end(), 0);
+    let mut pty = open(&place, &provider, &[]);
+    pty.sees("say what to do");
+    pty.press("\x04");
+    assert_eq!(pty.end(), 0);
+    let listed = finish(place.command(&["sessions"])).out;
+    assert_eq!(listed.lines().count(), 2, "{listed}");
+    let mut pty = open(&place, &provider, &["--continue"]);
+    pty.sees("› the only words");
+    pty.type_line("/sessions");
+    pty.sees("Sessions of this folder, newest first");
+    assert!(
+        !pty.screen().contains("(nothing said yet)"),
+        "{}",
+        pty.screen()
+    );
+    pty.kill();
+}

@@ -157,7 +157,8 @@ fn what_was_taken_back_can_be_had_again() {
     pty.type_line("/redo");
     pty.sees("merge: put only the agent's changes into them");
     assert_eq!(place.read("a.txt"), "mine\n");
-    pty.press("2");
+    pty.sees("or its number, then Enter");
+    pty.press("2\r");
     wait_until("the way forth", || !place.work().join("keep.txt").exists());
     assert_eq!(place.read("a.txt"), "mine\n");
     pty.kill();
@@ -173,7 +174,8 @@ fn a_file_that_a_person_changed_too_is_asked_about_and_merged() {
     pty.sees("Files that you changed too: nothing was done yet");
     assert_eq!(place.read("a.txt"), "two\nand mine\n");
     assert!(!place.work().join("keep.txt").exists());
-    pty.press("1");
+    pty.sees("or its number, then Enter");
+    pty.press("1\r");
     pty.sees("a.txt  merged");
     assert_eq!(place.read("keep.txt"), "kept\n");
     assert!(place.read("a.txt").contains("and mine"));
@@ -196,7 +198,8 @@ fn what_a_command_changed_that_was_cut_short_by_a_crash_goes_back_too() {
     pty.sees("seen");
     pty.type_line("/undo");
     pty.sees("nothing was done yet");
-    pty.press("3");
+    pty.sees("or its number, then Enter");
+    pty.press("3\r");
     pty.sees("a.txt  as it was");
     assert_eq!(place.read("a.txt"), "good\n");
     assert!(!exists(&place.work().join("started")));
