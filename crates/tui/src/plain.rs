@@ -21,6 +21,7 @@ use crate::keys::Pick;
 use crate::link::Link;
 use crate::resume;
 use crate::setup::Error;
+use crate::signals::Sign;
 use crate::talk::{self, PAUSE, Then, listed, until};
 use crate::world::World;
 
@@ -55,7 +56,6 @@ pub(crate) async fn talk(
     world: World,
     progress: Duration,
 ) -> Result<(), Error> {
-    print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
     let pastes = if app.colours.is_dumb() {
         Pastes::Untold
     } else {
@@ -72,6 +72,7 @@ pub(crate) async fn talk(
         printed: Instant::now(),
         seldom: progress.max(SELDOM),
     };
+    print("say what to do; /help lists commands, Ctrl+C stops what it does, Ctrl+D leaves\n")?;
     while talk.goes_on().await? == Then::GoOn {}
     print(&talk.line.turn("", talk.app))?;
     Ok(())
@@ -89,6 +90,16 @@ impl Talk<'_> {
         let asked = app.first_asked();
         let wishes = tokio::select! {
             biased;
+            // Whatever is typed, and however much of it.
+            sign = world.signals.next() => match sign {
+                Sign::Interrupted if app.conversation.works() || app.own.is_some() => app.interrupt(),
+                Sign::Interrupted if self.line.clear(app) => Vec::new(),
+                Sign::Over(_) | Sign::Interrupted => return Ok(Then::Leave),
+                Sign::GoesOn => {
+                    self.typing.goes_on()?;
+                    Vec::new()
+                }
+            },
             typed = self.typing.next() => match typed {
                 Some(typed) => self.happened(&typed),
                 None => return Ok(Then::Leave),
@@ -128,12 +139,6 @@ impl Talk<'_> {
                 self.told.doing(app);
                 Vec::new()
             }
-            changed = world.interrupts.changed() => match changed {
-                Ok(()) if app.conversation.works() || app.own.is_some() => app.interrupt(),
-                Ok(()) if self.line.clear(app) => Vec::new(),
-                Ok(()) => return Ok(Then::Leave),
-                Err(_) => std::future::pending().await,
-            },
         };
         if self.app.first_asked() != asked {
             self.disturbed = Instant::now();
@@ -189,7 +194,7 @@ impl Talk<'_> {
         let machine = Arc::clone(&self.world.machine);
         let edited = tokio::task::spawn_blocking(move || machine.edit(&text)).await;
         // Ctrl+C was meant for the editor.
-        self.world.interrupts.mark_unchanged();
+        self.world.signals.forget_interrupts();
         keys.take_back()?;
         match edited.unwrap_or_else(|error| Err(error.to_string())) {
             Ok(text) => self.app.composed(&text),

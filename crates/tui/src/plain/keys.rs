@@ -88,10 +88,15 @@ impl Keys {
         self.put_back()
     }
 
+    /// Somebody else may have had the terminal, who left it as they like it.
+    pub(crate) fn goes_on(&self) -> io::Result<()> {
+        one_by_one(&self.before)?;
+        self.say(ENTER)
+    }
+
     /// Takes it over again.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
-        one_by_one(&self.before)?;
-        self.say(ENTER)?;
+        self.goes_on()?;
         self.gate.open();
         Ok(())
     }
