@@ -70,7 +70,6 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         now_ms,
         notify: notify(around, &resolved),
         name: name(),
-        interrupts: exec::interrupts()?,
     };
     let session = quire_tui::talk(setup).await?;
     let agents = host.agents().await.unwrap_or_default();
@@ -83,7 +82,6 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
 /// The board of all sessions; one that is opened is left for the board.
 pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::Result<ExitCode> {
     let (mut chosen, mut notice) = (None, None);
-    let interrupts = exec::interrupts()?;
     let host = host::remote(around, url).await?;
     loop {
         let resolved = around.settings([])?;
@@ -96,7 +94,6 @@ pub(crate) async fn agents(url: Option<&str>, around: &Surroundings) -> anyhow::
             notify: notify(around, &resolved),
             now_ms,
             name: name(),
-            interrupts: interrupts.clone(),
         };
         let Some(head) = quire_tui::agents(overview).await? else {
             return Ok(ExitCode::SUCCESS);

@@ -17,13 +17,13 @@ use quire_protocol::{
     Agent, Client, ClientError, Frame, Op, Seq, SessionHead, SessionId, Standing,
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
 use crate::notify::{Alerts, Callers, Notify};
 use crate::painter::Painter;
 use crate::setup::{Error, Room};
+use crate::signals::Signals;
 use crate::talk::{FRAME, PAUSE, until};
 use crate::terminal::{News, Terminal};
 use crate::theme::Theme;
@@ -61,12 +61,11 @@ pub struct Overview {
     pub now_ms: fn() -> u64,
     /// What no other board or screen is called.
     pub name: String,
-    /// Counts requests to end.
-    pub interrupts: watch::Receiver<u32>,
 }
 
 /// Shows all sessions until the person leaves, or opens the one that is given.
 pub async fn agents(overview: Overview) -> Result<Option<SessionHead>, Error> {
+    let signals = Signals::listen()?;
     let listed = overview.client.agents().await?;
     let size = Terminal::size();
     let mut board = Board::new(overview.name, overview.chosen, size);
@@ -93,7 +92,7 @@ pub async fn agents(overview: Overview) -> Result<Option<SessionHead>, Error> {
         lost: false,
         news_of,
         news,
-        interrupts: overview.interrupts,
+        signals,
         due: Some(Instant::now()),
         drawn: Instant::now(),
         resized: false,
@@ -147,7 +146,7 @@ struct View {
     lost: bool,
     news_of: UnboundedSender<Told>,
     news: UnboundedReceiver<Told>,
-    interrupts: watch::Receiver<u32>,
+    signals: Signals,
     /// When to draw; never while nothing changed.
     due: Option<Instant>,
     drawn: Instant,
@@ -197,10 +196,7 @@ impl View {
                     self.looked(looked);
                     None
                 }
-                changed = self.interrupts.changed() => match changed {
-                    Ok(()) => Some(None),
-                    Err(_) => std::future::pending().await,
-                },
+                () = self.signals.over() => Some(None),
                 () = until(faced) => {
                     self.board.face();
                     self.draw_soon();

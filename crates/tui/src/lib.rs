@@ -52,6 +52,7 @@ mod screens;
 mod search;
 mod setup;
 mod shell;
+mod signals;
 mod stream;
 mod talk;
 mod terminal;

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use quire_protocol::{Client, ClientError, Delivery, SessionId, Settings};
-use tokio::sync::watch;
 
 use crate::app::Fit;
 use crate::machine::Machine;
@@ -49,8 +48,6 @@ pub struct Setup {
     pub notify: Notify,
     /// What no other screen is called.
     pub name: String,
-    /// Counts requests to end.
-    pub interrupts: watch::Receiver<u32>,
 }
 
 /// How a conversation is shown.

@@ -30,6 +30,7 @@ use crate::resume;
 use crate::rows::safe;
 use crate::setup::{Check, Error, Form, Looks, Room, Setup, Thinking};
 use crate::shell::Shell;
+use crate::signals::Signals;
 use crate::terminal::{News, Terminal};
 use crate::view::{Picture, picture};
 use crate::world::{Beside, World};
@@ -66,6 +67,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
     app.rules_file = setup.machine.rules_file();
     app.now_ms = setup.now_ms;
     app.callers = Callers::since((setup.now_ms)());
+    let signals = Signals::listen()?;
     let mut link = Link::open(setup.client, setup.start, &mut app).await?;
     let first = setup.first.map(|first| app.say(first, Delivery::Steer));
     if let Some(Wish::Ask(op)) = first {
@@ -81,7 +83,7 @@ pub async fn talk(setup: Setup) -> Result<SessionId, Error> {
         folder: PathBuf::new(),
         machine: setup.machine,
         shell: Shell::default(),
-        interrupts: setup.interrupts,
+        signals,
         branch: setup.branch,
         check: setup.check,
     };
@@ -377,7 +379,7 @@ impl Screen<'_> {
         let machine = Arc::clone(&self.world.machine);
         let edited = tokio::task::spawn_blocking(move || machine.edit(&text)).await;
         // Ctrl+C was meant for the editor.
-        self.world.interrupts.mark_unchanged();
+        self.world.signals.forget_interrupts();
         self.terminal.take_back()?;
         self.resized = Terminal::size() != self.painter.size();
         Ok(edited.unwrap_or_else(|error| Err(error.to_string())))

@@ -9,6 +9,8 @@ use crossterm::terminal::{disable_raw_mode, enable_raw_mode};
 use futures_util::future::{BoxFuture, join_all};
 use quire_protocol::{clean, counted};
 
+use crate::signals::guard_terminal;
+
 /// How long a server on this machine has to answer.
 const NEAR: Duration = Duration::from_millis(700);
 /// Models that are shown at once.
@@ -268,6 +270,7 @@ pub(crate) fn line() -> io::Result<Option<String>> {
 /// Asks for a line that is not shown; none when the person leaves. The terminal stops showing keys
 /// before it is asked for: whoever answers at once must not see theirs either.
 fn secret(question: &str) -> io::Result<Option<String>> {
+    guard_terminal()?;
     enable_raw_mode()?;
     let secret = say(question).and_then(|()| typed());
     disable_raw_mode()?;

@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use quire_protocol::{Op, Record, joined_text};
-use tokio::sync::watch;
 
 use crate::app::App;
 use crate::errands::{Done, Errands};
@@ -15,6 +14,7 @@ use crate::others::{Found, Others};
 use crate::paths::Paths;
 use crate::setup::{Branch, Check};
 use crate::shell::{self, Shell};
+use crate::signals::Signals;
 
 /// What a face has besides its session.
 pub(crate) struct World {
@@ -26,7 +26,7 @@ pub(crate) struct World {
     pub(crate) alerts: Alerts,
     /// The workspace that the machine is at.
     pub(crate) folder: PathBuf,
-    pub(crate) interrupts: watch::Receiver<u32>,
+    pub(crate) signals: Signals,
     pub(crate) branch: Branch,
     pub(crate) check: Check,
 }
@@ -51,7 +51,7 @@ impl World {
             done = self.errands.next() => Beside::Done(done),
             news = self.shell.next() => Beside::Own(news),
             found = self.others.next() => Beside::Found(found),
-            () = over(&mut self.interrupts) => Beside::Over,
+            () = self.signals.over() => Beside::Over,
         }
     }
 
@@ -92,12 +92,5 @@ impl World {
             machine.keep(&text);
             Done::Kept
         });
-    }
-}
-
-/// Waits until the process is to end.
-async fn over(interrupts: &mut watch::Receiver<u32>) {
-    if interrupts.changed().await.is_err() {
-        std::future::pending::<()>().await;
     }
 }

@@ -16,6 +16,7 @@ mod host;
 mod journey;
 mod library;
 mod outlives;
+mod plain;
 mod planning;
 mod platform_killed;
 mod platform_ops;

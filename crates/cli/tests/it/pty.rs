@@ -145,19 +145,31 @@ impl Pty {
     }
 
     /// Does something while the process is stopped, so that it finds all of it at once.
+    pub(crate) fn while_stopped(&mut self, act: impl FnOnce(&mut Self)) {
+        self.signal("-STOP");
+        act(self);
+        self.signal("-CONT");
+    }
+
+    /// Sends the process a signal.
     #[expect(
         clippy::disallowed_methods,
-        reason = "the test stops the program under test"
+        reason = "the test signals the program under test"
     )]
-    pub(crate) fn while_stopped(&mut self, act: impl FnOnce(&mut Self)) {
+    pub(crate) fn signal(&self, name: &str) {
         let pid = self.child.process_id().unwrap().to_string();
-        let signal = |name: &str| {
-            let sent = Command::new("kill").args([name, pid.as_str()]).status();
-            assert!(sent.unwrap().success());
-        };
-        signal("-STOP");
-        act(self);
-        signal("-CONT");
+        let sent = Command::new("kill").args([name, pid.as_str()]).status();
+        assert!(sent.unwrap().success());
+    }
+
+    /// Waits for the process to end by itself; gives its exit code, and whether the terminal gathers and
+    /// shows lines as it did.
+    pub(crate) fn end_with_terminal(mut self) -> (u32, bool) {
+        let code = self.child.wait().unwrap().exit_code();
+        let flags = self.master.get_termios().unwrap().local_flags;
+        let flags = format!("{flags:?}");
+        let has = |name: &str| flags.split(['(', ')', ' ', '|']).any(|flag| flag == name);
+        (code, has("ECHO") && has("ICANON") && has("ISIG"))
     }
 
     /// Whether a screen of its own is shown, beside which the terminal keeps what was there.

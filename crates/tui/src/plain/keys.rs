@@ -72,10 +72,11 @@ impl Keys {
             Some(event) => event,
             None => self.events.recv().await?,
         };
-        // A shell that had the terminal meanwhile, after Ctrl+Z, may have left it as it likes it.
-        let _ = one_by_one(&self.before);
         let (typed, ahead) = gather(event, || self.events.try_recv().ok());
         self.ahead = ahead;
+        // A shell that had the terminal meanwhile, after Ctrl+Z, may have left it as it likes it. It also has
+        // the thread that reads look again, which is told only once of however much there is.
+        let _ = one_by_one(&self.before);
         Some(typed)
     }
 
@@ -88,10 +89,15 @@ impl Keys {
         self.put_back()
     }
 
+    /// Somebody else may have had the terminal, who left it as they like it.
+    pub(crate) fn goes_on(&self) -> io::Result<()> {
+        one_by_one(&self.before)?;
+        self.say(ENTER)
+    }
+
     /// Takes it over again.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
-        one_by_one(&self.before)?;
-        self.say(ENTER)?;
+        self.goes_on()?;
         self.gate.open();
         Ok(())
     }

@@ -31,6 +31,10 @@ pub(crate) struct Line {
     choices: Option<String>,
     /// Whether paths are completed once they are known.
     waits: bool,
+    /// Whether a list was open when the line was begun.
+    at_list: bool,
+    /// What was held back, since a list is open and it chooses nothing.
+    held: Option<String>,
 }
 
 impl Line {
@@ -136,6 +140,9 @@ impl Line {
     fn begin(&mut self, app: &mut App) -> Option<String> {
         app.notice = None;
         app.begin_typing();
+        if app.editor.is_empty() {
+            self.at_list = app.picker.is_some();
+        }
         self.waits = false;
         self.choices.take()
     }
@@ -162,6 +169,10 @@ impl Line {
         app.paths.dismiss();
         let images = app.editor.images();
         let text = app.editor.take();
+        if self.is_held(app, &text) {
+            app.editor.write(&text, &images);
+            return Vec::new();
+        }
         let dragged = images::paths(&text);
         if !dragged.is_empty() && self.words.as_deref() != Some(&text) {
             let attach = |(path, pasted)| Wish::Attach {
@@ -177,6 +188,26 @@ impl Line {
         app.editor.write(&text, &images);
         app.paths.dismiss();
         app.key(KeyEvent::new(KeyCode::Enter, KeyModifiers::NONE))
+    }
+
+    /// Whether a list is open from which the line chooses nothing: it may have come while that was typed.
+    /// Enter once more leaves the list for it.
+    fn is_held(&mut self, app: &mut App, text: &str) -> bool {
+        let held = self.held.take();
+        let chooses = self.at_list && text.trim().parse::<usize>().is_ok();
+        if app.picker.is_none() || chooses || text.trim().is_empty() {
+            return false;
+        }
+        if held.as_deref() == Some(text) {
+            app.picker = None;
+            self.said
+                .push("the list is left, nothing of it is chosen".to_owned());
+            return false;
+        }
+        let told = "a list is open: Enter once more leaves it and gives this line";
+        app.notice = Some(told.to_owned());
+        self.held = Some(text.to_owned());
+        true
     }
 
     /// Images were read, or could not be; then what was pasted stands in the line, as words.

@@ -40,6 +40,14 @@ impl Typing {
         Keys::take(pastes).map_or_else(|| Self::Lines(lines()), Self::Keys)
     }
 
+    /// Somebody else may have had the terminal, after Ctrl+Z.
+    pub(crate) fn goes_on(&self) -> io::Result<()> {
+        match self {
+            Self::Lines(_) => Ok(()),
+            Self::Keys(keys) => keys.goes_on(),
+        }
+    }
+
     /// Waits for what is typed next; nothing once nothing more can be.
     pub(crate) async fn next(&mut self) -> Option<Typed> {
         match self {
