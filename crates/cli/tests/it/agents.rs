@@ -204,6 +204,7 @@ fn a_screen_says_who_waits_and_goes_over_to_where_it_works() {
     pty.type_line("/agents");
     pty.sees("Done: talk to me  (work)  just words");
     pty.sees("do it there  (elsewhere)");
+    pty.sees("or its number, then Enter");
     pty.press("\x1b[B\r");
     pty.sees_when("the first session", |screen| {
         screen.matches("this is session").count() == 2
