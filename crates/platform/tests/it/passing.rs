@@ -103,6 +103,7 @@ async fn what_a_path_does_not_take_is_told_in_the_words_of_its_api() {
 async fn a_body_that_is_no_object_is_told_to_be_one() {
     let world = World::start(&config(&[])).await;
     let client = world.client("one").await;
+    let client = client.with("anthropic-version", "2023-06-01");
     for path in [
         "/v1/messages",
         "/v1/chat/completions",
