@@ -433,8 +433,8 @@ impl Draft<'_> {
     }
 
     /// Whether there is more to do in the turn. Where a compaction was all that was wanted of it, it is
-    /// over.
-    fn goes_on(&mut self) -> bool {
+    /// over, though it had waited at a limit for a message that was taken back meanwhile.
+    pub(crate) fn goes_on(&mut self) -> bool {
         let state = &self.state;
         let more = state.turn.has_task() || state.compacting.is_wanted() || state.mail.has_steers();
         if !more {

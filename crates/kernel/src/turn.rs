@@ -376,7 +376,7 @@ impl Draft<'_> {
             self.start_calls();
         } else if let Some(stop) = self.state.turn.last_word() {
             self.replied_without_calls(stop);
-        } else {
+        } else if self.goes_on() {
             self.cross_boundary();
         }
     }

@@ -112,6 +112,34 @@ fn a_message_in_a_turn_that_only_compacts_makes_it_a_turn_like_any_other() {
 }
 
 #[test]
+fn a_compaction_whose_only_message_is_taken_back_in_a_pause_is_over() {
+    let told = last(
+        "
+        say a
+        talk 900
+        compact
+        say b
+        pause
+        SUMMARY
+        withdraw b
+        resume
+    ",
+        3,
+    );
+    expect![[r#"
+        words the parser is in src/parse.rs and two of its tests still fail
+            request 2 answered
+            compacted: Summary for Asked, 0..2 become 2 items, 0 cleared
+            turn 2 pause: Person
+        withdraw b
+            withdrawn b
+        resume
+            turn 2 ended: EndTurn
+    "#]]
+    .assert_eq(&told);
+}
+
+#[test]
 fn a_wish_that_comes_too_late_for_a_turn_is_done_after_it() {
     let told = last(
         "
