@@ -10,9 +10,9 @@ use bytes::Bytes;
 use hyper::body::{Frame, Incoming};
 use quire_dialect::Dialect;
 use quire_translate::{Meter, Reason, Refusal, stream_error};
-use tokio::time::{Instant, Sleep};
 
 use super::failure::ended_in;
+use super::silence::Silence;
 use super::{Ask, Begun, whole};
 use crate::charge::{CLIENT_WENT, Charge, Outcome};
 use crate::clock::now_ms;
@@ -36,9 +36,7 @@ pub(super) fn stream(ask: &Ask, begun: Begun) -> Response<Body> {
         status: head.status.as_u16(),
         candidate: begun.candidate,
         _place: begun.place,
-        idle,
-        last: Instant::now(),
-        alarm: Box::pin(tokio::time::sleep(idle)),
+        silence: Silence::new(idle),
         over: false,
     };
     let mut response = Response::new(Body::new(passing));
@@ -115,9 +113,7 @@ struct Passing {
     status: u16,
     candidate: Candidate,
     _place: Place,
-    idle: Duration,
-    last: Instant,
-    alarm: Pin<Box<Sleep>>,
+    silence: Silence,
     over: bool,
 }
 
@@ -160,18 +156,6 @@ impl Passing {
         node.succeeded();
         self.status
     }
-
-    /// Whether nothing came for too long. The clock is only wound up anew when it rings.
-    fn is_silent(&mut self, context: &mut Context<'_>) -> bool {
-        while self.alarm.as_mut().poll(context).is_ready() {
-            let until = self.last + self.idle;
-            if until <= Instant::now() {
-                return true;
-            }
-            self.alarm.as_mut().reset(until);
-        }
-        false
-    }
 }
 
 impl Drop for Passing {
@@ -207,7 +191,7 @@ impl hyper::body::Body for Passing {
                     let Ok(data) = frame.into_data() else {
                         continue;
                     };
-                    this.last = Instant::now();
+                    this.silence.broken();
                     this.meter.push(&data);
                     if let Some(charge) = &mut this.charge {
                         charge.heard(&data);
@@ -217,7 +201,7 @@ impl hyper::body::Body for Passing {
                 }
                 Poll::Ready(Some(Err(error))) => break Some(whole::Cut::Broken(error.to_string())),
                 Poll::Ready(None) => break None,
-                Poll::Pending if this.is_silent(context) => break Some(whole::Cut::Silent),
+                Poll::Pending if this.silence.is_long(context) => break Some(whole::Cut::Silent),
                 Poll::Pending => return Poll::Pending,
             }
         };
