@@ -4,11 +4,12 @@
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::io::{self, Read as _};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::LocalSet;
 
 use super::answers::{Answers, Streamed};
@@ -28,7 +29,10 @@ pub(crate) fn serve() -> Result<()> {
     });
     let runtime = super::runtime()?;
     LocalSet::new().block_on(&runtime, async {
-        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        // More than ever wait: one that finds no room is asked for anew after a second only.
+        let socket = TcpSocket::new_v4()?;
+        socket.bind(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let listener = socket.listen(4_096)?;
         println!("listening on http://{}", listener.local_addr()?);
         accept(listener).await
     })
