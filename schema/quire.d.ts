@@ -1160,6 +1160,18 @@ export type Span = {
   to: number;
 };
 
+/** What a session's requests used and cost: a fold of its journal. */
+export type Spending = {
+  /** Requests that were answered or failed. */
+  requests: number;
+  /** Their tokens. */
+  usage: Usage;
+  /** What is known of their cost, exactly. */
+  cost: Money;
+  /** Requests whose cost is not known, or not all of it. */
+  unpriced?: number;
+};
+
 /** What a session needs. */
 export type Standing =
   /** A person: a question is open, a limit is reached, or a crash cut its turn short. */
@@ -1304,6 +1316,8 @@ export type ToolOutcome = {
   lines?: number;
   /** What the model wants remembered for good. */
   note?: Note;
+  /** What an agent spent that worked for this call. It stands in the agent's own journal too, from which costs are summed. */
+  spent?: Spending;
 };
 
 /** A tool as described to a model. */

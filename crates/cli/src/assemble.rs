@@ -241,7 +241,7 @@ pub(crate) fn engine(
     catalogue: Arc<Catalogue>,
     sandbox: Arc<Spawner>,
     keeper: Keeper,
-) -> Engine {
+) -> Arc<Engine> {
     let personal = surroundings.paths.config.clone();
     let keeper = || Arc::new(keeper) as Arc<dyn Checkpoints>;
     Engine::new(Parts {
@@ -277,11 +277,14 @@ pub(crate) fn working(
         sandbox,
         keeper,
     );
-    Ok((Arc::new(engine), catalogue))
+    Ok((engine, catalogue))
 }
 
 /// An engine that can list, show and remove sessions, and run none.
-pub(crate) fn archive(surroundings: &Surroundings, resolved: &Resolved) -> anyhow::Result<Engine> {
+pub(crate) fn archive(
+    surroundings: &Surroundings,
+    resolved: &Resolved,
+) -> anyhow::Result<Arc<Engine>> {
     Ok(Engine::new(Parts {
         store: store(surroundings, resolved)?,
         checkpoints: None,

@@ -57,7 +57,7 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
     }
     let router = Router::new().with("recorded", Arc::new(recorded));
     let catalogue = Arc::new(Catalogue::builtin());
-    let engine: Arc<dyn Client> = Arc::new(assemble::engine(
+    let engine: Arc<dyn Client> = assemble::engine(
         &surroundings,
         &resolved,
         Arc::clone(&store),
@@ -65,7 +65,7 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
         Arc::clone(&catalogue),
         Arc::clone(&sandbox),
         assemble::keeper(&surroundings, store),
-    ));
+    );
     let model = "recorded/demo".to_owned();
     let settings = assemble::session_settings(&surroundings, &resolved, &catalogue, model);
     let task = Task {

@@ -213,7 +213,7 @@ impl Hosting {
             origin,
             written,
             sandbox,
-            client: Arc::new(engine),
+            client: engine,
         })
     }
 }

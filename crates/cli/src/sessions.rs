@@ -27,7 +27,7 @@ pub(crate) async fn sessions(
                 workspace: here.then(|| surroundings.folder()),
                 ..SessionQuery::default()
             };
-            let heads = quire_headless::used_sessions(&archive, query, limit).await?;
+            let heads = quire_headless::used_sessions(&*archive, query, limit).await?;
             if heads.is_empty() {
                 terminal::complain("there is no session yet: `quire exec \"…\"` starts one");
             } else {
@@ -35,7 +35,7 @@ pub(crate) async fn sessions(
             }
         }
         SessionsCommand::Show { id } => {
-            let records = records(&archive, &id).await?;
+            let records = records(&*archive, &id).await?;
             terminal::print(&quire_headless::markdown(&records))?;
         }
         SessionsCommand::Search { text, limit } => {
@@ -47,7 +47,7 @@ pub(crate) async fn sessions(
             terminal::print(&quire_headless::hits(&hits, style))?;
         }
         SessionsCommand::Export { id, markdown } => {
-            let records = records(&archive, &id).await?;
+            let records = records(&*archive, &id).await?;
             terminal::print(&if markdown {
                 quire_headless::markdown(&records)
             } else {
@@ -69,7 +69,7 @@ pub(crate) async fn sessions(
         } => {
             return upkeep(&id, Upkeep::goal(text, check), surroundings).await;
         }
-        SessionsCommand::Rm { id, yes } => return remove(&archive, &id, yes).await,
+        SessionsCommand::Rm { id, yes } => return remove(&*archive, &id, yes).await,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,19 +5,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::FutureExt;
-use quire_kernel::{Decision, Input, Session};
+use quire_kernel::{Decision, Input, Meanwhile, Session};
 use quire_protocol::{
     Answer, CallId, ClientError, Conflicts, Event, Frame, Item, JobEnd, Lease, Op, Opened, Point,
-    Prefix, Record, SandboxMode, Seq, Settings, StoreError, TakenBack, ToolSet, TravelStep,
-    Verdict, Whose,
+    Prefix, Record, SandboxMode, Seq, Settings, Spending, StoreError, TakenBack, ToolSet,
+    TravelStep, Verdict, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
-use crate::changes::{Since, started};
+use crate::changes::started;
 use crate::effects::Running;
-use crate::engine::Parts;
+use crate::engine::{Parts, Ready};
 use crate::journal::encode_entry;
 use crate::keeping::{found_lost, noted};
+use crate::team::Seat;
+use crate::tree::Used;
 use crate::worked::Worked;
 
 /// What reaches a session's task.
@@ -49,6 +51,8 @@ pub(crate) struct Actor {
     tools: Arc<dyn ToolSet>,
     running: Running,
     worked: Worked,
+    spent: Spending,
+    seat: Seat,
     frames: broadcast::Sender<Frame>,
 }
 
@@ -63,33 +67,54 @@ enum End {
 impl Actor {
     pub(crate) fn new(
         parts: Parts,
-        lease: Lease,
-        last: Seq,
-        kernel: Session,
-        tools: Arc<dyn ToolSet>,
+        ready: Ready,
+        seat: Seat,
         inbox: mpsc::Sender<Message>,
         frames: broadcast::Sender<Frame>,
     ) -> Self {
+        let Ready {
+            lease,
+            last,
+            kernel,
+            tools,
+            since,
+            spent,
+        } = ready;
         let mut running = Running::new(&parts, inbox, frames.clone());
+        running.since = since;
         let workspace = kernel.settings().map(|settings| settings.workspace.clone());
         let keeping = workspace.and_then(|workspace| running.keeping(&lease.session, &workspace));
         running.follow_jobs(&tools, keeping);
-        Self {
+        let actor = Self {
             parts,
             lease,
             last,
             worked: Worked::new(&kernel),
+            spent,
+            seat,
             kernel,
             tools,
             running,
             frames,
-        }
+        };
+        actor.tell_used();
+        actor
     }
 
-    /// The same, with a goal that was set then.
-    pub(crate) fn with_goal_since(mut self, since: Since) -> Self {
-        self.running.since = since;
-        self
+    /// Tells its tree what the session has used.
+    fn tell_used(&self) {
+        let used = Used {
+            spent: self.spent,
+            worked_ms: self.worked.milliseconds(),
+        };
+        self.seat.tree.used(&self.lease.session, used);
+    }
+
+    fn meanwhile(&self) -> Meanwhile {
+        Meanwhile {
+            worked_ms: self.worked.milliseconds(),
+            others: self.seat.tree.others(&self.lease.session),
+        }
     }
 
     /// Lives until the session is closed, the store fails, or a bug panics. The journal is intact
@@ -182,8 +207,7 @@ impl Actor {
             _ => None,
         };
         let op = self.with_start(op).await;
-        let worked_ms = self.worked.milliseconds();
-        let mut decision = self.kernel.decide_at(self.judged(op), worked_ms);
+        let mut decision = self.kernel.decide_at(self.judged(op), self.meanwhile());
         if let Some(tools) = tools {
             decision.events.extend(self.change_tools(tools).await);
         }
@@ -198,8 +222,7 @@ impl Actor {
     }
 
     pub(crate) async fn take(&mut self, input: Input) -> Result<(), StoreError> {
-        let worked_ms = self.worked.milliseconds();
-        let decision = self.kernel.decide_at(self.planned(input), worked_ms);
+        let decision = self.kernel.decide_at(self.planned(input), self.meanwhile());
         self.carry_out(decision).await
     }
 
@@ -209,9 +232,10 @@ impl Actor {
             self.running.perform(
                 effect,
                 &self.kernel,
-                &self.lease.session,
+                &self.seat,
                 &self.parts.model,
                 &self.tools,
+                self.worked.milliseconds(),
             );
         }
         Ok(())
@@ -254,7 +278,9 @@ impl Actor {
         let Some(policy) = self.kernel.policy_with_always(call) else {
             return Input::Op(op);
         };
-        let others = self.kernel.asked().filter(|(other, _)| *other != call);
+        // Who asks for a call that runs is another session, whose own policy says.
+        let others = self.kernel.asked();
+        let others = others.filter(|(other, _)| *other != call && !self.kernel.is_running(*other));
         let covered = others
             .filter_map(|(other, _)| self.kernel.call(other))
             .filter(|other| self.tools.plan(other, &policy).verdict == Verdict::Run)
@@ -329,7 +355,9 @@ impl Actor {
         }
         self.last = seq;
         for record in records {
+            self.before_it_is_true(&record.event);
             self.kernel.apply(&record.event);
+            self.spent.follow(&record.event);
             self.worked.follow(&self.kernel);
             self.running.since.follow(&record.event, record.at_ms);
             if matches!(record.event, Event::TurnStarted { .. }) {
@@ -338,7 +366,22 @@ impl Actor {
             // No watcher is fine.
             let _ = self.frames.send(Frame::Record(record));
         }
+        self.tell_used();
         Ok(())
+    }
+
+    /// Passes on to the session's team what concerns it.
+    fn before_it_is_true(&self, event: &Event) {
+        match (event, self.kernel.settings()) {
+            (Event::Configured { settings }, Some(old)) => {
+                self.seat.settings_changed(old, settings);
+            }
+            (Event::ApprovalAsked { call, .. }, _) => self.running.answers.asked(*call),
+            (Event::ApprovalAnswered { call, answer, .. }, _) => {
+                self.running.answers.answered(*call, answer);
+            }
+            _ => {}
+        }
     }
 
     /// Has the workspace looked at for the first time while the model thinks.

@@ -19,7 +19,10 @@ impl Engine {
     pub(crate) async fn list_agents(&self) -> Result<Vec<Agent>, ClientError> {
         let mut resting = 0;
         let mut agents = Vec::new();
-        for head in self.sessions(SessionQuery::default()).await? {
+        let mut heads = self.sessions(SessionQuery::default()).await?;
+        // What an agent needs, its lead asks for.
+        heads.retain(|head| head.session.lead().is_none());
+        for head in heads {
             let open = self.is_open(&head.session);
             if !open && resting == RESTING {
                 continue;

@@ -24,6 +24,8 @@ use crate::checks::{Checked, Checking};
 use crate::engine::Parts;
 use crate::journal::OwnJournal;
 use crate::keeping::Keeping;
+use crate::questions::Answers;
+use crate::team::{Crew, Seat};
 
 /// What a session has in flight. Every effect is answered by one input in the inbox.
 pub(crate) struct Running {
@@ -36,6 +38,8 @@ pub(crate) struct Running {
     requests: HashMap<RequestId, oneshot::Sender<()>>,
     /// Each is told when it is to stop, for as long as it waits for a look at the files.
     calls: Arc<Mutex<HashMap<CallId, Arc<Notify>>>>,
+    /// For those who work for a call and ask.
+    pub(crate) answers: Answers,
     jobs: Option<AbortHandle>,
     checkpoints: Option<Arc<dyn Checkpoints>>,
     is_missed: Arc<AtomicBool>,
@@ -56,6 +60,7 @@ impl Running {
             frames,
             requests: HashMap::new(),
             calls: Arc::default(),
+            answers: Answers::default(),
             jobs: None,
         }
     }
@@ -93,21 +98,24 @@ impl Running {
         self.jobs = Some(task.abort_handle());
     }
 
+    /// Performs an effect of a session that has worked for so long.
     pub(crate) fn perform(
         &mut self,
         effect: Effect,
         kernel: &Session,
-        session: &SessionId,
+        seat: &Seat,
         model: &Arc<dyn Model>,
         tools: &Arc<dyn ToolSet>,
+        worked_ms: u64,
     ) {
+        let session = &seat.session;
         match effect {
             Effect::CallModel(request) if kernel.purpose() == Some(&Purpose::Judge) => {
                 self.judge(request, kernel, session, model, tools);
             }
             Effect::CallModel(request) => self.call_model(request, kernel, session, model),
             Effect::CancelModel(request) => drop(self.requests.remove(&request)),
-            Effect::RunTool(call) => self.run_tool(call, kernel, session, tools),
+            Effect::RunTool(call) => self.run_tool(call, kernel, seat, tools, worked_ms),
             Effect::CancelTool(call) => {
                 if let Some(stopped) = locked(&self.calls).get(&call) {
                     stopped.notify_one();
@@ -234,6 +242,7 @@ impl Running {
                 store: Arc::clone(&self.store),
                 session: session.clone(),
             }),
+            team: None,
         }
     }
 
@@ -241,18 +250,30 @@ impl Running {
         &mut self,
         call: CallId,
         kernel: &Session,
-        session: &SessionId,
+        seat: &Seat,
         tools: &Arc<dyn ToolSet>,
+        worked_ms: u64,
     ) {
+        let session = &seat.session;
         let (Some(asked), Some(settings)) = (kernel.call(call).cloned(), kernel.settings()) else {
             unreachable!("only an open call of a configured session is run");
         };
-        let context = self.tool_context(session, settings);
+        let mut context = self.tool_context(session, settings);
+        context.team = Some(Arc::new(Crew {
+            seat: seat.clone(),
+            inbox: self.inbox.downgrade(),
+            answers: self.answers.clone(),
+            progress: Arc::clone(&context.progress),
+            settings: settings.clone(),
+            prefix: Arc::clone(kernel.prefix()),
+            worked_ms,
+        }));
         let keeping = self.keeping(session, &settings.workspace);
         let keeping = keeping.filter(|_| kernel.may_change_things(call));
         let job = kernel.jobs().next();
         let outcome = tools.run(asked, context);
         let (inbox, calls) = (self.inbox.clone(), Arc::clone(&self.calls));
+        let answers = self.answers.clone();
         let stopped = Arc::new(Notify::new());
         locked(&calls).insert(call, Arc::clone(&stopped));
         tokio::spawn(async move {
@@ -278,6 +299,7 @@ impl Running {
                     )
                 });
             locked(&calls).remove(&call);
+            answers.forget(call);
             if let Some(keeping) = &keeping {
                 keeping.after(call, began).await;
             }
@@ -310,7 +332,8 @@ impl Running {
     }
 }
 
-fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+/// What a mutex holds, also after a panic of another holder.
+pub(crate) fn locked<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -1,7 +1,7 @@
 //! The engine as faces see it: sessions that can be started, opened, asked, watched and closed.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
@@ -9,7 +9,7 @@ use quire_kernel::Session;
 use quire_protocol::{
     Agent, CallId, Checkpoints, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit,
     Lease, MessageId, Model, Op, Opened, Point, Prefix, Record, Seq, SessionHead, SessionId,
-    SessionQuery, Settings, Store, StoreError, TakenBack, ToolSet, TravelStep, Whose,
+    SessionQuery, Settings, Spending, Store, StoreError, TakenBack, ToolSet, TravelStep, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -17,6 +17,8 @@ use crate::actor::{Actor, Message, now_ms, opened};
 use crate::changes::Since;
 use crate::journal::decode_entry;
 use crate::keeping::{found_lost, noted};
+use crate::team::Seat;
+use crate::tree::{Tree, Trees};
 use crate::watch::watch;
 
 /// Live frames a watcher may fall behind before it re-reads from the store.
@@ -52,10 +54,36 @@ pub trait Workbench: Send + Sync {
 
 /// Hosts sessions in this process.
 pub struct Engine {
+    /// For sessions that have others work for them.
+    itself: Weak<Self>,
     parts: Parts,
     open: Mutex<HashMap<SessionId, Handle>>,
     /// Held while a session is opened: two clients that come at once get the same one.
     opening: tokio::sync::Mutex<()>,
+    /// By the sessions that lead them; each is there for as long as a session of it is open.
+    trees: Trees,
+}
+
+/// A session whose task is about to start.
+pub(crate) struct Ready {
+    pub(crate) lease: Lease,
+    pub(crate) last: Seq,
+    /// The fold of its journal.
+    pub(crate) kernel: Session,
+    pub(crate) tools: Arc<dyn ToolSet>,
+    /// Since when changes count for its goal.
+    pub(crate) since: Since,
+    /// What it has spent.
+    pub(crate) spent: Spending,
+}
+
+/// What a journal tells.
+#[derive(Default)]
+struct Folded {
+    kernel: Session,
+    last: Seq,
+    since: Since,
+    spent: Spending,
 }
 
 /// The way to an open session's task.
@@ -103,12 +131,14 @@ impl Handle {
 impl Engine {
     /// An engine over these hands. Sessions run on the Tokio runtime that calls it.
     #[must_use]
-    pub fn new(parts: Parts) -> Self {
-        Self {
+    pub fn new(parts: Parts) -> Arc<Self> {
+        Arc::new_cyclic(|itself| Self {
+            itself: Weak::clone(itself),
             parts,
             open: Mutex::default(),
             opening: tokio::sync::Mutex::default(),
-        }
+            trees: Trees::default(),
+        })
     }
 
     fn handle(&self, session: &SessionId) -> Result<Handle, ClientError> {
@@ -120,6 +150,11 @@ impl Engine {
 
     pub(crate) fn is_open(&self, session: &SessionId) -> bool {
         self.sessions_open().contains_key(session)
+    }
+
+    /// The tree that a session belongs to.
+    pub(crate) async fn tree(&self, session: &SessionId) -> Result<Arc<Tree>, ClientError> {
+        Ok(self.trees.of(session, self.store()).await?)
     }
 
     pub(crate) fn parts(&self) -> &Parts {
@@ -134,45 +169,46 @@ impl Engine {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the task of a leased session whose journal `kernel` is the fold of.
-    pub(crate) fn launch(
-        &self,
-        lease: Lease,
-        last: Seq,
-        kernel: Session,
-        tools: Arc<dyn ToolSet>,
-        since: Since,
-    ) {
+    /// Starts the task of a leased session.
+    pub(crate) fn launch(&self, ready: Ready, tree: Arc<Tree>) {
         let (inbox, messages) = mpsc::channel(INBOX);
         let (frames, _) = broadcast::channel(FRAMES);
-        let session = lease.session.clone();
+        let session = ready.lease.session.clone();
         let handle = Handle {
             inbox: inbox.clone(),
             frames: frames.downgrade(),
             died: Arc::default(),
         };
         let died = Arc::clone(&handle.died);
-        self.sessions_open().insert(session, handle);
-        let actor = Actor::new(
-            self.parts.clone(),
-            lease,
-            last,
-            kernel,
-            tools,
-            inbox,
-            frames,
-        );
-        let actor = actor.with_goal_since(since);
+        self.sessions_open().insert(session.clone(), handle);
+        let seat = Seat {
+            engine: Weak::clone(&self.itself),
+            tree,
+            session,
+        };
+        let actor = Actor::new(self.parts.clone(), ready, seat, inbox, frames);
         tokio::spawn(actor.live(messages, died));
     }
 
     async fn start_session(&self, settings: Settings) -> Result<SessionId, ClientError> {
         let session = SessionId::new(uuid::Uuid::now_v7().to_string());
-        let tools = self
-            .parts
-            .workbench
-            .tools(&session, &settings)
-            .map_err(ClientError::Settings)?;
+        let prefix = |tools: &dyn ToolSet, settings: &Settings| Prefix {
+            instructions: self.parts.workbench.instructions(settings),
+            tools: tools.specs(),
+        };
+        self.begin(session.clone(), settings, prefix).await?;
+        Ok(session)
+    }
+
+    /// Begins a session's journal, and starts its task.
+    async fn begin(
+        &self,
+        session: SessionId,
+        settings: Settings,
+        prefix: impl FnOnce(&dyn ToolSet, &Settings) -> Prefix,
+    ) -> Result<(), ClientError> {
+        let tools = self.parts.workbench.tools(&session, &settings);
+        let tools = tools.map_err(ClientError::Settings)?;
         let at_ms = now_ms();
         let head = SessionHead {
             session: session.clone(),
@@ -183,10 +219,7 @@ impl Engine {
             events: 0,
             parent: None,
         };
-        let prefix = Prefix {
-            instructions: self.parts.workbench.instructions(&settings),
-            tools: tools.specs(),
-        };
+        let prefix = prefix(&*tools, &settings);
         let events = [
             Event::Configured { settings },
             Event::PrefixSet {
@@ -194,21 +227,53 @@ impl Engine {
                 reason: "the session began".to_owned(),
             },
         ];
+        let tree = self.tree(&session).await?;
         let lease = self.parts.store.create(head).await?;
         let entries = (1..)
             .zip(&events)
             .map(|(seq, event)| crate::journal::encode_entry(Seq(seq), at_ms, event))
             .collect();
         self.parts.store.append(&lease, Seq(0), entries).await?;
-        let kernel = Session::replay(&events);
-        self.launch(
+        let ready = Ready {
             lease,
-            Seq(events.len() as u64),
-            kernel,
+            last: Seq(events.len() as u64),
+            kernel: Session::replay(&events),
             tools,
-            Since::default(),
-        );
-        Ok(session)
+            since: Since::default(),
+            spent: Spending::default(),
+        };
+        self.launch(ready, tree);
+        Ok(())
+    }
+
+    /// Opens the session of a member, or starts it, with the bytes that open its lead's requests; says whether it
+    /// is new.
+    pub(crate) async fn enlist(
+        &self,
+        member: &SessionId,
+        settings: &Settings,
+        prefix: &Prefix,
+    ) -> Result<bool, ClientError> {
+        match self.open_session(member).await {
+            Err(ClientError::Store(StoreError::NoSession(_))) => {
+                let prefix = |_: &dyn ToolSet, _: &Settings| prefix.clone();
+                self.begin(member.clone(), settings.clone(), prefix).await?;
+                Ok(true)
+            }
+            opened => opened.map(|_| false),
+        }
+    }
+
+    /// Closes a session, unless a face shows it.
+    pub(crate) async fn dismiss(&self, session: &SessionId) {
+        let watched = |handle: Handle| {
+            let frames = handle.frames.upgrade();
+            frames.is_some_and(|frames| frames.receiver_count() > 0)
+        };
+        if self.handle(session).is_ok_and(|handle| !watched(handle)) {
+            // What it recorded is safe, and it can be opened again.
+            let _ = self.close(session).await;
+        }
     }
 
     async fn open_session(&self, session: &SessionId) -> Result<Opened, ClientError> {
@@ -229,27 +294,39 @@ impl Engine {
         }
     }
 
-    async fn open_leased(&self, lease: &Lease) -> Result<Opened, ClientError> {
+    /// The fold of a journal, up to the place that the lease names: less than that would be another session.
+    async fn folded(&self, lease: &Lease) -> Result<Folded, ClientError> {
         let session = &lease.session;
-        let (mut kernel, mut last) = (Session::default(), Seq(0));
-        let mut since = Since::default();
-        // Up to the place that the lease names: less than that would be another session.
-        while last < lease.last {
-            let entries = self.parts.store.read(session, last, PAGE).await?;
+        let mut folded = Folded::default();
+        while folded.last < lease.last {
+            let entries = self.parts.store.read(session, folded.last, PAGE).await?;
             if entries.is_empty() {
                 let told = format!(
-                    "events after {last} of session {session} vanished while it was opened; \
-                     opening it again tells what is left of it"
+                    "events after {} of session {session} vanished while it was opened; \
+                     opening it again tells what is left of it",
+                    folded.last
                 );
                 return Err(StoreError::Damaged(told).into());
             }
             for entry in &entries {
                 let Record { seq, at_ms, event } = decode_entry(entry)?;
-                since.follow(&event, at_ms);
-                kernel.apply(&event);
-                last = seq;
+                folded.since.follow(&event, at_ms);
+                folded.spent.follow(&event);
+                folded.kernel.apply(&event);
+                folded.last = seq;
             }
         }
+        Ok(folded)
+    }
+
+    async fn open_leased(&self, lease: &Lease) -> Result<Opened, ClientError> {
+        let session = &lease.session;
+        let Folded {
+            mut kernel,
+            mut last,
+            since,
+            spent,
+        } = self.folded(lease).await?;
         let recovery = kernel.recover().events;
         let at_ms = now_ms();
         let mut entries = Vec::with_capacity(recovery.len());
@@ -294,7 +371,16 @@ impl Engine {
             }),
             ..told
         };
-        self.launch(lease.clone(), last, kernel, tools, since);
+        let tree = self.tree(session).await?;
+        let ready = Ready {
+            lease: lease.clone(),
+            last,
+            kernel,
+            tools,
+            since,
+            spent,
+        };
+        self.launch(ready, tree);
         Ok(opened)
     }
 }
@@ -412,10 +498,25 @@ impl Client for Engine {
     fn remove(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
         let session = session.clone();
         Box::pin(async move {
+            let query = SessionQuery {
+                id_prefix: Some(session.to_string()),
+                ..SessionQuery::default()
+            };
+            let heads = self.parts.store.sessions(query).await?;
+            let mut all: Vec<SessionId> = heads.into_iter().map(|head| head.session).collect();
+            all.retain(|other| *other != session && other.is_within(&session));
             if self.handle(&session).is_ok() {
                 self.close(&session).await?;
             }
-            Ok(self.parts.store.remove(&session).await?)
+            // Last, so that what fails can be tried again.
+            all.push(session);
+            for session in all {
+                if self.handle(&session).is_ok() {
+                    self.close(&session).await?;
+                }
+                self.parts.store.remove(&session).await?;
+            }
+            Ok(())
         })
     }
 }

@@ -14,7 +14,10 @@ mod engine;
 mod journal;
 mod keeping;
 mod past;
+mod questions;
+mod team;
 mod travel;
+mod tree;
 mod watch;
 mod worked;
 

@@ -3,14 +3,14 @@
 use quire_kernel::{ForkPlace, Input, Session};
 use quire_protocol::{
     ClientError, Conflicts, Event, FileChange, MessageId, Point, Record, Seq, SessionHead,
-    SessionId, Settings, Store, StoreError, TakenBack, TravelStep,
+    SessionId, Settings, Spending, Store, StoreError, TakenBack, TravelStep,
 };
 use tokio::sync::oneshot;
 
 use crate::actor::{Actor, now_ms};
 use crate::branch::Words;
 use crate::changes::Since;
-use crate::engine::Engine;
+use crate::engine::{Engine, Ready};
 use crate::journal::{decode_entry, encode_entry};
 use crate::travel::FileHistory;
 
@@ -18,7 +18,7 @@ use crate::travel::FileHistory;
 const PAGE: usize = 1024;
 
 /// Hands every record of a journal on, in order.
-async fn read_all(
+pub(crate) async fn read_all(
     store: &dyn Store,
     session: &SessionId,
     mut each: impl FnMut(Record),
@@ -137,7 +137,16 @@ impl Engine {
             .collect();
         let lease = store.fork(head, session, at, own).await?;
         let last = lease.last;
-        self.launch(lease, last, kernel, tools, since);
+        let ready = Ready {
+            lease,
+            last,
+            kernel,
+            tools,
+            since,
+            spent: Spending::default(),
+        };
+        let tree = self.tree(&fork).await?;
+        self.launch(ready, tree);
         Ok(fork)
     }
 

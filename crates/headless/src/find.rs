@@ -26,14 +26,18 @@ pub enum FindError {
     Client(#[from] ClientError),
 }
 
-/// The one session whose id starts with `prefix`.
+/// The one session whose id starts with `prefix`. An agent's is meant only where its name has begun.
 pub async fn find_session(client: &dyn Client, prefix: &str) -> Result<SessionHead, FindError> {
     let query = SessionQuery {
-        workspace: None,
         id_prefix: Some(prefix.to_owned()),
-        limit: 2,
+        ..SessionQuery::default()
     };
     let mut found = client.sessions(query).await?;
+    let depth = SessionId::new(prefix).depth();
+    found.retain(|head| head.session.depth() == depth);
+    if let Some(head) = found.iter().find(|head| head.session.as_str() == prefix) {
+        return Ok(head.clone());
+    }
     match (found.pop(), found.pop()) {
         (Some(head), None) => Ok(head),
         (None, _) => Err(FindError::None(prefix.to_owned())),
@@ -58,7 +62,7 @@ pub async fn used_sessions(
     limit: usize,
 ) -> Result<Vec<SessionHead>, ClientError> {
     let mut heads = client.sessions(SessionQuery { limit: 0, ..query }).await?;
-    heads.retain(SessionHead::is_used);
+    heads.retain(SessionHead::is_listed);
     if limit > 0 {
         heads.truncate(limit);
     }

@@ -442,7 +442,7 @@ impl Progress {
         let Some(shown) = self.calls.get(&call) else {
             return String::new();
         };
-        if shown.kind != CallKind::Command {
+        if shown.kind == CallKind::Other {
             return String::new();
         }
         let line = self.headline(shown, "");
@@ -463,7 +463,7 @@ impl Progress {
         let mut result = summary(outcome);
         let begun = self.begun.remove(&call);
         let says_time = matches!(outcome.end, Some(CommandEnd::TimedOut { .. }));
-        if shown.kind == CallKind::Command && outcome.job.is_none() && !says_time {
+        if shown.kind != CallKind::Other && outcome.job.is_none() && !says_time {
             let took = begun.map_or(0, |begun| self.at_ms.saturating_sub(begun));
             result.add_time(took);
         }

@@ -3,7 +3,7 @@
 use futures_util::StreamExt as _;
 use quire_protocol::{
     Client, ClientError, Compaction, CompactionStep, ContextPart, Event, Frame, Goal, GoalStep,
-    MessageId, Op, Opened, Pause, Record, Seq, SessionId, SessionQuery,
+    MessageId, Op, Opened, Pause, Record, Seq, SessionHead, SessionId, SessionQuery,
 };
 use tokio::sync::watch;
 
@@ -191,7 +191,8 @@ async fn has_more(
         ..SessionQuery::default()
     };
     let heads = client.sessions(query).await?;
-    Ok(heads.iter().any(|head| head.events > last.0))
+    let of_it = |head: &SessionHead| head.session == *session && head.events > last.0;
+    Ok(heads.iter().any(of_it))
 }
 
 /// Follows a compaction to the end of the turn that was opened for it.

@@ -12,6 +12,8 @@ impl Draft<'_> {
             return;
         }
         let denied = match &answer {
+            // Who asked for a call that runs is told, and goes on.
+            _ if self.state.step.is_running(call) => None,
             Answer::Deny { reason } => Some(denial(reason)),
             Answer::AllowOnce | Answer::AllowAlways => None,
         };
@@ -24,6 +26,14 @@ impl Draft<'_> {
             self.settle(call, ToolStatus::Denied, &text);
         }
         self.advance();
+    }
+
+    /// A running call has a question. One at a time: what is open is answered first.
+    pub(crate) fn running_call_asks(&mut self, call: CallId, approval: Approval) {
+        let may = self.state.step.is_running(call) && !self.state.turn.is_stopping();
+        if may && !self.is_asked(call) {
+            self.record(Event::ApprovalAsked { call, approval });
+        }
     }
 
     /// Takes "always", and with it answers the other open questions that its rule leaves no need for;
@@ -39,7 +49,7 @@ impl Draft<'_> {
             ruled_by: None,
         });
         for other in rule.map_or(Vec::new(), |_| covered) {
-            if self.is_asked(other) {
+            if self.is_asked(other) && !self.state.step.is_running(other) {
                 self.record(Event::ApprovalAnswered {
                     call: other,
                     answer: Answer::AllowOnce,

@@ -34,6 +34,12 @@ impl Spent {
         }
     }
 
+    /// Others worked for it, some of whose requests had no known price.
+    pub(crate) fn others_unpriced(&mut self, unpriced: u64) {
+        let unpriced = u32::try_from(unpriced).unwrap_or(u32::MAX);
+        self.unpriced = self.unpriced.saturating_add(unpriced);
+    }
+
     /// The session had worked for so long. Time never runs backwards.
     pub(crate) fn worked(&mut self, worked_ms: u64) {
         self.worked_ms = self.worked_ms.max(worked_ms);
@@ -114,10 +120,16 @@ impl Draft<'_> {
     fn tokens_used(&self) -> Option<String> {
         let limit = self.state.limits().tokens?;
         let usage = self.state.spent.usage;
-        let used = usage.prompt() + usage.output;
+        let others = self.others.tokens();
+        let used = usage.prompt() + usage.output + others;
         (used >= limit).then(|| {
+            let besides = match others {
+                0 => String::new(),
+                others => format!(", {others} of them by others of its team"),
+            };
             format!(
-                "the session has used {used} tokens of its limit of {limit}: raise the limit to go on"
+                "the session has used {used} tokens of its limit of {limit}{besides}: raise the \
+                 limit to go on"
             )
         })
     }
@@ -188,14 +200,19 @@ impl Draft<'_> {
             );
             return Some(detail);
         }
-        (spent.cost >= budget).then(|| {
-            let besides = match spent.before_budget {
-                0 => String::new(),
-                count => format!(", {} without a known price not counted", requests(count)),
-            };
+        let others = self.others.cost;
+        let cost = spent.cost + others;
+        (cost >= budget).then(|| {
+            let by_others = (others > Money::ZERO)
+                .then(|| format!(", ${} of it by others of its team", others.rounded(4)));
+            let unpriced = (spent.before_budget > 0).then(|| {
+                let count = requests(spent.before_budget);
+                format!(", {count} without a known price not counted")
+            });
+            let besides = by_others.unwrap_or_default() + &unpriced.unwrap_or_default();
             format!(
                 "the session has spent ${} of its budget of ${}{besides}: raise the budget to go on",
-                spent.cost.rounded(4),
+                cost.rounded(4),
                 budget.rounded(4),
             )
         })

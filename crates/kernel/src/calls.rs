@@ -54,8 +54,8 @@ enum CallState {
     Ready,
     /// Waits for a person.
     Asked(Arc<Approval>),
-    /// Runs.
-    Running,
+    /// Runs. Who works for it may ask a person meanwhile.
+    Running(Option<Arc<Approval>>),
     /// Has its result, which waits for those before it.
     Settled(Arc<Outcome>),
 }
@@ -97,20 +97,27 @@ impl Step {
     }
 
     pub(crate) fn is_running(&self, call: CallId) -> bool {
-        self.find(call)
-            .is_some_and(|call| call.state == CallState::Running)
+        self.find(call).is_some_and(Call::runs)
     }
 
     pub(crate) fn running(&self) -> impl Iterator<Item = CallId> {
         self.calls
             .iter()
-            .filter(|call| call.state == CallState::Running)
+            .filter(|call| call.runs())
             .map(|call| call.id)
+    }
+
+    /// Whether a call runs that does not wait for a person.
+    pub(crate) fn is_busy(&self) -> bool {
+        let busy = |call: &Call| call.state == CallState::Running(None);
+        self.calls.iter().any(busy)
     }
 
     pub(crate) fn open_questions(&self) -> impl Iterator<Item = (CallId, &Approval)> {
         self.calls.iter().filter_map(|call| match &call.state {
-            CallState::Asked(approval) => Some((call.id, approval.as_ref())),
+            CallState::Asked(approval) | CallState::Running(Some(approval)) => {
+                Some((call.id, approval.as_ref()))
+            }
             _ => None,
         })
     }
@@ -123,7 +130,7 @@ impl Step {
     /// Calls that have no result and do not run.
     fn unstarted(&self) -> Vec<CallId> {
         let unstarted =
-            |call: &&Call| !matches!(call.state, CallState::Running | CallState::Settled(_));
+            |call: &&Call| !matches!(call.state, CallState::Running(_) | CallState::Settled(_));
         self.calls
             .iter()
             .filter(unstarted)
@@ -174,27 +181,38 @@ impl Step {
 
     pub(crate) fn asked(&mut self, call: CallId, approval: &Approval) {
         if let Some(call) = self.find_mut(call) {
-            call.state = CallState::Asked(Arc::new(approval.clone()));
+            let approval = Arc::new(approval.clone());
+            call.state = if call.runs() {
+                CallState::Running(Some(approval))
+            } else {
+                CallState::Asked(approval)
+            };
         }
     }
 
-    /// Takes an answer and returns the question. A denied call is held until its result comes.
+    /// Takes an answer and returns the question. A denied call is held until its result comes; one that
+    /// runs goes on running.
     pub(crate) fn answered(&mut self, call: CallId, answer: &Answer) -> Option<Arc<Approval>> {
         let call = self.find_mut(call)?;
-        let CallState::Asked(approval) = &call.state else {
-            return None;
+        let (approval, state) = match (&call.state, answer) {
+            (CallState::Asked(approval), Answer::AllowOnce | Answer::AllowAlways) => {
+                (Arc::clone(approval), CallState::Ready)
+            }
+            (CallState::Asked(approval), Answer::Deny { .. }) => {
+                (Arc::clone(approval), CallState::Held)
+            }
+            (CallState::Running(Some(approval)), _) => {
+                (Arc::clone(approval), CallState::Running(None))
+            }
+            _ => return None,
         };
-        let approval = Arc::clone(approval);
-        call.state = match answer {
-            Answer::AllowOnce | Answer::AllowAlways => CallState::Ready,
-            Answer::Deny { .. } => CallState::Held,
-        };
+        call.state = state;
         Some(approval)
     }
 
     pub(crate) fn started(&mut self, call: CallId) {
         if let Some(call) = self.find_mut(call) {
-            call.state = CallState::Running;
+            call.state = CallState::Running(None);
         }
     }
 
@@ -244,6 +262,10 @@ impl Step {
 }
 
 impl Call {
+    fn runs(&self) -> bool {
+        matches!(self.state, CallState::Running(_))
+    }
+
     fn new(call: &ToolCall, plan: Option<&CallPlan>, item: u32) -> Self {
         let ready = plan.is_some_and(|plan| plan.verdict == Verdict::Run);
         Self {

@@ -1,11 +1,11 @@
 //! A decision in the making: the state as it will be, and the events and effects so far.
 
-use quire_protocol::{Event, Op};
+use quire_protocol::{Event, Op, Spending};
 
 use crate::context::{Context, Growing, Window};
 use crate::goal::Looked;
 use crate::state::State;
-use crate::{Decision, Effect, Input};
+use crate::{Decision, Effect, Input, Meanwhile};
 
 /// A decision in the making. Every event is folded in as soon as it is decided, so that what
 /// follows is decided from the state that will be.
@@ -15,14 +15,17 @@ pub(crate) struct Draft<'a> {
     context: Growing<'a>,
     /// How long the session has worked, in milliseconds.
     pub(crate) worked_ms: u64,
+    /// What the other sessions of its tree have spent.
+    pub(crate) others: Spending,
     /// Whether a person wanted the turn to pause that has just ended.
     pub(crate) pausing: bool,
 }
 
 impl<'a> Draft<'a> {
-    pub(crate) fn new(state: State, window: &'a Window, worked_ms: u64) -> Self {
+    pub(crate) fn new(state: State, window: &'a Window, meanwhile: Meanwhile) -> Self {
         Self {
-            worked_ms: worked_ms.max(state.spent.worked_ms),
+            worked_ms: meanwhile.worked_ms.max(state.spent.worked_ms),
+            others: meanwhile.others,
             state,
             decision: Decision::default(),
             context: Growing::new(window),
@@ -35,6 +38,7 @@ impl<'a> Draft<'a> {
         match input {
             Input::Op(op) => self.op(op),
             Input::AnsweredAlways { call, covered } => self.answer_always(call, covered),
+            Input::Asks { call, approval } => self.running_call_asks(call, approval),
             Input::Replied {
                 request,
                 reply,

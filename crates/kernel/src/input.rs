@@ -1,9 +1,18 @@
 //! What reaches the kernel and what it wants done. Neither ever crosses a wire or a journal.
 
 use quire_protocol::{
-    CallId, CallPlan, CheckRun, Event, JobEnd, ModelFailure, Op, Reply, RequestId, ToolOutcome,
-    TravelStep,
+    Approval, CallId, CallPlan, CheckRun, Event, JobEnd, ModelFailure, Op, Reply, RequestId,
+    Spending, ToolOutcome, TravelStep,
 };
+
+/// What a session's journal does not tell of the moment at which something happens to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Meanwhile {
+    /// How long the session has worked, in milliseconds, waiting for a person not counted.
+    pub worked_ms: u64,
+    /// What the other sessions of its tree have spent: limits of money and tokens are the tree's.
+    pub others: Spending,
+}
 
 /// Something that happened to the session.
 #[derive(Clone, Debug)]
@@ -47,6 +56,14 @@ pub enum Input {
         request: RequestId,
         /// What went wrong.
         failure: ModelFailure,
+    },
+    /// A running call has a question to a person: a session that works for it asks. It is answered as any
+    /// other, and the call goes on meanwhile.
+    Asks {
+        /// The call.
+        call: CallId,
+        /// What is asked.
+        approval: Approval,
     },
     /// A tool call came to its end.
     ToolEnded {

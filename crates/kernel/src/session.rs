@@ -11,7 +11,7 @@ use quire_protocol::{
 use crate::context::Window;
 use crate::draft::Draft;
 use crate::state::State;
-use crate::{Decision, Input};
+use crate::{Decision, Input, Meanwhile};
 
 /// A session as its journal tells it. The default is that of an empty journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -37,18 +37,17 @@ impl Session {
     ///
     /// Stale, repeated and unknown answers lead to nothing.
     pub fn decide(&self, input: Input) -> Decision {
-        self.decide_at(input, 0)
+        self.decide_at(input, Meanwhile::default())
     }
 
-    /// Says what an input leads to that came when the session had worked for so long, in
-    /// milliseconds, waiting for a person not counted.
-    pub fn decide_at(&self, input: Input, worked_ms: u64) -> Decision {
+    /// Says what an input leads to, with what only the moment tells.
+    pub fn decide_at(&self, input: Input, meanwhile: Meanwhile) -> Decision {
         if let Input::Op(Op::Say { message, .. }) = &input
             && self.known.contains(message)
         {
             return Decision::default();
         }
-        let mut draft = self.draft(worked_ms);
+        let mut draft = self.draft(meanwhile);
         draft.take(input);
         draft.decision
     }
@@ -90,7 +89,7 @@ impl Session {
     /// when nothing was. An open turn lies dormant afterwards, until a person says, answers or
     /// resumes something.
     pub fn recover(&self) -> Decision {
-        let mut draft = self.draft(0);
+        let mut draft = self.draft(Meanwhile::default());
         draft.recover();
         draft.decision
     }
@@ -146,8 +145,13 @@ impl Session {
     /// Whether nothing goes on before a person answers a question.
     pub fn waits_for_person(&self) -> bool {
         self.state.turn.request().is_none()
-            && self.state.step.running().next().is_none()
+            && !self.state.step.is_busy()
             && self.asked().next().is_some()
+    }
+
+    /// Whether a call of the open step runs.
+    pub fn is_running(&self, call: CallId) -> bool {
+        self.state.step.is_running(call)
     }
 
     /// All tokens used so far.
@@ -239,7 +243,7 @@ impl Session {
         self.state.jobs.running()
     }
 
-    fn draft(&self, worked_ms: u64) -> Draft<'_> {
-        Draft::new(self.state.clone(), &self.window, worked_ms)
+    fn draft(&self, meanwhile: Meanwhile) -> Draft<'_> {
+        Draft::new(self.state.clone(), &self.window, meanwhile)
     }
 }

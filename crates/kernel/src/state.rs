@@ -258,6 +258,9 @@ impl State {
         if let Some(open) = self.step.find(call) {
             self.remember(call, &Arc::clone(&open.label), outcome);
         }
+        if let Some(spent) = &outcome.spent {
+            self.spent.others_unpriced(spent.unpriced);
+        }
         self.signals.tool_ended(outcome);
         for settled in self.step.ended(call, outcome, context) {
             self.progress.add(&settled);

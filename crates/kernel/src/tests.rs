@@ -14,7 +14,9 @@
 //! REASONS…` where the check ended so; `fail`, `overflow`.
 //!
 //! Tools: `done N WORDS`, `big N BYTES`, `ran N CODE`, `note N KIND WORDS…`, `claim N CALL…`, `spawn N`
-//! (a job), `over N` (the job's end). And `crash`, and `clock MS` for how long was worked by now.
+//! (a job), `over N` (the job's end), `asks N WORDS…` (who works for a running call asks), `unbilled N WORDS…`
+//! (one of their requests had no price). And `crash`, `clock MS` for how long was worked by now, and `others
+//! CENTS TOKENS` for what others of its tree have spent.
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
 mod approvals;
@@ -31,6 +33,7 @@ mod planning;
 mod progress;
 mod recovery;
 mod steering;
+mod team;
 mod turn;
 mod wishes;
 mod words;
@@ -43,12 +46,12 @@ use quire_protocol::{
     Answer, Approval, ApprovalMode, CallId, CallPlan, CheckRun, CommandEnd, CompactionMode,
     Content, ContextLimits, ContextPart, Delivery, Effort, EffortChoice, Event, Goal, Item, JobEnd,
     JobId, Lane, Limits, MessageId, ModelError, ModelErrorKind, ModelFailure, Money, Note,
-    NoteKind, Op, Opaque, Phase, Policy, Reply, RequestId, SandboxMode, Settings, TokenStop,
-    ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
+    NoteKind, Op, Opaque, Phase, Policy, Reply, RequestId, SandboxMode, Settings, Spending,
+    TokenStop, ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
 };
 
 use self::words::{effect_words, event_words, item_words};
-use crate::{Decision, Input, Session};
+use crate::{Decision, Input, Meanwhile, Session};
 
 /// Plays a script and compares what happened.
 fn check(script: &str, expected: &Expect) {
@@ -79,7 +82,7 @@ const SUMMARY: &str = "words the parser is in src/parse.rs and two of its tests 
 struct Story {
     session: Session,
     told: String,
-    worked_ms: u64,
+    meanwhile: Meanwhile,
 }
 
 impl Story {
@@ -95,10 +98,14 @@ impl Story {
             let decision = match words[0] {
                 "crash" => self.session.recover(),
                 "clock" => {
-                    self.worked_ms = words[1].parse().unwrap();
+                    self.meanwhile.worked_ms = words[1].parse().unwrap();
                     continue;
                 }
-                _ => self.session.decide_at(self.input(&words), self.worked_ms),
+                "others" => {
+                    self.meanwhile.others = others(&words[1..]);
+                    continue;
+                }
+                _ => self.session.decide_at(self.input(&words), self.meanwhile),
             };
             self.tell(decision);
         }
@@ -224,6 +231,13 @@ impl Story {
             "late" => reply(RequestId(words[1].parse().unwrap()), &words[2..]),
             "fail" => failed(request, ModelErrorKind::Network),
             "overflow" => failed(request, ModelErrorKind::ContextOverflow),
+            "asks" => Input::Asks {
+                call: call(),
+                approval: Approval {
+                    action: words[2..].join(" "),
+                    ..Approval::default()
+                },
+            },
             "over" => Input::JobEnded(JobEnd {
                 job: JobId(call().0),
                 outcome: "exit code 0".to_owned(),
@@ -363,6 +377,12 @@ fn outcome(call: CallId, words: &[&str]) -> ToolOutcome {
                 evidence: calls.collect(),
             });
         }
+        "unbilled" => {
+            outcome.spent = Some(Spending {
+                unpriced: 1,
+                ..Spending::default()
+            });
+        }
         "spawn" => {
             outcome = ToolOutcome::text(ToolStatus::Done, "started");
             outcome.job = Some(JobId(call.0));
@@ -370,6 +390,19 @@ fn outcome(call: CallId, words: &[&str]) -> ToolOutcome {
         other => panic!("no such input: {other}"),
     }
     outcome
+}
+
+/// What others have spent, in cents and tokens.
+fn others(words: &[&str]) -> Spending {
+    let cents: i64 = words[0].parse().unwrap();
+    Spending {
+        cost: Money::from_picos(10_000_000_000 * cents),
+        usage: Usage {
+            input: words[1].parse().unwrap(),
+            ..Usage::default()
+        },
+        ..Spending::default()
+    }
 }
 
 /// A reply that cost a cent.

@@ -202,24 +202,10 @@ impl Activity {
         };
         let detail = match (reason, detail) {
             (StopReason::EndTurn, "") => self.said.clone(),
-            (_, "") => ended_words(reason).to_owned(),
+            (_, "") => reason.in_words().to_owned(),
             (_, detail) => detail.to_owned(),
         };
         self.stands(standing, detail);
-    }
-}
-
-fn ended_words(reason: StopReason) -> &'static str {
-    match reason {
-        StopReason::EndTurn => "done",
-        StopReason::MaxTokens => "the answer was cut at the output limit",
-        StopReason::MaxTurnRequests => "the turn used all the requests it may make",
-        StopReason::Refusal => "the model refused",
-        StopReason::Cancelled => "stopped",
-        StopReason::Budget => "the budget is spent",
-        StopReason::NoProgress => "no progress",
-        StopReason::Impossible => "the goal cannot be met",
-        StopReason::Error => "the model could not be reached",
     }
 }
 

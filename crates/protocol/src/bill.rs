@@ -1,8 +1,10 @@
 //! What requests cost, as far as it is known: what is not known is never taken for nothing.
 
-use std::ops::AddAssign;
+use std::ops::{AddAssign, Sub};
 
-use crate::{Event, ModelErrorKind, Money, Usage};
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, ModelErrorKind, Money, TravelStep, Usage};
 
 /// What one or more requests cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -72,5 +74,135 @@ impl AddAssign for Bill {
     fn add_assign(&mut self, other: Self) {
         self.known += other.known;
         self.unpriced += other.unpriced;
+    }
+}
+
+/// What a session's requests used and cost: a fold of its journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spending {
+    /// Requests that were answered or failed.
+    pub requests: u32,
+    /// Their tokens.
+    pub usage: Usage,
+    /// What is known of their cost, exactly.
+    pub cost: Money,
+    /// Requests whose cost is not known, or not all of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unpriced: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+impl Spending {
+    /// Takes the next event. What comes before a fork is another session's.
+    pub fn follow(&mut self, event: &Event) {
+        match event {
+            Event::ModelReplied { usage, .. } | Event::ModelFailed { usage, .. } => {
+                let bill = Bill::of(event).unwrap_or_default();
+                self.requests += 1;
+                self.usage += *usage;
+                self.cost += bill.known;
+                self.unpriced += bill.unpriced;
+            }
+            Event::Travel(TravelStep::Forked { .. }) => *self = Self::default(),
+            _ => {}
+        }
+    }
+
+    /// All tokens, of prompts and answers.
+    #[must_use]
+    pub fn tokens(&self) -> u64 {
+        self.usage.prompt() + self.usage.output
+    }
+
+    /// What it cost.
+    #[must_use]
+    pub fn bill(&self) -> Bill {
+        Bill {
+            known: self.cost,
+            unpriced: self.unpriced,
+        }
+    }
+}
+
+impl AddAssign for Spending {
+    fn add_assign(&mut self, other: Self) {
+        self.requests += other.requests;
+        self.usage += other.usage;
+        self.cost += other.cost;
+        self.unpriced += other.unpriced;
+    }
+}
+
+impl Sub for Spending {
+    type Output = Self;
+
+    /// What came after `earlier`, which is a beginning of this.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            requests: self.requests.saturating_sub(earlier.requests),
+            usage: self.usage - earlier.usage,
+            cost: self.cost - earlier.cost,
+            unpriced: self.unpriced.saturating_sub(earlier.unpriced),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{RequestId, SessionId, TokenStop};
+
+    fn replied(cost: Option<&str>) -> Event {
+        Event::ModelReplied {
+            request: RequestId(1),
+            model: "m".to_owned(),
+            items: Vec::new(),
+            plans: Vec::new(),
+            stop: TokenStop::EndTurn,
+            usage: Usage {
+                input: 10,
+                cache_read: 5,
+                output: 2,
+                ..Usage::default()
+            },
+            cost: cost.and_then(|cost| cost.parse().ok()),
+            retries: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn spending_adds_up_and_what_came_later_is_the_difference() {
+        let mut all = Spending::default();
+        all.follow(&replied(Some("0.25")));
+        let earlier = all;
+        all.follow(&replied(Some("0.5")));
+        all.follow(&replied(None));
+        assert_eq!((all.requests, all.tokens(), all.unpriced), (3, 51, 1));
+        assert_eq!(
+            all.bill().in_words(|cost| cost.to_string()),
+            "at least $0.75"
+        );
+        let later = all - earlier;
+        assert_eq!((later.requests, later.tokens()), (2, 34));
+        assert_eq!(later.cost, "0.5".parse().unwrap());
+        let mut sum = earlier;
+        sum += later;
+        assert_eq!(sum, all);
+    }
+
+    #[test]
+    fn a_fork_pays_for_itself_only() {
+        let mut all = Spending::default();
+        all.follow(&replied(Some("0.25")));
+        all.follow(&Event::Travel(TravelStep::Forked {
+            from: SessionId::new("a"),
+            at: crate::Seq(3),
+            ahead: Vec::new(),
+        }));
+        assert_eq!(all, Spending::default());
     }
 }

@@ -204,3 +204,21 @@ pub enum StopReason {
     /// The model could not be reached or broke.
     Error,
 }
+
+impl StopReason {
+    /// For a person.
+    #[must_use]
+    pub const fn in_words(self) -> &'static str {
+        match self {
+            Self::EndTurn => "done",
+            Self::MaxTokens => "the answer was cut at the output limit",
+            Self::MaxTurnRequests => "the turn used all the requests it may make",
+            Self::Refusal => "the model refused",
+            Self::Cancelled => "stopped",
+            Self::Budget => "the budget is spent",
+            Self::NoProgress => "no progress",
+            Self::Impossible => "the goal cannot be met",
+            Self::Error => "the model could not be reached",
+        }
+    }
+}

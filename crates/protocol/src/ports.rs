@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Agent, CallPlan, CheckpointError, Conflicts, Delta, FileChange, Frame, Hit, JobEnd, MessageId,
     ModelEvent, ModelRequest, Op, Pause, Point, Policy, Record, Seq, SessionHead, SessionId,
-    SessionQuery, Settings, StoreError, TakenBack, ToolCall, ToolOutcome, ToolSpec,
+    SessionQuery, Settings, StoreError, TakenBack, Team, ToolCall, ToolOutcome, ToolSpec,
 };
 
 /// Answers requests. Retries are its own business; a request it gave up on is `Failed`.
@@ -60,6 +60,8 @@ pub struct ToolContext {
     pub progress: Arc<dyn Fn(Delta) + Send + Sync>,
     /// The session's journal.
     pub journal: Arc<dyn Journal>,
+    /// Those who may work for it; none for what the harness runs itself.
+    pub team: Option<Arc<dyn Team>>,
 }
 
 /// What has happened in a session, to be read back.

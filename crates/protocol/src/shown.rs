@@ -16,11 +16,13 @@ pub struct Shown {
     pub kind: CallKind,
 }
 
-/// Whether a call is a command.
+/// What a call is, as far as it is shown in another way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallKind {
     /// It runs a command: shown when it starts, its exit code when it ends.
     Command,
+    /// It has an agent work: shown when it starts, and what came of it when it ends.
+    Agent,
     /// Anything else: shown when it ends.
     Other,
 }
@@ -31,12 +33,16 @@ impl ToolCall {
     pub fn shown(&self) -> Shown {
         let arguments: Option<Value> = serde_json::from_str(&self.arguments).ok();
         let command = arguments.as_ref().and_then(command);
+        let task = arguments.as_ref().and_then(task);
         let kind = if command.is_some() {
             CallKind::Command
+        } else if task.is_some() {
+            CallKind::Agent
         } else {
             CallKind::Other
         };
         let detail = command
+            .or(task)
             .or_else(|| arguments.as_ref().and_then(target))
             .or_else(|| patched_files(&self.arguments))
             .unwrap_or_else(|| match &arguments {
@@ -75,6 +81,12 @@ fn command(arguments: &Value) -> Option<String> {
         }
         _ => None,
     }
+}
+
+/// An agent and what it is to do.
+fn task(arguments: &Value) -> Option<String> {
+    let text = |key: &str| arguments.get(key)?.as_str();
+    Some(format!("{}: {}", text("name")?, text("task")?))
 }
 
 fn target(arguments: &Value) -> Option<String> {
@@ -165,6 +177,11 @@ mod tests {
             "apply_patch",
             r#"{"input":"*** Begin Patch\n*** Delete File: a.rs\n"}"#,
             &expect!["Other apply_patch  a.rs"],
+        );
+        check(
+            "agent",
+            r#"{"name":"tests","task":"Run them.\nSay which fail.","access":"read"}"#,
+            &expect!["Agent agent  tests: Run them. (+1 line)"],
         );
         check(
             "unknown\x1b[2J",

@@ -127,11 +127,11 @@ pub struct SessionHead {
 }
 
 impl SessionHead {
-    /// Whether anything was ever said in it: one that was opened and left has nothing to go on with, and
-    /// stands in no list that a person chooses from.
+    /// Whether it stands in the lists that a person chooses from: something was said in it, for one that was
+    /// opened and left has nothing to go on with, and it works for no other session, which stands there.
     #[must_use]
-    pub fn is_used(&self) -> bool {
-        !self.title.is_empty()
+    pub fn is_listed(&self) -> bool {
+        !self.title.is_empty() && self.session.lead().is_none()
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Approval, CallId, Content, JobId, ProcessEnd};
+use crate::{Approval, CallId, Content, JobId, ProcessEnd, Spending};
 
 /// A tool as described to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -114,6 +114,10 @@ pub struct ToolOutcome {
     /// What the model wants remembered for good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Note>,
+    /// What an agent spent that worked for this call. It stands in the agent's own journal too, from
+    /// which costs are summed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Spending>,
 }
 
 /// Something the model wants remembered for good: it becomes part of the ledger.
@@ -179,6 +183,7 @@ impl ToolOutcome {
             end: None,
             lines: None,
             note: None,
+            spent: None,
         }
     }
 

@@ -1,6 +1,6 @@
 //! Token counts, in one convention for every provider.
 
-use std::ops::{Add, AddAssign};
+use std::ops::{Add, AddAssign, Sub};
 
 use serde::{Deserialize, Serialize};
 
@@ -49,5 +49,21 @@ impl Add for Usage {
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
         *self = *self + other;
+    }
+}
+
+impl Sub for Usage {
+    type Output = Self;
+
+    /// What came after `earlier`, which is a beginning of this.
+    fn sub(self, earlier: Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(earlier.input),
+            cache_read: self.cache_read.saturating_sub(earlier.cache_read),
+            cache_write_5m: self.cache_write_5m.saturating_sub(earlier.cache_write_5m),
+            cache_write_1h: self.cache_write_1h.saturating_sub(earlier.cache_write_1h),
+            output: self.output.saturating_sub(earlier.output),
+            thinking: self.thinking.saturating_sub(earlier.thinking),
+        }
     }
 }

@@ -133,7 +133,11 @@ impl Hub {
             self.attach(face, session);
             return Ok(opened);
         }
-        let client = self.host(face, self.folder_of(face, session).await?)?;
+        // Who works for a session that is hosted is where that is.
+        let client = match self.client(&session.root()) {
+            Some(client) => client,
+            None => self.host(face, self.folder_of(face, session).await?)?,
+        };
         let opened = client.open(session).await?;
         let model = opened.settings.model.clone();
         self.keep(face, session, client, model, opened.last);
@@ -270,7 +274,7 @@ impl Hub {
         for head in host.sessions(SessionQuery::default()).await? {
             if !listed.contains(&head.session) {
                 let agent = self.agent(&head);
-                agents.extend(agent.filter(|agent| agent.faces > 0 || head.is_used()));
+                agents.extend(agent.filter(|agent| agent.faces > 0 || head.is_listed()));
             }
         }
         Ok(agents)
@@ -354,11 +358,10 @@ impl Hub {
     async fn folder_of(&self, face: &Face, session: &SessionId) -> Result<PathBuf, ClientError> {
         let query = SessionQuery {
             id_prefix: Some(session.as_str().to_owned()),
-            limit: 1,
             ..SessionQuery::default()
         };
         let heads = self.sessions(face, query).await?;
-        let head = heads.first().filter(|head| head.session == *session);
+        let head = heads.iter().find(|head| head.session == *session);
         Ok(head.map_or_else(
             || face.origin.folder.clone(),
             |head| PathBuf::from(&head.workspace),

@@ -5,10 +5,10 @@ mod counts;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use quire_kernel::{Decision, Input, Session};
+use quire_kernel::{Decision, Input, Meanwhile, Session};
 use quire_protocol::{
     CallId, Delivery, Event, JobEnd, JobId, Limits, MessageId, ModelErrorKind, Op, Pause, Purpose,
-    RequestId, TokenStop,
+    RequestId, Spending, TokenStop,
 };
 
 use crate::actors::{self, Character, Used};
@@ -545,13 +545,20 @@ impl World {
             _ => self.clock + u64::from(self.dice.roll(300)),
         };
         self.witness.clock(self.clock);
-        let decision = self.session.decide_at(input.clone(), self.clock);
+        let decision = self.session.decide_at(input.clone(), self.meanwhile());
         self.commit(decision, &Cause::Input(input))
+    }
+
+    fn meanwhile(&self) -> Meanwhile {
+        Meanwhile {
+            worked_ms: self.clock,
+            others: Spending::default(),
+        }
     }
 
     /// Feeds an input that must lead to nothing.
     fn feed_for_nothing(&mut self, input: Input) -> Checked {
-        let decision = self.session.decide_at(input, self.clock);
+        let decision = self.session.decide_at(input, self.meanwhile());
         if decision == Decision::default() {
             Ok(())
         } else {

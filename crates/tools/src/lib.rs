@@ -2,6 +2,7 @@
 //! as one [`quire_protocol::ToolSet`]. Processes go through the sandbox port, huge output through the
 //! store port; file tools work in this process and keep to the policy themselves.
 
+mod agent;
 mod apply_patch;
 mod arguments;
 mod bare;

@@ -21,7 +21,7 @@ use crate::search::SearchRequest;
 use crate::shell::{Shell, ShellCall, ShellRequest};
 use crate::spool::Blobs;
 use crate::{
-    apply_patch, edit, jobs, list, note, plan, read, recall, search, shell, verdict, write,
+    agent, apply_patch, edit, jobs, list, note, plan, read, recall, search, shell, verdict, write,
 };
 
 /// Which tools a family of models works best with.
@@ -47,6 +47,7 @@ pub(crate) enum Tool {
     Plan,
     Note,
     Recall,
+    Agent,
 }
 
 impl ToolDialect {
@@ -63,6 +64,7 @@ impl ToolDialect {
                 Tool::Plan,
                 Tool::Note,
                 Tool::Recall,
+                Tool::Agent,
             ],
             Self::GptLike => &[
                 Tool::Shell,
@@ -74,6 +76,7 @@ impl ToolDialect {
                 Tool::Plan,
                 Tool::Note,
                 Tool::Recall,
+                Tool::Agent,
             ],
         }
     }
@@ -101,6 +104,7 @@ impl Tool {
             Self::Plan => "plan",
             Self::Note => "note",
             Self::Recall => "recall",
+            Self::Agent => "agent",
         }
     }
 
@@ -117,6 +121,7 @@ impl Tool {
             Self::Plan => plan::spec(),
             Self::Note => note::spec(),
             Self::Recall => recall::spec(),
+            Self::Agent => agent::spec(),
         }
     }
 
@@ -369,6 +374,9 @@ impl Shared {
             Tool::Recall => {
                 let blobs = &self.shell.blobs;
                 recall::run(&call.arguments, &context.journal, blobs, &stop).await
+            }
+            Tool::Agent => {
+                agent::run(call.call, &call.arguments, context.team.as_ref(), stop).await
             }
         };
         ran.unwrap_or_else(ToolOutcome::failed)

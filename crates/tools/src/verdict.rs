@@ -5,6 +5,7 @@ use quire_protocol::{
     Verdict,
 };
 
+use crate::agent;
 use crate::jobs::JobRequest;
 use crate::place::Place;
 use crate::proposal::Proposal;
@@ -36,6 +37,7 @@ pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPl
                 (false, _) => (Lane::Shared, Verdict::Run),
             }
         }
+        Some(Tool::Agent) => (agent::lane(&call.arguments), Verdict::Run),
         Some(tool @ (Tool::Write | Tool::Edit | Tool::ApplyPatch)) => {
             (Lane::Exclusive, change_verdict(tool, call, &place.policy))
         }

@@ -130,7 +130,7 @@ impl Link {
             limit: 0,
         };
         let mut heads = self.client.sessions(query).await?;
-        heads.retain(SessionHead::is_used);
+        heads.retain(SessionHead::is_listed);
         heads.truncate(LISTED);
         Ok(heads)
     }

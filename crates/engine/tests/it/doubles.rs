@@ -147,8 +147,22 @@ impl Store for MemoryStore {
         unreachable!("the engine keeps no blobs")
     }
 
-    fn sessions(&self, _: SessionQuery) -> BoxFuture<'_, Result<Vec<SessionHead>, StoreError>> {
-        Box::pin(async { Ok(Vec::new()) })
+    fn sessions(&self, query: SessionQuery) -> BoxFuture<'_, Result<Vec<SessionHead>, StoreError>> {
+        let prefix = query.id_prefix.unwrap_or_default();
+        let journals = self.journals.lock().unwrap();
+        let found = journals.iter();
+        let found = found.filter(|(session, _)| session.as_str().starts_with(&prefix));
+        let heads = found.map(|(session, entries)| SessionHead {
+            session: session.clone(),
+            created_ms: 0,
+            updated_ms: 0,
+            workspace: "/w".to_owned(),
+            title: "said".to_owned(),
+            events: entries.len() as u64,
+            parent: None,
+        });
+        let heads = heads.collect();
+        Box::pin(async { Ok(heads) })
     }
 
     fn search(&self, _: &str, _: usize) -> BoxFuture<'_, Result<Vec<Hit>, StoreError>> {
@@ -199,7 +213,7 @@ impl Model for QueueModel {
     }
 }
 
-/// With a folder, tools whose names are commands, which are run in it. Without one, tools named `quick` (answers at once), `pass` (a command that succeeds), `job` (starts a background job), `hang` (until cancelled), `crash` (panics). Those named
+/// With a folder, tools whose names are commands, which are run in it. Without one, tools named `quick` (answers at once), `pass` (a command that succeeds), `job` (starts a background job), `hang` (until cancelled), `crash` (panics), `agent-NAME` (has a member work on its arguments). Those named
 /// `ask…` ask first, unless a rule allows the name.
 #[derive(Clone, Default)]
 pub(crate) struct FakeTools(Arc<FakeState>);
@@ -259,8 +273,20 @@ impl ToolSet for FakeTools {
         self.run(call, context)
     }
 
-    fn run(&self, call: ToolCall, _: ToolContext) -> BoxFuture<'static, ToolOutcome> {
+    fn run(&self, call: ToolCall, context: ToolContext) -> BoxFuture<'static, ToolOutcome> {
         let state = Arc::clone(&self.0);
+        if let Some(name) = call.name.strip_prefix("agent-") {
+            let team = context.team.unwrap();
+            let task = MemberTask {
+                call: call.call,
+                name: name.parse().unwrap(),
+                task: call.arguments,
+                access: Access::Read,
+                effort: Some(Effort::Low),
+            };
+            let stop = Box::pin(async move { state.cancelled.notified().await });
+            return Box::pin(async move { delegated(team.work(task, stop).await) });
+        }
         if let Some(folder) = state.folder.get().filter(|_| call.name != "hang") {
             let ran = bash(folder, &call.name);
             return Box::pin(async { ran });
@@ -313,6 +339,24 @@ impl ToolSet for FakeTools {
     }
 }
 
+/// What the call says that had a member work.
+fn delegated(report: Result<MemberReport, String>) -> ToolOutcome {
+    match report {
+        Ok(report) => ToolOutcome {
+            spent: Some(report.spent),
+            ..ToolOutcome::text(
+                if report.end == MemberEnd::Stopped {
+                    ToolStatus::Cancelled
+                } else {
+                    ToolStatus::Done
+                },
+                format!("{:?}: {}", report.end, report.said),
+            )
+        },
+        Err(why) => ToolOutcome::failed(why),
+    }
+}
+
 /// Runs a command in a folder, with output and errors together, as the shell tool does.
 #[expect(
     clippy::disallowed_methods,
@@ -352,7 +396,7 @@ pub(crate) struct World {
     pub(crate) store: Arc<MemoryStore>,
     pub(crate) model: Arc<QueueModel>,
     pub(crate) tools: FakeTools,
-    pub(crate) engine: Engine,
+    pub(crate) engine: Arc<Engine>,
 }
 
 impl World {

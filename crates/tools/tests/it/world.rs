@@ -128,6 +128,7 @@ impl World {
                         live.lock().unwrap().push(text);
                     }
                 }),
+                team: None,
                 journal: Arc::new(Past(self.past.clone())),
             },
         )
