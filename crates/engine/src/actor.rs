@@ -7,9 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Meanwhile, Session};
 use quire_protocol::{
-    Answer, CallId, ClientError, Conflicts, Event, Frame, Item, JobEnd, Lease, Op, Opened, Point,
-    Prefix, Record, SandboxMode, Seq, Settings, Spending, StoreError, TakenBack, ToolSet,
-    TravelStep, Verdict, Whose,
+    Answer, Approval, CallId, ClientError, Conflicts, Event, Frame, Item, JobEnd, Lease, Op,
+    Opened, Point, Prefix, Record, SandboxMode, Seq, Settings, Spending, StoreError, TakenBack,
+    ToolSet, TravelStep, Verdict, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -28,6 +28,8 @@ pub(crate) enum Message {
     Op(Op, oneshot::Sender<Result<(), ClientError>>),
     /// Another client opens the session.
     Describe(oneshot::Sender<Opened>),
+    /// What a person is asked now is wanted.
+    Asked(oneshot::Sender<Vec<(CallId, Approval)>>),
     /// An effect was answered.
     Input(Input),
     /// Files changed; the answer comes once that is recorded.
@@ -176,6 +178,12 @@ impl Actor {
                         // A client that went away needs no answer.
                         let _ = answer.send(opened);
                     }
+                    Ok(())
+                }
+                Message::Asked(answer) => {
+                    let asked = self.kernel.asked();
+                    let asked = asked.map(|(call, approval)| (call, approval.clone()));
+                    let _ = answer.send(asked.collect());
                     Ok(())
                 }
                 Message::Travelled(step, done) => {

@@ -7,8 +7,8 @@ use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use quire_kernel::Session;
 use quire_protocol::{
-    Agent, CallId, Checkpoints, Client, ClientError, Conflicts, Event, FileChange, Frame, Hit,
-    Lease, MessageId, Model, Op, Opened, Point, Prefix, Record, Seq, SessionHead, SessionId,
+    Agent, Approval, CallId, Checkpoints, Client, ClientError, Conflicts, Event, FileChange, Frame,
+    Hit, Lease, MessageId, Model, Op, Opened, Point, Prefix, Record, Seq, SessionHead, SessionId,
     SessionQuery, Settings, Spending, Store, StoreError, TakenBack, ToolSet, TravelStep, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -261,6 +261,18 @@ impl Engine {
                 Ok(true)
             }
             opened => opened.map(|_| false),
+        }
+    }
+
+    /// What a person is asked in an open session.
+    pub(crate) async fn asked(&self, session: &SessionId) -> Vec<(CallId, Approval)> {
+        let (sender, asked) = oneshot::channel();
+        let Ok(handle) = self.handle(session) else {
+            return Vec::new();
+        };
+        match handle.inbox.send(Message::Asked(sender)).await {
+            Ok(()) => asked.await.unwrap_or_default(),
+            Err(_) => Vec::new(),
         }
     }
 

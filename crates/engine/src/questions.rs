@@ -103,9 +103,12 @@ impl Questions {
         }
     }
 
-    /// A question came up.
+    /// A question came up, or has been there before.
     pub(crate) fn came_up(&mut self, asking: CallId, approval: Approval) {
-        self.waiting.push_back((asking, approval));
+        let is_open = self.open.as_ref().is_some_and(|(open, _)| *open == asking);
+        if !is_open && self.waiting.iter().all(|(waiting, _)| *waiting != asking) {
+            self.waiting.push_back((asking, approval));
+        }
     }
 
     /// Waits until there is something to do about them.

@@ -159,6 +159,10 @@ impl Work {
         let before = self.held.spent();
         let message = MessageId::new(format!("task-{}", self.task.call));
         let frames = self.engine.watch(&self.session, opened.last);
+        // What it asked when its lead's call was cut short, it still asks.
+        for (call, approval) in self.engine.asked(&self.session).await {
+            self.questions.came_up(call, approval);
+        }
         let heard = match self.give(&message, &opened, is_new).await {
             Ok(()) if self.still_waits(&opened).await => {
                 let told = "it waited at a limit before, and still does".to_owned();

@@ -185,9 +185,9 @@ impl Progress {
             Delta::Text { .. } | Delta::Thinking { .. } | Delta::CallWriting { .. } => {
                 String::new()
             }
-            Delta::ToolOutput { text, .. } => {
+            Delta::ToolOutput { call, text } => {
                 self.printed += text.matches('\n').count() as u64;
-                String::new()
+                self.agent_does(*call, text)
             }
             Delta::Retrying { retry } => {
                 self.retried += 1;
@@ -195,6 +195,21 @@ impl Progress {
                 self.retry(retry)
             }
         }
+    }
+
+    /// What an agent does that works for a call; nothing of any other one.
+    fn agent_does(&mut self, call: CallId, text: &str) -> String {
+        let shown = self.calls.get(&call);
+        let Some(shown) = shown.filter(|shown| shown.kind == CallKind::Agent) else {
+            return String::new();
+        };
+        let (name, _) = shown.detail.split_once(':').unwrap_or_default();
+        let lines = text
+            .lines()
+            .map(|line| self.note(&format!("{name}: {}", clean(line))));
+        let lines = lines.collect();
+        self.header = None;
+        lines
     }
 
     /// A sign of life when nothing was recorded for `silence`.

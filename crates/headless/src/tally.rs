@@ -46,6 +46,13 @@ impl Tally {
                     !matches!(error.kind, ModelErrorKind::Cancelled | ModelErrorKind::Lost);
                 self.failure = failed.then(|| with_hint(&error.message, &error.hint));
             }
+            // What agents used who worked for a call of this run.
+            Event::ToolEnded { outcome, .. } => {
+                let spent = outcome.spent.unwrap_or_default();
+                self.requests += spent.requests;
+                self.usage += spent.usage;
+                self.bill += spent.bill();
+            }
             Event::TurnEnded { .. } => self.turns += 1,
             _ => {}
         }
@@ -147,6 +154,36 @@ mod tests {
             error.kind = kind;
         }
         record
+    }
+
+    #[test]
+    fn what_agents_used_is_part_of_it() {
+        let mut tally = Tally::default();
+        tally.add(&failed(5, Some("0.25")));
+        let spent = quire_protocol::Spending {
+            requests: 3,
+            usage: Usage {
+                output: 7,
+                ..Usage::default()
+            },
+            cost: "0.5".parse().unwrap(),
+            unpriced: 0,
+        };
+        let done = quire_protocol::ToolStatus::Done;
+        let outcome = quire_protocol::ToolOutcome {
+            spent: Some(spent),
+            ..quire_protocol::ToolOutcome::text(done, "green")
+        };
+        tally.add(&Record {
+            seq: Seq(2),
+            at_ms: 2000,
+            event: Event::ToolEnded {
+                call: quire_protocol::CallId(1),
+                outcome,
+            },
+        });
+        assert_eq!((tally.requests, tally.usage.output), (3, 12));
+        assert_eq!(tally.cost_in_words(), "$0.75");
     }
 
     #[test]

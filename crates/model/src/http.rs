@@ -290,7 +290,8 @@ impl Inner {
                 effort: asked.level.map(Effort::name),
                 words: behind_items,
                 schema: request.output_schema.clone(),
-                cache_key: request.session.as_str().to_owned(),
+                // Agents open with the bytes of who gave them work.
+                cache_key: request.session.root().to_string(),
                 window_beta: facts.window_beta,
                 region: None,
                 compaction: compacting(request),

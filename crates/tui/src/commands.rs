@@ -16,7 +16,7 @@ pub(crate) mod review;
 
 use std::fmt::Write as _;
 
-use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, thousands, visible};
+use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, counted, thousands, visible};
 use ratatui_core::text::Line;
 
 use crate::app::{App, Wish};
@@ -470,9 +470,16 @@ fn cost(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
             meter.bill.unpriced
         );
     }
-    let lines = vec![
+    let mut lines = vec![
         look::line("Cost of this session", look::BOLD),
         pair("money", &money),
+    ];
+    if meter.agents.requests > 0 {
+        let cost = meter.agents.bill().in_words(|cost| cost.rounded(4));
+        let requests = counted(meter.agents.requests.into(), "request");
+        lines.push(pair("of it, by agents", &format!("{cost}, {requests}")));
+    }
+    lines.extend([
         pair("requests", &thousands(meter.requests.into())),
         pair("prompt, not cached", &thousands(usage.input)),
         pair("prompt, read from cache", &thousands(usage.cache_read)),
@@ -482,7 +489,7 @@ fn cost(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
         ),
         pair("answers", &thousands(usage.output)),
         pair("of them, thinking", &thousands(usage.thinking)),
-    ];
+    ]);
     app.conversation.show(lines);
     Ok(Vec::new())
 }

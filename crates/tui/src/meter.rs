@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use quire_protocol::{
-    Bill, CompactionStep, Event, Money, Record, TravelStep, Usage, counted, duration,
+    Bill, CompactionStep, Event, Money, Record, Spending, TravelStep, Usage, counted, duration,
 };
 
 /// Counts records; never looks at a clock.
@@ -17,6 +17,8 @@ pub(crate) struct Meter {
     pub(crate) bill: Bill,
     /// Requests to the model.
     pub(crate) requests: u32,
+    /// What of all that agents used who worked for the session.
+    pub(crate) agents: Spending,
     /// Turns.
     pub(crate) turns: u32,
     /// How long was worked, as far as is recorded.
@@ -83,6 +85,12 @@ impl Meter {
             Event::ToolEnded { outcome, .. } => {
                 let files = outcome.changes.iter().map(|change| change.path.clone());
                 self.turn.files.extend(files);
+                if let Some(spent) = outcome.spent {
+                    self.agents += spent;
+                    self.requests += spent.requests;
+                    self.usage += spent.usage;
+                    self.bill += spent.bill();
+                }
             }
             Event::Travel(TravelStep::Kept { files, .. }) => {
                 let files = files.iter().map(|file| PathBuf::from(&file.path));

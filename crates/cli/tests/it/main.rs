@@ -27,6 +27,7 @@ mod schema;
 mod screen;
 mod screens;
 mod survival;
+mod team;
 mod travel;
 mod trust;
 mod typing;

@@ -272,6 +272,44 @@ async fn what_members_spent_counts_after_a_crash_too() {
 }
 
 #[tokio::test]
+async fn what_a_member_asked_before_a_crash_is_asked_again_with_its_next_task() {
+    let store: Arc<MemoryStore> = Arc::default();
+    let replies = vec![
+        Answer::Reply(reply("", &["agent-tests"])),
+        Answer::Reply(reply("", &["ask-first"])),
+    ];
+    let world = World::over(Arc::clone(&store), replies);
+    let lead = world.engine.start(settings()).await.unwrap();
+    let go = say("go", Delivery::Steer);
+    world.engine.submit(&lead, go).await.unwrap();
+    world.until(&lead, asked).await;
+    store.forget_leases();
+    let replies = vec![
+        Answer::Reply(reply("", &["agent-tests"])),
+        Answer::Reply(reply("made", &[])),
+        Answer::Reply(reply("done", &[])),
+    ];
+    let next = World::over(store, replies);
+    let opened = next.engine.open(&lead).await.unwrap();
+    assert!(opened.unfinished);
+    next.engine.submit(&lead, Op::Resume).await.unwrap();
+    let again =
+        |event: &Event| matches!(event, Event::ApprovalAsked { call, .. } if *call == CallId(2));
+    next.until(&lead, again).await;
+    let once = answer(2, quire_protocol::Answer::AllowOnce);
+    next.engine.submit(&lead, once).await.unwrap();
+    let records = next.until(&lead, ended).await;
+    assert_eq!(reason(&records), StopReason::EndTurn);
+    let member = lead.member(&name("tests"));
+    let of_member = next.until(&member, ended).await;
+    let statuses = of_member.iter().filter_map(|record| match &record.event {
+        Event::ToolEnded { outcome, .. } => Some(outcome.status),
+        _ => None,
+    });
+    assert_eq!(statuses.collect::<Vec<_>>(), [ToolStatus::Done]);
+}
+
+#[tokio::test]
 async fn members_follow_the_settings_of_their_lead() {
     let replies = vec![
         Answer::Reply(reply("", &["agent-tests"])),

@@ -13,6 +13,7 @@ fn the_specs_of_a_dialect_stay_small() {
             ToolDialect::ClaudeLike,
             vec![
                 "bash", "job", "read", "write", "edit", "search", "list", "plan", "note", "recall",
+                "agent",
             ],
         ),
         (
