@@ -26,22 +26,36 @@ pub enum FindError {
     Client(#[from] ClientError),
 }
 
-/// The one session whose id starts with `prefix`. An agent's is meant only where its name has begun.
+/// The one session whose id starts with `prefix`. An agent's is meant only where its name has begun, as in
+/// `0199.tests`: what leads it may be cut as well.
 pub async fn find_session(client: &dyn Client, prefix: &str) -> Result<SessionHead, FindError> {
+    let wanted = SessionId::new(prefix);
     let query = SessionQuery {
-        id_prefix: Some(prefix.to_owned()),
+        id_prefix: Some(wanted.root().to_string()),
         ..SessionQuery::default()
     };
     let mut found = client.sessions(query).await?;
-    let depth = SessionId::new(prefix).depth();
-    found.retain(|head| head.session.depth() == depth);
-    if let Some(head) = found.iter().find(|head| head.session.as_str() == prefix) {
+    found.retain(|head| begins(&head.session, &wanted));
+    if let Some(head) = found.iter().find(|head| head.session == wanted) {
         return Ok(head.clone());
     }
     match (found.pop(), found.pop()) {
         (Some(head), None) => Ok(head),
         (None, _) => Err(FindError::None(prefix.to_owned())),
         (Some(_), Some(_)) => Err(FindError::Several(prefix.to_owned())),
+    }
+}
+
+/// Whether an id begins as is wanted, each part of it.
+fn begins(session: &SessionId, wanted: &SessionId) -> bool {
+    let mut parts = session.as_str().split('.');
+    let mut wanted = wanted.as_str().split('.');
+    loop {
+        match (parts.next(), wanted.next()) {
+            (None, None) => return true,
+            (Some(part), Some(wanted)) if part.starts_with(wanted) => {}
+            _ => return false,
+        }
     }
 }
 
@@ -129,6 +143,25 @@ pub fn damage(head: &SessionHead, read: u64) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_may_be_cut_in_each_part_and_names_an_agent_only_where_it_says_so() {
+        for (session, wanted, expected) in [
+            ("0199-ab", "0199", true),
+            ("0199-ab", "0199-ab", true),
+            ("0199-ab", "0198", false),
+            ("0199-ab.tests", "0199", false),
+            ("0199-ab.tests", "0199-ab.tests", true),
+            ("0199-ab.tests", "0199.te", true),
+            ("0199-ab.tests", "0199.", true),
+            ("0199-ab.tests", "0199.x", false),
+            ("0199-ab", "0199.tests", false),
+            ("0199-ab.tests.flaky", "0199.tests", false),
+        ] {
+            let (session, wanted) = (SessionId::new(session), SessionId::new(wanted));
+            assert_eq!(begins(&session, &wanted), expected, "{session} {wanted}");
+        }
+    }
 
     #[test]
     fn a_journal_that_grows_while_it_is_read_is_not_damaged() {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::provider::{Answer, Provider, result_texts, results};
 use crate::run::{Place, finish, wait_for};
-use crate::screen::{ESC, HELD, bash, open};
+use crate::screen::{ESC, HELD, bash, open, said};
 
 const MODEL: &str = "anthropic/claude-opus-5-5";
 
@@ -263,4 +263,41 @@ fn an_agent_goes_on_with_what_it_knows_after_its_host_was_killed() {
     let of_agent = requests.iter().rfind(|request| name(request).is_some());
     assert_eq!(results(of_agent.unwrap()), 2, "what it knew, it knows");
     pty.kill();
+}
+
+#[test]
+fn an_agent_at_work_can_be_looked_at_and_steered_on_a_screen_of_its_own() {
+    let provider = Provider::start(|request| match (name(request), results(request)) {
+        (None, 0) => Answer::Reply("", vec![agent("worker", "Wait.", "write")]),
+        (None, _) => Answer::Reply("all done", vec![]),
+        (Some(_), 0) => Answer::Reply("", bash(HELD)),
+        (Some(_), _) if said(request).contains("be quick") => Answer::Reply("I was quick", vec![]),
+        (Some(_), _) => Answer::Reply("slow", vec![]),
+    });
+    let place = Place::new();
+    let mut lead = open(&place, &provider, &[]);
+    lead.sees("say what to do");
+    lead.type_line("go");
+    wait_for(&place, "started");
+    let sessions = listed(&place, &["sessions", "list"]);
+    let session = sessions.lines().nth(1).unwrap();
+    let session = session.split_whitespace().next().unwrap();
+    let member = format!("{session}.worker");
+    let mut screen = open(&place, &provider, &["--resume", &member]);
+    screen.sees("Wait.");
+    screen.sees("● bash");
+    screen.type_line("be quick");
+    screen.sees("↳ be quick  (steer: heard at the next step)");
+    place.write("go", "");
+    screen.sees("I was quick");
+    lead.sees("all done");
+    let last = provider.requests();
+    assert!(result_texts(last.last().unwrap()).contains("I was quick"));
+    // It can be gone on with by itself, too.
+    screen.type_line("and now?");
+    screen.sees_when("another answer", |screen| {
+        screen.matches("I was quick").count() == 2
+    });
+    lead.kill();
+    screen.kill();
 }
