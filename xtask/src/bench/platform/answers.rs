@@ -119,7 +119,7 @@ impl Template {
 /// The time that a piece of an answer says it was sent at, and what is behind it.
 pub(super) fn stamp(text: &[u8]) -> Option<(u64, usize)> {
     let mut from = 0;
-    while let Some(at) = text[from..].iter().position(|byte| *byte == b'@') {
+    while let Some(at) = memchr::memchr(b'@', &text[from..]) {
         let at = from + at;
         let stamp = text.get(at + 1..at + 21)?;
         if stamp[19] == b'@' && stamp[..19].iter().all(u8::is_ascii_digit) {
@@ -132,13 +132,7 @@ pub(super) fn stamp(text: &[u8]) -> Option<(u64, usize)> {
 }
 
 fn all(haystack: &[u8], needle: &[u8]) -> Vec<usize> {
-    let mut from = 0;
-    std::iter::from_fn(|| {
-        let at = from + find(&haystack[from..], needle)?;
-        from = at + needle.len();
-        Some(at)
-    })
-    .collect()
+    memchr::memmem::find_iter(haystack, needle).collect()
 }
 
 /// Writes a number into a place that is as wide.

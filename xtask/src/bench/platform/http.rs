@@ -181,9 +181,7 @@ fn wrong(what: &str) -> io::Error {
 
 /// Where a few bytes begin in many.
 pub(super) fn find(haystack: &[u8], needle: &[u8]) -> Option<usize> {
-    haystack
-        .windows(needle.len())
-        .position(|window| window == needle)
+    memchr::memmem::find(haystack, needle)
 }
 
 #[cfg(test)]
