@@ -8,6 +8,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::cargo::{cargo, root, run};
 
+mod agents;
 mod checkpoints;
 mod child;
 mod floor;
@@ -191,6 +192,7 @@ fn measure(subject: &Subject, runs: usize) -> Result<Vec<Row>> {
     rows.extend(long::measure(subject, runs)?);
     rows.extend(long::answer(subject, runs)?);
     rows.extend(checkpoints::measure(subject, runs)?);
+    rows.extend(agents::measure(subject, runs)?);
     let least = kept.into_iter().fold(1.0, f64::min) * 100.0;
     let what = "least share of a request that the next one starts with";
     rows.push(Row::new(what, Unit::Percent, vec![least]).with_target(100.0));

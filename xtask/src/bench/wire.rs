@@ -32,6 +32,8 @@ impl Dialect {
 pub(crate) enum Reply {
     /// A call of the `bash` tool.
     Bash(String),
+    /// A call of the `agent` tool, for an agent of this name.
+    Agent(String),
     /// A text in pieces.
     Text(Vec<String>),
 }
@@ -87,8 +89,25 @@ impl Events {
     }
 }
 
-fn arguments(command: &str) -> String {
-    json!({ "command": command }).to_string()
+/// What a reply says on the wire.
+enum Said<'a> {
+    /// A call of this tool with these arguments.
+    Call(&'static str, String),
+    Text(&'a [String]),
+}
+
+impl Reply {
+    fn said(&self) -> Said<'_> {
+        match self {
+            Self::Bash(command) => Said::Call("bash", json!({ "command": command }).to_string()),
+            Self::Agent(name) => {
+                let task = "Look around, and say what you see.";
+                let task = json!({"name": name, "task": task, "access": "read"});
+                Said::Call("agent", task.to_string())
+            }
+            Self::Text(pieces) => Said::Text(pieces),
+        }
+    }
 }
 
 fn messages(events: &mut Events, reply: &Reply, number: usize, tokens: usize) {
@@ -96,22 +115,22 @@ fn messages(events: &mut Events, reply: &Reply, number: usize, tokens: usize) {
         "id": format!("msg_{number}"), "type": "message", "role": "assistant", "model": "bench",
         "content": [], "stop_reason": null, "stop_sequence": null,
         "usage": {"input_tokens": tokens, "output_tokens": 1}}}));
-    let block = match reply {
-        Reply::Bash(_) => json!({"type": "tool_use", "id": format!("toolu_{number}"),
-            "name": "bash", "input": {}}),
-        Reply::Text(_) => json!({"type": "text", "text": ""}),
+    let said = reply.said();
+    let block = match &said {
+        Said::Call(tool, _) => json!({"type": "tool_use", "id": format!("toolu_{number}"),
+            "name": tool, "input": {}}),
+        Said::Text(_) => json!({"type": "text", "text": ""}),
     };
     events.send(&json!({"type": "content_block_start", "index": 0, "content_block": block}));
     let delta = |delta: Value| json!({"type": "content_block_delta", "index": 0, "delta": delta});
-    let stop = match reply {
-        Reply::Bash(command) => {
-            let part = arguments(command);
+    let stop = match said {
+        Said::Call(_, part) => {
             events.send(&delta(
                 json!({"type": "input_json_delta", "partial_json": part}),
             ));
             "tool_use"
         }
-        Reply::Text(pieces) => {
+        Said::Text(pieces) => {
             for text in pieces {
                 events.send(&delta(json!({"type": "text_delta", "text": text})));
             }
@@ -135,14 +154,13 @@ fn responses(events: &mut Events, reply: &Reply, number: usize, tokens: usize) {
     send(json!({"type": "response.created", "response":
         {"id": id, "object": "response", "model": "bench", "status": "in_progress", "output": []}}));
     let item_id = format!("item_{number}");
-    let item = match reply {
-        Reply::Bash(command) => {
+    let item = match reply.said() {
+        Said::Call(tool, whole) => {
             let item = |arguments: String| {
                 json!({"type": "function_call", "id": item_id,
-                    "call_id": format!("call_{number}"), "name": "bash", "arguments": arguments,
+                    "call_id": format!("call_{number}"), "name": tool, "arguments": arguments,
                     "status": "completed"})
             };
-            let whole = arguments(command);
             send(
                 json!({"type": "response.output_item.added", "output_index": 0,
                 "item": item(String::new())}),
@@ -157,7 +175,7 @@ fn responses(events: &mut Events, reply: &Reply, number: usize, tokens: usize) {
             );
             item(whole)
         }
-        Reply::Text(pieces) => {
+        Said::Text(pieces) => {
             send(
                 json!({"type": "response.output_item.added", "output_index": 0, "item":
                 {"type": "message", "id": item_id, "role": "assistant", "status": "in_progress",
@@ -203,14 +221,14 @@ fn chat(events: &mut Events, reply: &Reply, number: usize, tokens: usize) {
         json!({"role": "assistant", "content": ""}),
         Value::Null,
     ));
-    let finish = match reply {
-        Reply::Bash(command) => {
+    let finish = match reply.said() {
+        Said::Call(tool, arguments) => {
             let call = json!({"index": 0, "id": format!("call_{number}"), "type": "function",
-                "function": {"name": "bash", "arguments": arguments(command)}});
+                "function": {"name": tool, "arguments": arguments}});
             events.send(&chunk(json!({"tool_calls": [call]}), Value::Null));
             "tool_calls"
         }
-        Reply::Text(pieces) => {
+        Said::Text(pieces) => {
             for piece in pieces {
                 events.send(&chunk(json!({"content": piece}), Value::Null));
             }
@@ -241,7 +259,11 @@ mod tests {
 
     #[test]
     fn every_event_is_one_line_of_json() {
-        let replies = [Reply::Bash("true".to_owned()), Reply::pieces(3, 30)];
+        let replies = [
+            Reply::Bash("true".to_owned()),
+            Reply::Agent("one".to_owned()),
+            Reply::pieces(3, 30),
+        ];
         for dialect in [Dialect::Messages, Dialect::Responses, Dialect::Chat] {
             for reply in &replies {
                 let text = String::from_utf8(encode(dialect, reply, 1, 400)).unwrap();
