@@ -1,6 +1,6 @@
 //! What agents need, for a person. Pure: the caller brings the time.
 
-use quire_protocol::{Agent, SessionId, Standing, age, unique_length};
+use quire_protocol::{Agent, SessionId, Standing, age, cut_id, unique_length};
 
 use crate::Style;
 use crate::sessions::{WORKSPACE, tail};
@@ -60,7 +60,7 @@ pub fn parting(list: &[Agent], session: &SessionId) -> Vec<String> {
 fn row(agent: &Agent, short: usize, now_ms: u64, style: Style) -> [String; 5] {
     let head = &agent.head;
     [
-        head.session.as_str().chars().take(short).collect(),
+        cut_id(head.session.as_str(), short),
         age(now_ms.saturating_sub(head.updated_ms)),
         tail(&first_line(&head.workspace).0, share(style, WORKSPACE)),
         cut(&first_line(&head.title).0, share(style, TITLE)),

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Bill, Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage,
+    Bill, Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage, cut_id,
     unique_length,
 };
 use serde_json::{Value, json};
@@ -231,7 +231,7 @@ impl CostTable {
 
     fn shown(&self, key: &str, short: usize) -> String {
         match self.by {
-            CostBy::Session => key.chars().take(short).collect(),
+            CostBy::Session => cut_id(key, short),
             CostBy::Project => tail(&first_line(key).0, WORKSPACE),
             CostBy::Day | CostBy::Model => first_line(key).0,
         }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{Hit, SessionHead, age, unique_length};
+use quire_protocol::{Hit, SessionHead, age, cut_id, unique_length};
 
 use crate::Style;
 use crate::style::Paint;
@@ -20,7 +20,7 @@ pub fn list(heads: &[SessionHead], now_ms: u64, style: Style) -> String {
     let short = unique_length(&ids);
     let rows = heads.iter().map(|head| {
         [
-            head.session.as_str().chars().take(short).collect(),
+            cut_id(head.session.as_str(), short),
             age(now_ms.saturating_sub(head.updated_ms)),
             tail(&first_line(&head.workspace).0, WORKSPACE),
             thousands(head.events),
@@ -43,7 +43,7 @@ pub fn hits(hits: &[Hit], style: Style) -> String {
     let short = unique_length(&ids);
     let mut text = String::new();
     for hit in hits {
-        let id: String = hit.session.as_str().chars().take(short).collect();
+        let id = cut_id(hit.session.as_str(), short);
         let place = format!("#{}", hit.seq);
         let words = clean(&hit.snippet);
         let words: Vec<&str> = words.split_whitespace().collect();

@@ -1,4 +1,4 @@
-//! A session's team: other sessions that work on a part of its task, each with a context of its own.
+//! A session's team: other sessions that work on parts of its task.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,8 +9,6 @@ use crate::{CallId, Effort, SessionId, Spending, StopReason};
 
 /// What stands between a session's id and the name of its member.
 const MEMBER: char = '.';
-/// The longest name.
-const LONGEST: usize = 32;
 
 /// The name of a member, unique in its lead's team: 1 to 32 of `a-z`, `0-9` and `-`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -29,9 +27,9 @@ impl FromStr for MemberName {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || name.len() > LONGEST || !name.bytes().all(allowed) {
+        if name.is_empty() || name.len() > 32 || !name.bytes().all(allowed) {
             return Err(format!(
-                "`{name}` is no name of an agent: use 1 to {LONGEST} of a-z, 0-9 and -"
+                "`{name}` is no name of an agent: use 1 to 32 of a-z, 0-9 and -"
             ));
         }
         Ok(Self(name.to_owned()))
@@ -58,7 +56,7 @@ impl SessionId {
         Some(Self::new(lead))
     }
 
-    /// The session that leads all others of its tree; itself where it is nobody's member.
+    /// The session that leads all of its tree.
     #[must_use]
     pub fn root(&self) -> Self {
         let root = self.as_str().split(MEMBER).next();
@@ -136,9 +134,8 @@ pub enum MemberEnd {
 
 /// What a session's tools need in order to have others work for it.
 pub trait Team: Send + Sync {
-    /// Has a member work on a task, and says what came of it once its turn is over or waits. An error is
-    /// for the model: the member did not start. When `stop` completes, the member's turn is ended; the
-    /// answer comes when nothing of it runs any more.
+    /// Has a member work on a task, and says what came of it once its turn is over or waits; an error, for the
+    /// model, says why it did not start. When `stop` completes, its turn is ended before that is said.
     fn work(
         &self,
         task: MemberTask,

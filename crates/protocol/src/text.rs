@@ -124,11 +124,11 @@ fn skip_string(chars: &mut Peekable<Chars<'_>>) {
     }
 }
 
-/// How many characters of their beginnings tell ids apart: at least a UUID's time to the millisecond.
+/// How many characters of ids tell them apart but for names of agents: at least a UUID's time to the millisecond.
 #[must_use]
 pub fn unique_length(ids: &[&str]) -> usize {
     const SHORT: usize = 13;
-    let different: HashSet<&str> = ids.iter().copied().collect();
+    let different: HashSet<&str> = ids.iter().filter_map(|id| id.split('.').next()).collect();
     let longest = different.iter().map(|id| id.len()).max().unwrap_or(0);
     (SHORT..longest)
         .find(|length| {
@@ -139,6 +139,13 @@ pub fn unique_length(ids: &[&str]) -> usize {
             starts.len() == different.len()
         })
         .unwrap_or(longest.max(SHORT))
+}
+
+/// An id cut to so many characters, an agent's with its name.
+#[must_use]
+pub fn cut_id(id: &str, length: usize) -> String {
+    let (root, name) = id.split_at(id.find('.').unwrap_or(id.len()));
+    root.chars().take(length).chain(name.chars()).collect()
 }
 
 /// The first line that says something, cleaned, and whether more follows.
@@ -224,6 +231,25 @@ mod tests {
         ] {
             assert_eq!(first_sentence(text), sentence, "{text:?}");
         }
+    }
+
+    #[test]
+    fn ids_are_cut_to_what_tells_them_apart_and_agents_keep_their_names() {
+        let (one, other) = ("0199aaaa-0000-7000-1", "0199aaaa-0000-7000-2");
+        let far = "0199bbbb-0000-7000-3";
+        for (ids, length) in [
+            (vec![one], 13),
+            (vec![one, far], 13),
+            (vec![one, other], 20),
+            (vec![far, "0199bbbb-0000-7000-3.tests"], 13),
+        ] {
+            assert_eq!(unique_length(&ids), length, "{ids:?}");
+        }
+        assert_eq!(cut_id(far, 13), "0199bbbb-0000");
+        assert_eq!(
+            cut_id(&format!("{far}.tests.a"), 13),
+            "0199bbbb-0000.tests.a"
+        );
     }
 
     #[test]
