@@ -142,9 +142,11 @@ impl Session {
         turn.request().is_none() && self.state.step.is_empty() && !opening
     }
 
-    /// Whether nothing goes on before a person answers a question.
+    /// Whether nothing goes on before a person answers a question. What is being stopped goes on to its
+    /// end without an answer.
     pub fn waits_for_person(&self) -> bool {
         self.state.turn.request().is_none()
+            && !self.state.turn.is_stopping()
             && !self.state.step.is_busy()
             && self.asked().next().is_some()
     }

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::check;
+use super::{Story, check};
 
 #[test]
 fn a_running_call_asks_and_goes_on() {
@@ -282,4 +282,27 @@ fn others_without_a_price_cannot_be_kept_within_a_budget() {
                 → call the model: 2
         "#]],
     );
+}
+
+#[test]
+fn a_session_waits_for_a_person_while_all_that_runs_asks_and_nothing_is_stopped() {
+    let mut story = Story::default();
+    let lines = [
+        ("say a", false),
+        ("reply x y z?", false),
+        ("asks 1 make", false),
+        ("asks 2 test", true),
+        ("deny 3 no", true),
+        ("allow 1", false),
+        ("done 1 ok", true),
+        ("asks 1 make", true),
+        ("pause", true),
+        ("interrupt", false),
+        ("deny 2 no", false),
+        ("done 2 stopped", false),
+    ];
+    for (line, waits) in lines {
+        story.play(line);
+        assert_eq!(story.session.waits_for_person(), waits, "after {line}");
+    }
 }
