@@ -32,6 +32,8 @@ pub(crate) struct Character {
     endless: bool,
     /// It claims that the goal is reached, so often.
     claiming: u32,
+    /// Others work for its calls, who spend or ask so often; 0 for one that works alone.
+    pub(crate) team: u32,
     pub(crate) provider: Provider,
 }
 
@@ -49,6 +51,11 @@ impl Character {
             finishing: 10 + dice.roll(40),
             endless: dice.chance(4),
             claiming: dice.roll(50),
+            team: if dice.chance(60) {
+                10 + dice.roll(40)
+            } else {
+                0
+            },
             provider: Provider::new(dice),
         }
     }
@@ -294,9 +301,10 @@ fn stop(dice: &mut Dice, last: bool) -> TokenStop {
     }
 }
 
-fn approval(dice: &mut Dice) -> Approval {
+/// A question.
+pub(crate) fn approval(dice: &mut Dice) -> Approval {
     Approval {
-        action: "do it".to_owned(),
+        action: format!("do {}", dice.roll(9)),
         reason: "a rule asks".to_owned(),
         prefix: if dice.chance(50) {
             vec!["do".to_owned()]
@@ -364,7 +372,7 @@ fn plan_step(dice: &mut Dice) -> PlanStep {
     }
 }
 
-fn usage(dice: &mut Dice) -> Usage {
+pub(crate) fn usage(dice: &mut Dice) -> Usage {
     Usage {
         input: u64::from(dice.roll(1000)),
         output: 1 + u64::from(dice.roll(100)),

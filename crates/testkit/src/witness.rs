@@ -10,15 +10,17 @@ mod goals;
 mod limits;
 mod mail;
 mod notices;
+mod questions;
 mod requests;
+mod sessions;
 mod turns;
 
 use std::collections::BTreeSet;
 
 use quire_kernel::{Effect, Input, Session};
 use quire_protocol::{
-    Answer, CallId, CompactionStep, Delivery, Event, JobId, Limits, MessageId, ModelErrorKind,
-    Money, Op, Pause, PlanStep, Rule, RuleAction, Settings, StopReason, TravelStep, Usage,
+    CallId, CompactionStep, Delivery, Event, JobId, Limits, MessageId, ModelErrorKind, Money, Op,
+    Pause, PlanStep, Settings, Spending, StopReason, TravelStep, Usage,
 };
 
 use crate::flight::Flight;
@@ -29,6 +31,7 @@ use context::Seen;
 use goals::Goals;
 use limits::Unpriced;
 use mail::Mail;
+use questions::Due;
 use turns::Turns;
 
 type Checked = Result<(), String>;
@@ -65,6 +68,8 @@ pub(crate) struct Witness {
     goals: Goals,
     /// How long was worked, in milliseconds, as the clock has it.
     clock: u64,
+    /// What others of the tree have spent.
+    others: Spending,
     /// How long was worked as the journal has it.
     worked_ms: u64,
     jobs: BTreeSet<JobId>,
@@ -78,6 +83,8 @@ pub(crate) struct Witness {
     due: Vec<Effect>,
     /// The call whose answer this decision made a rule of.
     ruled: Option<CallId>,
+    /// What this decision must lead to about a call that runs.
+    due_question: Due,
     /// Whether the last turn ended without a word.
     untold: bool,
     /// The pause that began with this decision, where a person wanted one.
@@ -91,13 +98,9 @@ pub(crate) struct Witness {
 impl Witness {
     /// Checks an event, and the session that it has just been applied to.
     pub(crate) fn saw(&mut self, event: &Event, session: &Session, cause: &Cause<'_>) -> Checked {
+        self.saw_about_question(event)?;
         match event {
             Event::Configured { settings } => self.configured(settings),
-            Event::ApprovalAnswered {
-                call,
-                answer: Answer::AllowAlways,
-                ..
-            } => self.add_rule(*call),
             Event::ModelCalled { request, .. } => {
                 self.may_call_model(event, session)?;
                 self.due.push(Effect::CallModel(*request));
@@ -128,9 +131,12 @@ impl Witness {
                 self.usage += *usage;
                 self.cost += cost.unwrap_or_default();
                 let answered = matches!(event, Event::ModelReplied { .. });
-                if cost.is_none() && (answered || *usage != Usage::default()) {
-                    self.unpriced = Unpriced::UnderBudget;
-                }
+                let unknown = cost.is_none() && (answered || *usage != Usage::default());
+                self.unpriced.all += u64::from(unknown);
+            }
+            Event::ToolEnded { outcome, .. } => {
+                // Its cost is known from elsewhere; what had no price is known from here.
+                self.unpriced.all += outcome.spent.map_or(0, |spent| spent.unpriced);
             }
             _ => {}
         }
@@ -144,9 +150,8 @@ impl Witness {
     }
 
     fn configured(&mut self, settings: &Settings) {
-        let same_budget = self.limits.budget == settings.limits.budget;
-        if !same_budget && self.unpriced == Unpriced::UnderBudget {
-            self.unpriced = Unpriced::BeforeBudget;
+        if self.limits.budget != settings.limits.budget {
+            self.unpriced.before_budget = self.unpriced.all;
         }
         let window = |settings: &Settings| (settings.context.window, settings.context.answer);
         if let Some(old) = &self.settings {
@@ -210,13 +215,18 @@ impl Witness {
                 self.circles.reset();
             }
             Event::TurnPaused {
-                pause, worked_ms, ..
+                pause,
+                worked_ms,
+                detail,
+                ..
             } => {
                 // A process that takes over has not worked yet.
                 if !matches!(cause, Cause::Recovery) {
                     self.saw_work(*worked_ms)?;
                 }
                 self.saw_pause(*pause, cause)?;
+                let told = *pause != Pause::Limit || self.is_true(detail);
+                ensure!(told, "not true: {detail}");
             }
             Event::TurnEnded { reason, detail, .. } => {
                 self.may_end(*reason)?;
@@ -274,6 +284,14 @@ impl Witness {
                     "a compaction in the middle of something"
                 );
             }
+            Event::Compaction(CompactionStep::Failed { reason, .. }) if !self.turns.open => {
+                let no_more = self
+                    .limits
+                    .turns
+                    .is_some_and(|most| self.turns.last >= most)
+                    && reason.contains("made all of its turns");
+                ensure!(no_more || self.is_true(reason), "not true: {reason}");
+            }
             Event::Compaction(CompactionStep::Undone) => {
                 ensure!(!self.turns.open, "a compaction is undone in a turn");
             }
@@ -290,18 +308,6 @@ impl Witness {
     fn saw_travel(&mut self, step: &TravelStep) {
         if let TravelStep::TakenBack { files, .. } | TravelStep::Redone { files, .. } = step {
             self.news.extend(files.iter().map(|file| file.path.clone()));
-        }
-    }
-
-    /// What a person always allows becomes a rule.
-    fn add_rule(&mut self, call: CallId) {
-        let prefix = self.calls.prefix_asked(call);
-        if let (Some(settings), false) = (&mut self.settings, prefix.is_empty()) {
-            settings.policy.rules.push(Rule {
-                prefix,
-                action: RuleAction::Allow,
-            });
-            self.ruled = Some(call);
         }
     }
 
@@ -329,6 +335,7 @@ impl Witness {
         session: &Session,
         cause: &Cause<'_>,
     ) -> Checked {
+        self.check_questions()?;
         self.check_effects(effects, cause)?;
         self.check_answered(cause)?;
         self.turns.pausing &= self.turns.open;
@@ -408,98 +415,20 @@ impl Witness {
             Cause::Input(Input::Op(Op::Withdraw { message })) => {
                 ensure!(!self.mail.holds(message), "a message is not given back");
             }
-            Cause::Input(Input::AnsweredAlways { covered, .. }) => {
-                let open = self.calls.asked().any(|call| covered.contains(&call));
+            Cause::Input(Input::Op(Op::Answer { call, .. })) => {
+                ensure!(!self.calls.is_asked(*call), "a person's answer is dropped");
+            }
+            Cause::Input(Input::AnsweredAlways { call, covered }) => {
+                ensure!(!self.calls.is_asked(*call), "a person's answer is dropped");
+                let mut open = self.calls.asked().filter(|call| covered.contains(call));
                 ensure!(
-                    self.ruled.is_none() || !open,
+                    self.ruled.is_none() || open.all(|call| self.calls.runs(call)),
                     "a question outlives its rule"
                 );
             }
             _ => {}
         }
         Ok(())
-    }
-
-    /// What the journal says is running is what runs.
-    fn check_flight(&self, flight: &Flight) -> Checked {
-        ensure!(
-            self.turns.request.iter().eq(flight.requests.iter()),
-            "request {:?} is open, {:?} in flight",
-            self.turns.request,
-            flight.requests
-        );
-        let running: BTreeSet<_> = self.calls.running().collect();
-        ensure!(
-            running == flight.calls,
-            "{running:?} run, {:?} in flight",
-            flight.calls
-        );
-        ensure!(
-            self.jobs.is_subset(&flight.jobs),
-            "jobs {:?} run, {:?} in flight",
-            self.jobs,
-            flight.jobs
-        );
-        Ok(())
-    }
-
-    fn check_session(&self, session: &Session) -> Checked {
-        ensure!(session.usage() == self.usage, "the usage is wrong");
-        ensure!(session.cost() == self.cost, "the cost is wrong");
-        ensure!(
-            session.has_unpriced() == (self.unpriced != Unpriced::Nothing),
-            "what had no price is wrong"
-        );
-        ensure!(
-            session.settings() == self.settings.as_ref(),
-            "the settings are wrong"
-        );
-        ensure!(session.plan() == self.plan, "the plan is wrong");
-        ensure!(
-            session.turn().is_some() == self.turns.open,
-            "the turn is wrong"
-        );
-        ensure!(
-            session.is_stopping() == self.turns.stopping,
-            "stopping is wrong"
-        );
-        ensure!(
-            session.is_dormant() == self.turns.dormant,
-            "dormant is wrong"
-        );
-        ensure!(
-            session.asked().map(|(call, _)| call).eq(self.calls.asked()),
-            "the questions are wrong"
-        );
-        ensure!(
-            session
-                .queued()
-                .map(|(message, _)| message)
-                .eq(self.mail.waiting()),
-            "the waiting messages are wrong"
-        );
-        for call in self.calls.running() {
-            let named = session.call(call).map(|call| call.call);
-            ensure!(named == Some(call), "call {call} cannot be looked up");
-        }
-        let idle = self.turns.request.is_none()
-            && self.calls.running().next().is_none()
-            && self.calls.asked().next().is_none()
-            && self.jobs.is_empty();
-        ensure!(session.is_idle() == idle, "idle is wrong");
-        ensure!(
-            session.is_at_limit() == self.turns.paused,
-            "being at a limit is wrong"
-        );
-        ensure!(
-            (session.pause() == Some(Pause::Person)) == self.turns.paused_by_person,
-            "being paused is wrong"
-        );
-        ensure!(
-            (session.pause() == Some(Pause::Asked)) == self.turns.pausing,
-            "being about to pause is wrong"
-        );
-        self.check_request(session)
     }
 
     /// An open turn always waits for something, and for no more than it has to.
@@ -511,7 +440,7 @@ impl Witness {
         if self.turns.stopping {
             ensure!(running || !self.jobs.is_empty(), "a stop hangs");
             ensure!(
-                self.calls.asked().next().is_none(),
+                self.calls.asked().all(|call| self.calls.runs(call)),
                 "a question outlives a stop"
             );
         } else if self.turns.dormant {
@@ -558,11 +487,6 @@ impl Witness {
     /// How many turns began.
     pub(crate) fn turns_begun(&self) -> u32 {
         self.turns.last
-    }
-
-    /// How long was worked, as the clock has it.
-    pub(crate) fn clock(&mut self, worked_ms: u64) {
-        self.clock = worked_ms;
     }
 
     /// Whether the last turn ended in a way after which messages wait for a person. One who spoke

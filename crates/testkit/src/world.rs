@@ -2,13 +2,15 @@
 
 mod asks;
 mod counts;
+mod questions;
+mod team;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use quire_kernel::{Decision, Input, Meanwhile, Session};
+use quire_kernel::{Decision, Input, Session};
 use quire_protocol::{
     CallId, Delivery, Event, JobEnd, JobId, Limits, MessageId, ModelErrorKind, Op, Pause, Purpose,
-    RequestId, Spending, TokenStop,
+    RequestId, TokenStop,
 };
 
 use crate::actors::{self, Character, Used};
@@ -16,6 +18,7 @@ use crate::flight::Flight;
 use crate::provider;
 use crate::witness::{Cause, Witness};
 use crate::{Dice, Summary};
+use team::Team;
 
 /// Events shown when a life goes wrong.
 const SHOWN: usize = 25;
@@ -66,6 +69,7 @@ struct World {
     given: Vec<Input>,
     /// How long was worked, in milliseconds, as the clock has it.
     clock: u64,
+    team: Team,
     summary: Summary,
 }
 
@@ -82,6 +86,7 @@ impl World {
             said: Vec::new(),
             given: Vec::new(),
             clock: 0,
+            team: Team::default(),
             summary: Summary {
                 seeds: 1,
                 ..Summary::default()
@@ -131,6 +136,7 @@ impl World {
             23..=24 => self.set_goal(),
             25..=27 => self.withdraw(),
             28..=29 => self.pause(),
+            30 => self.ask_out_of_place(),
             _ if self.session.is_at_limit() => self.configure(),
             _ => self.work(),
         }
@@ -141,7 +147,8 @@ impl World {
         let asked = self.session.asked().next().is_some();
         match () {
             () if !self.flight.requests.is_empty() => self.end_request(),
-            () if asked && self.dice.chance(40) => self.answer_question(),
+            () if self.asks_now() => self.ask(),
+            () if asked && self.dice.chance(50) => self.answer_question(),
             () if !self.flight.calls.is_empty() => self.end_call(),
             () if asked => self.answer_question(),
             () if !self.flight.jobs.is_empty() => self.end_job(),
@@ -228,43 +235,6 @@ impl World {
         self.feed(&Input::Op(Op::Configure { settings }))
     }
 
-    fn answer_question(&mut self) -> Checked {
-        let asked: Vec<CallId> = self.session.asked().map(|(call, _)| call).collect();
-        let Some(call) = self.dice.pick(&asked).copied() else {
-            return Ok(());
-        };
-        let answer = actors::answer(&mut self.dice);
-        self.summary.see(match &answer {
-            quire_protocol::Answer::AllowOnce => "answer:allow-once",
-            quire_protocol::Answer::AllowAlways => "answer:allow-always",
-            quire_protocol::Answer::Deny { .. } => "answer:deny",
-        });
-        if answer != quire_protocol::Answer::AllowAlways {
-            return self.feed(&Input::Op(Op::Answer { call, answer }));
-        }
-        let others = asked.into_iter().filter(|other| *other != call);
-        let covered: Vec<CallId> = others.filter(|_| self.dice.chance(50)).collect();
-        if !covered.is_empty() {
-            self.summary.see("answer:allow-always-of-others");
-        }
-        self.feed(&Input::AnsweredAlways { call, covered })
-    }
-
-    /// Answers a call that is not asked about, or no longer.
-    fn answer_a_stranger(&mut self) -> Checked {
-        let call = CallId(self.dice.roll(30));
-        if self.session.asked().any(|(asked, _)| asked == call) {
-            return Ok(());
-        }
-        self.summary.see("answer:too-late");
-        let answer = actors::answer(&mut self.dice);
-        if answer == quire_protocol::Answer::AllowAlways {
-            let covered = self.session.asked().map(|(asked, _)| asked).collect();
-            return self.feed_for_nothing(Input::AnsweredAlways { call, covered });
-        }
-        self.feed_for_nothing(Input::Op(Op::Answer { call, answer }))
-    }
-
     // What the world answers.
 
     fn end_request(&mut self) -> Checked {
@@ -344,7 +314,8 @@ impl World {
             return Ok(());
         };
         let cancelled = self.flight.cancelled;
-        let outcome = self.character.outcome(call, cancelled, &mut self.dice);
+        let mut outcome = self.character.outcome(call, cancelled, &mut self.dice);
+        outcome.spent = self.bill(call);
         if let Some(job) = outcome.job {
             self.start_job(job)?;
         }
@@ -446,6 +417,7 @@ impl World {
         for call in lost.calls {
             let mut outcome = self.character.outcome(call, false, &mut self.dice);
             outcome.job = None;
+            outcome.spent = self.bill(call);
             self.given.push(Input::ToolEnded { call, outcome });
         }
         for request in lost.requests {
@@ -516,9 +488,10 @@ impl World {
 
     fn used(&self) -> Used {
         let usage = self.session.usage();
+        let others = self.team.spent;
         Used {
-            cost: self.session.cost(),
-            tokens: usage.prompt() + usage.output,
+            cost: self.session.cost() + others.cost,
+            tokens: usage.prompt() + usage.output + others.tokens(),
             turns: self.witness.turns_begun(),
             worked_ms: self.session.worked_ms(),
         }
@@ -544,16 +517,10 @@ impl World {
             0 => self.clock / 2,
             _ => self.clock + u64::from(self.dice.roll(300)),
         };
-        self.witness.clock(self.clock);
+        self.others_spend();
+        self.witness.before(input, self.meanwhile());
         let decision = self.session.decide_at(input.clone(), self.meanwhile());
         self.commit(decision, &Cause::Input(input))
-    }
-
-    fn meanwhile(&self) -> Meanwhile {
-        Meanwhile {
-            worked_ms: self.clock,
-            others: Spending::default(),
-        }
     }
 
     /// Feeds an input that must lead to nothing.

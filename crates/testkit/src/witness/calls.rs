@@ -2,7 +2,8 @@
 
 use quire_kernel::Input;
 use quire_protocol::{
-    Answer, CallId, Event, Item, Lane, Limits, Op, TokenStop, ToolOutcome, ToolStatus, Verdict,
+    Answer, Approval, CallId, Event, Item, Lane, Limits, Op, TokenStop, ToolOutcome, ToolStatus,
+    Verdict,
 };
 
 use super::circles::Circles;
@@ -24,8 +25,11 @@ struct Watched {
     text: String,
     lane: Lane,
     verdict: Verdict,
+    /// Whether it was asked about before it ran, and what was answered.
     asked: bool,
     answer: Option<Answer>,
+    /// The open question, of one that waits or of one that runs.
+    open: Option<Approval>,
     started: bool,
     outcome: Option<ToolOutcome>,
 }
@@ -60,18 +64,30 @@ impl Calls {
             .map(|call| call.id)
     }
 
+    pub(super) fn runs(&self, call: CallId) -> bool {
+        self.running().any(|running| running == call)
+    }
+
+    /// The open questions.
+    pub(super) fn questions(&self) -> impl Iterator<Item = (CallId, &Approval)> {
+        let open = self.reply.iter().filter(|call| call.outcome.is_none());
+        open.filter_map(|call| Some((call.id, call.open.as_ref()?)))
+    }
+
     pub(super) fn asked(&self) -> impl Iterator<Item = CallId> {
-        let open = |call: &&Watched| call.asked && call.answer.is_none() && call.outcome.is_none();
-        self.reply.iter().filter(open).map(|call| call.id)
+        self.questions().map(|(call, _)| call)
+    }
+
+    pub(super) fn is_asked(&self, call: CallId) -> bool {
+        self.asked().any(|asked| asked == call)
     }
 
     /// What "always" would allow for a call.
     pub(super) fn prefix_asked(&self, call: CallId) -> Vec<String> {
-        let call = self.reply.iter().find(|c| c.id == call);
-        match call.map(|call| &call.verdict) {
-            Some(Verdict::Ask { approval }) => approval.prefix.clone(),
-            _ => Vec::new(),
-        }
+        let mut questions = self.questions().filter(|(asked, _)| *asked == call);
+        questions
+            .next()
+            .map_or(Vec::new(), |(_, approval)| approval.prefix.clone())
     }
 
     /// Why a call may not start now, if it may not.
@@ -107,9 +123,17 @@ impl Calls {
         Ok(())
     }
 
+    /// The calls that may start now, each for itself.
+    pub(super) fn startable(&self, limits: &Limits) -> Vec<CallId> {
+        (0..self.reply.len())
+            .filter(|place| self.obstacle(*place, limits).is_none())
+            .map(|place| self.reply[place].id)
+            .collect()
+    }
+
     pub(super) fn none_could_start(&self, limits: &Limits) -> Checked {
-        let idle = (0..self.reply.len()).find(|place| self.obstacle(*place, limits).is_none());
-        ensure!(idle.is_none(), "a call could start and does not");
+        let idle = self.startable(limits);
+        ensure!(idle.is_empty(), "a call could start and does not");
         Ok(())
     }
 
@@ -140,16 +164,7 @@ impl Calls {
                 self.replied(event)
             }
             Event::ApprovalAsked { call, approval } => {
-                let call = self.find(*call)?;
-                let due = Verdict::Ask {
-                    approval: approval.clone(),
-                };
-                ensure!(
-                    !call.asked && call.verdict == due,
-                    "a question out of place"
-                );
-                call.asked = true;
-                Ok(())
+                self.was_asked(*call, approval, turns, cause)
             }
             Event::ApprovalAnswered {
                 call,
@@ -157,12 +172,16 @@ impl Calls {
                 ruled_by,
             } => {
                 ensure!(
-                    self.is_given(*call, answer, *ruled_by, cause),
+                    is_given(*call, answer, *ruled_by, cause),
                     "nobody gave that answer"
                 );
                 let call = self.find(*call)?;
-                ensure!(call.asked && call.answer.is_none(), "a second answer");
-                call.answer = Some(answer.clone());
+                ensure!(call.open.take().is_some(), "a second answer");
+                if call.started {
+                    ensure!(ruled_by.is_none(), "a rule answers a call that runs");
+                } else {
+                    call.answer = Some(answer.clone());
+                }
                 Ok(())
             }
             Event::ToolEnded { call, outcome } => {
@@ -183,37 +202,28 @@ impl Calls {
         }
     }
 
-    /// Whether somebody gave this answer: to this question, or to another one whose rule covers it.
-    fn is_given(
-        &self,
+    /// A call is asked about before it runs, where policy wants it; or by who works for it, while it runs.
+    fn was_asked(
+        &mut self,
         call: CallId,
-        answer: &Answer,
-        ruled_by: Option<CallId>,
+        approval: &Approval,
+        turns: &Turns,
         cause: &Cause<'_>,
-    ) -> bool {
-        match cause {
-            Cause::Input(Input::Op(Op::Answer {
-                call: asked,
-                answer: said,
-            })) => *asked == call && said == answer && ruled_by.is_none(),
-            Cause::Input(Input::AnsweredAlways {
-                call: asked,
-                covered,
-            }) if *asked != call => {
-                let rule = self.reply.iter().any(|other| {
-                    other.id == *asked
-                        && other.answer == Some(Answer::AllowAlways)
-                        && !self.prefix_asked(*asked).is_empty()
-                });
-                rule && covered.contains(&call)
-                    && *answer == Answer::AllowOnce
-                    && ruled_by == Some(*asked)
-            }
-            Cause::Input(Input::AnsweredAlways { .. }) => {
-                *answer == Answer::AllowAlways && ruled_by.is_none()
-            }
-            Cause::Input(_) | Cause::Recovery => false,
+    ) -> Checked {
+        let asks = matches!(cause, Cause::Input(Input::Asks { call: asking, approval: wanted })
+            if *asking == call && wanted == approval);
+        let watched = self.find(call)?;
+        ensure!(watched.open.is_none(), "two questions of call {call}");
+        if watched.started {
+            ensure!(asks, "nobody asks that");
+            ensure!(!turns.stopping, "a question after a stop");
+        } else {
+            let due = matches!(&watched.verdict, Verdict::Ask { approval: due } if due == approval);
+            ensure!(due && !watched.asked && !asks, "a question out of place");
+            watched.asked = true;
         }
+        watched.open = Some(approval.clone());
+        Ok(())
     }
 
     fn replied(&mut self, event: &Event) -> Checked {
@@ -241,6 +251,7 @@ impl Calls {
                 verdict: plan.verdict.clone(),
                 asked: false,
                 answer: None,
+                open: None,
                 started: false,
                 outcome: None,
             });
@@ -275,5 +286,25 @@ impl Calls {
         ensure!(right, "call {call} ends with {:?}", outcome.status);
         watched.outcome = Some(outcome.clone());
         Ok(())
+    }
+}
+
+/// Whether somebody gave this answer: to this question, or to another one whose rule covers it.
+fn is_given(call: CallId, answer: &Answer, ruled_by: Option<CallId>, cause: &Cause<'_>) -> bool {
+    match cause {
+        Cause::Input(Input::Op(Op::Answer {
+            call: asked,
+            answer: said,
+        })) => *asked == call && said == answer && ruled_by.is_none(),
+        Cause::Input(Input::AnsweredAlways {
+            call: asked,
+            covered,
+        }) if *asked != call => {
+            covered.contains(&call) && *answer == Answer::AllowOnce && ruled_by == Some(*asked)
+        }
+        Cause::Input(Input::AnsweredAlways { .. }) => {
+            *answer == Answer::AllowAlways && ruled_by.is_none()
+        }
+        Cause::Input(_) | Cause::Recovery => false,
     }
 }

@@ -1,5 +1,7 @@
 //! The witness sees what is wrong: each journal breaks one rule with its last event.
 
+mod questions;
+
 use quire_kernel::{Input, Session};
 use quire_protocol::{
     CallId, CallPlan, Compaction, CompactionCause, CompactionKind, CompactionStep, Content,

@@ -2,8 +2,8 @@
 
 use quire_kernel::Input;
 use quire_protocol::{
-    CompactionCause, CompactionKind, CompactionStep, ContextPart, Event, GoalStep, GoalVerdict, Op,
-    Pause, StopReason, ToolStatus,
+    CallId, CompactionCause, CompactionKind, CompactionStep, ContextPart, Event, GoalStep,
+    GoalVerdict, Op, Pause, StopReason, ToolOutcome, ToolStatus,
 };
 
 use super::World;
@@ -21,13 +21,19 @@ impl World {
                 }
                 stop_name(*reason)
             }
-            Event::TurnPaused { pause, detail, .. } => pause_name(*pause, detail),
+            Event::TurnPaused { pause, detail, .. } => {
+                self.count_others(detail, cause);
+                pause_name(*pause, detail)
+            }
             Event::Noticed { text } => notice_name(text),
-            Event::ToolEnded { outcome, .. } => match outcome.status {
-                ToolStatus::Denied => "tool:denied",
-                ToolStatus::Failed => "tool:failed",
-                ToolStatus::Done | ToolStatus::Cancelled | ToolStatus::Lost => return,
-            },
+            Event::ToolEnded { call, outcome } => {
+                self.count_work_of_others(*call, outcome);
+                match outcome.status {
+                    ToolStatus::Denied => "tool:denied",
+                    ToolStatus::Failed => "tool:failed",
+                    ToolStatus::Done | ToolStatus::Cancelled | ToolStatus::Lost => return,
+                }
+            }
             Event::ModelCalled {
                 chosen: Some(chosen),
                 ..
@@ -40,6 +46,37 @@ impl World {
             _ => return,
         };
         self.summary.see(what);
+    }
+
+    /// A call ends for which others may have worked, and may have a question still.
+    fn count_work_of_others(&mut self, call: CallId, outcome: &ToolOutcome) {
+        let asks =
+            self.session.is_running(call) && self.session.asked().any(|(asked, _)| asked == call);
+        if asks {
+            self.summary.see(match outcome.status {
+                ToolStatus::Lost => "crash:lost-question",
+                _ if self.session.is_stopping() => "asks:stopped-unanswered",
+                _ => "asks:ended-unanswered",
+            });
+        }
+        match &outcome.spent {
+            Some(spent) if spent.unpriced > 0 => self.summary.see("tool:spent-unpriced"),
+            Some(_) => self.summary.see("tool:spent"),
+            None => {}
+        }
+    }
+
+    /// A limit is reached, perhaps by others.
+    fn count_others(&mut self, detail: &str, cause: &Cause<'_>) {
+        let unpriced = matches!(cause, Cause::Input(Input::ToolEnded { outcome, .. })
+            if outcome.spent.is_some_and(|spent| spent.unpriced > 0));
+        let counted = detail.contains("by others");
+        self.summary.see(match () {
+            () if detail.contains("cannot be kept") && unpriced => "pause:unpriced-of-others",
+            () if counted && detail.contains("tokens") => "pause:tokens-with-others",
+            () if counted => "pause:budget-with-others",
+            () => return,
+        });
     }
 
     fn count_compaction(&mut self, step: &CompactionStep) {
