@@ -235,6 +235,7 @@ impl Story {
                 call: call(),
                 approval: Approval {
                     action: words[2..].join(" "),
+                    prefix: words[2..3].iter().map(ToString::to_string).collect(),
                     ..Approval::default()
                 },
             },

@@ -127,6 +127,49 @@ fn always_for_another_call_is_no_answer_to_a_running_one() {
 }
 
 #[test]
+fn always_for_a_running_call_settles_those_that_wait_for_the_same() {
+    check(
+        "
+            say a
+            reply x y? z
+            asks 1 make
+            asks 3 y all
+            always 3 1 2
+            always 1
+            done 3 ok
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply x y? z
+                request 1 answered
+                asked 2: y?
+                call 1 started
+                call 3 started
+                → run 1
+                → run 3
+            asks 1 make
+                asked 1: make
+            asks 3 y all
+                asked 3: y all
+            always 3 1 2
+                answered 3: AllowAlways
+                answered 2: AllowOnce by the rule of 3
+                call 2 started
+                → run 2
+            always 1
+                answered 1: AllowAlways
+            done 3 ok
+                call 3 Done: ok
+        "#]],
+    );
+}
+
+#[test]
 fn what_is_being_stopped_asks_nothing() {
     check(
         "
@@ -156,6 +199,63 @@ fn what_is_being_stopped_asks_nothing() {
                 call 1 Done: stopped
                 turn 1 ended: Cancelled stopped by person
             allow 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_question_goes_with_its_call_and_may_be_answered_until_then() {
+    check(
+        "
+            say a
+            reply x y z
+            asks 1 make
+            asks 2 test
+            asks 3 lint
+            done 1 ok
+            allow 1
+            interrupt
+            deny 2 no
+            done 2 stopped
+            done 3 stopped
+            allow 3
+        ",
+        &expect![[r#"
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply x y z
+                request 1 answered
+                call 1 started
+                call 2 started
+                call 3 started
+                → run 1
+                → run 2
+                → run 3
+            asks 1 make
+                asked 1: make
+            asks 2 test
+                asked 2: test
+            asks 3 lint
+                asked 3: lint
+            done 1 ok
+                call 1 Done: ok
+            allow 1
+            interrupt
+                interrupted by person
+                → cancel 2
+                → cancel 3
+            deny 2 no
+                answered 2: Deny { reason: "no" }
+            done 2 stopped
+                call 2 Done: stopped
+            done 3 stopped
+                call 3 Done: stopped
+                turn 1 ended: Cancelled stopped by person
+            allow 3
         "#]],
     );
 }
@@ -246,6 +346,50 @@ fn limits_count_what_others_spent() {
                 configured
                 request 3 with 7 items
                 → call the model: 3
+        "#]],
+    );
+}
+
+#[test]
+fn nothing_begins_where_others_have_spent_all() {
+    check(
+        "
+            limit cents 5
+            say a
+            reply
+            others 9 0
+            compact
+            say b
+            limit tokens 2000
+            others 9 2000
+            limit cents 20
+        ",
+        &expect![[r#"
+            limit cents 5
+                configured
+            say a
+                accepted a (Steer)
+                turn 1 started
+                delivered a
+                request 1 with 1 items
+                → call the model: 1
+            reply
+                request 1 answered
+                turn 1 ended: EndTurn
+            others 9 0
+            compact
+                compaction asked: Older
+                compaction failed: Summary: the session has spent $0.10 of its budget of $0.05, $0.09 of it by others of its team: raise the budget to go on
+            say b
+                accepted b (Steer)
+                turn 2 started
+                delivered b
+                turn 2 paused: the session has spent $0.10 of its budget of $0.05, $0.09 of it by others of its team: raise the budget to go on
+            limit tokens 2000
+                configured
+            others 9 2000
+            limit cents 20
+                configured
         "#]],
     );
 }
