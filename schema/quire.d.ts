@@ -1170,6 +1170,8 @@ export type Spending = {
   cost: Money;
   /** Requests whose cost is not known, or not all of it. */
   unpriced?: number;
+  /** Of them, those that a budget misses: all but those that were stopped before anything of them was told. */
+  missed?: number;
 };
 
 /** What a session needs. */

@@ -167,7 +167,7 @@ mod tests {
                 ..Usage::default()
             },
             cost: "0.5".parse().unwrap(),
-            unpriced: 0,
+            ..quire_protocol::Spending::default()
         };
         let done = quire_protocol::ToolStatus::Done;
         let outcome = quire_protocol::ToolOutcome {

@@ -259,7 +259,7 @@ impl State {
             self.remember(call, &Arc::clone(&open.label), outcome);
         }
         if let Some(spent) = &outcome.spent {
-            self.spent.others_unpriced(spent.unpriced);
+            self.spent.others_unpriced(spent.missed);
         }
         self.signals.tool_ended(outcome);
         for settled in self.step.ended(call, outcome, context) {

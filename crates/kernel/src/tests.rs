@@ -381,6 +381,7 @@ fn outcome(call: CallId, words: &[&str]) -> ToolOutcome {
         "unbilled" => {
             outcome.spent = Some(Spending {
                 unpriced: 1,
+                missed: 1,
                 ..Spending::default()
             });
         }

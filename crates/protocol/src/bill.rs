@@ -89,6 +89,9 @@ pub struct Spending {
     /// Requests whose cost is not known, or not all of it.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub unpriced: u64,
+    /// Of them, those that a budget misses: all but those that were stopped before anything of them was told.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub missed: u64,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde wants a reference")]
@@ -100,12 +103,15 @@ impl Spending {
     /// Takes the next event. What comes before a fork is another session's.
     pub fn follow(&mut self, event: &Event) {
         match event {
-            Event::ModelReplied { usage, .. } | Event::ModelFailed { usage, .. } => {
+            Event::ModelReplied { usage, cost, .. } | Event::ModelFailed { usage, cost, .. } => {
                 let bill = Bill::of(event).unwrap_or_default();
                 self.requests += 1;
                 self.usage += *usage;
                 self.cost += bill.known;
                 self.unpriced += bill.unpriced;
+                let was_answered = matches!(event, Event::ModelReplied { .. });
+                let told = was_answered || *usage != Usage::default();
+                self.missed += u64::from(told && cost.is_none());
             }
             Event::Travel(TravelStep::Forked { .. }) => *self = Self::default(),
             _ => {}
@@ -134,6 +140,7 @@ impl AddAssign for Spending {
         self.usage += other.usage;
         self.cost += other.cost;
         self.unpriced += other.unpriced;
+        self.missed += other.missed;
     }
 }
 
@@ -147,6 +154,7 @@ impl Sub for Spending {
             usage: self.usage - earlier.usage,
             cost: self.cost - earlier.cost,
             unpriced: self.unpriced.saturating_sub(earlier.unpriced),
+            missed: self.missed.saturating_sub(earlier.missed),
         }
     }
 }
@@ -181,7 +189,8 @@ mod tests {
         let earlier = all;
         all.follow(&replied(Some("0.5")));
         all.follow(&replied(None));
-        assert_eq!((all.requests, all.tokens(), all.unpriced), (3, 51, 1));
+        assert_eq!((all.requests, all.tokens()), (3, 51));
+        assert_eq!((all.unpriced, all.missed), (1, 1));
         assert_eq!(
             all.bill().in_words(|cost| cost.to_string()),
             "at least $0.75"
@@ -192,6 +201,31 @@ mod tests {
         let mut sum = earlier;
         sum += later;
         assert_eq!(sum, all);
+    }
+
+    #[test]
+    fn a_request_that_was_stopped_is_unpriced_but_no_budget_misses_it() {
+        let mut all = Spending::default();
+        let mut stopped = |output: u64| {
+            all.follow(&Event::ModelFailed {
+                request: RequestId(1),
+                error: crate::ModelError {
+                    kind: ModelErrorKind::Cancelled,
+                    message: String::new(),
+                    hint: String::new(),
+                    status: None,
+                },
+                usage: Usage {
+                    output,
+                    ..Usage::default()
+                },
+                cost: None,
+                retries: Vec::new(),
+            });
+            (all.unpriced, all.missed)
+        };
+        assert_eq!(stopped(0), (1, 0));
+        assert_eq!(stopped(3), (2, 1));
     }
 
     #[test]

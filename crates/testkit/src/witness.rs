@@ -136,7 +136,7 @@ impl Witness {
             }
             Event::ToolEnded { outcome, .. } => {
                 // Its cost is known from elsewhere; what had no price is known from here.
-                self.unpriced.all += outcome.spent.map_or(0, |spent| spent.unpriced);
+                self.unpriced.all += outcome.spent.map_or(0, |spent| spent.missed);
             }
             _ => {}
         }

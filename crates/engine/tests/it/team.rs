@@ -310,6 +310,37 @@ async fn what_a_member_asked_before_a_crash_is_asked_again_with_its_next_task() 
 }
 
 #[tokio::test]
+async fn a_budget_is_kept_although_a_member_was_stopped_in_a_request() {
+    let replies = vec![
+        costs(1, reply("", &["agent-tests"])),
+        Answer::Hangs(Vec::new()),
+        costs(1, reply("done", &[])),
+    ];
+    let (world, lead) = told(replies, with_budget(500)).await;
+    while world.model.requests.lock().unwrap().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let cause = "person".to_owned();
+    let interrupt = Op::Interrupt { cause };
+    world.engine.submit(&lead, interrupt).await.unwrap();
+    let records = world.until(&lead, ended).await;
+    assert_eq!(reason(&records), StopReason::Cancelled);
+    let next = say("next", Delivery::Steer);
+    world.engine.submit(&lead, next).await.unwrap();
+    let second = |event: &Event| {
+        matches!(
+            event,
+            Event::TurnEnded {
+                turn: TurnId(2),
+                ..
+            }
+        )
+    };
+    let records = world.until(&lead, second).await;
+    assert_eq!(reason(&records), StopReason::EndTurn);
+}
+
+#[tokio::test]
 async fn members_follow_the_settings_of_their_lead() {
     let replies = vec![
         Answer::Reply(reply("", &["agent-tests"])),

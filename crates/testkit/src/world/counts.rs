@@ -60,7 +60,7 @@ impl World {
             });
         }
         match &outcome.spent {
-            Some(spent) if spent.unpriced > 0 => self.summary.see("tool:spent-unpriced"),
+            Some(spent) if spent.missed > 0 => self.summary.see("tool:spent-unpriced"),
             Some(_) => self.summary.see("tool:spent"),
             None => {}
         }
@@ -69,7 +69,7 @@ impl World {
     /// A limit is reached, perhaps by others.
     fn count_others(&mut self, detail: &str, cause: &Cause<'_>) {
         let unpriced = matches!(cause, Cause::Input(Input::ToolEnded { outcome, .. })
-            if outcome.spent.is_some_and(|spent| spent.unpriced > 0));
+            if outcome.spent.is_some_and(|spent| spent.missed > 0));
         let counted = detail.contains("by others");
         self.summary.see(match () {
             () if detail.contains("cannot be kept") && unpriced => "pause:unpriced-of-others",

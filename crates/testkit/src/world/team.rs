@@ -48,6 +48,8 @@ impl World {
                 actors::cents(self.dice.roll(15))
             },
             unpriced: u64::from(unpriced),
+            // What was stopped is unpriced, and no budget misses it.
+            missed: u64::from(unpriced && self.dice.chance(70)),
         };
         self.team.spent += spent;
         let running: Vec<CallId> = self.flight.calls.iter().copied().collect();
