@@ -38,13 +38,9 @@ pub(crate) async fn examine(
     let trying = report.try_git(&*sandbox, workspace, resolved.policy(), folders);
     trying.await;
     check_store(&mut report, surroundings);
-    report.workspace(&surroundings.workspace);
-    let temporary = std::env::temp_dir();
-    report.space(
-        &surroundings.paths.data,
-        &temporary,
-        &surroundings.workspace,
-    );
+    report.workspace(workspace);
+    let (data, temporary) = (&surroundings.paths.data, std::env::temp_dir());
+    report.space(data, &temporary, workspace);
     Ok(report)
 }
 

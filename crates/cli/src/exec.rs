@@ -97,21 +97,16 @@ async fn content(args: &ExecArgs) -> anyhow::Result<Vec<Content>> {
 async fn start(
     args: &ExecArgs,
     content: &[Content],
-    surroundings: &Surroundings,
+    around: &Surroundings,
     resolved: &Resolved,
     catalogue: &Arc<Catalogue>,
     engine: &dyn Client,
     schema: Option<serde_json::Value>,
 ) -> anyhow::Result<Start> {
-    let asked = asked_for(
-        engine,
-        surroundings,
-        args.resume.as_deref(),
-        args.continue_newest,
-    );
+    let asked = asked_for(engine, around, args.resume.as_deref(), args.continue_newest);
     let Some(session) = asked.await? else {
         let model = resolved.model_name().map_err(usage)?;
-        let mut settings = assemble::session_settings(surroundings, resolved, catalogue, model);
+        let mut settings = assemble::session_settings(around, resolved, catalogue, model);
         settings.output_schema = schema;
         settings.policy.phase = args.phase().unwrap_or_default();
         return Ok(Start::New(settings));

@@ -33,10 +33,7 @@ pub(crate) fn models(
             let model = resolved.model_name().map_err(usage)?;
             let (_, catalogue) = assemble::models(surroundings, &resolved);
             let (provider, name) = model.split_once('/').unwrap_or_default();
-            let described = resolved
-                .providers()
-                .get(provider)
-                .map(|known| known.dialect);
+            let described = resolved.providers().get(provider).map(|one| one.dialect);
             let dialect = assemble::dialect(described.unwrap_or(quire_config::Dialect::Chat));
             let lines = catalogue.card(provider, name, dialect).into_iter();
             let lines = lines.map(|line| [line.about, line.origin.name().to_owned(), line.value]);
