@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use crossterm::event::{self, Event};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
+use rustix::io::ioctl_fionread;
 use rustix::process::{Signal, getpid, kill_process};
 use rustix::stdio::stdin;
-use rustix::termios::{QueueSelector, tcflush};
+use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
@@ -342,8 +343,19 @@ fn read(happened: &UnboundedSender<io::Result<News>>, gate: &Gate, awaits: &Atom
     }
 }
 
+/// Has the terminal tell again of what is there: whoever reads from it is told once, of however much that
+/// is, and reads a part. The rest would wait for the next key, and come before that.
+pub(crate) fn tell_the_rest() -> io::Result<()> {
+    if !event::poll(Duration::ZERO)? && ioctl_fionread(stdin())? > 0 {
+        // It tells whenever its modes are set, though they stay as they are.
+        tcsetattr(stdin(), OptionalActions::Now, &tcgetattr(stdin())?)?;
+    }
+    Ok(())
+}
+
 /// Waits for what happens next, but not with a key that a person may have pressed.
 fn heard(listener: &mut Listener) -> io::Result<Heard> {
+    tell_the_rest()?;
     if listener.holds_a_key() && !event::poll(ground::SPLIT)? {
         return Ok(listener.let_go());
     }

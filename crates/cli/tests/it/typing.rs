@@ -45,6 +45,23 @@ fn the_image_in_the_clipboard_is_attached_by_whatever_reads_it() {
 }
 
 #[test]
+fn a_long_paste_that_the_terminal_does_not_tell_is_all_there_without_another_key() {
+    for arguments in [&[] as &[&str], &["--full-screen"]] {
+        let provider = Provider::start(|_| Answer::Reply("read it", vec![]));
+        let place = Place::new();
+        let mut pty = open(&place, &provider, arguments);
+        pty.sees("say what to do");
+        let long = "of words ".repeat(400);
+        pty.press(&format!("{long}the end"));
+        pty.sees("the end");
+        pty.press("\r");
+        pty.sees("read it");
+        assert!(said(&provider.requests()[0]).contains(&format!("{long}the end")));
+        pty.kill();
+    }
+}
+
+#[test]
 fn messages_that_wait_are_taken_back_edited_and_put_in_another_order() {
     let provider = Provider::start(|request| match results(request) {
         0 => Answer::Reply("", bash(HELD)),

@@ -12,7 +12,7 @@ use rustix::termios::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::terminal::{Gate, wake, write};
+use crate::terminal::{Gate, tell_the_rest, wake, write};
 
 use super::typing::{Typed, gather};
 
@@ -74,8 +74,7 @@ impl Keys {
         };
         let (typed, ahead) = gather(event, || self.events.try_recv().ok());
         self.ahead = ahead;
-        // A shell that had the terminal meanwhile, after Ctrl+Z, may have left it as it likes it. It also has
-        // the thread that reads look again, which is told only once of however much there is.
+        // A shell that had the terminal meanwhile, after Ctrl+Z, may have left it as it likes it.
         let _ = one_by_one(&self.before);
         Some(typed)
     }
@@ -138,7 +137,7 @@ fn one_by_one(before: &Termios) -> io::Result<()> {
 
 fn read(happened: &UnboundedSender<Event>, gate: &Gate) {
     while gate.pass() {
-        let Ok(event) = event::read() else {
+        let Ok(event) = tell_the_rest().and_then(|()| event::read()) else {
             return;
         };
         if happened.send(event).is_err() {
