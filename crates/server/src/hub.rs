@@ -128,7 +128,10 @@ impl Hub {
         session: &SessionId,
     ) -> Result<Opened, ClientError> {
         let _gate = self.gate.lock().await;
-        if let Some(client) = self.client(session) {
+        let elsewhere = self.would_open_elsewhere(face, session).await;
+        if elsewhere && self.let_go(session).await {
+            // It is opened anew below.
+        } else if let Some(client) = self.client(session) {
             let opened = client.open(session).await?;
             self.attach(face, session);
             return Ok(opened);
@@ -142,6 +145,20 @@ impl Hub {
         let model = opened.settings.model.clone();
         self.keep(face, session, client, model, opened.last);
         Ok(opened)
+    }
+
+    /// Whether a session that is at hand for nobody would work elsewhere for this face: where the settings
+    /// or the environment are others than those of whoever left it, such as a key that was wrong.
+    async fn would_open_elsewhere(&self, face: &Face, session: &SessionId) -> bool {
+        let Some((held, _)) = self.unused(session) else {
+            return false;
+        };
+        let Ok(folder) = self.folder_of(face, session).await else {
+            return false;
+        };
+        // Where settings are broken, what was made of better ones works on.
+        let new = self.host(face, folder);
+        new.is_ok_and(|new| !Arc::ptr_eq(&new, &held))
     }
 
     /// Asks something of a session, which is opened if it is not. One that the last process left goes
@@ -326,6 +343,11 @@ impl Hub {
     /// gone.
     async fn put_away(&self, session: &SessionId) -> bool {
         let _gate = self.gate.lock().await;
+        self.let_go(session).await
+    }
+
+    /// The same, while the gate is held.
+    async fn let_go(&self, session: &SessionId) -> bool {
         let Some((client, seen)) = self.unused(session) else {
             return false;
         };
