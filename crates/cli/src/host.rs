@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use quire_checkpoints::Keeper;
 use quire_headless::{FindError, Supervise};
+use quire_model::Renewed;
 use quire_protocol::{Answer, Client, Delivery, Store};
 use quire_sandbox::Spawner;
 use quire_server::{Daemon, Hosts, Origin, Remote, ServeError, Summon, Token, background};
@@ -207,6 +208,16 @@ impl Hosting {
         let resolved = here.settings([])?;
         let (router, catalogue) = assemble::models(here, &resolved);
         let (store, tools) = (Arc::clone(&self.store), Arc::clone(&sandbox));
+        // A provider that is added, and a key that is mended, count from the next request on.
+        let (look, again) = (here.clone(), here.clone());
+        let router = Renewed::new(
+            (written.clone(), router),
+            move || look.settings_written(),
+            move || {
+                let resolved = again.settings([]).ok()?;
+                Some(assemble::models(&again, &resolved).0)
+            },
+        );
         let (router, keeper) = (Arc::new(router), self.keeper.clone());
         let engine = assemble::engine(here, &resolved, store, router, catalogue, tools, keeper);
         Ok(Made {

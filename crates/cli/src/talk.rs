@@ -60,7 +60,7 @@ pub(crate) async fn talk(args: TalkArgs, around: &Surroundings) -> anyhow::Resul
         first: args.prompt,
         follow_up: resolved.follow_up(),
         models: known(&resolved, &catalogue),
-        fit: fit(around.clone(), catalogue),
+        fit: fit(around.clone()),
         machine: Arc::new(OwnMachine::new(around)),
         branch: quire_headless::branch,
         form: if plain { Form::Plain } else { Form::Screen },
@@ -164,7 +164,7 @@ async fn start(
 }
 
 /// Fits settings to what a person sets on the screen, as flags would set it.
-fn fit(around: Surroundings, catalogue: Arc<Catalogue>) -> Fit {
+fn fit(around: Surroundings) -> Fit {
     Arc::new(move |settings, flags| {
         let flags = flags
             .iter()
@@ -173,6 +173,7 @@ fn fit(around: Surroundings, catalogue: Arc<Catalogue>) -> Fit {
         let model = resolved
             .flagged_model()
             .map_err(|error| error.to_string())?;
+        let catalogue = assemble::catalogue(&resolved);
         assemble::adapted(resolved.flags_over(settings, model), &resolved, &catalogue)
     })
 }

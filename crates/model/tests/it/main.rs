@@ -7,6 +7,7 @@ mod compaction;
 mod connections;
 mod refusals;
 mod regions;
+mod renewed;
 mod retries;
 mod server;
 mod wire;
