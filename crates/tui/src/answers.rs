@@ -4,9 +4,10 @@
 
 use quire_protocol::{Answer, CallId, Event, Op};
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::keys::Reply;
 use crate::picker::Picker;
+use crate::wish::Wish;
 
 /// What is open that nobody had time to see.
 #[derive(Debug, Default, PartialEq, Eq)]

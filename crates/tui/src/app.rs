@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crossterm::event::KeyEvent;
 use quire_protocol::{
-    Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionHead, SessionId, Settings,
+    Answer, CallId, Content, Delivery, Effort, MessageId, Op, SessionHead, Settings,
 };
 
 use crate::commands;
@@ -17,7 +17,6 @@ use crate::images;
 use crate::keys::{Action, Mode, action};
 use crate::menu::Menu;
 use crate::notify::Callers;
-use crate::others::Seek;
 use crate::outbox::Outbox;
 use crate::paths::Paths;
 use crate::picker::Picker;
@@ -25,67 +24,13 @@ use crate::search::Search;
 use crate::setup::Room;
 use crate::shell::Own;
 use crate::talk::told;
-use crate::theme::{Colours, Theme};
-use crate::travel::Journey;
+use crate::theme::Colours;
+use crate::wish::Wish;
 
 /// Settings with others in the place of some (a key and its value, as flags are written), fitted to
 /// their model; or why they cannot be.
 pub type Fit =
     Arc<dyn Fn(Settings, &[(&'static str, String)]) -> Result<Settings, String> + Send + Sync>;
-
-/// What a screen wants from the world.
-#[derive(Debug, PartialEq, Eq)]
-#[expect(clippy::large_enum_variant, reason = "wishes are few and short-lived")]
-pub(crate) enum Wish {
-    /// Ask this of the session.
-    Ask(Op),
-    /// Run a command line of the person's.
-    Run(String),
-    /// Stop the one that runs.
-    StopOwn,
-    /// Find out what was said in this folder before.
-    Recall,
-    /// Write the input in an editor.
-    Compose,
-    /// Read the image in the clipboard.
-    AttachCopied,
-    /// Read an image.
-    Attach {
-        /// Where it is.
-        path: String,
-        /// What to write where it is none; else the person is told.
-        pasted: Option<String>,
-    },
-    /// Look at what is in the workspace.
-    Walk,
-    /// List the sessions of this folder.
-    List,
-    /// Ask about the past.
-    Travel(Journey),
-    /// Go on with another session, with this in the input.
-    Switch {
-        /// Which.
-        session: SessionId,
-        /// What is to be said again.
-        content: Vec<Content>,
-    },
-    /// Look for sessions of this folder to go over to.
-    Resume(String),
-    /// Look for other sessions of the host.
-    Seek(Seek),
-    /// Check key, endpoint, sandbox, git and disk.
-    Check,
-    /// Draw everything anew.
-    Redraw,
-    /// Show the last calls in full.
-    Unfold,
-    /// Look for these words in the conversation.
-    Find(String),
-    /// Draw everything anew, in this theme.
-    Wear(Theme),
-    /// Close the session and leave.
-    Quit,
-}
 
 /// A screen.
 pub(crate) struct App {

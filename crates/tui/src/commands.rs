@@ -19,7 +19,7 @@ use std::fmt::Write as _;
 use quire_protocol::{ContextPart, Effort, Goal, Op, Point, Settings, counted, thousands, visible};
 use ratatui_core::text::Line;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::conversation::Doing;
 use crate::folded;
 use crate::images;
@@ -30,6 +30,7 @@ use crate::outbox;
 use crate::resume;
 use crate::theme;
 use crate::travel::{self, Journey};
+use crate::wish::Wish;
 
 /// A command.
 #[derive(Debug)]

@@ -5,9 +5,10 @@ use std::collections::VecDeque;
 use quire_protocol::{counted, joined_text};
 use ratatui_core::text::Line;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::calls::{Details, Ended, ended, thoughts};
 use crate::conversation::Conversation;
+use crate::wish::Wish;
 
 /// Calls that are kept.
 const CALLS: usize = 100;

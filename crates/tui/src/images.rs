@@ -2,7 +2,8 @@
 
 use quire_protocol::Content;
 
-use crate::app::{App, Wish};
+use crate::app::App;
+use crate::wish::Wish;
 
 /// The ends of the names of images that models take.
 const ENDS: [&str; 5] = [".png", ".jpg", ".jpeg", ".gif", ".webp"];

@@ -61,6 +61,7 @@ mod travel;
 mod trusting;
 mod view;
 mod welcome;
+mod wish;
 mod words;
 mod world;
 

@@ -5,10 +5,11 @@
 use quire_protocol::counted;
 use ratatui_core::text::Line;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::commands::{self, Command};
 use crate::look;
 use crate::rows::{cut, safe};
+use crate::wish::Wish;
 
 /// Rows that are shown at a time.
 const SHOWN: usize = 10;

@@ -9,8 +9,9 @@ use quire_protocol::{Agent, Client, SessionId, Standing, first_line};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::picker::{Choice, Picker, Row};
+use crate::wish::Wish;
 
 /// Between questions that nobody asked for.
 const EVERY: Duration = Duration::from_secs(5);

@@ -6,10 +6,11 @@ use std::collections::VecDeque;
 
 use quire_protocol::{Content, Delivery, MessageId, Op, first_line, joined_text};
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::commands::{answer, pair};
 use crate::look;
 use crate::rows::cut;
+use crate::wish::Wish;
 
 /// What is being taken back.
 #[derive(Debug, Default)]

@@ -3,10 +3,11 @@
 
 use ratatui_core::text::Line;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::keys::Pick;
 use crate::look;
 use crate::rows::{cut, safe};
+use crate::wish::Wish;
 
 /// Rows that are shown at a time.
 const SHOWN: usize = 10;

@@ -17,7 +17,7 @@ use futures_util::{FutureExt as _, StreamExt as _};
 use quire_protocol::{Content, Frame, SessionId};
 use tokio::time::Instant;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::errands::Done;
 use crate::keys::Pick;
 use crate::link::Link;
@@ -25,6 +25,7 @@ use crate::resume;
 use crate::setup::Error;
 use crate::signals::Sign;
 use crate::talk::{self, PAUSE, Then, listed, until};
+use crate::wish::Wish;
 use crate::world::World;
 
 use keys::Pastes;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use quire_protocol::{Content, SessionHead, SessionId, Settings};
 use ratatui_core::text::Line;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::commands::pair;
 use crate::link::Link;
 use crate::look;
 use crate::setup::Start;
 use crate::talk::aged;
+use crate::wish::Wish;
 
 /// What is meant by the words behind `/resume`: a number of the last list, or what has to be looked
 /// for.

@@ -20,10 +20,11 @@ use quire_protocol::{
     ToolOutcome, ToolStatus, TurnId, Usage,
 };
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::painter::Painter;
 use crate::setup::Room;
 use crate::theme::Theme;
+use crate::wish::Wish;
 use ratatui_core::text::Line;
 
 use crate::view::{Picture, picture};

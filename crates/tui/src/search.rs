@@ -5,10 +5,11 @@ use ratatui_core::text::Line;
 
 use quire_protocol::first_line;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::keys::Action;
 use crate::look;
 use crate::rows::{cut, safe};
+use crate::wish::Wish;
 
 /// Messages that are offered at a time.
 const OFFERED: usize = 8;

@@ -10,11 +10,12 @@ use quire_protocol::{CommandEnd, Content, Delivery, Op, clean, counted, duration
 use ratatui_core::text::Line;
 use tokio::sync::mpsc::{Receiver, channel};
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::calls::below;
 use crate::look;
 use crate::machine::Machine;
 use crate::rows::{cut, end_of, safe};
+use crate::wish::Wish;
 
 /// Bytes of the beginning and of the end of what a command prints that are kept.
 const OF_START: usize = 8 << 10;

@@ -14,7 +14,7 @@ use ratatui_core::text::Line;
 use tokio::time::{Instant, sleep_until};
 
 use crate::answers::Surprise;
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::calls::Details;
 use crate::commands::pair;
 use crate::errands::{Done, Errands};
@@ -33,6 +33,7 @@ use crate::shell::Shell;
 use crate::signals::Signals;
 use crate::terminal::{News, Terminal};
 use crate::view::{Picture, picture};
+use crate::wish::Wish;
 use crate::world::{Beside, World};
 
 /// Between frames, unless a key was pressed: what streams is read, and costs as much as it is drawn.

@@ -8,12 +8,13 @@ use quire_protocol::{
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::diff;
 use crate::look;
 use crate::picker::{Choice, Picker, Row};
 use crate::rows::safe;
 use crate::talk::aged;
+use crate::wish::Wish;
 
 /// Lines of a merge that are shown for a conflict.
 const OF_MERGE: usize = 12;

@@ -3,8 +3,9 @@
 use quire_protocol::{duration, thousands};
 
 use super::pair;
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::look;
+use crate::wish::Wish;
 
 const HOW: &str =
     "/budget 5, or /budget money=5 tokens=2M turns=100 time=2h; `none` takes a limit off";

@@ -4,9 +4,10 @@ use quire_protocol::thousands;
 use ratatui_core::text::Line;
 
 use super::pair;
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::look;
 use crate::meter::short;
+use crate::wish::Wish;
 
 /// Cells of the bar of the whole window.
 const CELLS: u64 = 50;

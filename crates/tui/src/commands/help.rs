@@ -3,8 +3,9 @@
 use ratatui_core::text::Line;
 
 use super::{COMMANDS, pair};
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::look;
+use crate::wish::Wish;
 
 /// What the keys do, for the help.
 const KEYS: &[(&str, &str)] = &[

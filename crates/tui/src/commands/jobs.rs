@@ -3,9 +3,10 @@
 use quire_protocol::{counted, duration};
 
 use super::{answer, pair};
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::look;
 use crate::rows::safe;
+use crate::wish::Wish;
 
 pub(super) fn jobs(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
     let jobs = &app.conversation.jobs;

@@ -2,9 +2,10 @@
 
 use quire_protocol::Op;
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::conversation::Conversation;
 use crate::menu;
+use crate::wish::Wish;
 
 /// A model that is wanted for a session which works with another one, and cannot change it before it rests.
 #[derive(Debug)]

@@ -4,9 +4,10 @@ use quire_protocol::{Phase, Policy, Rule, RuleAction, spelled, visible};
 use ratatui_core::text::Line;
 
 use super::{configured, pair};
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::look;
 use crate::rows::safe;
+use crate::wish::Wish;
 use crate::words;
 
 pub(super) fn permissions(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {

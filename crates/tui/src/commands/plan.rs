@@ -3,8 +3,9 @@
 use quire_protocol::{Delivery, Phase, Settings};
 
 use super::{answer, configured};
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::conversation::Conversation;
+use crate::wish::Wish;
 
 /// What accepting a plan says.
 const ACCEPTED: &str = "The plan is accepted: carry it out.";

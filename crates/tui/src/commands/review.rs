@@ -2,7 +2,8 @@
 
 use quire_protocol::{Delivery, visible};
 
-use crate::app::{App, Wish};
+use crate::app::App;
+use crate::wish::Wish;
 
 /// What is asked; `CHANGE` stands for what is to be read.
 const ASKED: &str = include_str!("review.txt");

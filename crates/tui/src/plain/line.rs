@@ -3,11 +3,12 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use crate::app::{App, Wish};
+use crate::app::App;
 use crate::images;
 use crate::keys::{Action, Mode, action};
 use crate::menu::Completed;
 use crate::rows::width;
+use crate::wish::Wish;
 
 use super::typed;
 
