@@ -28,6 +28,8 @@ mod editor;
 mod errands;
 mod folded;
 mod ground;
+#[cfg(test)]
+mod hand;
 mod images;
 mod keys;
 mod link;

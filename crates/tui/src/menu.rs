@@ -337,6 +337,7 @@ mod tests {
     use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
     use super::*;
+    use crate::hand::press;
 
     fn app() -> App {
         let fit = |mut settings: quire_protocol::Settings, flags: &[(&'static str, String)]| {
@@ -355,23 +356,6 @@ mod tests {
         .map(str::to_owned)
         .to_vec();
         app
-    }
-
-    /// `>` is Tab, `v` Down, `^` Up, `!` Enter, `x` Esc behind a `|`; before it, what is typed.
-    fn pressed(app: &mut App, keys: &str) -> Vec<Wish> {
-        let (typed, pressed) = keys.split_once('|').unwrap_or((keys, ""));
-        let codes = pressed.chars().map(|key| match key {
-            '>' => KeyCode::Tab,
-            'v' => KeyCode::Down,
-            '^' => KeyCode::Up,
-            '!' => KeyCode::Enter,
-            _ => KeyCode::Esc,
-        });
-        let mut wishes = Vec::new();
-        for code in typed.chars().map(KeyCode::Char).chain(codes) {
-            wishes.extend(app.key(KeyEvent::new(code, KeyModifiers::NONE)));
-        }
-        wishes
     }
 
     #[test]
@@ -397,11 +381,7 @@ mod tests {
             ("/model zzz|>", "/model zzz"),
         ] {
             let mut app = app();
-            assert_eq!(
-                pressed(&mut app, keys),
-                [],
-                "{keys}: nothing is run or said"
-            );
+            assert_eq!(press(&mut app, keys), [], "{keys}: nothing is run or said");
             assert_eq!(app.editor.text(), expected, "{keys}");
         }
     }
@@ -419,12 +399,12 @@ mod tests {
             ("/sess|x!", false, "/sess"),
         ] {
             let mut app = app();
-            let wishes = pressed(&mut app, keys);
+            let wishes = press(&mut app, keys);
             assert_eq!(!wishes.is_empty(), runs, "{keys}: {wishes:?}");
             assert_eq!(app.editor.text(), left, "{keys}");
         }
         let mut app = app();
-        pressed(&mut app, "/re|!");
+        press(&mut app, "/re|!");
         let notice = app.notice.unwrap();
         assert_eq!(
             notice,
@@ -445,11 +425,11 @@ mod tests {
             for key in ["|>", "|!"] {
                 let mut app = app();
                 app.paths.know(vec!["src/main.rs".to_owned()]);
-                pressed(&mut app, line);
+                press(&mut app, line);
                 for _ in 0..back {
                     app.key(KeyEvent::new(KeyCode::Left, KeyModifiers::NONE));
                 }
-                let wishes = pressed(&mut app, key);
+                let wishes = press(&mut app, key);
                 let notice = app.notice.take();
                 let runs = key == "|!";
                 let left = app.editor.text();
@@ -469,11 +449,11 @@ mod tests {
         }
         // At the end of a word it is completed, whatever stands behind it.
         let mut app = app();
-        pressed(&mut app, "/goa ship it");
+        press(&mut app, "/goa ship it");
         for _ in 0.." ship it".len() {
             app.key(KeyEvent::new(KeyCode::Left, KeyModifiers::NONE));
         }
-        let asked = format!("{:?}", pressed(&mut app, "|!"));
+        let asked = format!("{:?}", press(&mut app, "|!"));
         assert!(asked.contains("\"ship it\""), "{asked} {:?}", app.notice);
     }
 
@@ -482,7 +462,7 @@ mod tests {
         for (line, said) in [("/queue ed", "ed"), ("/plan of course", "of course")] {
             let mut app = app();
             app.conversation.settings = None;
-            let wishes = pressed(&mut app, &format!("{line}|!"));
+            let wishes = press(&mut app, &format!("{line}|!"));
             let text = format!("{wishes:?}{:?}", app.notice);
             let is_said = text.contains(&format!("{said:?}")) || text.contains("not begun");
             assert!(is_said, "{line}: {text}");
@@ -492,7 +472,7 @@ mod tests {
     #[test]
     fn the_menu_moves_with_what_is_chosen_and_says_how_much_more_there_is() {
         let mut app = app();
-        pressed(&mut app, "/");
+        press(&mut app, "/");
         let shown = |app: &App| -> Vec<String> {
             app.menu_rows(40).iter().map(ToString::to_string).collect()
         };
@@ -503,10 +483,10 @@ mod tests {
             rows[SHOWN].starts_with("  … ") && rows[SHOWN].contains("more"),
             "{rows:?}"
         );
-        pressed(&mut app, "|^");
+        press(&mut app, "|^");
         let rows = shown(&app);
         assert!(rows[SHOWN - 1].starts_with("▸ /quit"), "{rows:?}");
-        pressed(&mut app, "|x");
+        press(&mut app, "|x");
         assert!(app.menu_rows(40).is_empty());
     }
 }

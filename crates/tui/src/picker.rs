@@ -252,26 +252,11 @@ impl App {
 mod tests {
     use std::sync::Arc;
 
-    use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
     use quire_protocol::{Conflicts, Content, Delivery, Op, Point, TakenBack};
 
     use super::*;
+    use crate::hand::press;
     use crate::travel::{Arrived, Journey};
-
-    /// What is typed; `v` is Down, `!` Enter, `x` Esc behind a `|`.
-    fn press(app: &mut App, keys: &str) -> Vec<Wish> {
-        let (typed, pressed) = keys.split_once('|').unwrap_or((keys, ""));
-        let codes = pressed.chars().map(|key| match key {
-            'v' => KeyCode::Down,
-            '!' => KeyCode::Enter,
-            _ => KeyCode::Esc,
-        });
-        let mut wishes = Vec::new();
-        for code in typed.chars().map(KeyCode::Char).chain(codes) {
-            wishes.extend(app.key(KeyEvent::new(code, KeyModifiers::NONE)));
-        }
-        wishes
-    }
 
     fn app() -> App {
         App::new("me".to_owned(), Arc::new(|settings, _| Ok(settings)))

@@ -85,6 +85,10 @@ fn the_conversation_is_above_and_the_input_below() {
         double · high · context 26% of 200k · $0.04 · workspace-write · topic/größe
         [22, 8]
     "#]]);
+}
+
+#[test]
+fn a_large_terminal_has_room_between_the_conversation_and_the_input() {
     let mut large = Full::new(120, 40);
     at_work(&mut large.screen);
     large.check(&expect![[r#"
