@@ -8,6 +8,7 @@ mod peek;
 #[cfg(test)]
 mod tests;
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ use tokio::time::{Instant, timeout};
 use crate::notify::{Alerts, Callers, Notify};
 use crate::painter::Painter;
 use crate::setup::{Error, Room};
-use crate::signals::Signals;
+use crate::signals::{Sign, Signals};
 use crate::talk::{FRAME, PAUSE, until};
 use crate::terminal::{News, Terminal};
 use crate::theme::Theme;
@@ -173,7 +174,7 @@ impl View {
             let ends = tokio::select! {
                 biased;
                 news = self.terminal.next() => match news? {
-                    News::Happened(event) => self.happened(event),
+                    News::Happened(event) => self.happened(event).await?,
                     News::Ground(ground) => {
                         let theme = self.painter.theme().on(ground);
                         self.resized |= theme != self.painter.theme();
@@ -196,7 +197,10 @@ impl View {
                     self.looked(looked);
                     None
                 }
-                () = self.signals.over() => Some(None),
+                sign = self.signals.next() => match sign {
+                    Sign::GoesOn => self.goes_on()?,
+                    Sign::Interrupted | Sign::Over(_) => Some(None),
+                },
                 () = until(faced) => {
                     self.board.face();
                     self.draw_soon();
@@ -218,14 +222,14 @@ impl View {
     }
 
     /// What the person did. A key is shown at once.
-    fn happened(&mut self, event: Happened) -> Ends {
+    async fn happened(&mut self, event: Happened) -> io::Result<Ends> {
         let chosen = self.board.chosen.clone();
         let mut ends = None;
         match event {
             Happened::Key(key) => {
                 self.disturbed = Instant::now();
                 for want in self.board.key(key) {
-                    ends = ends.or(self.grant(want));
+                    ends = ends.or(self.grant(want).await?);
                 }
             }
             Happened::Paste(text) => self.board.paste(&text),
@@ -242,18 +246,28 @@ impl View {
             self.moved = Instant::now();
         }
         self.due = Some(Instant::now());
-        ends
+        Ok(ends)
     }
 
-    fn grant(&mut self, want: Want) -> Ends {
+    async fn grant(&mut self, want: Want) -> io::Result<Ends> {
         match want {
             // Who does not listen any more is told of by the list.
             Want::Ask(session, op) => drop(self.ops.send((session, op))),
-            Want::Open(head) => return Some(Some(head)),
+            Want::Open(head) => return Ok(Some(Some(head))),
             Want::Redraw => self.resized = true,
-            Want::Leave => return Some(None),
+            Want::Suspend => self.terminal.suspend(self.painter.leave()).await?,
+            Want::Leave => return Ok(Some(None)),
         }
-        None
+        Ok(None)
+    }
+
+    /// The process was stopped and goes on: what the terminal shows may be somebody else's.
+    fn goes_on(&mut self) -> io::Result<Ends> {
+        if self.terminal.goes_on()? {
+            self.painter.leave();
+            self.due = Some(Instant::now());
+        }
+        Ok(None)
     }
 
     /// Asks the host for the list; none is started where there is none.

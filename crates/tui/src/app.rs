@@ -206,6 +206,9 @@ impl App {
         let Some(action) = action(key, self.mode()) else {
             return Vec::new();
         };
+        if action == Action::Suspend {
+            return vec![Wish::Suspend];
+        }
         self.notice = None;
         if self.search.is_some() {
             return self.search_key(action);
@@ -231,7 +234,7 @@ impl App {
             Action::Back => self.stop_refusing(),
             Action::Search if self.refusing.is_none() => return self.begin_search(),
             Action::PasteImage if self.refusing.is_none() => return vec![Wish::AttachCopied],
-            Action::Search | Action::PasteImage => {}
+            Action::Search | Action::PasteImage | Action::Suspend => {}
             Action::Compose => return vec![Wish::Compose],
             Action::Redraw => return vec![Wish::Redraw],
             Action::Complete if self.mode() == Mode::Path => self.take_path(),

@@ -43,6 +43,8 @@ pub(crate) enum Action {
     Compose,
     /// Draw everything anew.
     Redraw,
+    /// Stop, until the shell has the screen go on.
+    Suspend,
     /// Go over to the next session that waits.
     Next,
     /// Answer the open question.
@@ -201,6 +203,7 @@ fn with_control(code: KeyCode) -> Option<Action> {
         KeyCode::Char('o') => Action::Details,
         KeyCode::Char('v') => Action::PasteImage,
         KeyCode::Char('l') => Action::Redraw,
+        KeyCode::Char('z') => Action::Suspend,
         KeyCode::Left => Action::Go(To::WordLeft),
         KeyCode::Right => Action::Go(To::WordRight),
         _ => return None,
@@ -282,6 +285,7 @@ mod tests {
             (Char('g'), control, Mode::Typing, Some(Action::Compose)),
             (Esc, none, Mode::Search, Some(Action::Back)),
             (Char('d'), control, Mode::Typing, Some(Action::Leave)),
+            (Char('z'), control, Mode::Picking, Some(Action::Suspend)),
             (Up, none, Mode::Typing, Some(Action::Up)),
             (Char('v'), control, Mode::Asked, Some(Action::PasteImage)),
             (F(1), none, Mode::Typing, None),

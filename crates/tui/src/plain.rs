@@ -207,6 +207,16 @@ impl Talk<'_> {
         Ok(())
     }
 
+    /// Leaves the terminal to the shell until that has this go on.
+    fn suspend(&mut self) -> io::Result<()> {
+        let Typing::Keys(keys) = &mut self.typing else {
+            return Ok(());
+        };
+        keys.suspend()?;
+        self.line.anew();
+        Ok(())
+    }
+
     /// Shows another session. This one goes on without it.
     async fn go_over(&mut self, to: SessionId, content: &[Content]) {
         resume::switch(self.app, self.link, to, content).await;
@@ -243,6 +253,7 @@ impl Talk<'_> {
             Wish::Walk => world.errands.walk(),
             Wish::Recall => world.errands.recall(),
             Wish::Compose => self.compose().await?,
+            Wish::Suspend => self.suspend()?,
             // Nothing is drawn that could be drawn anew.
             Wish::Redraw | Wish::Wear(_) => {}
             Wish::Unfold => app.notice = app.conversation.show_again().err(),

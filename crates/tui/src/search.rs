@@ -130,6 +130,7 @@ impl App {
             | Action::Next
             | Action::Compose
             | Action::PasteImage
+            | Action::Suspend
             | Action::Reply(_)
             | Action::Pick(_) => {}
         }

@@ -77,11 +77,6 @@ impl Signals {
         Sign::Over(over)
     }
 
-    /// Waits until the face is to end, where a Ctrl+C that comes as a signal was meant for that.
-    pub(crate) async fn over(&mut self) {
-        while self.next().await == Sign::GoesOn {}
-    }
-
     /// A Ctrl+C was meant for whoever had the terminal.
     pub(crate) fn forget_interrupts(&mut self) {
         while let Some(Some(())) = self.interrupt.recv().now_or_never() {}

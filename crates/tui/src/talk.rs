@@ -312,6 +312,7 @@ impl Screen<'_> {
             Wish::AttachCopied => self.world.errands.attach_copied(),
             Wish::Recall => self.world.errands.recall(),
             Wish::Compose => return self.compose().await,
+            Wish::Suspend => return self.suspend().await,
             Wish::StopOwn => self.world.shell.stop(),
             Wish::List => match self.link.sessions(self.app).await {
                 Ok(heads) => {
@@ -372,18 +373,36 @@ impl Screen<'_> {
     }
 
     async fn edit(&mut self, text: String) -> io::Result<Result<String, String>> {
-        self.terminal.written().await?;
-        let bytes = self.painter.leave();
-        self.terminal.write(bytes);
-        self.terminal.written().await?;
-        self.terminal.give()?;
+        self.terminal.give(self.painter.leave()).await?;
         let machine = Arc::clone(&self.world.machine);
         let edited = tokio::task::spawn_blocking(move || machine.edit(&text)).await;
         // Ctrl+C was meant for the editor.
         self.world.signals.forget_interrupts();
         self.terminal.take_back()?;
-        self.resized = Terminal::size() != self.painter.size();
         Ok(edited.unwrap_or_else(|error| Err(error.to_string())))
+    }
+
+    /// Leaves the terminal to the shell until that has the screen go on.
+    async fn suspend(&mut self) -> Then {
+        let picture = self.painter.leave();
+        self.due = Some(Instant::now());
+        match self.terminal.suspend(picture).await {
+            Ok(()) => Then::GoOn,
+            Err(_) => Then::Leave,
+        }
+    }
+
+    /// The process was stopped and goes on: what the terminal shows may be somebody else's.
+    fn goes_on(&mut self) -> Then {
+        match self.terminal.goes_on() {
+            Ok(true) => {
+                self.painter.leave();
+                self.due = Some(Instant::now());
+                Then::GoOn
+            }
+            Ok(false) => Then::GoOn,
+            Err(_) => Then::Leave,
+        }
     }
 
     /// Takes in what came from beside the session.
@@ -408,6 +427,7 @@ impl Screen<'_> {
                     .extend(called.and_then(|words| self.world.alerts.call(&words)));
                 wishes
             }
+            Beside::GoesOn => return self.goes_on(),
             Beside::Over => return Then::Leave,
         };
         self.draw_soon();

@@ -10,9 +10,9 @@ use std::time::Duration;
 use crossterm::event::{self, Event};
 use crossterm::terminal::{disable_raw_mode, enable_raw_mode, size};
 use rustix::io::ioctl_fionread;
-use rustix::process::{Signal, getpid, kill_process};
+use rustix::process::{Signal, getpid, kill_current_process_group, kill_process};
 use rustix::stdio::stdin;
-use rustix::termios::{OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, QueueSelector, tcflush, tcgetattr, tcsetattr};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
@@ -214,8 +214,11 @@ impl Terminal {
         [focus, full, LEAVE].concat()
     }
 
-    /// Gives the terminal to somebody else, as it was. What was written must be there.
-    pub(crate) fn give(&mut self) -> io::Result<()> {
+    /// Writes this, and gives the terminal to somebody else, as it was.
+    pub(crate) async fn give(&mut self, last: String) -> io::Result<()> {
+        self.written().await?;
+        self.write(last);
+        self.written().await?;
         if !self.gate.close(wake) {
             self.gate.open();
             return Err(io::Error::other("its keys cannot be let go of"));
@@ -231,6 +234,26 @@ impl Terminal {
         write(&self.enter())?;
         self.gate.open();
         Ok(())
+    }
+
+    /// Writes this, and stops the process until the shell has it go on, with the terminal as it is now.
+    pub(crate) async fn suspend(&mut self, last: String) -> io::Result<()> {
+        self.give(last).await?;
+        suspend()?;
+        self.take_back()
+    }
+
+    /// The process was stopped by somebody else and goes on. Says whether the terminal was left as a shell
+    /// likes it, and had to be taken over again.
+    pub(crate) fn goes_on(&mut self) -> io::Result<bool> {
+        let mut modes = tcgetattr(stdin())?;
+        if !modes.local_modes.contains(LocalModes::ICANON) {
+            return Ok(false);
+        }
+        modes.make_raw();
+        tcsetattr(stdin(), OptionalActions::Now, &modes)?;
+        write(&(self.leave() + &self.enter()))?;
+        Ok(true)
     }
 
     /// An answer that may be on its way is not for whoever has the terminal next.
@@ -305,6 +328,12 @@ impl Drop for Terminal {
         self.forget_answer();
         let _ = disable_raw_mode();
     }
+}
+
+/// Stops the process, and all that stand before the shell with it, as a terminal does at Ctrl+Z; ends once they
+/// go on, at once where nobody could have them go on.
+pub(crate) fn suspend() -> io::Result<()> {
+    Ok(kill_current_process_group(Signal::TSTP)?)
 }
 
 /// A change of size is all that the thread that reads keys wakes up for by itself.

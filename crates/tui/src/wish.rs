@@ -56,6 +56,8 @@ pub(crate) enum Wish {
     Find(String),
     /// Draw everything anew, in this theme.
     Wear(Theme),
+    /// Stop, until the shell has the screen go on.
+    Suspend,
     /// Close the session and leave.
     Quit,
 }

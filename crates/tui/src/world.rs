@@ -14,7 +14,7 @@ use crate::others::{Found, Others};
 use crate::paths::Paths;
 use crate::setup::{Branch, Check};
 use crate::shell::{self, Shell};
-use crate::signals::Signals;
+use crate::signals::{Sign, Signals};
 
 /// What a face has besides its session.
 pub(crate) struct World {
@@ -39,6 +39,8 @@ pub(crate) enum Beside {
     Own(shell::News),
     /// Other sessions were looked for.
     Found(Found),
+    /// The process was stopped, and goes on.
+    GoesOn,
     /// The process is to end.
     Over,
 }
@@ -51,7 +53,10 @@ impl World {
             done = self.errands.next() => Beside::Done(done),
             news = self.shell.next() => Beside::Own(news),
             found = self.others.next() => Beside::Found(found),
-            () = self.signals.over() => Beside::Over,
+            sign = self.signals.next() => match sign {
+                Sign::GoesOn => Beside::GoesOn,
+                Sign::Interrupted | Sign::Over(_) => Beside::Over,
+            },
         }
     }
 

@@ -28,6 +28,7 @@ mod schema;
 mod screen;
 mod screens;
 mod survival;
+mod suspended;
 mod team;
 mod travel;
 mod trust;

@@ -107,18 +107,25 @@ impl Pty {
     /// Waits until the screen is so.
     #[track_caller]
     pub(crate) fn sees_when(&self, what: &str, is_so: impl Fn(&str) -> bool) {
+        self.shows(what, |screen| is_so(&screen.contents()));
+    }
+
+    /// Waits until the terminal is so.
+    #[track_caller]
+    pub(crate) fn shows(&self, what: &str, is_so: impl Fn(&vt100::Screen) -> bool) {
         let deadline = Instant::now() + DEADLINE;
         let (shown, changed) = &*self.shown;
         let mut shown = shown.lock().unwrap();
         loop {
-            let screen = shown.parser.screen().contents();
-            if is_so(&screen) {
+            let screen = shown.parser.screen();
+            if is_so(screen) {
                 return;
             }
             let left = deadline.saturating_duration_since(Instant::now());
             assert!(
                 !left.is_zero() && !shown.ended,
-                "{what:?} never came; the screen is:\n{screen}"
+                "{what:?} never came; the screen is:\n{}",
+                screen.contents()
             );
             shown = changed.wait_timeout(shown, left).unwrap().0;
         }
@@ -176,6 +183,12 @@ impl Pty {
     pub(crate) fn is_full(&self) -> bool {
         let shown = self.shown.0.lock().unwrap();
         shown.parser.screen().alternate_screen()
+    }
+
+    /// Whether the terminal says what is pasted.
+    pub(crate) fn tells_pastes(&self) -> bool {
+        let shown = self.shown.0.lock().unwrap();
+        shown.parser.screen().bracketed_paste()
     }
 
     /// All bytes that the terminal was sent.

@@ -1,7 +1,7 @@
 //! What is on the board: sessions by what they need, the one that is chosen, and what keys do to it.
 //! Pure: what it wants from the world comes out as wants.
 
-use crossterm::event::{KeyCode, KeyEvent, KeyEventKind};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use quire_protocol::{
     Agent, Answer, CallId, Content, Delivery, MessageId, Op, SessionHead, SessionId, Standing,
 };
@@ -22,6 +22,8 @@ pub(crate) enum Want {
     Open(SessionHead),
     /// Draw everything anew.
     Redraw,
+    /// Stop, until the shell has the board go on.
+    Suspend,
     /// Leave.
     Leave,
 }
@@ -162,11 +164,14 @@ impl Board {
         if key.kind == KeyEventKind::Release {
             return Vec::new();
         }
+        let asked = action(key, Mode::Typing);
+        if asked == Some(Action::Suspend) {
+            return vec![Want::Suspend];
+        }
         self.notice = None;
         if let Some(typing) = self.typing {
             return self.typed(key, typing);
         }
-        let asked = action(key, Mode::Typing);
         if let Some((call, answer)) = self.in_hand.take() {
             match asked {
                 Some(Action::Send) if self.answerable() == Ok(call) => {
@@ -185,6 +190,10 @@ impl Board {
             Some(Action::Down) => self.go(1),
             Some(Action::Interrupt | Action::Clear | Action::Leave) => return vec![Want::Leave],
             Some(Action::Redraw) => return vec![Want::Redraw],
+            // With Ctrl or Alt it is another key, which may allow something elsewhere.
+            _ if key
+                .modifiers
+                .intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) => {}
             _ => return self.command(key.code),
         }
         Vec::new()

@@ -469,6 +469,24 @@ fn keys_say_stop_go_on_open_and_leave() {
 }
 
 #[test]
+fn a_letter_with_ctrl_or_alt_is_no_command_of_the_board() {
+    let mut shown = Shown::new(80, 22);
+    let works = agent("0199-c", Standing::Working, "make the tests pass", "bash");
+    shown.board.know(vec![works]);
+    for modifiers in [KeyModifiers::CONTROL, KeyModifiers::ALT] {
+        for key in ['s', 'y', 'a', 'q'] {
+            // On the screen Alt+s allows what is asked, and Ctrl+S is an old habit.
+            let key = KeyEvent::new(KeyCode::Char(key), modifiers);
+            assert_eq!(shown.board.key(key), [], "{key:?}");
+            assert!(shown.board.typing.is_none());
+        }
+    }
+    assert_eq!(shown.press(KeyCode::Char('s')).len(), 1);
+    let suspends = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL);
+    assert_eq!(shown.board.key(suspends), [Want::Suspend]);
+}
+
+#[test]
 fn a_session_that_is_gone_leaves_the_choice_where_it_was() {
     let mut shown = Shown::new(80, 22);
     shown.board.know(some());

@@ -45,6 +45,7 @@ const KEYS: &[(&str, &str)] = &[
     ),
     ("F2", "go over to the next session that waits for you"),
     ("Ctrl+C", "clear the input; twice, leave"),
+    ("Ctrl+Z", "leave the terminal to the shell, until `fg`"),
     ("Ctrl+D", "leave, when the input is empty"),
 ];
 

@@ -1,5 +1,5 @@
 //! The keys of a terminal that shows nothing by itself meanwhile: they come one by one, and the terminal
-//! is otherwise as it was. What it does with Ctrl+C and Ctrl+Z stays.
+//! is otherwise as it was. What it does with Ctrl+C stays.
 
 use std::io;
 use std::sync::Arc;
@@ -12,13 +12,16 @@ use rustix::termios::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use crate::terminal::{Gate, tell_the_rest, wake, write};
+use crate::terminal::{Gate, suspend, tell_the_rest, wake, write};
 
 use super::typing::{Typed, gather};
 
 /// A terminal is to say what is pasted, and is not to any more.
 const ENTER: &str = "\x1b[?2004h";
 const LEAVE: &str = "\x1b[?2004l";
+
+/// What stands for no key among those that mean something to a terminal.
+const NO_KEY: u8 = if cfg!(target_os = "linux") { 0 } else { 0xff };
 
 /// Whether a terminal says what is pasted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +97,13 @@ impl Keys {
         self.say(ENTER)
     }
 
+    /// Stops the process until the shell has it go on.
+    pub(crate) fn suspend(&mut self) -> io::Result<()> {
+        self.give()?;
+        suspend()?;
+        self.take_back()
+    }
+
     /// Takes it over again.
     pub(crate) fn take_back(&mut self) -> io::Result<()> {
         self.goes_on()?;
@@ -130,6 +140,8 @@ fn one_by_one(before: &Termios) -> io::Result<()> {
     let mut modes = before.clone();
     let shown = LocalModes::ICANON | LocalModes::ECHO | LocalModes::IEXTEN;
     modes.local_modes.remove(shown);
+    // Ctrl+Z comes as a key: the terminal is given back before the process stops.
+    modes.special_codes[SpecialCodeIndex::VSUSP] = NO_KEY;
     modes.special_codes[SpecialCodeIndex::VMIN] = 1;
     modes.special_codes[SpecialCodeIndex::VTIME] = 0;
     Ok(tcsetattr(stdin(), OptionalActions::Now, &modes)?)

@@ -73,6 +73,9 @@ impl Line {
                 None => return Vec::new(),
             },
         };
+        if action == Action::Suspend {
+            return vec![Wish::Suspend];
+        }
         if app.search.is_some() {
             return self.search(app, action);
         }
@@ -109,6 +112,7 @@ impl Line {
             | Action::Interrupt
             | Action::Redraw
             | Action::Next
+            | Action::Suspend
             | Action::Reply(_)
             | Action::Pick(_) => {}
         }
