@@ -217,3 +217,11 @@ impl Pty {
         self.child.wait().unwrap().exit_code()
     }
 }
+
+/// A face of a test that failed starts no host any more.
+impl Drop for Pty {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+    }
+}
