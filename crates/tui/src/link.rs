@@ -26,8 +26,8 @@ pub(crate) struct Link {
     session: SessionId,
     /// What is recorded, and what happens live.
     pub(crate) frames: BoxStream<'static, Frame>,
-    /// Why something that was asked was not done.
-    pub(crate) refused: UnboundedReceiver<ClientError>,
+    /// What was asked and not done, and why.
+    pub(crate) refused: UnboundedReceiver<(Op, ClientError)>,
     /// What came of journeys.
     pub(crate) arrived: UnboundedReceiver<Arrived>,
     arrivals: UnboundedSender<Arrived>,
@@ -58,15 +58,15 @@ impl Link {
                 None => break,
             }
         }
-        let (ops, mut asked) = unbounded_channel();
+        let (ops, mut asked) = unbounded_channel::<Op>();
         let (refusals, refused) = unbounded_channel();
         let (tell, news) = unbounded_channel();
         let (teller, whose) = (Arc::clone(&client), session.clone());
         // One thing after the other, so that the screen waits for none of it.
         let asking = tokio::spawn(async move {
             while let Some(op) = asked.recv().await {
-                if let Err(error) = teller.submit(&whose, op).await {
-                    let _ = refusals.send(error);
+                if let Err(error) = teller.submit(&whose, op.clone()).await {
+                    let _ = refusals.send((op, error));
                 }
             }
         });

@@ -19,6 +19,8 @@ pub(crate) struct Outbox {
     taking: VecDeque<(MessageId, Then)>,
     /// What was said again and is not accepted yet.
     again: Vec<(MessageId, Vec<Content>)>,
+    /// What was not taken and stands in the input again, as it stands there.
+    refused: Vec<(MessageId, String)>,
     /// Whether the person was told that leaving now is too early.
     told: bool,
 }
@@ -94,6 +96,7 @@ impl App {
     /// What was recorded may have settled what is being taken back. Gives what to ask next.
     pub(crate) fn settle_outbox(&mut self) -> Vec<Op> {
         let mut ops = Vec::new();
+        self.take_out_what_was_heard();
         let withdrawn = std::mem::take(&mut self.conversation.withdrawn);
         let conversation = &self.conversation;
         let again = &mut self.outbox.again;
@@ -123,14 +126,42 @@ impl App {
     }
 
     /// Something that was asked was not done: what may be lost by it comes back into the input.
-    pub(crate) fn was_refused(&mut self, why: &str) {
+    pub(crate) fn was_refused(&mut self, op: &Op, why: &str) {
         if !self.asks_model_again(why) {
             self.conversation.warn(why);
         }
         self.outbox.taking.clear();
-        for (_, content) in std::mem::take(&mut self.outbox.again) {
-            self.put_in(&content);
+        let mut lost = std::mem::take(&mut self.outbox.again);
+        if let Op::Say {
+            message,
+            content,
+            delivery: Delivery::Steer | Delivery::Queue,
+            ..
+        } = op
+            && !lost.iter().any(|(known, _)| known == message)
+        {
+            lost.push((message.clone(), content.clone()));
         }
+        for (message, content) in lost {
+            self.put_in(&content);
+            self.outbox.refused.push((message, self.editor.whole()));
+        }
+    }
+
+    /// A host that did not answer may have taken a message all the same, which then is not to be sent again.
+    fn take_out_what_was_heard(&mut self) {
+        let conversation = &self.conversation;
+        let heard = |(message, _): &(MessageId, String)| conversation.waits(message);
+        let Some(place) = self.outbox.refused.iter().position(heard) else {
+            return;
+        };
+        let (_, input) = self.outbox.refused.swap_remove(place);
+        self.notice = Some(if self.editor.whole() == input {
+            self.editor.take();
+            "it was heard after all".to_owned()
+        } else {
+            "what could not be sent was heard after all: it may still stand in the input".to_owned()
+        });
     }
 
     /// Writes a message into the input, before what is being typed.
@@ -426,8 +457,33 @@ mod tests {
         let message = message.clone();
         let asked = desk.record(Event::MessageWithdrawn { message });
         assert!(matches!(asked[..], [Op::Say { .. }]), "{asked:?}");
-        desk.app.was_refused("the session is busy elsewhere");
+        desk.app
+            .was_refused(&asked[0], "the session is busy elsewhere");
         assert_eq!(desk.app.editor.text(), "a");
+    }
+
+    #[test]
+    fn a_message_that_cannot_be_sent_comes_back_into_the_input_unless_it_was_heard() {
+        for (typed, left, notice) in [
+            ("", "", "it was heard after all"),
+            ("more", "look left\nmore", "may still stand"),
+        ] {
+            let mut desk = Desk::new(&[]);
+            let wishes = desk.runs("look left");
+            let [Wish::Ask(said)] = &wishes[..] else {
+                panic!("{wishes:?}");
+            };
+            assert!(desk.app.editor.is_empty());
+            desk.app.was_refused(said, "the host does not answer");
+            assert_eq!(desk.app.editor.text(), "look left");
+            if !typed.is_empty() {
+                desk.app.editor.insert("\n");
+                desk.app.editor.insert(typed);
+            }
+            desk.grants(wishes);
+            assert_eq!(desk.app.editor.text(), left);
+            assert!(desk.notice().contains(notice), "{}", desk.notice());
+        }
     }
 
     #[test]

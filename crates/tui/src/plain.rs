@@ -109,8 +109,8 @@ impl Talk<'_> {
             },
             Some(arrived) = self.link.arrived.recv() => app.arrived(arrived),
             found = world.others.next() => app.found(found, self.link.session()),
-            Some(error) = self.link.refused.recv() => {
-                app.was_refused(&error.to_string());
+            Some((op, error)) = self.link.refused.recv() => {
+                app.was_refused(&op, &error.to_string());
                 Vec::new()
             }
             Some(text) = self.link.news.recv() => {

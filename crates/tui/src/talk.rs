@@ -184,8 +184,8 @@ impl Screen<'_> {
                     self.draw_soon();
                     self.grant_all(wishes).await
                 }
-                Some(error) = self.link.refused.recv() => {
-                    self.app.was_refused(&error.to_string());
+                Some((op, error)) = self.link.refused.recv() => {
+                    self.app.was_refused(&op, &error.to_string());
                     self.draw_soon();
                     Then::GoOn
                 }

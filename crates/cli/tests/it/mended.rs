@@ -2,8 +2,8 @@
 
 use crate::provider::{Answer, Provider};
 use crate::pty::Pty;
-use crate::run::Place;
-use crate::screen::open;
+use crate::run::{Place, finish};
+use crate::screen::{open, said};
 
 /// A provider that refuses the key, as it says in its answer.
 fn refuses() -> Provider {
@@ -31,6 +31,30 @@ fn a_session_that_is_come_back_to_works_in_the_environment_of_who_comes() {
     pty.sees("now it works");
     pty.kill();
     assert_eq!(right.requests().len(), 1);
+}
+
+#[test]
+fn what_cannot_be_said_stands_in_the_input_again() {
+    let provider = Provider::start(|_| Answer::Reply("I see", vec![]));
+    let place = Place::new();
+    for arguments in [&[] as &[&str], &["--plain"]] {
+        let mut pty = open(&place, &provider, arguments);
+        pty.sees("say what to do");
+        finish(place.command(&["serve", "--stop"])).says(0, &[]);
+        place.config("effort = 7\n");
+        pty.type_line("look left");
+        pty.sees("could not start");
+        pty.sees_when("the message again", |screen| {
+            let told = screen.find("could not start").unwrap_or_default();
+            screen[told..].contains("look left")
+        });
+        place.config("");
+        pty.press("\r");
+        pty.sees("I see");
+        pty.kill();
+    }
+    let last = said(provider.requests().last().unwrap());
+    assert_eq!(last.matches("look left").count(), 1, "{last}");
 }
 
 #[test]

@@ -415,9 +415,10 @@ fn a_model_that_is_wanted_while_it_works_is_noted_and_asked_for_once_it_rests() 
     assert_eq!(settings.model, "anthropic/double");
     assert!(settled(&mut screen, Event::Configured { settings }).is_empty());
     // A turn that follows at once has begun before the model is asked for.
-    assert_eq!(settled(&mut screen, ended()).len(), 1);
+    let wanted = settled(&mut screen, ended());
+    assert_eq!(wanted.len(), 1);
     assert!(settled(&mut screen, Event::TurnStarted { turn: TurnId(1) }).is_empty());
-    screen.app.was_refused("between turns only");
+    screen.app.was_refused(&wanted[0], "between turns only");
     assert!(screen.shown().contains("model other: not yet"));
     let ops = settled(&mut screen, ended());
     let [Op::Configure { settings }] = ops.as_slice() else {
