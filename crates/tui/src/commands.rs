@@ -465,11 +465,8 @@ fn cost(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
     let usage = meter.usage;
     let mut money = meter.bill.in_words(|cost| cost.rounded(4));
     if meter.bill.unpriced > 0 {
-        let _ = write!(
-            money,
-            "; {} requests without a known price",
-            meter.bill.unpriced
-        );
+        let requests = counted(meter.bill.unpriced, "request");
+        let _ = write!(money, "; {requests} without a known price");
     }
     let mut lines = vec![
         look::line("Cost of this session", look::BOLD),
@@ -498,6 +495,18 @@ fn cost(app: &mut App, _: &str) -> Result<Vec<Wish>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_request_is_no_requests() {
+        let mut app = App::new(
+            "me".to_owned(),
+            std::sync::Arc::new(|settings, _| Ok(settings)),
+        );
+        app.conversation.meter.bill.unpriced = 1;
+        assert_eq!(cost(&mut app, ""), Ok(Vec::new()));
+        let told = format!("{:?}", app.conversation.take_done());
+        assert!(told.contains("1 request without a known price"), "{told}");
+    }
 
     #[test]
     fn commands_and_what_only_looks_like_one() {

@@ -3,7 +3,7 @@
 
 use quire_protocol::{
     ChangeKind, ClientError, Conflicts, Content, Fate, FileChange, MessageId, Point, SessionHead,
-    SessionId, TakenBack, first_line, unique_length,
+    SessionId, TakenBack, counted, first_line, unique_length,
 };
 use ratatui_core::style::Style;
 use ratatui_core::text::Line;
@@ -251,7 +251,8 @@ fn fate(path: &str, fate: &Fate, columns: u16) -> Vec<Line<'static>> {
         Fate::Left => line("·", "left as you have it", look::NOTICE),
         Fate::Merged { conflicts: 0 } => line("↶", "merged: your changes stay", look::GOOD),
         Fate::Merged { conflicts } => {
-            let words = format!("merged; in {conflicts} places both stand between marks");
+            let places = counted(u64::from(*conflicts), "place");
+            let words = format!("merged; in {places} both stand between marks");
             line("!", &words, look::NOTICE)
         }
         Fate::Overwritten => line("↶", "as it was; yours is in the journal only", look::NOTICE),
@@ -374,6 +375,14 @@ mod tests {
             title: format!("title of {id}"),
             events: 3,
             parent: parent.map(SessionId::new),
+        }
+    }
+
+    #[test]
+    fn one_place_is_no_places() {
+        for (conflicts, words) in [(1, "in 1 place both"), (2, "in 2 places both")] {
+            let told = fate("a", &Fate::Merged { conflicts }, 80);
+            assert!(told[0].to_string().contains(words), "{told:?}");
         }
     }
 
