@@ -2,6 +2,7 @@
 //! of them can be left to the disk until somebody comes back.
 
 mod past;
+mod place;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -145,20 +146,6 @@ impl Hub {
         let model = opened.settings.model.clone();
         self.keep(face, session, client, model, opened.last);
         Ok(opened)
-    }
-
-    /// Whether a session that is at hand for nobody would work elsewhere for this face: where the settings
-    /// or the environment are others than those of whoever left it, such as a key that was wrong.
-    async fn would_open_elsewhere(&self, face: &Face, session: &SessionId) -> bool {
-        let Some((held, _)) = self.unused(session) else {
-            return false;
-        };
-        let Ok(folder) = self.folder_of(face, session).await else {
-            return false;
-        };
-        // Where settings are broken, what was made of better ones works on.
-        let new = self.host(face, folder);
-        new.is_ok_and(|new| !Arc::ptr_eq(&new, &held))
     }
 
     /// Asks something of a session, which is opened if it is not. One that the last process left goes
@@ -375,38 +362,6 @@ impl Hub {
         self.open(face, session).await?;
         self.client(session)
             .ok_or_else(|| ClientError::NotOpen(session.clone()))
-    }
-
-    async fn folder_of(&self, face: &Face, session: &SessionId) -> Result<PathBuf, ClientError> {
-        let query = SessionQuery {
-            id_prefix: Some(session.as_str().to_owned()),
-            ..SessionQuery::default()
-        };
-        let heads = self.sessions(face, query).await?;
-        let head = heads.iter().find(|head| head.session == *session);
-        Ok(head.map_or_else(
-            || face.origin.folder.clone(),
-            |head| PathBuf::from(&head.workspace),
-        ))
-    }
-
-    fn host(&self, face: &Face, folder: PathBuf) -> Result<Arc<dyn Client>, ClientError> {
-        let origin = Origin {
-            folder,
-            environment: face.origin.environment.clone(),
-        };
-        self.hosts.host(&origin).map_err(ClientError::Settings)
-    }
-
-    /// What can look at every session: whoever needs to stop one must not have to mend his settings
-    /// first.
-    fn any_host(&self, face: &Face) -> Result<Arc<dyn Client>, ClientError> {
-        self.host(face, face.origin.folder.clone())
-            .or_else(|error| {
-                let hosted = self.hosted();
-                let any = hosted.values().next();
-                any.map(|hosted| Arc::clone(&hosted.client)).ok_or(error)
-            })
     }
 
     fn client(&self, session: &SessionId) -> Option<Arc<dyn Client>> {
