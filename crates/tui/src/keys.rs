@@ -66,6 +66,8 @@ pub(crate) enum Pick {
     This,
     /// The row of this number.
     Numbered(usize),
+    /// The row whose number goes on with this digit.
+    Digit(usize),
     /// None.
     Leave,
 }
@@ -177,7 +179,7 @@ fn in_list(key: KeyEvent, mode: Mode) -> Option<Option<Pick>> {
         KeyCode::Enter => Some(Pick::This),
         KeyCode::Esc => Some(Pick::Leave),
         _ if mode == Mode::Listed => return None,
-        KeyCode::Char(digit @ '1'..='9') => Some(Pick::Numbered(digit as usize - '0' as usize)),
+        KeyCode::Char(digit @ '0'..='9') => Some(Pick::Digit(digit as usize - '0' as usize)),
         _ => None,
     })
 }

@@ -18,6 +18,8 @@ pub(crate) struct Picker {
     title: String,
     rows: Vec<Row>,
     at: usize,
+    /// What was typed of a number that may go on; 0 where nothing was.
+    begun: usize,
     regard: Regard,
 }
 
@@ -57,6 +59,7 @@ impl Picker {
             title: title.into(),
             rows,
             at: 0,
+            begun: 0,
             regard: Regard::Called,
         }
     }
@@ -93,10 +96,12 @@ impl Picker {
     }
 
     pub(crate) fn up(&mut self) {
+        self.begun = 0;
         self.at = self.at.saturating_sub(1);
     }
 
     pub(crate) fn down(&mut self) {
+        self.begun = 0;
         self.at = (self.at + 1).min(self.rows.len().saturating_sub(1));
     }
 
@@ -115,6 +120,18 @@ impl Picker {
     /// Whether there is a row of that number.
     pub(crate) fn has(&self, number: usize) -> bool {
         (1..=self.rows.len()).contains(&number)
+    }
+
+    /// A digit was typed. Gives the number where no row's number goes on with another; else its row is the one
+    /// at hand, and the number may go on: 1 may be 12, which must not choose both 1 and whatever 2 is then.
+    fn digit(&mut self, digit: usize) -> Option<usize> {
+        let number = std::mem::take(&mut self.begun) * 10 + digit;
+        if !self.has(number) {
+            return None;
+        }
+        self.at = number - 1;
+        self.begun = number;
+        (!self.has(number * 10)).then_some(number)
     }
 
     /// As it is drawn: a title with how to choose, and the rows around the one at hand.
@@ -219,6 +236,13 @@ impl App {
             return Vec::new();
         };
         let choice = match pick {
+            Pick::Digit(digit) => {
+                let Some(number) = picker.digit(digit) else {
+                    self.picker = Some(picker);
+                    return Vec::new();
+                };
+                picker.numbered(number)
+            }
             Pick::Up => {
                 picker.up();
                 self.picker = Some(picker);
@@ -372,5 +396,32 @@ mod tests {
         };
         app.picker = Some(Picker::new("Which?", vec![row("one"), row("two")]));
         assert_eq!(press(&mut app, "2"), [Wish::Find("two".to_owned())]);
+    }
+
+    #[test]
+    fn a_number_of_two_digits_chooses_its_row_and_nothing_after_the_first() {
+        for (keys, chosen) in [
+            ("1", None),
+            ("12", Some(12)),
+            ("10", Some(10)),
+            ("1|!", Some(1)),
+            ("1|v!", Some(2)),
+            ("2", Some(2)),
+            ("15", None),
+            ("155", Some(5)),
+            ("0", None),
+        ] {
+            let mut app = app();
+            let row = |number: usize| Row {
+                words: String::new(),
+                choice: Choice::Wish(vec![Wish::Find(number.to_string())]),
+            };
+            let rows = (1..=12).map(row).collect();
+            app.picker = Some(Picker::new("Before which message?", rows));
+            let wishes = press(&mut app, keys);
+            let expected = chosen.map(|number: usize| Wish::Find(number.to_string()));
+            assert_eq!(wishes.first(), expected.as_ref(), "{keys}");
+            assert_eq!(app.picker.is_none(), chosen.is_some(), "{keys}");
+        }
     }
 }
