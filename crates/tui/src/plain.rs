@@ -212,6 +212,7 @@ impl Talk<'_> {
         let Typing::Keys(keys) = &mut self.typing else {
             return Ok(());
         };
+        print("\n")?;
         keys.suspend()?;
         self.line.anew();
         Ok(())
