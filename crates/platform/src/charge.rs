@@ -142,6 +142,16 @@ impl Charge {
         self.order.story.dropped(fields);
     }
 
+    /// The API by which its request came.
+    pub(crate) fn api(&self) -> Dialect {
+        self.order.api
+    }
+
+    /// Where what becomes of it is counted.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.till.metrics
+    }
+
     /// Notes about how many tokens of the answer went out, before they do.
     pub(crate) fn progress(&mut self, output: u64) {
         if let Some(span) = &mut self.span {

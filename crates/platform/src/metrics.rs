@@ -40,7 +40,37 @@ pub(crate) struct Metrics {
     lines_dropped: AtomicU64,
     spans_dropped: AtomicU64,
     recent: Mutex<Recent>,
-    upstream_failures: Mutex<BTreeMap<String, u64>>,
+    upstream_failures: Mutex<BTreeMap<(String, Fault), u64>>,
+}
+
+/// How an upstream failed a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fault {
+    /// No connection came about, or it broke before there was an answer.
+    Unreached,
+    /// Nothing came for too long, before the answer or in its middle.
+    Silent,
+    /// Its answer broke off, was not complete, or was none of its API.
+    Broken,
+    /// It reported an error of its own, by a status or in its answer.
+    Error,
+    /// It has too much to do.
+    Busy,
+    /// It does not take this server's key or account.
+    Refused,
+}
+
+impl Fault {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Unreached => "unreached",
+            Self::Silent => "silent",
+            Self::Broken => "broken",
+            Self::Error => "error",
+            Self::Busy => "busy",
+            Self::Refused => "refused",
+        }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -133,9 +163,9 @@ impl Metrics {
     }
 
     /// An upstream failed a request.
-    pub(crate) fn upstream_failed(&self, name: &str) {
+    pub(crate) fn upstream_failed(&self, name: &str, fault: Fault) {
         *lock(&self.upstream_failures)
-            .entry(name.to_owned())
+            .entry((name.to_owned(), fault))
             .or_default() += 1;
     }
 
@@ -227,12 +257,9 @@ impl Metrics {
             "counter",
             "Requests that an upstream failed.",
         );
-        for (name, count) in lock(&self.upstream_failures).iter() {
-            out.line(
-                "quire_upstream_failures_total",
-                &format!("upstream=\"{}\"", escaped(name)),
-                &count.to_string(),
-            );
+        for ((name, fault), count) in lock(&self.upstream_failures).iter() {
+            let label = format!("upstream=\"{}\",kind=\"{}\"", escaped(name), fault.name());
+            out.line("quire_upstream_failures_total", &label, &count.to_string());
         }
         out.head(
             "quire_upstream_healthy",

@@ -32,6 +32,7 @@ mod translated;
 pub(crate) mod whole;
 
 use failure::Failure;
+pub(crate) use passing::NoAnswer;
 use prepare::{Prepared, goes_as_it_is, prepare};
 
 /// A request for a model, as it came.
@@ -217,15 +218,11 @@ async fn begin(
         let sent = written(app, ask, peek, prepared, &candidate)?;
         match attempt(app, ask.path, &order, candidate, place, sent).await? {
             Ok(begun) => return Ok(Tried::Begun(Box::new(begun))),
-            Err(failure) if failure.is_clients() => {
-                node.succeeded();
-                return failure.into_answer(ask).map(Tried::Refused);
-            }
             Err(failure) => {
-                if failure.is_upstreams() {
-                    node.failed(now_ms());
+                failure.note(&node, app.metrics());
+                if failure.is_clients() {
+                    return failure.into_answer(ask).map(Tried::Refused);
                 }
-                app.metrics().upstream_failed(&node.name);
                 last = Some(failure);
             }
         }

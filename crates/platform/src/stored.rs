@@ -33,7 +33,7 @@ use crate::clock::new_id;
 use crate::cores;
 use crate::keyring::Caller;
 use crate::peek::Peek;
-use crate::relay::{self, Ask, whole};
+use crate::relay::{self, Ask, NoAnswer, whole};
 use crate::reply::Denial;
 
 pub(crate) use background::Desk;
@@ -126,8 +126,10 @@ async fn pass_on(
         return Ok(Response::from_parts(head, relay::piecewise(taken)));
     }
     let body = whole(body).await?;
+    let is_answer = head.extensions.get::<NoAnswer>().is_none();
     let body = match serde_json::from_slice(&body) {
-        Ok(Value::Object(mut response)) => {
+        // One that failed is a response all the same.
+        Ok(Value::Object(mut response)) if is_answer || response.contains_key("status") => {
             keeper.keep(&mut response).await;
             Value::Object(response).to_string().into()
         }

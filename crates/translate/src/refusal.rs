@@ -37,6 +37,8 @@ pub enum Reason {
     Internal,
     /// The upstream failed or cannot be reached. 502 at OpenAI, 500 at Anthropic.
     Upstream,
+    /// The upstream's answer broke off, or is none of its API. The APIs have no other words for it than for a failure.
+    Broken,
     /// The upstream, or this server, has too much to do. 529 at Anthropic, 503 at OpenAI.
     Overloaded,
     /// It took too long. 504.

@@ -14,7 +14,7 @@ use serde_json::{Map, Value};
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
 use crate::crew::{Crew, Trade};
-use crate::relay::{self, Ask, whole};
+use crate::relay::{self, Ask, NoAnswer, whole};
 use crate::reply::Denial;
 
 /// Most bytes of an answer.
@@ -141,7 +141,10 @@ async fn attempt(
         batch: true,
         path: None,
     };
-    let response: Response<Body> = relay::relay(app, ask).await?;
+    let mut response: Response<Body> = relay::relay(app, ask).await?;
+    if let Some(NoAnswer(refusal)) = response.extensions_mut().remove() {
+        return Err(refusal.into());
+    }
     let fate = Fate::of(&response);
     let patience = Duration::from_hours(1);
     let body = whole::collect(response.into_body(), MOST, patience).await;

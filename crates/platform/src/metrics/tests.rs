@@ -162,7 +162,9 @@ fn the_text_keeps_every_rule_of_the_format() {
         metrics.ended(&row(model, 500, 3_000_000), true);
     }
     metrics.refused(401);
-    metrics.upstream_failed("up \"x\"");
+    for fault in [Fault::Silent, Fault::Busy, Fault::Silent] {
+        metrics.upstream_failed("up \"x\"", fault);
+    }
     let _held = metrics.connection();
     let text = metrics.text(&[
         ("up \"x\"".to_owned(), false, 3),
@@ -184,6 +186,8 @@ fn the_text_keeps_every_rule_of_the_format() {
         ("quire_request_seconds_sum", "b\"c\\d\ne", 0.007),
         ("quire_unpriced_total", "", 2.0),
         ("quire_refused_total", "401", 1.0),
+        ("quire_upstream_failures_total", "silent", 2.0),
+        ("quire_upstream_failures_total", "busy", 1.0),
         ("quire_upstream_healthy", "up \"x\"", 0.0),
         ("quire_upstream_requests", "up \"x\"", 3.0),
         ("quire_connections", "", 1.0),

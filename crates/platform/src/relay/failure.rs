@@ -8,11 +8,13 @@ use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use hyper::body::Incoming;
 use quire_dialect::Dialect;
-use quire_translate::{Reason, Refusal, error_body, read_error};
+use quire_translate::{Meter, Reason, Refusal, error_body, read_error};
 
+use super::whole::Cut;
 use super::{Ask, whole};
-use crate::charge::Charge;
+use crate::charge::{Charge, Outcome};
 use crate::clock::now_ms;
+use crate::metrics::{Fault, Metrics};
 use crate::reply::Denial;
 use crate::routing::Node;
 use crate::upstream::returned;
@@ -23,6 +25,7 @@ const MOST: usize = 1 << 20;
 /// A try that failed.
 pub(super) struct Failure {
     whose: Whose,
+    fault: Fault,
     refusal: Refusal,
     /// What the upstream said, for a client of the same API.
     said: Option<Said>,
@@ -61,9 +64,9 @@ impl Failure {
         self.whose == Whose::Client
     }
 
-    /// Whether the upstream is broken.
-    pub(super) fn is_upstreams(&self) -> bool {
-        matches!(self.whose, Whose::Upstream | Whose::Ours)
+    /// Takes note of it.
+    pub(super) fn note(&self, node: &Node, metrics: &Metrics) {
+        note(self.whose, self.fault, node, metrics);
     }
 
     /// An upstream that has no room.
@@ -71,6 +74,7 @@ impl Failure {
         let message = format!("{name} has as many requests as it may have: try again in a moment.");
         Self {
             whose: Whose::Busy,
+            fault: Fault::Busy,
             refusal: Refusal::new(Reason::Overloaded, message),
             said: None,
         }
@@ -91,6 +95,7 @@ impl Failure {
         );
         Self {
             whose: Whose::Upstream,
+            fault: Fault::Unreached,
             refusal: Refusal::new(Reason::Upstream, message),
             said: None,
         }
@@ -104,6 +109,7 @@ impl Failure {
         );
         Self {
             whose: Whose::Upstream,
+            fault: Fault::Silent,
             refusal: Refusal::new(Reason::Timeout, message),
             said: None,
         }
@@ -112,7 +118,13 @@ impl Failure {
     /// An upstream's own error. What it costs is nothing.
     pub(super) async fn read(node: &Node, response: Response<Incoming>, charge: Charge) -> Self {
         let (head, body) = response.into_parts();
-        charge.waive(head.status.as_u16());
+        // A page that says it is well is not.
+        let (status, fault) = if head.status.is_success() {
+            (StatusCode::BAD_GATEWAY, Fault::Broken)
+        } else {
+            (head.status, Fault::Error)
+        };
+        charge.waive(status.as_u16());
         let idle = Duration::from_secs(node.config.idle_s);
         // Half an error says enough.
         let body = whole::collect(body, MOST, idle).await.unwrap_or_default();
@@ -121,12 +133,6 @@ impl Failure {
             .headers
             .get("content-type")
             .and_then(|value| value.to_str().ok());
-        // A page that says it is well is not.
-        let status = if head.status.is_success() {
-            StatusCode::BAD_GATEWAY
-        } else {
-            head.status
-        };
         let refusal = read_error(dialect, status.as_u16(), kind, &body);
         let whose = whose(status, refusal.reason);
         if matches!(whose, Whose::Ours | Whose::Account) {
@@ -136,6 +142,7 @@ impl Failure {
             );
             return Self {
                 whose,
+                fault,
                 refusal: Refusal::new(Reason::Upstream, message),
                 said: None,
             };
@@ -149,6 +156,7 @@ impl Failure {
         });
         Self {
             whose,
+            fault,
             refusal,
             said,
         }
@@ -182,21 +190,74 @@ impl Failure {
     }
 }
 
-/// Takes note of an error by which an answer ended that had begun well: the upstream has failed where that is its own
+/// Takes note of an error in which an answer ended that had begun well: the upstream has failed where that is its own
 /// doing. Gives what the request is recorded with.
-pub(super) fn ended_in(error: &Refusal, node: &Node, api: Dialect) -> u16 {
-    let status = if error.reason == Reason::Upstream {
-        Failure::STATUS
-    } else {
-        error_body(api, error, "").0
+pub(super) fn ended_in(error: &Refusal, node: &Node, charge: &Charge) -> u16 {
+    let (status, fault) = match error.reason {
+        Reason::Upstream => (Failure::STATUS, Fault::Error),
+        Reason::Broken => (Failure::STATUS, Fault::Broken),
+        _ => (error_body(charge.api(), error, "").0, Fault::Error),
     };
     let code = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-    match whose(code, error.reason) {
-        Whose::Client => node.succeeded(),
-        Whose::Upstream | Whose::Ours => node.failed(now_ms()),
-        Whose::Busy | Whose::Account => {}
-    }
+    note(whose(code, error.reason), fault, node, charge.metrics());
     status
+}
+
+/// Takes note of an answer that broke off. Gives what the client is told.
+pub(super) fn broke_off(cut: &Cut, node: &Node, charge: &Charge) -> Refusal {
+    let fault = match cut {
+        Cut::Silent => Fault::Silent,
+        Cut::TooLarge | Cut::Broken(_) => Fault::Broken,
+    };
+    note(Whose::Upstream, fault, node, charge.metrics());
+    let upstream = &node.name;
+    match cut {
+        Cut::TooLarge => Refusal::new(
+            Reason::Broken,
+            format!(
+                "The answer of the upstream `{upstream}` is larger than this server passes on."
+            ),
+        ),
+        Cut::Silent => Refusal::new(
+            Reason::Timeout,
+            format!(
+                "The upstream `{upstream}` fell silent in the middle of its answer. Try again."
+            ),
+        ),
+        Cut::Broken(_) => Refusal::new(
+            Reason::Broken,
+            format!("The upstream `{upstream}` broke off in the middle of its answer. Try again."),
+        ),
+    }
+}
+
+/// Charges for a whole body that is an error, or no answer: what it reports. An error that reports nothing costs
+/// nothing, as one that is told by its status; what else it was, the upstream may charge for.
+pub(super) fn charge_for(charge: Charge, meter: &Meter, error: &Refusal, status: u16) {
+    let reports = meter.tally().counted || meter.estimate() > 0;
+    if reports || error.reason == Reason::Broken {
+        charge.settle(&Outcome {
+            status,
+            tally: meter.tally(),
+            model: meter.model(),
+            estimate: meter.estimate(),
+        });
+    } else {
+        charge.waive(status);
+    }
+}
+
+fn note(whose: Whose, fault: Fault, node: &Node, metrics: &Metrics) {
+    let fault = match whose {
+        Whose::Client => return node.succeeded(),
+        Whose::Upstream => fault,
+        Whose::Busy => Fault::Busy,
+        Whose::Ours | Whose::Account => Fault::Refused,
+    };
+    if matches!(whose, Whose::Upstream | Whose::Ours) {
+        node.failed(now_ms());
+    }
+    metrics.upstream_failed(&node.name, fault);
 }
 
 fn whose(status: StatusCode, reason: Reason) -> Whose {

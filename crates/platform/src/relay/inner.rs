@@ -9,10 +9,10 @@ use hyper::body::Incoming;
 use quire_catalogue::ToolDialect;
 use quire_dialect::Dialect;
 use quire_translate::{
-    Abilities, Answer, Encoded, Reason, Refusal, Request, Target, encode_request, read_whole,
+    Abilities, Answer, Encoded, Meter, Reason, Refusal, Request, Target, encode_request, read_whole,
 };
 
-use super::failure::Failure;
+use super::failure::{Failure, broke_off, charge_for, ended_in};
 use super::{Ask, passing, whole};
 use crate::additions;
 use crate::app::App;
@@ -114,22 +114,17 @@ pub(super) async fn send(
     let response = match tokio::time::timeout(limit, sending).await {
         Ok(Ok(response)) => response,
         Ok(Err(error)) => {
-            node.failed(now_ms());
             charge.waive(Failure::STATUS);
-            return Err(Failure::unreached(&node.name, &error).into_refusal().into());
+            return Err(failed(app, &node, Failure::unreached(&node.name, &error)));
         }
         Err(_) => {
-            node.failed(now_ms());
             charge.broke_off(Failure::SILENT);
-            return Err(Failure::silent(&node.name, limit).into_refusal().into());
+            return Err(failed(app, &node, Failure::silent(&node.name, limit)));
         }
     };
     if super::is_page(response.headers()) || !response.status().is_success() {
         let failure = Failure::read(&node, response, charge).await;
-        if failure.is_upstreams() {
-            node.failed(now_ms());
-        }
-        return Err(failure.into_refusal().into());
+        return Err(failed(app, &node, failure));
     }
     place.answers();
     Ok(Beside {
@@ -138,6 +133,11 @@ pub(super) async fn send(
         charge,
         place,
     })
+}
+
+fn failed(app: &App, node: &Node, failure: Failure) -> Denial {
+    failure.note(node, app.metrics());
+    failure.into_refusal().into()
 }
 
 /// The whole answer of a model to a request of the platform's own, and who gave it.
@@ -222,9 +222,9 @@ pub(super) async fn take_in(beside: Beside) -> Result<Whole, Denial> {
             })
         }
         Err(cut) => {
-            node.failed(now_ms());
+            let refusal = broke_off(&cut, &node, &charge);
             charge.broke_off(cut.status());
-            Err(passing::cut_short(&node.name, &cut).into())
+            Err(refusal.into())
         }
     }
 }
@@ -247,8 +247,9 @@ impl Whole {
         let answer = match read_whole(node.config.dialect, &body) {
             Ok(answer) => answer,
             Err(refusal) => {
-                node.failed(now_ms());
-                charge.broke_off(Failure::STATUS);
+                let status = ended_in(&refusal, &node, &charge);
+                let meter = Meter::whole(node.config.dialect, &body);
+                charge_for(charge, &meter, &refusal, status);
                 return Err(refusal.into());
             }
         };

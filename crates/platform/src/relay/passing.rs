@@ -9,19 +9,22 @@ use axum::http::Response;
 use bytes::Bytes;
 use hyper::body::{Frame, Incoming};
 use quire_dialect::Dialect;
-use quire_translate::{Meter, Reason, Refusal, stream_error};
+use quire_translate::{Meter, Refusal, stream_error};
 
-use super::failure::ended_in;
+use super::failure::{broke_off, charge_for, ended_in};
 use super::silence::Silence;
 use super::{Ask, Begun, whole};
 use crate::charge::{CLIENT_WENT, Charge, Outcome};
-use crate::clock::now_ms;
 use crate::reply::Denial;
 use crate::routing::{Candidate, Place};
 use crate::upstream::returned;
 
 /// Most bytes of an answer that comes whole. Images are in some.
 pub(super) const MOST: usize = 256 << 20;
+
+/// Marks a whole body that goes to the client as it came though it is an error, or no answer: what it means.
+#[derive(Clone)]
+pub(crate) struct NoAnswer(pub(crate) Refusal);
 
 /// A stream on its way.
 pub(super) fn stream(ask: &Ask, begun: Begun) -> Response<Body> {
@@ -56,42 +59,26 @@ pub(super) async fn whole(ask: &Ask, mut begun: Begun) -> Result<Response<Body>,
     let body = match whole::collect(upstream, MOST, Duration::from_secs(node.config.idle_s)).await {
         Ok(body) => body,
         Err(cut) => {
-            node.failed(now_ms());
+            let refusal = broke_off(&cut, node, &begun.charge);
             // The upstream may charge for it, and nobody knows how much.
             begun.charge.broke_off(cut.status());
-            return Err(cut_short(&node.name, &cut).into());
+            return Err(refusal.into());
         }
     };
-    node.succeeded();
     let meter = Meter::whole(ask.api, &body);
     begun.charge.heard(&body);
-    settle(begun.charge, &meter, head.status.as_u16());
     let mut response = Response::new(Body::from(body));
     *response.headers_mut() = returned(&head.headers);
     *response.status_mut() = head.status;
-    Ok(response)
-}
-
-/// What a client is told of an answer that broke off.
-pub(super) fn cut_short(upstream: &str, cut: &whole::Cut) -> Refusal {
-    match cut {
-        whole::Cut::TooLarge => Refusal::new(
-            Reason::Upstream,
-            format!(
-                "The answer of the upstream `{upstream}` is larger than this server passes on."
-            ),
-        ),
-        whole::Cut::Silent => Refusal::new(
-            Reason::Timeout,
-            format!(
-                "The upstream `{upstream}` fell silent in the middle of its answer. Try again."
-            ),
-        ),
-        whole::Cut::Broken(_) => Refusal::new(
-            Reason::Upstream,
-            format!("The upstream `{upstream}` broke off in the middle of its answer. Try again."),
-        ),
+    if let Some(error) = meter.failure() {
+        let status = ended_in(error, node, &begun.charge);
+        charge_for(begun.charge, &meter, error, status);
+        response.extensions_mut().insert(NoAnswer(error.clone()));
+    } else {
+        node.succeeded();
+        settle(begun.charge, &meter, head.status.as_u16());
     }
+    Ok(response)
 }
 
 fn settle(charge: Charge, meter: &Meter, status: u16) {
@@ -126,16 +113,14 @@ impl Passing {
         self.meter.finish();
         let is_whole = was_whole || (cut.is_none() && self.meter.has_ended());
         let cut = cut.unwrap_or(whole::Cut::Broken(String::new()));
-        let charge = self.charge.take();
-        let settle = |status| charge.map(|charge| settle(charge, &self.meter, status));
+        let charge = self.charge.take()?;
         if is_whole {
-            settle(self.outcome());
+            let status = self.outcome(&charge);
+            settle(charge, &self.meter, status);
             return None;
         }
-        settle(cut.status());
-        let node = &self.candidate.node;
-        node.failed(now_ms());
-        let refusal = cut_short(&node.name, &cut);
+        let refusal = broke_off(&cut, &self.candidate.node, &charge);
+        settle(charge, &self.meter, cut.status());
         let mut out = Vec::new();
         stream_error(
             self.api,
@@ -148,10 +133,10 @@ impl Passing {
     }
 
     /// What became of an answer that came to its end: all of it is there, or it ended in an error.
-    fn outcome(&self) -> u16 {
+    fn outcome(&self, charge: &Charge) -> u16 {
         let node = &self.candidate.node;
         if let Some(error) = self.meter.failure() {
-            return ended_in(error, node, self.api);
+            return ended_in(error, node, charge);
         }
         node.succeeded();
         self.status
@@ -164,7 +149,7 @@ impl Drop for Passing {
     fn drop(&mut self) {
         if let Some(charge) = self.charge.take() {
             let status = if self.meter.has_ended() {
-                self.outcome()
+                self.outcome(&charge)
             } else {
                 CLIENT_WENT
             };

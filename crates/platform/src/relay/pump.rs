@@ -6,12 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
-use quire_dialect::Dialect;
 use quire_protocol::Usage;
 use quire_translate::{Delta, Event, Finish, Reader, Refusal, Request, Tally};
 
-use super::failure::ended_in;
-use super::{Ask, inner, passing, whole};
+use super::failure::{broke_off, ended_in};
+use super::{Ask, inner, whole};
 use crate::additions::{Lengthened, Listener, Next};
 use crate::app::App;
 use crate::charge::{CLIENT_WENT, Charge, Outcome};
@@ -133,7 +132,7 @@ pub(super) async fn pump(
     outlet: &mut impl Outlet,
 ) {
     loop {
-        let Some(next) = piece(ask.api, &mut changes, source, outlet).await else {
+        let Some(next) = piece(&mut changes, source, outlet).await else {
             return;
         };
         // It is rarely there, and large.
@@ -179,7 +178,6 @@ impl Drop for Bill {
 
 /// Reads one piece; gives what to ask for the next.
 async fn piece(
-    api: Dialect,
     changes: &mut Changes,
     source: Box<Source>,
     outlet: &mut impl Outlet,
@@ -202,7 +200,15 @@ async fn piece(
     let mut next = Next::More;
     while next == Next::More {
         let chunk = next_chunk(&mut body, idle).await;
-        let gauge = &mut bill.gauge;
+        let Bill {
+            gauge,
+            charge: Some(charge),
+            status,
+            ..
+        } = &mut bill
+        else {
+            return None;
+        };
         let mut each = |event: Event| {
             gauge.see(&event);
             if next == Next::More {
@@ -210,19 +216,21 @@ async fn piece(
             }
         };
         match &chunk {
-            Ok(Some(bytes)) => reader.push(bytes, &mut each),
-            Ok(None) => reader.finish(&mut each),
-            Err(cut) => each(Event::Failed(passing::cut_short(&node.name, cut))),
-        }
-        if let Some(error) = bill.gauge.failure.take() {
-            bill.status = ended_in(&error, &node, api);
-        }
-        if let Some(charge) = &mut bill.charge {
-            if let Ok(Some(bytes)) = &chunk {
+            Ok(Some(bytes)) => {
                 charge.heard(bytes);
+                reader.push(bytes, &mut each);
             }
-            charge.progress(bill.gauge.estimate());
+            Ok(None) => reader.finish(&mut each),
+            Err(cut) => {
+                *status = cut.status();
+                each(Event::Failed(broke_off(cut, &node, charge)));
+            }
         }
+        let failure = gauge.failure.take();
+        if let Some(error) = failure.filter(|_| chunk.is_ok()) {
+            *status = ended_in(&error, &node, charge);
+        }
+        charge.progress(gauge.estimate());
         bill.over = next != Next::More;
         outlet.flush().await;
     }

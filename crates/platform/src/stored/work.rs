@@ -142,6 +142,7 @@ async fn fail(app: &Arc<App>, claimed: &ClaimedResponse, refusal: &Refusal) {
         | Reason::Conflict
         | Reason::Internal
         | Reason::Upstream
+        | Reason::Broken
         | Reason::Overloaded
         | Reason::Timeout => "server_error",
     });

@@ -142,7 +142,7 @@ async fn an_upstream_that_fails_is_left_for_another() {
 }
 
 /// A stream of each API that says some words, and where in it they have been said.
-fn streams() -> [(&'static str, String, usize); 3] {
+pub(crate) fn streams() -> [(&'static str, String, usize); 3] {
     let said = "some words of an answer";
     [
         ("messages", messages_stream(said)),
@@ -181,7 +181,7 @@ async fn a_client_that_goes_cancels_its_upstream_and_pays_for_what_it_had() {
 }
 
 /// The end of a stream of an API that is an error, by its type.
-fn ends_in(api: &str, kind: &str) -> String {
+pub(crate) fn ends_in(api: &str, kind: &str) -> String {
     let data = match api {
         "chat" => {
             json!({"error": {"message": "upstream says", "type": kind, "param": null, "code": kind}})
@@ -335,7 +335,7 @@ async fn heads_that_are_floods_or_never_end_cost_a_connection_alone() {
 }
 
 /// The figure of a metric's line with all these words in it.
-async fn figure(world: &World, words: &[&str]) -> u64 {
+pub(crate) async fn figure(world: &World, words: &[&str]) -> u64 {
     let figure = async {
         loop {
             let text = world.stranger().get("/metrics").await.text();

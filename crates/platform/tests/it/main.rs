@@ -13,6 +13,7 @@ mod batches;
 mod compliance;
 mod conversations;
 mod count;
+mod failures;
 mod faults;
 mod files;
 mod large;

@@ -113,8 +113,8 @@ fn status(dialect: Dialect, reason: Reason) -> u16 {
         Reason::TooLarge => 413,
         Reason::RateLimited | Reason::OutOfMoney => 429,
         Reason::Internal => 500,
-        Reason::Upstream if is_messages => 500,
-        Reason::Upstream => 502,
+        Reason::Upstream | Reason::Broken if is_messages => 500,
+        Reason::Upstream | Reason::Broken => 502,
         Reason::Overloaded if is_messages => 529,
         Reason::Overloaded => 503,
         Reason::Timeout => 504,
@@ -131,7 +131,7 @@ fn messages_type(reason: Reason) -> &'static str {
         Reason::Conflict => "conflict_error",
         Reason::TooLarge => "request_too_large",
         Reason::RateLimited => "rate_limit_error",
-        Reason::Internal | Reason::Upstream => "api_error",
+        Reason::Internal | Reason::Upstream | Reason::Broken => "api_error",
         Reason::Overloaded => "overloaded_error",
         Reason::Timeout => "timeout_error",
     }
@@ -147,7 +147,7 @@ fn openai_type(reason: Reason) -> &'static str {
         | Reason::TooLarge => "invalid_request_error",
         Reason::OutOfMoney => "insufficient_quota",
         Reason::RateLimited => "rate_limit_error",
-        Reason::Internal | Reason::Upstream | Reason::Timeout => "server_error",
+        Reason::Internal | Reason::Upstream | Reason::Broken | Reason::Timeout => "server_error",
         Reason::Overloaded => "service_unavailable_error",
     }
 }
@@ -166,6 +166,7 @@ fn openai_code(reason: Reason) -> Option<&'static str> {
         | Reason::TooLarge
         | Reason::Internal
         | Reason::Upstream
+        | Reason::Broken
         | Reason::Timeout => None,
     }
 }
@@ -178,20 +179,7 @@ pub fn read_error(
     content_type: Option<&str>,
     body: &[u8],
 ) -> Refusal {
-    let parsed = serde_json::from_slice::<Value>(body).ok();
-    // One vendor's servers wrap the object in a list.
-    let parsed = match parsed {
-        Some(Value::Array(mut list)) if !list.is_empty() => Some(list.swap_remove(0)),
-        other => other,
-    };
-    let error = match &parsed {
-        Some(Value::Object(object)) => match object.get("error") {
-            None | Some(Value::Null) => parsed.as_ref(),
-            Some(error) => Some(error),
-        },
-        _ => None,
-    };
-    let report = error.and_then(|error| reported(error, Some(status)));
+    let report = error_in(body).and_then(|error| reported(&error, Some(status)));
     report.unwrap_or_else(|| {
         let words = decode_error(dialect, status, content_type, body).message;
         Refusal::new(by_foreign_status(status), words)
@@ -211,7 +199,7 @@ pub(crate) fn read_stream_error(error: &Value) -> Refusal {
 /// An answer that ended before it was complete.
 pub(crate) fn cut() -> Refusal {
     Refusal::new(
-        Reason::Upstream,
+        Reason::Broken,
         "the answer ended before it was complete; try again",
     )
 }
@@ -219,11 +207,35 @@ pub(crate) fn cut() -> Refusal {
 /// An answer that is none of its API's.
 pub(crate) fn malformed(dialect: Dialect, what: &str) -> Refusal {
     Refusal::new(
-        Reason::Upstream,
+        Reason::Broken,
         format!(
             "the upstream's answer is not one of the {dialect} API: {what}; check the kind of the upstream"
         ),
     )
+}
+
+/// What came whole in place of an answer: an error in the words of another API, or something that is neither.
+pub(crate) fn no_answer(dialect: Dialect, what: &str, body: &[u8]) -> Refusal {
+    let says = |error: &Value| error.is_string() || error.get("message").is_some();
+    let error = error_in(body).filter(says);
+    let report = error.and_then(|error| reported(&error, None));
+    report.unwrap_or_else(|| malformed(dialect, what))
+}
+
+/// The error object of a body, or the body itself where it has none within.
+fn error_in(body: &[u8]) -> Option<Value> {
+    let parsed = match serde_json::from_slice(body).ok()? {
+        // One vendor's servers wrap the object in a list.
+        Value::Array(mut list) if !list.is_empty() => list.swap_remove(0),
+        other => other,
+    };
+    let Value::Object(mut object) = parsed else {
+        return None;
+    };
+    match object.get_mut("error") {
+        None | Some(Value::Null) => Some(Value::Object(object)),
+        Some(error) => Some(error.take()),
+    }
 }
 
 /// An error object, where it says anything.
@@ -317,6 +329,7 @@ fn by_status(status: u16) -> Reason {
 fn by_foreign_status(status: u16) -> Reason {
     match status {
         404 | 405 => Reason::Upstream,
+        200..300 => Reason::Broken,
         status => by_status(status),
     }
 }

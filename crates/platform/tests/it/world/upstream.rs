@@ -153,7 +153,12 @@ impl Piece {
                 Ok(Frame::data(bytes.clone()))
             })
             .boxed(),
-            Self::Break => stream::iter([Err(std::io::Error::other("broken off"))]).boxed(),
+            Self::Break => stream::once(async {
+                // What came before it goes out first.
+                tokio::task::yield_now().await;
+                Err(std::io::Error::other("broken off"))
+            })
+            .boxed(),
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::chat::calls::{Call, Fragment};
 use crate::answer::chat::reasoning::Reasoning;
-use crate::answer::error::{cut, malformed, read_stream_error};
+use crate::answer::error::{cut, malformed, no_answer, read_stream_error};
 use crate::answer::line::Line;
 use crate::answer::stop::{self, Held};
 use crate::answer::usage;
@@ -142,14 +142,12 @@ impl ChatReader {
             Some(chunk) => {
                 self.chunk(body, &chunk, out);
                 if self.stop.is_none() && !self.has_said() {
-                    self.fail(
-                        malformed(Dialect::Chat, "a completion without choices"),
-                        out,
-                    );
+                    let what = "a completion without choices";
+                    self.fail(no_answer(Dialect::Chat, what, body), out);
                 }
                 self.end(out);
             }
-            None => self.fail(malformed(Dialect::Chat, "it is no JSON object"), out),
+            None => self.fail(no_answer(Dialect::Chat, "it is no JSON object", body), out),
         }
     }
 

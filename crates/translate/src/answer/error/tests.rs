@@ -6,7 +6,7 @@ use expect_test::expect;
 
 use super::*;
 
-const REASONS: [Reason; 12] = [
+const REASONS: [Reason; 13] = [
     Reason::Invalid,
     Reason::Unauthenticated,
     Reason::OutOfMoney,
@@ -17,6 +17,7 @@ const REASONS: [Reason; 12] = [
     Reason::RateLimited,
     Reason::Internal,
     Reason::Upstream,
+    Reason::Broken,
     Reason::Overloaded,
     Reason::Timeout,
 ];
@@ -57,6 +58,8 @@ fn every_reason_has_a_status_and_a_body_in_each_api() {
         500 {"error":{"message":"Why.","type":"server_error","param":null,"code":null}}
         500 {"type":"error","error":{"type":"api_error","message":"Why."},"request_id":"req_1"}
         502 {"error":{"message":"Why.","type":"server_error","param":null,"code":null}}
+        500 {"type":"error","error":{"type":"api_error","message":"Why."},"request_id":"req_1"}
+        502 {"error":{"message":"Why.","type":"server_error","param":null,"code":null}}
         529 {"type":"error","error":{"type":"overloaded_error","message":"Why."},"request_id":"req_1"}
         503 {"error":{"message":"Why.","type":"service_unavailable_error","param":null,"code":"server_is_overloaded"}}
         504 {"type":"error","error":{"type":"timeout_error","message":"Why."},"request_id":"req_1"}
@@ -72,7 +75,7 @@ fn what_is_written_is_read_again() {
             let (status, body) = error_body(dialect, &refusal, "req_1");
             let again = read_error(dialect, status, Some("application/json"), &body);
             let expected = match reason {
-                Reason::Internal => Reason::Upstream,
+                Reason::Internal | Reason::Broken => Reason::Upstream,
                 other => other,
             };
             assert_eq!(again.reason, expected, "{dialect} {reason:?}");
@@ -185,6 +188,6 @@ fn errors_of_upstreams_are_understood() {
         Upstream "the provider answered 404: {\"detail\":\"Not Found\"}" None None
         Invalid "too long" None None
         RateLimited "Provider returned error" None None
-        Upstream "the answer is not one of the chat API: null" None None
+        Broken "the answer is not one of the chat API: null" None None
     "#]].assert_eq(&table);
 }

@@ -7,7 +7,7 @@ use quire_dialect::sse::Frame;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::answer::error::{cut, malformed, read_stream_error};
+use crate::answer::error::{cut, malformed, no_answer, read_stream_error};
 use crate::answer::line::Line;
 use crate::answer::stop;
 use crate::answer::usage;
@@ -162,17 +162,16 @@ impl MessagesReader {
     /// Reads a message that came whole.
     pub(crate) fn whole(&mut self, body: &[u8], out: Out<'_>) {
         let Some(message) = object::<Own>(body) else {
-            return self.fail(malformed(Dialect::Messages, "it is no JSON object"), out);
+            let refusal = no_answer(Dialect::Messages, "it is no JSON object", body);
+            return self.fail(refusal, out);
         };
         match message.get("error") {
             None | Some(Value::Null) => {}
             Some(error) => return self.fail(read_stream_error(error), out),
         }
         if !message.get("content").is_some_and(Value::is_array) {
-            return self.fail(
-                malformed(Dialect::Messages, "a message without content"),
-                out,
-            );
+            let refusal = no_answer(Dialect::Messages, "a message without content", body);
+            return self.fail(refusal, out);
         }
         let raw: Raw<'_> = serde_json::from_slice(body).ok();
         self.begin(raw, out);

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use crate::answer::error::{read_error, read_stream_error};
+use crate::answer::error::{no_answer, read_stream_error};
 use crate::answer::meter::scan::{Scan, Scanner};
 use crate::answer::stop::{self, Held};
 use crate::answer::usage;
@@ -48,7 +48,11 @@ struct Wire<'a> {
     error: Raw<'a>,
     #[serde(borrow)]
     service_tier: Raw<'a>,
+    #[serde(rename = "type", borrow)]
+    kind: Raw<'a>,
     /// Messages.
+    #[serde(borrow)]
+    content: Raw<'a>,
     #[serde(borrow)]
     message: Raw<'a>,
     #[serde(borrow)]
@@ -103,6 +107,19 @@ struct Message<'a> {
     refusal: Raw<'a>,
     #[serde(borrow, default)]
     tool_calls: Raw<'a>,
+}
+
+impl Wire<'_> {
+    /// Whether a whole body holds what makes an answer of it. More would refuse servers that leave much out.
+    fn is_answer(&self, dialect: Dialect) -> bool {
+        match dialect {
+            Dialect::Messages => {
+                self.content.is_some() || text(self.kind).as_deref() == Some("message")
+            }
+            Dialect::Responses => self.output.is_some() || self.status.is_some(),
+            Dialect::Chat => self.choices.is_some(),
+        }
+    }
 }
 
 impl Seen {
@@ -328,12 +345,20 @@ impl Seen {
     /// A body that came whole.
     pub(crate) fn whole(&mut self, body: &[u8]) {
         self.ended = true;
-        match (self.dialect, object::<Wire<'_>>(body)) {
-            (_, None) => self.failure = Some(read_error(self.dialect, 200, None, body)),
-            (Dialect::Messages, Some(wire)) if wire.error.is_some() => self.failed(wire.error),
-            (Dialect::Messages, Some(wire)) => self.message(&wire, true),
-            (Dialect::Responses, Some(wire)) => self.response(&wire),
-            (Dialect::Chat, Some(wire)) => self.completion(&wire),
+        let Some(wire) = object::<Wire<'_>>(body) else {
+            self.failure = Some(no_answer(self.dialect, "it is no JSON object", body));
+            return;
+        };
+        if wire.error.is_none() && !wire.is_answer(self.dialect) {
+            let what = "it has nothing of an answer";
+            self.failure = Some(no_answer(self.dialect, what, body));
+            return;
+        }
+        match self.dialect {
+            Dialect::Messages if wire.error.is_some() => self.failed(wire.error),
+            Dialect::Messages => self.message(&wire, true),
+            Dialect::Responses => self.response(&wire),
+            Dialect::Chat => self.completion(&wire),
         }
     }
 }

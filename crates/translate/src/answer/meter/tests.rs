@@ -165,6 +165,10 @@ fn whole_bodies_are_metered() {
         ),
         (Dialect::Chat, r#"{"error":{"message":"No.","code":429}}"#),
         (Dialect::Chat, "<html>"),
+        (
+            Dialect::Responses,
+            r#"{"object":"response.compaction","output":[],"usage":{"input_tokens":3,"output_tokens":2}}"#,
+        ),
     ];
     let mut table = String::new();
     for (dialect, body) in rows {
@@ -204,10 +208,52 @@ fn whole_bodies_are_metered() {
         None None
         Usage { input: 0, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0, output: 0, thinking: 0 }
         counted: false, tier: None, own: {}
-        ended: true, stop: None, failure: Some(Refusal { reason: Upstream, message: "the answer is not one of the chat API: a web page", field: None, code: None })
+        ended: true, stop: None, failure: Some(Refusal { reason: Broken, message: "the upstream's answer is not one of the chat API: it is no JSON object; check the kind of the upstream", field: None, code: None })
         about 0
 
+        None None
+        Usage { input: 3, cache_read: 0, cache_write_5m: 0, cache_write_1h: 0, output: 2, thinking: 0 }
+        counted: true, tier: None, own: {}
+        ended: true, stop: Some(End), failure: None
+        about 2
+
     "#]].assert_eq(&table);
+}
+
+#[test]
+fn whole_bodies_that_are_no_answers_are_failures() {
+    let rows = [
+        (Dialect::Chat, r#"{"detail":"Not Found"}"#),
+        (
+            Dialect::Chat,
+            r#"{"object":"error","message":"Too long.","type":"BadRequestError","code":400}"#,
+        ),
+        (
+            Dialect::Messages,
+            r#"[{"error":{"code":429,"message":"Slow down."}}]"#,
+        ),
+        (
+            Dialect::Messages,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Busy."}}"#,
+        ),
+        (Dialect::Messages, "{}"),
+        (Dialect::Responses, r#"{"ok":true}"#),
+    ];
+    let mut table = String::new();
+    for (dialect, body) in rows {
+        let meter = Meter::whole(dialect, body.as_bytes());
+        let failure = meter.failure().unwrap();
+        assert!(!meter.tally().counted && meter.estimate() == 0);
+        writeln!(table, "{:?} {failure}", failure.reason).unwrap();
+    }
+    expect![[r"
+        Broken the upstream's answer is not one of the chat API: it has nothing of an answer; check the kind of the upstream
+        Invalid Too long.
+        RateLimited Slow down.
+        Overloaded Busy.
+        Broken the upstream's answer is not one of the messages API: it has nothing of an answer; check the kind of the upstream
+        Broken the upstream's answer is not one of the responses API: it has nothing of an answer; check the kind of the upstream
+    "]].assert_eq(&table);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use quire_dialect::sse::Frame;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::answer::error::{cut, malformed, read_stream_error};
+use crate::answer::error::{cut, malformed, no_answer, read_stream_error};
 use crate::answer::line::Line;
 use crate::answer::responses::item::{Item, Key, Kind, Words, implied};
 use crate::answer::stop::{self, Held};
@@ -130,13 +130,14 @@ impl ResponsesReader {
     /// Reads a response that came whole.
     pub(crate) fn whole(&mut self, body: &[u8], out: Out<'_>) {
         let Some(response) = object::<Own>(body) else {
-            return self.fail(malformed(Dialect::Responses, "it is no JSON object"), out);
+            let refusal = no_answer(Dialect::Responses, "it is no JSON object", body);
+            return self.fail(refusal, out);
         };
         if !response.get("output").is_some_and(Value::is_array)
             && response.get("error").is_none_or(Value::is_null)
         {
-            let what = "a response without output";
-            return self.fail(malformed(Dialect::Responses, what), out);
+            let refusal = no_answer(Dialect::Responses, "a response without output", body);
+            return self.fail(refusal, out);
         }
         self.end(response, "completed", out);
     }
