@@ -195,7 +195,12 @@ fn places(workspace: &WorkspaceId, id: &ConversationId, count: usize) -> Stateme
         .needs_a_row()
 }
 
-fn appended(workspace: &WorkspaceId, id: &ConversationId, items: &[StoredItem]) -> Vec<Statement> {
+/// Puts items behind all that are there; see [`twice`] for what a statement behind the first needs.
+pub(crate) fn appended(
+    workspace: &WorkspaceId,
+    id: &ConversationId,
+    items: &[StoredItem],
+) -> Vec<Statement> {
     let insert = "INSERT INTO conversation_items (conversation, workspace, position, id, item) \
                   SELECT id, workspace, next - $1, CAST($2 AS TEXT), CAST($3 AS TEXT) \
                   FROM conversations WHERE id = $4 ON CONFLICT DO NOTHING";
@@ -253,7 +258,7 @@ fn conversation(row: &Row) -> Result<Conversation, Error> {
     })
 }
 
-fn missing(id: &ConversationId) -> Error {
+pub(crate) fn missing(id: &ConversationId) -> Error {
     Error::Missing {
         kind: "conversation",
         id: id.to_string(),
@@ -268,7 +273,7 @@ fn no_item(id: &str) -> Error {
 }
 
 /// The item that is there already.
-fn twice(index: usize, items: &[StoredItem]) -> Error {
+pub(crate) fn twice(index: usize, items: &[StoredItem]) -> Error {
     Error::Exists {
         kind: "item",
         id: items

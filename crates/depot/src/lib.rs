@@ -41,5 +41,7 @@ pub use metering::{
 };
 pub use page::{Listed, Order, Page};
 pub use replay::{KeptHead, KeptRequest, Replay, Room};
-pub use responses::{ClaimedResponse, ResponseStatus, Responses, StoredItem, StoredResponse};
+pub use responses::{
+    ClaimedResponse, Growth, ResponseStatus, Responses, StoredItem, StoredResponse,
+};
 pub use spool::{Rates, Recovered, Spool, Ticket};

@@ -2,6 +2,7 @@
 //! and what was streamed so far.
 
 mod background;
+mod end;
 
 use crate::page::Listing;
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
 };
 
 pub use background::ClaimedResponse;
+pub use end::Growth;
 
 /// A stored response.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,29 +116,7 @@ impl Responses {
         response: &StoredResponse,
         input: &[StoredItem],
     ) -> Result<(), Error> {
-        let previous = response.previous.as_ref().map(Value::from);
-        let conversation = response.conversation.as_ref().map(Value::from);
-        let values = vec![
-            Value::from(&response.id),
-            Value::from(&response.key),
-            response.created_at.into(),
-            response.expires_at.into(),
-            previous.unwrap_or(Value::Null),
-            conversation.unwrap_or(Value::Null),
-            response.background.into(),
-            response.status.as_str().into(),
-            Value::from(&response.request),
-            Value::from(&response.response),
-            Value::from(workspace),
-            response.status.is_open().into(),
-        ];
-        let insert = Statement::rows(
-            &format!("INSERT INTO responses (lease_until, attempts, {COLUMNS}, workspace, open)"),
-            "0, 0",
-            vec![values],
-            "ON CONFLICT DO NOTHING",
-        );
-        let mut statements = vec![insert.needs_a_row()];
+        let mut statements = vec![insertion(workspace, response)];
         let rows = input.iter().zip(0_u64..).map(|(item, position)| {
             vec![
                 Value::from(&response.id),
@@ -153,12 +133,8 @@ impl Responses {
             "ON CONFLICT DO NOTHING",
         ));
         let done = self.database.transact(statements).await;
-        done.map(drop).map_err(|error| {
-            error.unmet(|_| Error::Exists {
-                kind: "response",
-                id: response.id.to_string(),
-            })
-        })
+        done.map(drop)
+            .map_err(|error| error.unmet(|_| there(&response.id)))
     }
 
     /// One response of a workspace.
@@ -203,14 +179,7 @@ impl Responses {
         status: ResponseStatus,
         response: &str,
     ) -> Result<bool, Error> {
-        let update = "UPDATE responses SET status = $1, open = $2, response = $3 \
-                      WHERE id = $4 AND workspace = $5 AND open = 1";
-        let update = Statement::new(update)
-            .bind(status.as_str())
-            .bind(status.is_open())
-            .bind(response)
-            .bind(id)
-            .bind(workspace);
+        let update = change(workspace, id, status, response);
         Ok(self.database.execute(update).await? > 0)
     }
 
@@ -257,12 +226,63 @@ impl Responses {
     }
 }
 
+/// Puts a response there, which needs to be new.
+fn insertion(workspace: &WorkspaceId, response: &StoredResponse) -> Statement {
+    let previous = response.previous.as_ref().map(Value::from);
+    let conversation = response.conversation.as_ref().map(Value::from);
+    let values = vec![
+        Value::from(&response.id),
+        Value::from(&response.key),
+        response.created_at.into(),
+        response.expires_at.into(),
+        previous.unwrap_or(Value::Null),
+        conversation.unwrap_or(Value::Null),
+        response.background.into(),
+        response.status.as_str().into(),
+        Value::from(&response.request),
+        Value::from(&response.response),
+        Value::from(workspace),
+        response.status.is_open().into(),
+    ];
+    let insert = Statement::rows(
+        &format!("INSERT INTO responses (lease_until, attempts, {COLUMNS}, workspace, open)"),
+        "0, 0",
+        vec![values],
+        "ON CONFLICT DO NOTHING",
+    );
+    insert.needs_a_row()
+}
+
+/// Writes how a response is now, unless it has ended.
+fn change(
+    workspace: &WorkspaceId,
+    id: &ResponseId,
+    status: ResponseStatus,
+    response: &str,
+) -> Statement {
+    let update = "UPDATE responses SET status = $1, open = $2, response = $3 \
+                  WHERE id = $4 AND workspace = $5 AND open = 1";
+    Statement::new(update)
+        .bind(status.as_str())
+        .bind(status.is_open())
+        .bind(response)
+        .bind(id)
+        .bind(workspace)
+}
+
 /// What goes with a response.
 fn remains(id: &ResponseId) -> [Statement; 2] {
     [
         Statement::new("DELETE FROM response_inputs WHERE response = $1").bind(id),
         Statement::new("DELETE FROM response_events WHERE response = $1").bind(id),
     ]
+}
+
+fn there(id: &ResponseId) -> Error {
+    Error::Exists {
+        kind: "response",
+        id: id.to_string(),
+    }
 }
 
 fn missing(id: &ResponseId) -> Error {

@@ -52,6 +52,7 @@ cases! {
     responses::a_chain_is_followed_within_its_workspace,
     responses::a_background_response_outlives_its_worker,
     responses::a_worker_that_is_late_does_not_claim_its_own_response_again,
+    responses::an_end_and_what_a_conversation_grows_by_are_one,
     responses::events_are_kept_by_their_numbers,
     responses::conversations_keep_their_order,
     responses::a_conversation_is_seen_by_its_workspace_alone,

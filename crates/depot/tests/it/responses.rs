@@ -1,7 +1,7 @@
 //! Stored responses, conversations and the replay log.
 
 use quire_depot::{
-    Conversation, ConversationId, Depot, Error, KeptHead, KeptRequest, Order, Page, Put,
+    Conversation, ConversationId, Depot, Error, Growth, KeptHead, KeptRequest, Order, Page, Put,
     ResponseId, ResponseStatus, Room, StoredItem, StoredResponse, WorkspaceId,
 };
 
@@ -231,6 +231,103 @@ pub(crate) async fn a_worker_that_is_late_does_not_claim_its_own_response_again(
     assert_eq!(responses.claim(9, "two", 600, 700).await.unwrap().len(), 1);
     responses.let_go("one", &again[0]).await.unwrap();
     assert_eq!(responses.renew("two", 800).await.unwrap(), 1);
+}
+
+pub(crate) async fn an_end_and_what_a_conversation_grows_by_are_one(depot: Depot) {
+    let (mine, other) = spaces();
+    let (responses, conversations) = (depot.responses(), depot.conversations());
+    let open = StoredResponse {
+        background: true,
+        status: ResponseStatus::InProgress,
+        ..new("resp_1", None)
+    };
+    responses.add(&mine, &open, &[]).await.unwrap();
+    let (there, gone) = (
+        ConversationId::from("conv_1"),
+        ConversationId::from("conv_2"),
+    );
+    conversations
+        .add(&mine, &conversation(), &items(&["m1"]))
+        .await
+        .unwrap();
+    let both = async || {
+        let found = responses.get(&mine, &open.id).await.unwrap().unwrap();
+        let oldest = Page {
+            order: Order::OldestFirst,
+            ..Page::first(9)
+        };
+        let listed = conversations.items(&mine, &there, &oldest).await.unwrap();
+        (found.status.is_open(), ids(&listed.items))
+    };
+    let end = async |workspace: &WorkspaceId, conversation: &ConversationId, new: &[&str]| {
+        let items = items(new);
+        let growth = Growth {
+            conversation,
+            items: &items,
+        };
+        let done = ResponseStatus::Completed;
+        responses.end(workspace, &open.id, done, "{}", growth).await
+    };
+    // An item that is there already, and a conversation that is not: neither is changed.
+    let twice = end(&mine, &there, &["m2", "m1"]).await.unwrap_err();
+    assert!(
+        matches!(&twice, Error::Exists { kind: "item", id } if id == "m1"),
+        "{twice}"
+    );
+    let nowhere = end(&mine, &gone, &["m2"]).await.unwrap_err();
+    assert!(
+        matches!(&nowhere, Error::Missing { kind: "conversation", id } if id == "conv_2"),
+        "{nowhere}"
+    );
+    assert!(!end(&other, &there, &["m2"]).await.unwrap());
+    assert_eq!(both().await, (true, "m1".to_owned()));
+    assert!(end(&mine, &there, &["m2", "m3"]).await.unwrap());
+    assert_eq!(both().await, (false, "m1 m2 m3".to_owned()));
+    // One that has ended adds nothing again.
+    assert!(!end(&mine, &there, &["m4"]).await.unwrap());
+    assert_eq!(both().await, (false, "m1 m2 m3".to_owned()));
+    the_same_for_one_that_was_not_there(&depot, &mine, &there).await;
+}
+
+async fn the_same_for_one_that_was_not_there(
+    depot: &Depot,
+    mine: &WorkspaceId,
+    conversation: &ConversationId,
+) {
+    let (responses, conversations) = (depot.responses(), depot.conversations());
+    let add = async |id: &str, item: &str| {
+        let items = items(&["m5", item]);
+        let growth = Growth {
+            conversation,
+            items: &items,
+        };
+        responses.add_ended(mine, &new(id, None), growth).await
+    };
+    let found = async |id: &str| {
+        let response = responses.get(mine, &id.into()).await.unwrap();
+        let item = conversations.item(mine, conversation, "m5").await.unwrap();
+        (response.is_some(), item.is_some())
+    };
+    let twice = add("resp_2", "m1").await.unwrap_err();
+    assert!(
+        matches!(twice, Error::Exists { kind: "item", .. }),
+        "{twice}"
+    );
+    assert_eq!(found("resp_2").await, (false, false));
+    let taken = add("resp_1", "m6").await.unwrap_err();
+    assert!(
+        matches!(
+            taken,
+            Error::Exists {
+                kind: "response",
+                ..
+            }
+        ),
+        "{taken}"
+    );
+    assert_eq!(found("resp_1").await, (true, false));
+    add("resp_2", "m6").await.unwrap();
+    assert_eq!(found("resp_2").await, (true, true));
 }
 
 pub(crate) async fn events_are_kept_by_their_numbers(depot: Depot) {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use quire_depot::{
-    ConversationId, Error, KeyId, Put, ResponseId, ResponseStatus, StoredItem, StoredResponse,
-    WorkspaceId,
+    ConversationId, Error, Growth, KeyId, Put, ResponseId, ResponseStatus, StoredItem,
+    StoredResponse, WorkspaceId,
 };
 use serde_json::{Map, Value};
 
@@ -197,59 +197,84 @@ impl Keeper {
         response: &Map<String, Value>,
     ) -> Result<(), Error> {
         let text = Value::Object(response.clone()).to_string();
-        let id = ResponseId::from(self.id.as_str());
-        let responses = self.app.depot().responses();
-        match self.keeping {
-            Keeping::Passing => {}
-            Keeping::Background => {
-                if !responses
-                    .update(&self.workspace, &id, status, &text)
-                    .await?
-                {
-                    return Ok(());
-                }
-            }
-            Keeping::Stored => {
-                let stored = StoredResponse {
-                    id,
-                    key: self.key.clone(),
-                    created_at: self.created_at,
-                    expires_at: Some(expiry(self.created_at)),
-                    previous: self.linked.as_deref().map(ResponseId::from),
-                    conversation: self.conversation.as_deref().map(ConversationId::from),
-                    background: false,
-                    status,
-                    request: self.request.clone(),
-                    response: text,
-                };
-                responses.add(&self.workspace, &stored, &[]).await?;
-            }
-        }
-        match &self.conversation {
-            Some(conversation) if status != ResponseStatus::Failed => {
-                self.append(conversation, response).await
-            }
-            Some(_) | None => Ok(()),
+        let conversation = self.conversation.as_deref().map(ConversationId::from);
+        let grows = conversation.filter(|_| status != ResponseStatus::Failed);
+        let Some(conversation) = grows else {
+            return self.record(status, &text, None).await;
+        };
+        let answered = self.answered(response);
+        let new: Vec<Item> = self.own.iter().chain(&answered).cloned().collect();
+        let write = async |items: Vec<StoredItem>| {
+            let growth = Growth {
+                conversation: &conversation,
+                items: &items,
+            };
+            self.record(status, &text, Some(growth)).await
+        };
+        let known = |id: &str| self.before.iter().any(|item| item.id == id);
+        match write(stored(&new, known)).await {
+            // Another response put an item of the same id there in the meantime.
+            Err(Error::Exists { kind: "item", .. }) => write(stored(&new, |_| true)).await,
+            // The conversation is gone, and the response is not.
+            Err(Error::Missing { .. }) => self.record(status, &text, None).await,
+            done => done,
         }
     }
 
-    /// Puts what was asked and answered behind a conversation.
-    async fn append(&self, conversation: &str, response: &Map<String, Value>) -> Result<(), Error> {
-        let answered = self.answered(response);
-        let new: Vec<Item> = self.own.iter().chain(&answered).cloned().collect();
-        let items = stored(&new, |id| self.before.iter().any(|item| item.id == id));
-        let conversations = self.app.depot().conversations();
-        let id = ConversationId::from(conversation);
-        let put = conversations.put(&self.workspace, &id, &Put::Last, &items);
-        match put.await {
-            // Another response put an item of the same id there in the meantime.
-            Err(Error::Exists { .. }) => {
-                let items = stored(&new, |_| true);
+    /// Writes how the response ended, together with what its conversation grows by.
+    async fn record(
+        &self,
+        status: ResponseStatus,
+        text: &str,
+        growth: Option<Growth<'_>>,
+    ) -> Result<(), Error> {
+        let id = ResponseId::from(self.id.as_str());
+        let workspace = &self.workspace;
+        let responses = self.app.depot().responses();
+        match (self.keeping, growth) {
+            (Keeping::Passing, None) => Ok(()),
+            (
+                Keeping::Passing,
+                Some(Growth {
+                    conversation,
+                    items,
+                }),
+            ) => {
+                let conversations = self.app.depot().conversations();
                 conversations
-                    .put(&self.workspace, &id, &Put::Last, &items)
+                    .put(workspace, conversation, &Put::Last, items)
                     .await
             }
-            done => done,
+            (Keeping::Background, None) => {
+                let done = responses.update(workspace, &id, status, text).await;
+                done.map(drop)
+            }
+            (Keeping::Background, Some(growth)) => {
+                let done = responses.end(workspace, &id, status, text, growth).await;
+                done.map(drop)
+            }
+            (Keeping::Stored, growth) => {
+                let stored = self.stored(id, status, text);
+                match growth {
+                    Some(growth) => responses.add_ended(workspace, &stored, growth).await,
+                    None => responses.add(workspace, &stored, &[]).await,
+                }
+            }
+        }
+    }
+
+    fn stored(&self, id: ResponseId, status: ResponseStatus, text: &str) -> StoredResponse {
+        StoredResponse {
+            id,
+            key: self.key.clone(),
+            created_at: self.created_at,
+            expires_at: Some(expiry(self.created_at)),
+            previous: self.linked.as_deref().map(ResponseId::from),
+            conversation: self.conversation.as_deref().map(ConversationId::from),
+            background: false,
+            status,
+            request: self.request.clone(),
+            response: text.to_owned(),
         }
     }
 }
