@@ -274,13 +274,24 @@ impl Charge {
 
 impl Drop for Charge {
     fn drop(&mut self) {
-        // The client went away. What it had is charged; the upstream had the prompt in any case.
-        self.close_as_noted(CLIENT_WENT);
+        // What the client had is charged; the upstream had the prompt in any case.
+        self.close_as_noted(left());
     }
 }
 
 /// What logs call a request whose client went away.
-pub(crate) const CLIENT_WENT: u16 = 499;
+const CLIENT_WENT: u16 = 499;
+/// What they call one at which this server failed.
+const FAILED: u16 = 500;
+
+/// What a request is recorded with that is dropped in its middle: its client went away, unless this server panics.
+pub(crate) fn left() -> u16 {
+    if std::thread::panicking() {
+        FAILED
+    } else {
+        CLIENT_WENT
+    }
+}
 
 fn billing(row: &UsageRow, batch: bool) -> Billing<'_> {
     Billing {

@@ -37,6 +37,7 @@ pub(crate) struct Metrics {
     connections: AtomicU64,
     spool_failures: AtomicU64,
     unpriced: AtomicU64,
+    panics: AtomicU64,
     lines_dropped: AtomicU64,
     spans_dropped: AtomicU64,
     recent: Mutex<Recent>,
@@ -172,6 +173,11 @@ impl Metrics {
     /// Something could not be noted in the spool.
     pub(crate) fn spool_failed(&self) {
         self.spool_failures.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Background work ended in a panic.
+    pub(crate) fn panicked(&self) {
+        self.panics.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A line of the log was dropped: nobody took it in time.
@@ -313,6 +319,12 @@ impl Metrics {
                 "counter",
                 "Requests to models without a price.",
                 &self.unpriced,
+            ),
+            (
+                "quire_panics_total",
+                "counter",
+                "Batch items and background responses at which this server itself failed.",
+                &self.panics,
             ),
             (
                 "quire_log_lines_dropped_total",

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use crate::app::App;
 use crate::clock::{new_id, now_ms};
-use crate::crew::{Crew, Trade};
+use crate::crew::{self, Crew, Trade};
 use crate::relay::{self, Ask, NoAnswer, whole};
 use crate::reply::Denial;
 
@@ -59,12 +59,20 @@ impl Trade for Items {
         let _ = app.depot().batches().release(&app.bench().worker).await;
     }
 
-    async fn work(app: Arc<App>, item: ClaimedItem) -> Option<ClaimedItem> {
-        let (state, result) = serve(&app, &item).await;
+    async fn work(app: &Arc<App>, item: &ClaimedItem) -> bool {
+        let (state, result) = serve(app, item).await;
         // One that cannot be written is claimed again, and served again: its first serving stays billed.
         let batches = app.depot().batches();
-        let written = batches.finish(&item, state, &result, now_ms()).await;
-        written.is_err().then_some(item)
+        let written = batches.finish(item, state, &result, now_ms()).await;
+        written.is_ok()
+    }
+
+    async fn fail(app: &Arc<App>, item: &ClaimedItem) -> bool {
+        let (_, body) = error_body(Dialect::Messages, &crew::fault(), &new_id("req_"));
+        let body = String::from_utf8_lossy(&body);
+        let batches = app.depot().batches();
+        let written = batches.finish(item, ItemState::Errored, &body, now_ms());
+        written.await.is_ok()
     }
 }
 

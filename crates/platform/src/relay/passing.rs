@@ -14,7 +14,7 @@ use quire_translate::{Meter, Refusal, stream_error};
 use super::failure::{broke_off, charge_for, ended_in};
 use super::silence::Silence;
 use super::{Ask, Begun, whole};
-use crate::charge::{CLIENT_WENT, Charge, Outcome};
+use crate::charge::{Charge, Outcome, left};
 use crate::reply::Denial;
 use crate::routing::{Candidate, Place};
 use crate::upstream::returned;
@@ -151,7 +151,7 @@ impl Drop for Passing {
             let status = if self.meter.has_ended() {
                 self.outcome(&charge)
             } else {
-                CLIENT_WENT
+                left()
             };
             settle(charge, &self.meter, status);
         }

@@ -13,7 +13,7 @@ use super::failure::{broke_off, ended_in};
 use super::{Ask, inner, whole};
 use crate::additions::{Lengthened, Listener, Next};
 use crate::app::App;
-use crate::charge::{CLIENT_WENT, Charge, Outcome};
+use crate::charge::{Charge, Outcome, left};
 use crate::routing::{Candidate, Node, Place};
 
 /// An upstream's answer with all that hangs on it.
@@ -170,7 +170,7 @@ impl Drop for Bill {
     /// A reader that has its last event need not wait for the end of the stream.
     fn drop(&mut self) {
         if let Some(charge) = self.charge.take() {
-            let status = if self.over { self.status } else { CLIENT_WENT };
+            let status = if self.over { self.status } else { left() };
             self.gauge.settle(charge, status);
         }
     }

@@ -15,7 +15,7 @@ use super::{Context, Wish, follow, unanswered, work};
 use crate::answered::json;
 use crate::app::App;
 use crate::clock::now_ms;
-use crate::crew::{Crew, Trade};
+use crate::crew::{self, Crew, Trade};
 use crate::relay::Ask;
 use crate::reply::Denial;
 
@@ -147,8 +147,14 @@ impl Trade for Waiting {
             .await;
     }
 
-    async fn work(app: Arc<App>, claimed: ClaimedResponse) -> Option<ClaimedResponse> {
-        work::work(&app, &claimed).await;
-        (!work::is_over(&app, &claimed).await).then_some(claimed)
+    async fn work(app: &Arc<App>, claimed: &ClaimedResponse) -> bool {
+        work::work(app, claimed).await;
+        work::is_over(app, claimed).await
+    }
+
+    async fn fail(app: &Arc<App>, claimed: &ClaimedResponse) -> bool {
+        work::fail(app, claimed, &crew::fault()).await;
+        app.desk().changed(&claimed.response.id);
+        work::is_over(app, claimed).await
     }
 }

@@ -130,7 +130,7 @@ async fn refused(answer: Response<Body>) -> Refusal {
 }
 
 /// Notes that a response failed.
-async fn fail(app: &Arc<App>, claimed: &ClaimedResponse, refusal: &Refusal) {
+pub(super) async fn fail(app: &Arc<App>, claimed: &ClaimedResponse, refusal: &Refusal) {
     let mut response: Value =
         serde_json::from_str(&claimed.response.response).unwrap_or_else(|_| json!({}));
     let code = refusal.code.as_deref().unwrap_or(match refusal.reason {
