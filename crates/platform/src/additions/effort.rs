@@ -7,14 +7,21 @@ use quire_translate::{Own, Part, Request, Role, Thinking, Turn};
 
 use crate::config::{Additions, EffortBy};
 
+/// Whether a request asks for an effort that has to be fitted.
+pub(crate) fn is_fitted(request: &Request, add: &Additions) -> bool {
+    add.effort.is_some()
+        && (asked(request).is_some() || (add.adaptive_thinking && is_adaptive(request)))
+}
+
+fn is_adaptive(request: &Request) -> bool {
+    let thinking = request.thinking.as_ref();
+    thinking.is_some_and(|thinking| thinking.kind == "adaptive")
+}
+
 /// Fits a request's effort and thinking to a model.
 pub(crate) fn fit(request: &mut Request, add: &Additions, facts: &ModelFacts, dialect: Dialect) {
-    let adaptive = request
-        .thinking
-        .as_ref()
-        .is_some_and(|thinking| thinking.kind == "adaptive");
     let asked = asked(request);
-    let effort = if adaptive && add.adaptive_thinking {
+    let effort = if add.adaptive_thinking && is_adaptive(request) {
         Some(by_signs(request, asked.unwrap_or_default()))
     } else {
         asked

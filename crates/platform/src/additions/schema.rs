@@ -14,6 +14,11 @@ pub(crate) struct Held {
 /// What is wrong with an answer at most, in letters.
 const COMPLAINT: usize = 2_000;
 
+/// Whether a request's answer must fit a schema.
+pub(crate) fn has_one(request: &Request) -> bool {
+    matches!(request.format, Some(Format::JsonSchema { .. }))
+}
+
 /// The schema that a request's answer must fit, and takes it out of the request: the model is told of it in words.
 pub(crate) fn schema_of(request: &mut Request, tries: u32) -> Result<Option<Held>, String> {
     let Some(Format::JsonSchema { schema, .. }) = &request.format else {

@@ -145,8 +145,9 @@ pub(super) async fn answer(
     app: &Arc<App>,
     ask: &Ask,
     model: &str,
-    request: &Request,
+    request: Request,
 ) -> Result<(Answer, Candidate), Denial> {
+    let request = Arc::new(request);
     let wanted = Wanted {
         model,
         region: request.region.as_deref(),
@@ -154,24 +155,14 @@ pub(super) async fn answer(
     };
     let mut last = None;
     for candidate in app.live().candidates(wanted, now_ms())? {
-        let mut fitted = request.clone();
+        let config = &candidate.node.config;
         let facts = app
             .till()
             .catalogue
-            .facts(candidate.node.config.priced_as(), &candidate.model);
-        additions::fit(
-            &mut fitted,
-            &candidate.route.add,
-            &facts,
-            candidate.node.config.dialect,
-        );
-        if candidate.route.add.tools.is_some() {
-            // What was called before has to be told in words there too; nothing is called now.
-            drop(additions::tell(
-                &mut fitted,
-                Box::new(|| crate::clock::new_id("call_")),
-            ));
-        }
+            .facts(config.priced_as(), &candidate.model);
+        let mut fitted = Arc::clone(&request);
+        // What was called before has to be told in words there too; nothing is called now.
+        additions::add(&mut fitted, &candidate.route.add, &facts, config.dialect)?;
         match send(app, ask, &fitted, &candidate).await {
             Ok(beside) => return Ok((collect(beside).await?, candidate)),
             Err(denial) => last = Some(denial),

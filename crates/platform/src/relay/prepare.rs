@@ -70,7 +70,7 @@ pub(super) async fn prepare(
         if let Some(cut) = cut {
             let writer = add.model.as_deref().unwrap_or(&peek.model);
             let asks = cut.asks(&prepared.request, writer);
-            let (answer, by) = inner::answer(app, ask, writer, &asks).await?;
+            let (answer, by) = inner::answer(app, ask, writer, asks).await?;
             prepared.writer = Some(by);
             compact(app, &mut prepared, &cut, answer)?;
         }

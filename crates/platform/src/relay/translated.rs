@@ -23,8 +23,7 @@ use super::silence::Silence;
 use super::{Ask, Begun, inner};
 use crate::additions::{self, Held, Lengthened, Listener, Next};
 use crate::app::App;
-use crate::clock::{new_id, now_ms};
-use crate::config::ToolsBy;
+use crate::clock::now_ms;
 use crate::cores;
 use crate::reply::{Again, Denial};
 use crate::routing::Candidate;
@@ -81,26 +80,12 @@ pub(super) fn write(
         .catalogue
         .facts(config.priced_as(), &candidate.model);
     let mut request = Arc::clone(&prepared.request);
-    let (mut held, mut listener, mut context) = (None, None, None);
+    let mut context = None;
     if config.dialect != ask.api && additions::clears(&request) {
         context = additions::clear(Arc::make_mut(&mut request));
     }
-    if !add.is_empty() {
-        // A long conversation is copied only where it changes.
-        let changed = Arc::make_mut(&mut request);
-        additions::fit(changed, add, &facts, config.dialect);
-        if let Some(tries) = add.schema_tries {
-            held = additions::schema_of(changed, tries)
-                .map_err(|wrong| Refusal::new(Reason::Invalid, wrong).about("response_format"))?;
-        }
-        if add.tools == Some(ToolsBy::Words) {
-            listener = Some(additions::tell(changed, Box::new(|| new_id("call_"))));
-        }
-        if held.is_some() {
-            // What is checked before it is told comes whole.
-            changed.delivery = quire_translate::Delivery::Whole;
-        }
-    }
+    let additions::Added { held, listener } =
+        additions::add(&mut request, add, &facts, config.dialect)?;
     let encoded = inner::encode(app, &request, candidate)?;
     let mut headers =
         crate::upstream::written(config.dialect, "2023-06-01", &encoded.betas.join(","));
