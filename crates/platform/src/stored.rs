@@ -3,6 +3,7 @@
 //! as one that stands for itself, and what comes back is kept here, whatever API the upstream speaks.
 
 pub(crate) mod background;
+mod calls;
 mod compact;
 mod context;
 mod conversations;
@@ -82,6 +83,7 @@ async fn serve_kept(app: &Arc<App>, ask: Ask, passes: bool) -> Result<Response<B
     let body = ask.body.clone();
     let wish = Wish::read(&body, new_id("resp_"))?;
     let context = Context::resolve(app, &ask.caller.workspace.id, &wish, None).await?;
+    context.check_results(&wish)?;
     if passes {
         let body = if context.changed {
             wish.standing_alone(app, &context).into()

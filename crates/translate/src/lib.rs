@@ -18,6 +18,7 @@ pub use refusal::{Reason, Refusal};
 pub use request::{
     Abilities, CallInput, Choice, Delivery, Dropped, Edit, Encoded, Format, Named, Names, Own,
     Part, Pick, Request, Role, Sampling, Source, Target, Thinking, Tool, ToolKind, Turn,
-    check_complete, check_version, decode_request, encode_request, not_permitted,
+    check_complete, check_version, decode_request, encode_request, no_call, no_result,
+    not_permitted, waits,
 };
 pub use seal::{Seal, Sealer};

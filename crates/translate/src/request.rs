@@ -12,6 +12,7 @@ mod names;
 mod offer;
 mod opaque;
 mod openai;
+mod pairs;
 mod plan;
 mod read;
 mod responses;
@@ -23,6 +24,7 @@ mod write;
 pub use coding::{decode_request, encode_request};
 pub use complete::check_complete;
 pub use names::{Named, Names};
+pub use pairs::{no_call, no_result, waits};
 pub use target::{Abilities, Dropped, Encoded, Target};
 pub use version::{check_version, not_permitted};
 

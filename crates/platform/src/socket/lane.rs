@@ -119,6 +119,9 @@ impl Lane {
         let context = Context::resolve(&self.app, workspace, wish, Some(&self.memory)).await;
         let context = context.map_err(|denial| denial.refusal)?;
         let generates = wish.fields.get::<bool>("generate")?.unwrap_or(true);
+        if generates {
+            context.check_results(wish)?;
+        }
         wish.fields.remove(&["generate", "stream_id", "type"]);
         wish.fields.set("stream", "true".to_owned());
         let keeping = Keeping::of(wish.store);

@@ -7,9 +7,9 @@ use quire_depot::{ConversationId, Order, Page, ResponseId, StoredResponse, Works
 use quire_translate::{Reason, Refusal};
 use serde_json::{Value, json};
 
-use super::compact;
 use super::fields::{Fields, quoted};
 use super::items::{self, Item};
+use super::{calls, compact};
 use crate::app::App;
 use crate::reply::Denial;
 
@@ -71,6 +71,11 @@ impl<'a> Wish<'a> {
             return Err(Refusal::new(Reason::Invalid, message).about("store"));
         }
         Ok(wish)
+    }
+
+    /// Whether it goes on from a response or a conversation.
+    fn goes_on(&self) -> bool {
+        self.previous.is_some() || self.conversation.is_some()
     }
 
     /// The body with everything in it that came before, for an upstream that keeps nothing.
@@ -193,8 +198,8 @@ impl Context {
                 referred = true;
             }
         }
-        if wish.previous.is_some() || wish.conversation.is_some() {
-            answers_calls(&before, &own)?;
+        if wish.goes_on() {
+            calls::have_calls(&before, &own)?;
         }
         let sealed = before.iter().chain(&own).any(compact::is_ours);
         Ok(Self {
@@ -204,6 +209,14 @@ impl Context {
             referred,
             is_self_contained,
         })
+    }
+
+    /// Refuses a request for an answer that goes on from calls without their results.
+    pub(crate) fn check_results(&self, wish: &Wish<'_>) -> Result<(), Refusal> {
+        if wish.goes_on() {
+            calls::have_results(&self.before, &self.own)?;
+        }
+        Ok(())
     }
 }
 
@@ -243,37 +256,6 @@ fn find(before: &[Item], id: &str) -> Result<Item, Refusal> {
         )
         .about("input")
     })
-}
-
-/// What the vendor says of a result that no call asked for. Upstreams do not all look, and what a request goes on from
-/// is known here alone; one that bears its whole context is left to its upstream.
-fn answers_calls(before: &[Item], own: &[Item]) -> Result<(), Refusal> {
-    const CALLS: [&str; 2] = ["function_call", "custom_tool_call"];
-    let all = || before.iter().chain(own);
-    let mut results = own.iter().filter_map(|item| {
-        let call = item.kind.strip_suffix("_output")?;
-        CALLS.contains(&call).then(|| (call, item.call_id()))
-    });
-    // A compaction stands for calls that nobody sees any more.
-    if results.clone().next().is_none() || all().any(|item| item.kind == "compaction") {
-        return Ok(());
-    }
-    let calls: HashSet<(&str, Option<String>)> = all()
-        .filter(|item| CALLS.contains(&item.kind.as_str()))
-        .map(|item| (item.kind.as_str(), item.call_id()))
-        .collect();
-    match results.find(|result| !calls.contains(result)) {
-        Some((call, id)) => Err(Refusal::new(
-            Reason::Invalid,
-            format!(
-                "No tool call found for {} output with call_id {}. Send it behind the response that made the call.",
-                call.replace('_', " "),
-                id.unwrap_or_default()
-            ),
-        )
-        .about("input")),
-        None => Ok(()),
-    }
 }
 
 /// What the vendor says of a response that it does not know.

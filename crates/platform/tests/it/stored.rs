@@ -371,3 +371,38 @@ async fn a_context_is_compacted_by_the_upstream_or_by_the_platform() {
         assert!(!sent.contains("qs1."), "{sent}");
     }
 }
+
+#[tokio::test]
+async fn what_goes_on_from_a_call_bears_its_result() {
+    let (world, _upstreams) = world().await;
+    let client = world.client("one").await;
+    let user = json!({"role": "user", "content": "hi"});
+    let call = json!({"type": "function_call", "call_id": "c1", "name": "read", "arguments": "{}"});
+    let result = |id: &str| json!({"type": "function_call_output", "call_id": id, "output": "a"});
+    for model in ["m-responses", "m-chat", "m-messages"] {
+        let made = client
+            .post("/v1/conversations", &json!({"items": [user, call]}))
+            .await
+            .json();
+        let asked = async |input: Value| {
+            let body = json!({"model": model, "input": input, "conversation": made["id"]});
+            let reply = client.post("/v1/responses", &body).await;
+            let reply = (reply.status, reply.json());
+            (reply.0, reply.1["error"]["message"].clone())
+        };
+        // The vendor's words, whatever the upstream would have taken.
+        assert_eq!(
+            asked(json!([user])).await,
+            (400, json!("No tool output found for function call c1."))
+        );
+        assert_eq!(
+            asked(json!([result("c2")])).await,
+            (
+                400,
+                json!("No tool call found for function call output with call_id c2.")
+            )
+        );
+        assert_eq!(asked(json!([result("c1"), user])).await.0, 200);
+        assert_eq!(asked(json!([user])).await.0, 200);
+    }
+}

@@ -1,13 +1,12 @@
 //! What the fields of a request must keep to among one another, as its vendor holds it: a request that is written anew
 //! for its upstream reaches nobody else who would.
 
-use std::collections::HashSet;
-
 use quire_dialect::Dialect;
 use serde_json::Value;
 
 use super::complete::messages;
 use super::messages::LEAST_THRESHOLD;
+use super::pairs::check_pairs;
 use super::{Edit, Part, Request};
 use crate::refusal::{Reason, Refusal};
 
@@ -17,10 +16,11 @@ pub(super) fn check_agreement(request: &Request) -> Result<(), Refusal> {
         Dialect::Messages => {
             check_edits(request)?;
             check_thinking(request)?;
-            check_parts(request)
+            check_compactions(request)?;
         }
-        Dialect::Responses | Dialect::Chat => check_metadata(request),
+        Dialect::Responses | Dialect::Chat => check_metadata(request)?,
     }
+    check_pairs(request)
 }
 
 /// The fewest tokens of thinking by a budget.
@@ -90,38 +90,13 @@ fn check_metadata(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-fn check_parts(request: &Request) -> Result<(), Refusal> {
-    let mut called = HashSet::new();
+/// One without content failed, and stands for nothing; an empty one was never sent out.
+fn check_compactions(request: &Request) -> Result<(), Refusal> {
     for (index, turn) in messages(request).enumerate() {
         for (at, part) in turn.parts.iter().enumerate() {
-            let place = || format!("messages.{index}.content.{at}");
-            match part {
-                // One without content failed, and stands for nothing; an empty one was never sent out.
-                Part::Compaction {
-                    text: Some(text), ..
-                } if text.is_empty() => {
-                    let field = format!("{}.content", place());
-                    let message = "String should have at least 1 character";
-                    return Err(refuse(field, message));
-                }
-                Part::Call { id, .. } => {
-                    called.insert(id.as_str());
-                }
-                Part::Result { id, .. } if !called.contains(id.as_str()) => {
-                    let message = format!(
-                        "unexpected `tool_use_id` found in `tool_result` blocks: {id}. Each `tool_result` block must \
-                         have a corresponding `tool_use` block in the previous message."
-                    );
-                    return Err(refuse(place(), message));
-                }
-                Part::Compaction { .. }
-                | Part::Result { .. }
-                | Part::Text { .. }
-                | Part::Refusal { .. }
-                | Part::Image { .. }
-                | Part::Document { .. }
-                | Part::Thinking { .. }
-                | Part::Other(_) => {}
+            if matches!(part, Part::Compaction { text: Some(text), .. } if text.is_empty()) {
+                let field = format!("messages.{index}.content.{at}.content");
+                return Err(refuse(field, "String should have at least 1 character"));
             }
         }
     }
@@ -226,39 +201,6 @@ mod tests {
         assert_eq!(with(1_024), None);
         assert_eq!(with(1_999), None);
         assert_eq!(wrong(&json!({"thinking": {"type": "adaptive"}})), None);
-    }
-
-    #[test]
-    fn a_result_of_no_call_is_refused() {
-        let call = json!({"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "read", "input": {}}]});
-        let result = |id: &str| {
-            json!({"role": "user", "content": [{"type": "text", "text": "here"},
-                {"type": "tool_result", "tool_use_id": id, "content": "done"}]})
-        };
-        let asked = json!({"role": "user", "content": "read a"});
-        for messages in [
-            json!([asked, call, result("t2")]),
-            json!([asked, result("t2"), call]),
-        ] {
-            let (message, field) =
-                wrong(&json!({"system": "Be brief.", "messages": messages})).unwrap();
-            let field = field.unwrap();
-            assert!(
-                field == "messages.2.content.1" || field == "messages.1.content.1",
-                "{field}"
-            );
-            assert_eq!(
-                message,
-                format!(
-                    "{field}: unexpected `tool_use_id` found in `tool_result` blocks: t2. Each `tool_result` block must \
-                     have a corresponding `tool_use` block in the previous message."
-                )
-            );
-        }
-        assert_eq!(
-            wrong(&json!({"messages": [asked, call, result("t1")]})),
-            None
-        );
     }
 
     #[test]
