@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use quire_catalogue::ModelFacts;
 use quire_dialect::Dialect;
-use quire_translate::{Delivery, Reason, Refusal, Request};
+use quire_translate::{Reason, Refusal, Request};
 
 use crate::clock::new_id;
 use crate::config::{Additions, ToolsBy};
@@ -43,13 +43,8 @@ pub(crate) fn add(
     }
     let mut held = None;
     if let Some(tries) = add.schema_tries.filter(|_| schema::has_one(request)) {
-        let changed = Arc::make_mut(request);
-        held = schema::schema_of(changed, tries)
+        held = schema::schema_of(Arc::make_mut(request), tries)
             .map_err(|wrong| Refusal::new(Reason::Invalid, wrong).about("response_format"))?;
-        if held.is_some() {
-            // What is checked before it is told comes whole.
-            changed.delivery = Delivery::Whole;
-        }
     }
     let by_words = add.tools == Some(ToolsBy::Words);
     let listener =

@@ -22,6 +22,7 @@ use crate::reply::{self, Denial};
 use crate::routing::{Candidate, Place, Wanted};
 use crate::watch::Story;
 
+mod driven;
 mod failure;
 mod inner;
 mod passing;

@@ -1,7 +1,7 @@
 //! An answer that must fit a JSON schema, of a model that cannot be held to one: checked, and asked for again with
 //! what is wrong.
 
-use quire_translate::{Answer, Format, Own, Part, Request, Role, Turn};
+use quire_translate::{Answer, Delivery, Format, Own, Part, Request, Role, Turn};
 use serde_json::Value;
 
 /// A schema that answers are held to.
@@ -106,6 +106,7 @@ impl Held {
     /// The same request, after an answer with something wrong.
     pub(crate) fn again(&self, request: &Request, answer: &Answer, wrong: &str) -> Request {
         let mut next = request.clone();
+        next.delivery = Delivery::Whole;
         next.turns.push(Turn {
             role: Role::Assistant,
             parts: answer

@@ -81,6 +81,14 @@ impl Gauge {
 }
 
 impl Changes {
+    /// Nothing does.
+    pub(super) const NONE: Self = Self {
+        before: Vec::new(),
+        compaction: None,
+        listener: None,
+        lengthened: None,
+    };
+
     /// Takes an upstream's event and gives the client's; says what follows.
     pub(super) fn take(&mut self, event: Event, out: &mut dyn FnMut(Event)) -> Next {
         let Self {

@@ -2,9 +2,7 @@
 //! the client's.
 
 use std::collections::HashMap;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use axum::body::Body;
 use axum::http::{HeaderMap, HeaderValue, Response};
@@ -12,14 +10,14 @@ use bytes::Bytes;
 use hyper::body::Frame as BodyFrame;
 use quire_dialect::Dialect;
 use quire_translate::{
-    Answer, ClientTool, Collector, Event, Frame, KEEP_ALIVE, Names, Reason, Refusal, Request,
-    UsageChunk, Writer, response_echo, sign_of_life, write_whole,
+    Answer, ClientTool, Collector, Delivery, Event, Frame, Names, Reason, Refusal, Request,
+    UsageChunk, Writer, response_echo, write_whole,
 };
 use tokio::sync::mpsc;
 
+use super::driven::{Driven, Work};
 use super::prepare::{Prepared, answer_id, is_streamed};
 use super::pump::{Changes, Outlet, Source, pump};
-use super::silence::Silence;
 use super::{Ask, Begun, inner};
 use crate::additions::{self, Held, Lengthened, Listener, Next};
 use crate::app::App;
@@ -168,10 +166,15 @@ pub(super) async fn answer(
         changes,
         source,
     };
-    let response = match (streams, streamed) {
-        (true, true) => task.stream(frame),
-        (true, false) => task.gathered(frame).await?,
-        (false, streamed) => task.whole(frame, fitting, streamed).await?,
+    let response = match (fitting, streams, streamed) {
+        (Some(fitting), _, true) => task.held(frame, fitting, streams),
+        (None, true, true) => task.stream(frame),
+        (None, true, false) => task.gathered(frame).await?,
+        (fitting, _, streamed) => {
+            let api = task.ask.api;
+            let answer = task.whole(fitting, streams).await?;
+            told(api, frame, &answer, streamed)
+        }
     };
     Ok(Translated { response, dropped })
 }
@@ -238,15 +241,8 @@ struct Task {
 impl Task {
     /// A stream told as a stream.
     fn stream(self, frame: Frame) -> Response<Body> {
-        let (pieces, taken) = mpsc::channel::<Bytes>(1);
-        let api = self.ask.api;
-        let silence = Silence::new(self.app.live().config.bounds.keep_alive());
-        let mut outlet = Streamed {
-            writer: Writer::new(api, frame),
-            out: Vec::new(),
-            pieces,
-        };
-        let work = Box::pin(async move {
+        let (mut outlet, answer) = self.outlet(frame);
+        answer(Box::pin(async move {
             pump(
                 &self.app,
                 &self.ask,
@@ -256,16 +252,38 @@ impl Task {
                 &mut outlet,
             )
             .await;
-        });
-        let mut response = Response::new(Body::new(Driven {
-            work: Some(work),
-            taken,
-            silence,
-            sign: KEEP_ALIVE,
-            next_sign: sign_of_life(api),
-        }));
-        streamed_headers(response.headers_mut());
-        response
+        }))
+    }
+
+    /// An answer that has to fit first, told as a stream in the end: until then it says that it lives.
+    fn held(self, frame: Frame, fitting: Fitting, streams: bool) -> Response<Body> {
+        let (mut outlet, answer) = self.outlet(frame);
+        answer(Box::pin(async move {
+            match self.whole(Some(fitting), streams).await {
+                Ok(answer) => answer.tell(&mut |event| outlet.tell(event)),
+                Err(denial) => outlet.tell(Event::Failed(denial.refusal)),
+            }
+            outlet.flush().await;
+        }))
+    }
+
+    /// Where the events of a stream go, and the client's answer once it is known who does the work.
+    fn outlet(&self, frame: Frame) -> (Streamed, impl FnOnce(Work) -> Response<Body> + use<>) {
+        let (pieces, taken) = mpsc::channel::<Bytes>(1);
+        let api = self.ask.api;
+        let alive = self.app.live().config.bounds.keep_alive();
+        let outlet = Streamed {
+            writer: Writer::new(api, frame),
+            out: Vec::new(),
+            pieces,
+        };
+        let answer = move |work| {
+            let driven = Driven::new(work, taken, api, alive);
+            let mut response = Response::new(Body::new(driven));
+            streamed_headers(response.headers_mut());
+            response
+        };
+        (outlet, answer)
     }
 
     /// A stream told whole.
@@ -284,13 +302,8 @@ impl Task {
         Ok(json(write_whole(api, &frame, &outlet.0.finish()?)))
     }
 
-    /// A whole answer told whole, or as a stream.
-    async fn whole(
-        self,
-        frame: Frame,
-        fitting: Option<Fitting>,
-        streamed: bool,
-    ) -> Result<Response<Body>, Denial> {
+    /// An answer that is read whole before anything of it is told.
+    async fn whole(self, fitting: Option<Fitting>, streams: bool) -> Result<Answer, Denial> {
         let Self {
             app,
             ask,
@@ -298,23 +311,38 @@ impl Task {
             changes,
             source,
         } = self;
-        let whole = inner::take_in((*source).into()).await?;
-        let is_large = whole.is_large();
-        let told = Box::pin(async move {
-            let answer = whole.read()?;
+        let (read, is_large) = if streams {
+            let mut outlet = Gathered(Collector::new(candidate.node.config.dialect));
+            pump(&app, &ask, &candidate, Changes::NONE, source, &mut outlet).await;
+            (Read::Done(Box::new(outlet.0.finish()?)), true)
+        } else {
+            let whole = inner::take_in((*source).into()).await?;
+            let is_large = whole.is_large();
+            (Read::Still(Box::new(whole)), is_large)
+        };
+        let fitted = Box::pin(async move {
+            let answer = match read {
+                Read::Done(answer) => *answer,
+                Read::Still(whole) => whole.read()?,
+            };
             let answer = match fitting {
                 Some(fitting) => fitting.fitted(&app, &ask, &candidate, answer).await?,
                 None => answer,
             };
-            let answer = changed(&app, &ask, &candidate, changes, answer).await?;
-            Ok(told(ask.api, frame, &answer, streamed))
+            changed(&app, &ask, &candidate, changes, answer).await
         });
         if is_large {
-            cores::aside(told).await
+            cores::aside(fitted).await
         } else {
-            told.await
+            fitted.await
         }
     }
+}
+
+/// An answer that has come whole.
+enum Read {
+    Done(Box<Answer>),
+    Still(Box<inner::Whole>),
 }
 
 /// A whole answer as the client gets it, with what follows it.
@@ -332,7 +360,8 @@ async fn changed(
             asked = Some(*next);
         }
     });
-    while let Some(next) = asked.take() {
+    while let Some(mut next) = asked.take() {
+        next.delivery = Delivery::Whole;
         let beside = Box::pin(inner::send(app, ask, &next, candidate)).await?;
         inner::collect(beside).await?.tell(&mut |event| {
             if let Next::Ask(next) = changes.take(event, &mut |event| collector.take(event)) {
@@ -440,54 +469,6 @@ impl Outlet for Streamed {
     }
 }
 
-/// An answer that is made as it is read: whoever takes its pieces does the work. Dropped, the work ends where it is.
-struct Driven {
-    work: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-    taken: mpsc::Receiver<Bytes>,
-    silence: Silence,
-    /// What is sent while there is nothing to send: no event before the first one.
-    sign: &'static [u8],
-    next_sign: &'static [u8],
-}
-
-impl Driven {
-    fn piece(&mut self) -> Option<Bytes> {
-        let piece = self.taken.try_recv().ok()?;
-        self.sign = self.next_sign;
-        Some(piece)
-    }
-}
-
-impl hyper::body::Body for Driven {
-    type Data = Bytes;
-    type Error = std::convert::Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<BodyFrame<Bytes>, Self::Error>>> {
-        let this = &mut *self;
-        let mut piece = this.piece();
-        if piece.is_none()
-            && let Some(work) = &mut this.work
-        {
-            if work.as_mut().poll(context).is_ready() {
-                this.work = None;
-            }
-            piece = this.piece();
-        }
-        if piece.is_none() && this.work.is_some() {
-            // Its pieces are whole events: between two of them there is room for another.
-            if !this.silence.is_long(context) {
-                return Poll::Pending;
-            }
-            piece = Some(Bytes::from_static(this.sign));
-        }
-        this.silence.broken();
-        Poll::Ready(piece.map(|piece| Ok(BodyFrame::data(piece))))
-    }
-}
-
 /// A client that waits for the whole.
 struct Gathered(Collector);
 
@@ -512,55 +493,5 @@ impl futures_core::Stream for Taken {
         self.0
             .poll_recv(context)
             .map(|piece| piece.map(|piece| Ok(BodyFrame::data(piece))))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::Duration;
-
-    use http_body_util::BodyExt as _;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn a_stream_that_has_nothing_to_say_gives_signs_of_life() {
-        for (api, sign) in [
-            (
-                Dialect::Messages,
-                "event: ping\ndata: {\"type\":\"ping\"}\n\n",
-            ),
-            (Dialect::Responses, ": keep-alive\n\n"),
-            (Dialect::Chat, ": keep-alive\n\n"),
-        ] {
-            let (pieces, taken) = mpsc::channel(1);
-            let (go_on, told) = tokio::sync::oneshot::channel::<()>();
-            let work = async move {
-                let _ = told.await;
-                let _ = pieces.send(Bytes::from_static(b"said")).await;
-                std::future::pending::<()>().await;
-            };
-            let mut body = Driven {
-                work: Some(Box::pin(work)),
-                taken,
-                silence: Silence::new(Duration::from_millis(1)),
-                sign: KEEP_ALIVE,
-                next_sign: sign_of_life(api),
-            };
-            let next = async |body: &mut Driven| {
-                let frame = body.frame().await.unwrap().unwrap();
-                String::from_utf8(frame.into_data().unwrap().to_vec()).unwrap()
-            };
-            // No event comes before the one that begins the answer.
-            assert_eq!(next(&mut body).await, ": keep-alive\n\n");
-            assert_eq!(next(&mut body).await, ": keep-alive\n\n");
-            go_on.send(()).unwrap();
-            let mut said = next(&mut body).await;
-            while said == ": keep-alive\n\n" {
-                said = next(&mut body).await;
-            }
-            assert_eq!(said, "said");
-            assert_eq!(next(&mut body).await, sign);
-        }
     }
 }

@@ -103,6 +103,55 @@ async fn what_never_fits_its_schema_is_not_tried_again_by_anybody() {
 }
 
 #[tokio::test]
+async fn a_stream_that_is_held_for_its_schema_comes_once_it_fits_or_ends_in_an_error() {
+    for (fits, tries) in [(2, 2), (9, 3)] {
+        let (world, upstream) = world("schema_tries = 3", move |asked| {
+            let times = asked["messages"].as_array().unwrap().len() / 2;
+            let said = if times == fits {
+                "{\"age\": 7}"
+            } else {
+                "seven"
+            };
+            if asked["stream"] == true {
+                return Answer::stream(crate::world::chat_stream(said));
+            }
+            Answer::json(&chat(said, "stop", 3))
+        })
+        .await;
+        let client = world.client("one").await.anthropic();
+        let asked = json!({"model": "m", "max_tokens": 9, "stream": true,
+            "messages": [{"role": "user", "content": "age?"}],
+            "output_config": {"format": {"type": "json_schema", "schema": {"type": "object"}}}});
+        let events = client.stream("/v1/messages", &asked).await.rest().await;
+        let said = events
+            .iter()
+            .filter_map(|(_, event)| event["delta"]["text"].as_str());
+        let said: String = said.collect();
+        let (name, last) = events.last().unwrap();
+        if fits == tries {
+            assert_eq!(
+                (said.as_str(), name.as_str()),
+                ("{\"age\": 7}", "message_stop")
+            );
+        } else {
+            assert_eq!((said.as_str(), name.as_str()), ("", "error"));
+            let message = last["error"]["message"].as_str().unwrap();
+            assert!(message.contains("after 3 tries"), "{message}");
+        }
+        let seen = upstream.seen();
+        assert_eq!(seen.len(), tries);
+        // The first is asked for as the client asked; who waits for the others reads no stream.
+        assert_eq!(seen[0].json()["stream"], true);
+        assert!(
+            seen[1]
+                .json()
+                .get("stream")
+                .is_none_or(|stream| stream == false)
+        );
+    }
+}
+
+#[tokio::test]
 async fn an_answer_goes_on_past_the_upstreams_limit() {
     let (world, upstream) = world("continue_output = true", |asked| {
         let goes_on = asked["messages"].as_array().unwrap().len() > 1;

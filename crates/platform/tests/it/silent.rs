@@ -277,3 +277,22 @@ async fn a_stream_that_is_written_here_lives_while_its_upstream_says_nothing() {
     };
     futures_util::future::join_all(cases.into_iter().map(one)).await;
 }
+
+#[tokio::test]
+async fn a_stream_that_is_held_for_its_schema_lives_while_its_upstream_writes() {
+    let format = json!({"type": "json_schema", "schema": {"type": "object"}});
+    let body = hello(&json!({"stream": true, "output_config": {"format": format}}));
+    let upstream = Upstream::start(begins).await;
+    let text = format!(
+        "[bounds]\nkeep_alive_s = 1\n\
+         [upstreams.up]\ndialect = \"chat\"\nbase_url = \"http://{}\"\n\
+         [models.m]\nroutes = [{{ upstream = \"up\", add = {{ schema_tries = 2 }} }}]\n",
+        upstream.address
+    );
+    let world = World::start(&text).await;
+    let client = world.client("one").await.anthropic();
+    let mut stream = client.stream("/v1/messages", &body).await;
+    // Twice: a comment, as no event comes before the one that begins the answer.
+    stream.until(": keep-alive\n\n: keep-alive\n\n").await;
+    assert_eq!(upstream.last().json()["stream"], true);
+}
