@@ -40,6 +40,8 @@ pub(crate) enum Message {
         Conflicts,
         oneshot::Sender<Result<TakenBack, ClientError>>,
     ),
+    /// No background job is to run any more; the answer comes once none does.
+    EndJobs(oneshot::Sender<()>),
     /// Nothing more is wanted of the session in this process.
     Close(oneshot::Sender<Result<(), ClientError>>),
 }
@@ -82,10 +84,13 @@ impl Actor {
             since,
             spent,
         } = ready;
-        let mut running = Running::new(&parts, inbox, frames.clone());
+        let Some(settings) = kernel.settings().cloned() else {
+            unreachable!("a session is configured before its task starts");
+        };
+        let workspace = settings.workspace.clone();
+        let mut running = Running::new(&parts, inbox, frames.clone(), settings);
         running.since = since;
-        let workspace = kernel.settings().map(|settings| settings.workspace.clone());
-        let keeping = workspace.and_then(|workspace| running.keeping(&lease.session, &workspace));
+        let keeping = running.keeping(&lease.session, &workspace);
         running.follow_jobs(&tools, keeping);
         let actor = Self {
             parts,
@@ -197,6 +202,12 @@ impl Actor {
                 Message::TakeBack(to, conflicts, answer) => {
                     self.take_back(to, conflicts, answer).await
                 }
+                Message::EndJobs(ended) => {
+                    let recorded = self.end_jobs().await;
+                    // Who stopped waiting finds it in the journal.
+                    let _ = ended.send(());
+                    recorded
+                }
                 Message::Close(answer) => return End::Closed(answer),
             };
             if let Err(error) = result {
@@ -261,6 +272,20 @@ impl Actor {
         let events = self.kernel.decide(Input::Travelled(step)).events;
         self.record(events).await?;
         noted(&*checkpoints, &self.lease.session, &workspace).await;
+        Ok(())
+    }
+
+    /// Stops the background jobs.
+    async fn end_jobs(&mut self) -> Result<(), StoreError> {
+        if self.kernel.jobs().next().is_none() {
+            return Ok(());
+        }
+        let ended = self.tools.stop_jobs().await;
+        let last = ended.last().map(|end| CallId(end.job.0));
+        self.record_found(last).await?;
+        for end in ended {
+            self.take(Input::JobEnded(end)).await?;
+        }
         Ok(())
     }
 
@@ -363,8 +388,9 @@ impl Actor {
         }
         self.last = seq;
         for record in records {
-            self.before_it_is_true(&record.event);
+            self.tell_answers(&record.event);
             self.kernel.apply(&record.event);
+            self.tell_settings(&record.event);
             self.spent.follow(&record.event);
             self.worked.follow(&self.kernel);
             self.running.since.follow(&record.event, record.at_ms);
@@ -378,18 +404,31 @@ impl Actor {
         Ok(())
     }
 
-    /// Passes on to the session's team what concerns it.
-    fn before_it_is_true(&self, event: &Event) {
-        match (event, self.kernel.settings()) {
-            (Event::Configured { settings }, Some(old)) => {
-                self.seat.settings_changed(old, settings);
-            }
-            (Event::ApprovalAsked { call, .. }, _) => self.running.answers.asked(*call),
-            (Event::ApprovalAnswered { call, answer, .. }, _) => {
+    /// Tells those who work for the session what they asked by it.
+    fn tell_answers(&self, event: &Event) {
+        match event {
+            Event::ApprovalAsked { call, .. } => self.running.answers.asked(*call),
+            Event::ApprovalAnswered { call, answer, .. } => {
                 self.running.answers.answered(*call, answer);
             }
             _ => {}
         }
+    }
+
+    /// Tells those who work for the session what it works by now, once that is true.
+    fn tell_settings(&self, event: &Event) {
+        let (Event::Configured { .. } | Event::ApprovalAnswered { .. }, Some(now)) =
+            (event, self.kernel.settings())
+        else {
+            return;
+        };
+        self.running.settings.send_if_modified(|told| {
+            let changed = told != now;
+            if changed {
+                told.clone_from(now);
+            }
+            changed
+        });
     }
 
     /// Has the workspace looked at for the first time while the model thinks.

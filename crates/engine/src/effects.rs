@@ -15,7 +15,7 @@ use quire_protocol::{
     ModelFailure, ModelRequest, Money, Purpose, RequestId, SessionId, Settings, Store, ToolContext,
     ToolOutcome, ToolSet, Usage,
 };
-use tokio::sync::{Notify, broadcast, mpsc, oneshot};
+use tokio::sync::{Notify, broadcast, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::actor::Message;
@@ -40,6 +40,8 @@ pub(crate) struct Running {
     calls: Arc<Mutex<HashMap<CallId, Arc<Notify>>>>,
     /// For those who work for a call and ask.
     pub(crate) answers: Answers,
+    /// The session's settings, for those who work for it.
+    pub(crate) settings: watch::Sender<Settings>,
     jobs: Option<AbortHandle>,
     checkpoints: Option<Arc<dyn Checkpoints>>,
     is_missed: Arc<AtomicBool>,
@@ -50,8 +52,10 @@ impl Running {
         parts: &Parts,
         inbox: mpsc::Sender<Message>,
         frames: broadcast::Sender<Frame>,
+        settings: Settings,
     ) -> Self {
         Self {
+            settings: watch::Sender::new(settings),
             since: Since::default(),
             store: Arc::clone(&parts.store),
             checkpoints: parts.checkpoints.clone(),
@@ -264,7 +268,7 @@ impl Running {
             inbox: self.inbox.downgrade(),
             answers: self.answers.clone(),
             progress: Arc::clone(&context.progress),
-            settings: settings.clone(),
+            settings: self.settings.subscribe(),
             prefix: Arc::clone(kernel.prefix()),
             worked_ms,
         }));

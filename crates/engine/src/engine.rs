@@ -97,15 +97,17 @@ pub(crate) struct Handle {
 
 impl Handle {
     fn died(&self, session: &SessionId) -> ClientError {
-        let reason = self
-            .died
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let reason = self.reason();
         ClientError::Died {
             session: session.clone(),
             reason: reason.unwrap_or_else(|| "it was closed".to_owned()),
         }
+    }
+
+    /// Why its task died, once it has.
+    fn reason(&self) -> Option<String> {
+        let died = self.died.lock().unwrap_or_else(PoisonError::into_inner);
+        died.clone()
     }
 
     /// What there is to tell of the session; nothing once its task is over.
@@ -276,13 +278,30 @@ impl Engine {
         }
     }
 
-    /// Closes a session, unless a face shows it.
+    /// What there is to tell of an open session.
+    pub(crate) async fn describe(&self, session: &SessionId) -> Option<Opened> {
+        self.handle(session).ok()?.describe().await
+    }
+
+    /// Why nothing more is heard of a session.
+    pub(crate) fn why_over(&self, session: &SessionId) -> String {
+        let died = self.handle(session).ok().and_then(|handle| handle.reason());
+        died.unwrap_or_else(|| "its session was closed".to_owned())
+    }
+
+    /// Closes a session. Where a face shows it, only what runs in its background ends.
     pub(crate) async fn dismiss(&self, session: &SessionId) {
-        let watched = |handle: Handle| {
-            let frames = handle.frames.upgrade();
-            frames.is_some_and(|frames| frames.receiver_count() > 0)
+        let Ok(handle) = self.handle(session) else {
+            return;
         };
-        if self.handle(session).is_ok_and(|handle| !watched(handle)) {
+        let frames = handle.frames.upgrade();
+        if frames.is_some_and(|frames| frames.receiver_count() > 0) {
+            let (sender, ended) = oneshot::channel();
+            if handle.inbox.send(Message::EndJobs(sender)).await.is_ok() {
+                // One that dies meanwhile has ended them, too.
+                let _ = ended.await;
+            }
+        } else {
             // What it recorded is safe, and it can be opened again.
             let _ = self.close(session).await;
         }
@@ -454,7 +473,12 @@ impl Client for Engine {
         Box::pin(async move {
             let handle = self.handle(&session)?;
             let closed = handle.ask(&session, Message::Close).await;
-            self.sessions_open().remove(&session);
+            let mut open = self.sessions_open();
+            let alike = |now: &Handle| now.inbox.same_channel(&handle.inbox);
+            // Whoever opened it again meanwhile has another one.
+            if open.get(&session).is_some_and(alike) {
+                open.remove(&session);
+            }
             closed
         })
     }

@@ -6,17 +6,18 @@ use std::sync::{Arc, Weak};
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
+use quire_kernel::is_ordinary;
 use quire_protocol::{
     Access, Client as _, ClientError, Content, Delivery, Delta, Event, Frame, Item, Limits,
     MemberEnd, MemberReport, MemberTask, MessageId, Op, Opened, Pause, Prefix, Record, SandboxMode,
-    SessionId, Settings, StopReason, Team,
+    SessionId, Settings, StopReason, Team, TokenStop,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use crate::actor::Message;
 use crate::engine::Engine;
 use crate::questions::{Answers, Next, Questions};
-use crate::tree::{AtWork, Terms, Tree};
+use crate::tree::{AtWork, Tree};
 
 /// How many leads may be above a member.
 const DEPTH: usize = 3;
@@ -29,49 +30,19 @@ pub(crate) struct Seat {
     pub(crate) session: SessionId,
 }
 
-impl Seat {
-    /// Has the members that work for this session follow its settings, which have changed.
-    pub(crate) fn settings_changed(&self, old: &Settings, new: &Settings) {
-        let members = self.tree.members_at_work(&self.session);
-        let Some(engine) = self.engine.upgrade().filter(|_| !members.is_empty()) else {
-            return;
-        };
-        let (old, new) = (old.limits.work_ms, new.clone());
-        drop(tokio::spawn(async move {
-            for (member, terms) in members {
-                let Ok(Opened { settings, .. }) = engine.open(&member).await else {
-                    continue;
-                };
-                let mut settings = Settings {
-                    model: settings.model,
-                    workspace: settings.workspace,
-                    ..of_member(&new, terms, settings.limits.work_ms)
-                };
-                if let (Some(limit), Some(old), Some(new)) =
-                    (&mut settings.limits.work_ms, old, new.limits.work_ms)
-                {
-                    *limit = (*limit + new).saturating_sub(old);
-                }
-                // One that is over by now has no need of it.
-                let _ = engine.submit(&member, Op::Configure { settings }).await;
-            }
-        }));
-    }
-}
-
 /// The settings of a member: its lead's, as far as they go.
-fn of_member(lead: &Settings, terms: Terms, work_ms: Option<u64>) -> Settings {
+fn of_member(lead: &Settings, task: &MemberTask, work_ms: Option<u64>) -> Settings {
     let mut settings = Settings {
-        effort: terms.effort.unwrap_or(lead.effort),
+        effort: task.effort.unwrap_or(lead.effort),
         output_schema: None,
         limits: Limits {
-            work_ms: work_ms.filter(|_| lead.limits.work_ms.is_some()),
+            work_ms,
             turns: None,
             ..lead.limits.clone()
         },
         ..lead.clone()
     };
-    if terms.access == Access::Read {
+    if task.access == Access::Read {
         settings.policy.sandbox = SandboxMode::ReadOnly;
         settings.policy.writable.clear();
     }
@@ -84,8 +55,8 @@ pub(crate) struct Crew {
     pub(crate) inbox: mpsc::WeakSender<Message>,
     pub(crate) answers: Answers,
     pub(crate) progress: Arc<dyn Fn(Delta) + Send + Sync>,
-    /// As they were when the call began.
-    pub(crate) settings: Settings,
+    /// As they are now.
+    pub(crate) settings: watch::Receiver<Settings>,
     pub(crate) prefix: Arc<Prefix>,
     pub(crate) worked_ms: u64,
 }
@@ -115,16 +86,11 @@ impl Crew {
             ));
         }
         let session = lead.member(&task.name);
-        let terms = Terms {
-            access: task.access,
-            effort: task.effort,
-        };
-        let held = tree.begin(&session, terms)?;
-        let left = |limit: u64| limit.saturating_sub(self.worked_ms) + tree.worked_ms(&session);
-        let work_ms = self.settings.limits.work_ms.map(left);
+        let held = tree.begin(&session)?;
         Ok(Work {
             engine,
-            settings: of_member(&self.settings, terms, work_ms),
+            lead: self.settings.clone(),
+            ahead_ms: (self.worked_ms, tree.worked_ms(&session)),
             prefix: Arc::clone(&self.prefix),
             questions: Questions::new(
                 task.call,
@@ -144,7 +110,10 @@ impl Crew {
 struct Work {
     engine: Arc<Engine>,
     session: SessionId,
-    settings: Settings,
+    /// The settings of its lead.
+    lead: watch::Receiver<Settings>,
+    /// How long its lead and it had worked when the task was given.
+    ahead_ms: (u64, u64),
     prefix: Arc<Prefix>,
     task: MemberTask,
     questions: Questions,
@@ -154,52 +123,80 @@ struct Work {
 
 impl Work {
     async fn finish(mut self, stop: BoxFuture<'static, ()>) -> Result<MemberReport, String> {
-        let told = |error: ClientError| format!("the agent `{}`: {error}", self.task.name);
+        let name = self.task.name.clone();
+        let told = |error: ClientError| format!("the agent `{name}`: {error}");
         let (opened, is_new) = self.enlist().await.map_err(told)?;
         let before = self.held.spent();
-        let message = MessageId::new(format!("task-{}", self.task.call));
-        let frames = self.engine.watch(&self.session, opened.last);
-        // What it asked when its lead's call was cut short, it still asks.
-        for (call, approval) in self.engine.asked(&self.session).await {
-            self.questions.came_up(call, approval);
-        }
-        let heard = match self.give(&message, &opened, is_new).await {
-            Ok(()) if self.still_waits(&opened).await => {
-                let told = "it waited at a limit before, and still does".to_owned();
-                Ok((MemberEnd::Paused(told), String::new()))
-            }
-            Ok(()) => self.follow(frames, stop, &message).await,
-            Err(error) => Err(error.to_string()),
-        };
+        let worked = self.work(&opened, is_new, stop).await;
         self.engine.dismiss(&self.session).await;
-        let (end, said) = heard.map_err(|why| {
-            let name = &self.task.name;
+        let turn = worked.map_err(|why| {
             format!("the agent `{name}` stopped working: {why}. Its journal is intact: a task for the same name goes on with it")
         })?;
         Ok(MemberReport {
-            end,
-            said,
+            end: turn.end.unwrap_or(MemberEnd::Stopped),
+            said: turn.said,
             spent: self.held.spent() - before,
             session: self.session,
         })
     }
 
+    /// Gives the task, and follows the member's turn until it is over or waits.
+    async fn work(
+        &mut self,
+        opened: &Opened,
+        is_new: bool,
+        stop: BoxFuture<'static, ()>,
+    ) -> Result<Following, String> {
+        let message = MessageId::new(format!("task-{}", uuid::Uuid::now_v7()));
+        let frames = self.engine.watch(&self.session, opened.last);
+        // What it asked when its lead's call was cut short, it still asks.
+        for (call, approval) in self.engine.asked(&self.session).await {
+            self.questions.came_up(call, approval);
+        }
+        let given = self.give(&message, opened, is_new).await;
+        given.map_err(|error| error.to_string())?;
+        let turn = if self.still_waits(opened).await {
+            let told = "it waited at a limit before, and still does".to_owned();
+            Following {
+                end: Some(MemberEnd::Paused(told)),
+                ..Following::default()
+            }
+        } else {
+            self.follow(frames, stop, &message).await?
+        };
+        if !turn.heard {
+            // It came to nothing, and is not to be done with the next task.
+            let withdrawn = Op::Withdraw { message };
+            let _ = self.engine.submit(&self.session, withdrawn).await;
+        }
+        Ok(turn)
+    }
+
+    /// What it works by, as its lead's settings are now.
+    fn settings(&mut self) -> Settings {
+        let lead = self.lead.borrow_and_update();
+        let (of_lead, own) = self.ahead_ms;
+        let left = |limit: u64| limit.saturating_sub(of_lead) + own;
+        of_member(&lead, &self.task, lead.limits.work_ms.map(left))
+    }
+
     /// Opens the member's session, or starts it; says whether it is new.
-    async fn enlist(&self) -> Result<(Opened, bool), ClientError> {
+    async fn enlist(&mut self) -> Result<(Opened, bool), ClientError> {
+        let settings = self.settings();
         let engine = &self.engine;
-        let enlisted = engine.enlist(&self.session, &self.settings, &self.prefix);
+        let enlisted = engine.enlist(&self.session, &settings, &self.prefix);
         let is_new = enlisted.await?;
         Ok((engine.open(&self.session).await?, is_new))
     }
 
     /// Gives the task, on the terms of now. One that waits at a limit hears it before it goes on.
     async fn give(
-        &self,
+        &mut self,
         message: &MessageId,
         opened: &Opened,
         is_new: bool,
     ) -> Result<(), ClientError> {
-        let settings = self.settings.clone();
+        let settings = self.settings();
         let terms = Op::Configure { settings };
         let task = Op::Say {
             message: message.clone(),
@@ -221,12 +218,12 @@ impl Work {
     /// Whether the member waited at a limit that was not raised: what it is told there, it hears later.
     async fn still_waits(&self, opened: &Opened) -> bool {
         let at_limit = |opened: &Opened| opened.pause == Some(Pause::Limit);
-        at_limit(opened)
-            && self
-                .engine
-                .open(&self.session)
-                .await
-                .is_ok_and(|now| at_limit(&now))
+        at_limit(opened) && self.now().await.is_some_and(|now| at_limit(&now))
+    }
+
+    /// What there is to tell of the member now; nothing once it is closed.
+    async fn now(&self) -> Option<Opened> {
+        self.engine.describe(&self.session).await
     }
 
     /// What the member is told. Its session is called after the first line.
@@ -258,7 +255,7 @@ impl Work {
         mut frames: BoxStream<'static, Frame>,
         mut stop: BoxFuture<'static, ()>,
         message: &MessageId,
-    ) -> Result<(MemberEnd, String), String> {
+    ) -> Result<Following, String> {
         let mut turn = Following::default();
         let mut stopping = false;
         while turn.end.is_none() {
@@ -267,9 +264,7 @@ impl Work {
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     let cause = "lead".to_owned();
-                    let interrupt = Op::Interrupt { cause };
-                    let asked = self.engine.submit(&self.session, interrupt).await;
-                    asked.map_err(|error| error.to_string())?;
+                    self.tell(Op::Interrupt { cause }).await?;
                 }
                 next = self.questions.next() => match next {
                     Next::Answered(call, answer) => {
@@ -279,24 +274,41 @@ impl Work {
                     }
                     Next::Due => self.questions.ask_next().await,
                 },
+                () = changed(&mut self.lead) => {
+                    let settings = self.settings();
+                    self.tell(Op::Configure { settings }).await?;
+                }
                 frame = frames.next() => match frame {
                     Some(Frame::Record(record)) => self.record(&record, &mut turn, message).await,
                     Some(Frame::Delta(_)) => {}
-                    None => return Err("its session was closed".to_owned()),
+                    None => return Err(self.engine.why_over(&self.session)),
                 },
             }
         }
-        let end = match turn.end.unwrap_or(MemberEnd::Stopped) {
-            MemberEnd::Ended(StopReason::Cancelled, _) if stopping => MemberEnd::Stopped,
-            end => end,
-        };
-        Ok((end, turn.said))
+        if stopping && matches!(turn.end, Some(MemberEnd::Ended(StopReason::Cancelled, _))) {
+            turn.end = Some(MemberEnd::Stopped);
+        }
+        Ok(turn)
+    }
+
+    async fn tell(&self, op: Op) -> Result<(), String> {
+        let told = self.engine.submit(&self.session, op).await;
+        told.map_err(|error| error.to_string())
     }
 
     async fn record(&mut self, record: &Record, turn: &mut Following, message: &MessageId) {
+        if let Some(end) = turn.cut.take()
+            && !matches!(record.event, Event::TurnStarted { .. })
+        {
+            turn.end = Some(end);
+        }
         match &record.event {
             Event::MessageDelivered { message: heard } => turn.heard |= heard == message,
-            Event::ModelReplied { items, .. } => self.replied(items, turn),
+            Event::ModelCalled { purpose, .. } => turn.aside = !purpose.is_work(),
+            Event::ModelReplied { items, stop, .. } => {
+                turn.replied(items, *stop);
+                self.show(items);
+            }
             Event::ApprovalAsked { call, approval } => {
                 self.questions.came_up(*call, approval.clone());
             }
@@ -307,30 +319,45 @@ impl Work {
             Event::TurnPaused { pause, detail, .. } if pause.has_begun() => {
                 turn.end = Some(MemberEnd::Paused(detail.clone()));
             }
-            // One that began before the task is not it.
-            Event::TurnEnded { reason, detail, .. } if turn.heard => {
-                turn.end = Some(MemberEnd::Ended(*reason, detail.clone()));
+            Event::TurnEnded { reason, detail, .. } => {
+                let end = MemberEnd::Ended(*reason, detail.clone());
+                if turn.heard {
+                    turn.end = Some(end);
+                } else if !is_ordinary(*reason) {
+                    // It began before the task, which waits for a person now, unless another turn
+                    // opens at once.
+                    let follows = self.now().await.is_some_and(|now| now.last > record.seq);
+                    *(if follows {
+                        &mut turn.cut
+                    } else {
+                        &mut turn.end
+                    }) = Some(end);
+                }
             }
             _ => {}
         }
     }
 
     /// Shows what the member does now.
-    fn replied(&self, items: &[Item], turn: &mut Following) {
+    fn show(&self, items: &[Item]) {
         for item in items {
-            match item {
-                Item::Assistant { text, .. } => turn.said.clone_from(text),
-                Item::ToolCall(call) => {
-                    let shown = call.shown();
-                    let text = format!("{} {}\n", shown.name, shown.detail);
-                    (self.progress)(Delta::ToolOutput {
-                        call: self.task.call,
-                        text,
-                    });
-                }
-                _ => {}
+            if let Item::ToolCall(call) = item {
+                let shown = call.shown();
+                let text = format!("{} {}\n", shown.name, shown.detail);
+                (self.progress)(Delta::ToolOutput {
+                    call: self.task.call,
+                    text,
+                });
             }
         }
+    }
+}
+
+/// Completes when the lead's settings have changed.
+async fn changed(settings: &mut watch::Receiver<Settings>) {
+    if settings.changed().await.is_err() {
+        // The lead is closed, and whoever works for it is stopped.
+        std::future::pending::<()>().await;
     }
 }
 
@@ -339,7 +366,34 @@ impl Work {
 struct Following {
     /// Whether the task has reached the model.
     heard: bool,
+    /// Whether the open request is not for the member's own work.
+    aside: bool,
     /// What it said last.
     said: String,
+    /// Whether that was cut, so that the next reply is the rest of it.
+    is_cut: bool,
+    /// How a turn ended before the task was heard, unless another one follows at once.
+    cut: Option<MemberEnd>,
     end: Option<MemberEnd>,
+}
+
+impl Following {
+    /// Takes a reply; a summary is not said to anybody.
+    fn replied(&mut self, items: &[Item], stop: TokenStop) {
+        if self.aside {
+            return;
+        }
+        let calls = items.iter().any(|item| matches!(item, Item::ToolCall(_)));
+        let texts = items.iter().filter_map(|item| match item {
+            Item::Assistant { text, .. } if !text.trim().is_empty() => Some(text.as_str()),
+            _ => None,
+        });
+        let said = texts.collect::<Vec<_>>().join("\n\n");
+        if self.is_cut {
+            self.said += &said;
+        } else if !said.is_empty() || !calls {
+            self.said = said;
+        }
+        self.is_cut = stop == TokenStop::MaxTokens;
+    }
 }

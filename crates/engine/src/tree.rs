@@ -1,22 +1,21 @@
 //! A tree of sessions: what each of them has spent, and which of them work for others now.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, Weak};
 
-use quire_protocol::{
-    Access, Effort, Event, Record, SessionId, SessionQuery, Spending, Store, StoreError,
-};
+use quire_protocol::{Event, Record, SessionId, SessionQuery, Spending, Store, StoreError};
 
 use crate::effects::locked;
 use crate::past::read_all;
 
 /// Members of one tree that work at once.
 const AT_WORK: usize = 8;
+
 /// The sessions of one tree: what each has spent, and which of them work for others now.
 #[derive(Default)]
 pub(crate) struct Tree {
     sessions: Mutex<HashMap<SessionId, Used>>,
-    at_work: Mutex<HashMap<SessionId, Terms>>,
+    at_work: Mutex<HashSet<SessionId>>,
 }
 
 /// What one session has used.
@@ -24,13 +23,6 @@ pub(crate) struct Tree {
 pub(crate) struct Used {
     pub(crate) spent: Spending,
     pub(crate) worked_ms: u64,
-}
-
-/// On what terms a member works.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Terms {
-    pub(crate) access: Access,
-    pub(crate) effort: Option<Effort>,
 }
 
 impl Used {
@@ -78,13 +70,9 @@ impl Tree {
     }
 
     /// Lets a member work until what comes back is dropped.
-    pub(crate) fn begin(
-        self: &Arc<Self>,
-        member: &SessionId,
-        terms: Terms,
-    ) -> Result<AtWork, String> {
+    pub(crate) fn begin(self: &Arc<Self>, member: &SessionId) -> Result<AtWork, String> {
         let mut at_work = locked(&self.at_work);
-        if at_work.contains_key(member) {
+        if at_work.contains(member) {
             return Err(format!(
                 "the agent `{}` is at work already: wait for it, or give the task to another name",
                 member.member_name().unwrap_or_default()
@@ -95,20 +83,11 @@ impl Tree {
                 "{AT_WORK} agents are at work already: wait for one of them, or do it yourself"
             ));
         }
-        at_work.insert(member.clone(), terms);
+        at_work.insert(member.clone());
         Ok(AtWork {
             tree: Arc::clone(self),
             member: member.clone(),
         })
-    }
-
-    /// The members of a session that work now.
-    pub(crate) fn members_at_work(&self, lead: &SessionId) -> Vec<(SessionId, Terms)> {
-        let at_work = locked(&self.at_work);
-        let of_it = |(member, terms): (&SessionId, &Terms)| {
-            (member.lead().as_ref() == Some(lead)).then(|| (member.clone(), *terms))
-        };
-        at_work.iter().filter_map(of_it).collect()
     }
 }
 

@@ -43,4 +43,5 @@ mod tests;
 
 pub use input::*;
 pub use session::Session;
+pub use steering::is_ordinary;
 pub use travel::ForkPlace;

@@ -123,7 +123,8 @@ impl Mail {
 }
 
 /// Whether a turn that ended so is followed by what waits for its end.
-pub(crate) fn is_ordinary(reason: StopReason) -> bool {
+#[must_use]
+pub fn is_ordinary(reason: StopReason) -> bool {
     match reason {
         StopReason::EndTurn
         | StopReason::MaxTokens

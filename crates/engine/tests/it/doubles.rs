@@ -18,6 +18,8 @@ pub(crate) struct MemoryStore {
     journals: Mutex<HashMap<SessionId, Vec<Entry>>>,
     leased: Mutex<HashMap<SessionId, u64>>,
     pub(crate) full: AtomicBool,
+    /// The session whose journal takes no more.
+    pub(crate) full_for: Mutex<Option<SessionId>>,
     pub(crate) syncs: AtomicUsize,
 }
 
@@ -31,6 +33,10 @@ impl MemoryStore {
         let mut journals = self.journals.lock().unwrap();
         let last = journals.get_mut(session).unwrap().last_mut().unwrap();
         last.payload = b"\0".to_vec();
+    }
+
+    pub(crate) fn is_leased(&self, session: &SessionId) -> bool {
+        self.leased.lock().unwrap().contains_key(session)
     }
 
     /// What the death of the process that holds the leases does.
@@ -106,7 +112,8 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         let session = lease.session.clone();
         Box::pin(async move {
-            if self.full.load(Ordering::Relaxed) {
+            let full = self.full_for.lock().unwrap().as_ref() == Some(&session);
+            if full || self.full.load(Ordering::Relaxed) {
                 return Err(StoreError::Full {
                     path: "/there".to_owned(),
                 });

@@ -14,7 +14,7 @@ use crate::ended;
 
 /// Finds what a test put there, and hangs where a test wants it to.
 #[derive(Default)]
-struct Files {
+pub(crate) struct Files {
     changed: Mutex<Vec<FileStep>>,
     hangs: Mutex<Hangs>,
 }
@@ -28,6 +28,13 @@ enum Hangs {
 }
 
 impl Files {
+    /// Whose folder cannot be looked at before anything is done.
+    pub(crate) fn that_hang_before() -> Arc<Self> {
+        let files = Arc::<Self>::default();
+        files.hang(Hangs::Before);
+        files
+    }
+
     /// A file changes.
     fn change(&self, path: &str) {
         self.changed.lock().unwrap().push(FileStep {
