@@ -963,12 +963,14 @@ export type Pause =
   /** No person wants it any more, before it began: the turn goes on as if nothing had been asked. */
   | "withdrawn";
 
-/** Whether it may be worked, or is planned first. */
+/** Whether it may be worked, is planned first, or is only looked. */
 export type Phase =
   /** What the policy lets be done may be done. */
   | "work"
   /** Nothing is changed until the person accepts the plan. */
-  | "plan";
+  | "plan"
+  /** Nothing is changed, whatever rules and persons say: others are at work. */
+  | "look";
 
 /** How far a step of the plan is. */
 export type PlanStatus =

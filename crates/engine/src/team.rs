@@ -9,8 +9,8 @@ use futures_util::StreamExt as _;
 use quire_kernel::is_ordinary;
 use quire_protocol::{
     Access, Client as _, ClientError, Content, Delivery, Delta, Event, Frame, Item, Limits,
-    MemberEnd, MemberReport, MemberTask, MessageId, Op, Opened, Pause, Prefix, Record, SandboxMode,
-    SessionId, Settings, StopReason, Team, TokenStop,
+    MemberEnd, MemberReport, MemberTask, MessageId, Op, Opened, Pause, Phase, Prefix, Record,
+    SandboxMode, SessionId, Settings, StopReason, Team, TokenStop,
 };
 use tokio::sync::{mpsc, watch};
 
@@ -44,6 +44,7 @@ fn of_member(lead: &Settings, task: &MemberTask, work_ms: Option<u64>) -> Settin
     };
     if task.access == Access::Read {
         settings.policy.sandbox = SandboxMode::ReadOnly;
+        settings.policy.phase = Phase::Look;
         settings.policy.writable.clear();
     }
     settings
@@ -136,7 +137,6 @@ impl Work {
             end: turn.end.unwrap_or(MemberEnd::Stopped),
             said: turn.said,
             spent: self.held.spent() - before,
-            session: self.session,
         })
     }
 
@@ -234,11 +234,15 @@ impl Work {
         if !is_new {
             return task.clone();
         }
+        let looks = self.lead.borrow().policy.phase == Phase::Look;
         let access = match access {
-            Access::Read => {
+            // Who may only look has others look, whatever it says.
+            Access::Write if !looks => {
+                "You may change what the task needs changed, and nothing else."
+            }
+            Access::Read | Access::Write => {
                 "You may look at everything and change nothing: others are at work here."
             }
-            Access::Write => "You may change what the task needs changed, and nothing else.",
         };
         format!(
             "{task}\n\n(You are the agent `{name}`. Another agent gave you this part of its work, in \

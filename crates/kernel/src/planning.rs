@@ -46,8 +46,8 @@ impl Told {
     fn due(self, phase: Phase) -> Option<&'static str> {
         match phase {
             Phase::Plan if self.phase == Phase::Work || self.faded => Some(PLAN),
-            Phase::Work if self.phase == Phase::Plan => Some(WORK),
-            Phase::Plan | Phase::Work => None,
+            Phase::Work | Phase::Look if self.phase == Phase::Plan => Some(WORK),
+            Phase::Plan | Phase::Work | Phase::Look => None,
         }
     }
 }

@@ -28,12 +28,12 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What holds now: while it is planned, commands read and nothing is written but a private temp
+    /// What holds now: while it is not worked, commands read and nothing is written but a private temp
     /// folder, whatever the sandbox is otherwise.
     #[must_use]
     pub fn in_force(&self) -> Self {
         let mut policy = self.clone();
-        if policy.phase == Phase::Plan {
+        if !policy.phase.is_work() {
             policy.sandbox = SandboxMode::ReadOnly;
             policy.writable.clear();
         }
@@ -41,7 +41,7 @@ impl Policy {
     }
 }
 
-/// Whether it may be worked, or is planned first.
+/// Whether it may be worked, is planned first, or is only looked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
@@ -50,6 +50,8 @@ pub enum Phase {
     Work,
     /// Nothing is changed until the person accepts the plan.
     Plan,
+    /// Nothing is changed, whatever rules and persons say: others are at work.
+    Look,
 }
 
 impl Phase {
@@ -121,14 +123,19 @@ mod tests {
     }
 
     #[test]
-    fn what_is_planned_is_read_only_whatever_the_sandbox_is() {
-        for sandbox in ["read-only", "workspace-write", "off"] {
+    fn what_is_planned_or_looked_at_is_read_only_whatever_the_sandbox_is() {
+        for (sandbox, phase) in [
+            ("read-only", "plan"),
+            ("workspace-write", "plan"),
+            ("off", "plan"),
+            ("off", "look"),
+        ] {
             let policy: Policy = from_value(json!({
                 "sandbox": sandbox,
                 "approvals": "auto",
                 "writable": ["/srv"],
                 "domains": ["example.org"],
-                "phase": "plan",
+                "phase": phase,
             }))
             .unwrap();
             let now = policy.in_force();

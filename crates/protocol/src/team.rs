@@ -111,8 +111,6 @@ pub struct MemberTask {
 /// What came of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemberReport {
-    /// The member's session.
-    pub session: SessionId,
     /// How its turn ended.
     pub end: MemberEnd,
     /// What it said last.

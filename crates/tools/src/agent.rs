@@ -189,7 +189,6 @@ mod tests {
         outcome(
             &name,
             &MemberReport {
-                session: quire_protocol::SessionId::new("a.tests"),
                 end,
                 said: said.to_owned(),
                 spent,

@@ -297,8 +297,14 @@ fn sandbox_hint(ending: Ending, text: &str, policy: &Policy) -> Option<&'static 
     {
         return None;
     }
-    if policy.phase == Phase::Plan {
-        return Some("[plan mode: commands read and write only /tmp until the plan is accepted]\n");
+    match policy.phase {
+        Phase::Plan => {
+            return Some(
+                "[plan mode: commands read and write only /tmp until the plan is accepted]\n",
+            );
+        }
+        Phase::Look => return Some("[you may only look: commands read and write only /tmp]\n"),
+        Phase::Work => {}
     }
     Some(if policy.approvals == ApprovalMode::Never {
         "[perhaps the sandbox: commands write the workspace only and have no network unless allowed]\n"

@@ -19,6 +19,10 @@ use crate::toolbox::Tool;
 pub(crate) const PLANNED_FIRST: &str = "plan mode: nothing is changed before the person accepts the plan. Set it out with `plan`, say \
      it in your answer, and ask";
 
+/// What the model is told of a command that would leave the sandbox while others are at work.
+const LOOK_ONLY: &str = "you may look and change nothing, so nothing runs outside the sandbox here: say in your last \
+     message what should be run, and why";
+
 /// Plans a call of a known tool, or of none.
 pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPlan {
     let (lane, verdict) = match tool {
@@ -32,8 +36,8 @@ pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPl
                 Ok(JobRequest::Kill { .. })
             );
             match (kills, place.policy.phase) {
-                (true, Phase::Plan) => (Lane::Exclusive, planned_first()),
-                (true, Phase::Work) => (Lane::Exclusive, Verdict::Run),
+                (true, Phase::Plan) => (Lane::Exclusive, refused(PLANNED_FIRST)),
+                (true, Phase::Work | Phase::Look) => (Lane::Exclusive, Verdict::Run),
                 (false, _) => (Lane::Shared, Verdict::Run),
             }
         }
@@ -56,20 +60,17 @@ pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPl
     }
 }
 
-fn planned_first() -> Verdict {
-    Verdict::Refuse {
-        reason: PLANNED_FIRST.to_owned(),
-    }
+fn refused(why: &str) -> Verdict {
+    let reason = why.to_owned();
+    Verdict::Refuse { reason }
 }
 
 fn change_verdict(tool: Tool, call: &ToolCall, policy: &Policy) -> Verdict {
     if policy.phase == Phase::Plan {
-        return planned_first();
+        return refused(PLANNED_FIRST);
     }
     if policy.sandbox == SandboxMode::ReadOnly {
-        return Verdict::Refuse {
-            reason: "this run may only read: describe the change instead of making it".to_owned(),
-        };
+        return refused("this run may only read: describe the change instead of making it");
     }
     let changes = tool.proposals(&call.arguments);
     if policy.approvals != ApprovalMode::Ask || changes.is_empty() {
@@ -92,8 +93,10 @@ fn change_verdict(tool: Tool, call: &ToolCall, policy: &Policy) -> Verdict {
 pub(crate) fn command_verdict(request: &ShellRequest, place: &Place) -> Verdict {
     let policy = &place.policy;
     let outside = request.outside(policy);
-    if outside.is_some() && policy.phase == Phase::Plan {
-        return planned_first();
+    match policy.phase {
+        Phase::Plan if outside.is_some() => return refused(PLANNED_FIRST),
+        Phase::Look if outside.is_some() => return refused(LOOK_ONLY),
+        Phase::Work | Phase::Plan | Phase::Look => {}
     }
     // A command out of the sandbox obeys what lies where it runs, such as a repository's `config`,
     // and beneath the workspace a confined command may have put it there.
@@ -484,6 +487,32 @@ mod tests {
             panic!("not asked");
         };
         assert_eq!(approval.touches, ["writes in /project", "no network"]);
+    }
+
+    #[test]
+    fn who_only_looks_leaves_the_sandbox_by_no_rule_and_no_answer() {
+        use ApprovalMode::{Ask, Auto, Never};
+        use SandboxMode::{Off, WorkspaceWrite};
+        for (sandbox, approvals) in [(WorkspaceWrite, Auto), (WorkspaceWrite, Ask), (Off, Never)] {
+            let mut policy = policy(sandbox, approvals, &[("touch", RuleAction::Allow)]);
+            let outside =
+                |policy: &Policy| judged("touch a", Some("I want to"), &policy.in_force());
+            policy.sandbox = SandboxMode::ReadOnly;
+            assert_ne!(word(&outside(&policy)), "refuse", "{approvals:?}");
+            policy.sandbox = sandbox;
+            policy.phase = Phase::Look;
+            assert_eq!(outside(&policy), refused(LOOK_ONLY));
+            let looked = judged("cat a", None, &policy.in_force());
+            assert_eq!(word(&looked) == "ask", approvals == Ask);
+            let place = place(&policy.in_force());
+            let write = call("write", &json!({"path": "a", "content": ""}));
+            let written = plan(Some(Tool::Write), &write, &place);
+            assert_eq!(word(&written.verdict), "refuse");
+            // What it began it may end.
+            let kill = call("job", &json!({"action": "kill", "job": 1}));
+            let ended = plan(Some(Tool::Job), &kill, &place);
+            assert_eq!(word(&ended.verdict), "run");
+        }
     }
 
     #[test]

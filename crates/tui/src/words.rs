@@ -93,11 +93,13 @@ pub(crate) fn settings_changed(before: &Settings, now: &Settings) -> Option<Stri
         changes.push(format!("approvals {}", approvals(now.policy.approvals)));
     }
     match (before.policy.phase, now.policy.phase) {
-        (Phase::Work, Phase::Plan) => {
+        (Phase::Work | Phase::Look, Phase::Plan) => {
             changes.push("plan mode, nothing is changed until /plan accept".to_owned());
         }
         (Phase::Plan, Phase::Work) => changes.push("plan mode is over".to_owned()),
-        (Phase::Work, Phase::Work) | (Phase::Plan, Phase::Plan) => {}
+        (Phase::Work | Phase::Plan, Phase::Look) => changes.push("it may only look".to_owned()),
+        (Phase::Look, Phase::Work) => changes.push("it may change things".to_owned()),
+        (Phase::Work, Phase::Work) | (Phase::Plan, Phase::Plan) | (Phase::Look, Phase::Look) => {}
     }
     if before.policy.rules != now.policy.rules {
         changes.push("other rules for commands".to_owned());
