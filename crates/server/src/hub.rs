@@ -82,7 +82,17 @@ impl Hub {
                 environment,
             },
         };
-        let left = self.care().take_up();
+        let mut left = self.care().take_up();
+        let works_for_another = |session: &SessionId| {
+            let mut leads = std::iter::successors(session.lead(), SessionId::lead);
+            leads.any(|lead| left.contains(&lead))
+        };
+        let (members, leads) = left.iter().cloned().partition(works_for_another);
+        left = leads;
+        for member in &members {
+            // Its lead decides what becomes of its task.
+            let _ = self.care().rests(member);
+        }
         self.left.send_replace(Some(left.iter().cloned().collect()));
         let hub = Arc::clone(self);
         async move {
@@ -137,8 +147,7 @@ impl Hub {
             self.attach(face, session);
             return Ok(opened);
         }
-        // Who works for a session that is hosted is where that is.
-        let client = match self.client(&session.root()) {
+        let client = match self.near(session) {
             Some(client) => client,
             None => self.host(face, self.folder_of(face, session).await?)?,
         };
@@ -225,7 +234,7 @@ impl Hub {
 
     pub(crate) async fn remove(&self, face: &Face, session: &SessionId) -> Result<(), ClientError> {
         let _gate = self.gate.lock().await;
-        let client = match self.client(session) {
+        let client = match self.near(session) {
             Some(client) => client,
             None => self.any_host(face)?,
         };
@@ -278,7 +287,8 @@ impl Hub {
         for head in host.sessions(SessionQuery::default()).await? {
             if !listed.contains(&head.session) {
                 let agent = self.agent(&head);
-                agents.extend(agent.filter(|agent| agent.faces > 0 || head.is_listed()));
+                let shown = |agent: &Agent| agent.faces > 0 && head.session.lead().is_none();
+                agents.extend(agent.filter(|agent| shown(agent) || head.is_listed()));
             }
         }
         Ok(agents)
@@ -293,7 +303,8 @@ impl Hub {
             while let Some(session) = self.calm_session() {
                 self.close(&session).await;
             }
-            let left: Vec<SessionId> = self.hosted().keys().cloned().collect();
+            // Who leads others comes before them.
+            let left: BTreeSet<SessionId> = self.hosted().keys().cloned().collect();
             if left.is_empty() {
                 break;
             }
@@ -311,9 +322,11 @@ impl Hub {
 
     fn calm_session(&self) -> Option<SessionId> {
         let hosted = self.hosted();
-        let mut calm = hosted
-            .iter()
-            .filter(|(_, hosted)| hosted.running.is_empty());
+        let mut calm = hosted.iter().filter(|(session, member)| {
+            let mut leads = std::iter::successors(session.lead(), SessionId::lead);
+            // Who is closed while it works for a call has that call fail.
+            member.running.is_empty() && !leads.any(|lead| hosted.contains_key(&lead))
+        });
         calm.next().map(|(session, _)| session.clone())
     }
 

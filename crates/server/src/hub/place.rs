@@ -58,6 +58,14 @@ impl Hub {
         self.hosts.host(&origin).map_err(ClientError::Settings)
     }
 
+    /// Where others of a session's tree are hosted, if any is: they work for each other there, and each holds its
+    /// journal.
+    pub(super) fn near(&self, session: &SessionId) -> Option<Arc<dyn Client>> {
+        let (root, hosted) = (session.root(), self.hosted());
+        let mut near = hosted.iter().filter(|(other, _)| other.is_within(&root));
+        near.next().map(|(_, hosted)| Arc::clone(&hosted.client))
+    }
+
     /// What can look at every session: whoever needs to stop one must not have to mend his settings
     /// first.
     pub(super) fn any_host(&self, face: &Face) -> Result<Arc<dyn Client>, ClientError> {

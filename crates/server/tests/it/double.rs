@@ -21,6 +21,8 @@ pub(crate) struct Double {
     watchers: Mutex<Vec<mpsc::UnboundedSender<Frame>>>,
     /// What it was asked.
     pub(crate) asked: Mutex<Vec<Op>>,
+    /// What was closed.
+    pub(crate) closed: Mutex<Vec<SessionId>>,
     /// Why the session died.
     died: Mutex<Option<String>>,
     /// Whoever opens the session takes one.
@@ -33,6 +35,7 @@ impl Double {
             told: Mutex::default(),
             watchers: Mutex::default(),
             asked: Mutex::default(),
+            closed: Mutex::default(),
             died: Mutex::default(),
             opening: Semaphore::new(openings),
         })
@@ -119,6 +122,7 @@ impl Client for Double {
 
     fn close(&self, session: &SessionId) -> BoxFuture<'_, Result<(), ClientError>> {
         self.watchers.lock().unwrap().clear();
+        self.closed.lock().unwrap().push(session.clone());
         let died = self
             .died
             .lock()
@@ -182,16 +186,37 @@ impl Hosts for Only {
     }
 }
 
+/// Those of folders.
+pub(crate) struct ByFolder(pub(crate) Vec<(&'static str, Arc<Double>)>);
+
+impl Hosts for ByFolder {
+    fn host(&self, origin: &Origin) -> Result<Arc<dyn Client>, String> {
+        let mut fitting = self.0.iter();
+        let fitting = fitting.find(|(folder, _)| Path::new(folder) == origin.folder);
+        let (_, double) = fitting.ok_or("there is none")?;
+        Ok(Arc::<Double>::clone(double))
+    }
+}
+
 /// A host of the double in that folder, for as long as the runtime lives.
 pub(crate) fn host(folder: &Path, double: &Arc<Double>) {
     let hosts = Arc::new(Only(Arc::clone(double)));
+    tokio::spawn(daemon(folder, hosts).serve(std::future::pending()));
+}
+
+/// A host that is about to be.
+pub(crate) fn daemon(folder: &Path, hosts: Arc<dyn Hosts>) -> Daemon {
     let idle = Duration::from_hours(1);
-    let daemon = Daemon::listen(folder, hosts, "double".to_owned(), [].into(), idle).unwrap();
-    tokio::spawn(daemon.serve(std::future::pending()));
+    Daemon::listen(folder, hosts, "double".to_owned(), [].into(), idle).unwrap()
 }
 
 /// A face of the host in that folder.
 pub(crate) fn face(folder: &Path) -> Remote {
-    let origin = Origin::new("/".into(), []);
+    face_in(folder, "/")
+}
+
+/// One that works in a folder.
+pub(crate) fn face_in(folder: &Path, works_in: &str) -> Remote {
+    let origin = Origin::new(works_in.into(), []);
     Remote::new(folder.to_owned(), "face", origin, None)
 }

@@ -17,7 +17,7 @@ use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use crate::double::{Double, face, host, settings};
+use crate::double::{ByFolder, Double, daemon, face, face_in, host, settings};
 
 fn session() -> SessionId {
     SessionId::new("s")
@@ -239,4 +239,57 @@ async fn what_is_said_to_a_session_that_was_interrupted_waits_until_it_goes_on()
     said.await.unwrap().unwrap();
     let asked = double.asked.lock().unwrap();
     assert_eq!(*asked, [Op::Resume, Op::Resume, say("go".to_owned())]);
+}
+
+#[tokio::test]
+async fn who_works_for_a_session_that_was_interrupted_is_not_gone_on_with_beside_it() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(10));
+    let list = folder.path().join("at-work.json");
+    std::fs::write(&list, r#"{"sessions":{"s":0,"s.tests":0,"t.tests":0}}"#).unwrap();
+    host(folder.path(), &double);
+    let face = face(folder.path());
+    // The list is told once all are taken up.
+    face.agents().await.unwrap();
+    // Nobody leads the last one on.
+    assert_eq!(*double.asked.lock().unwrap(), [Op::Resume, Op::Resume]);
+    let left = std::fs::read_to_string(&list).unwrap();
+    assert!(!left.contains("s.tests"), "{left}");
+}
+
+#[tokio::test]
+async fn all_of_a_tree_are_where_one_of_them_is_hosted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (a, b) = (Double::new(10), Double::new(10));
+    let hosts = ByFolder(vec![("/a", Arc::clone(&a)), ("/b", Arc::clone(&b))]);
+    tokio::spawn(daemon(folder.path(), Arc::new(hosts)).serve(std::future::pending()));
+    let (first, second) = (face_in(folder.path(), "/a"), face_in(folder.path(), "/b"));
+    first.open(&SessionId::new("s.tests")).await.unwrap();
+    second.open(&SessionId::new("s")).await.unwrap();
+    second.open(&SessionId::new("t")).await.unwrap();
+    let go = || say("go".to_owned());
+    second.submit(&SessionId::new("s"), go()).await.unwrap();
+    assert_eq!(*a.asked.lock().unwrap(), [go()]);
+    second.submit(&SessionId::new("t"), go()).await.unwrap();
+    assert_eq!(*b.asked.lock().unwrap(), [go()]);
+}
+
+#[tokio::test]
+async fn a_host_that_ends_closes_a_session_before_those_who_work_for_it() {
+    let (folder, double) = (tempfile::tempdir().unwrap(), Double::new(20));
+    let hosts = ByFolder(vec![("/", Arc::clone(&double))]);
+    let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+    let serving = daemon(folder.path(), Arc::new(hosts)).serve(async move {
+        let _ = stopped.await;
+        Duration::from_secs(10)
+    });
+    let serving = tokio::spawn(serving);
+    let face = face(folder.path());
+    let members = ('a'..='i').map(|name| SessionId::new(format!("s.{name}")));
+    for session in members.chain([SessionId::new("s")]) {
+        face.open(&session).await.unwrap();
+    }
+    stop.send(()).unwrap();
+    serving.await.unwrap();
+    let closed = double.closed.lock().unwrap();
+    assert_eq!((closed.len(), &closed[0]), (10, &SessionId::new("s")));
 }
