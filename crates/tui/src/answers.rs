@@ -9,6 +9,9 @@ use crate::keys::Reply;
 use crate::picker::Picker;
 use crate::wish::Wish;
 
+/// What was typed at a question that is answered was typed at this one: no call has that number.
+pub(crate) const GONE: CallId = CallId(0);
+
 /// What is open that nobody had time to see.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Surprise {

@@ -3,7 +3,8 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 use quire_protocol::{
-    Agent, Answer, CallId, Content, Delivery, MessageId, Op, SessionHead, SessionId, Standing,
+    Agent, Answer, Approval, CallId, Content, Delivery, MessageId, Op, SessionHead, SessionId,
+    Standing,
 };
 
 use super::draw;
@@ -37,6 +38,9 @@ pub(crate) enum Typing {
     Reason(CallId),
 }
 
+/// A question: there may be another one about the same call later.
+pub(crate) type Question = (SessionId, CallId, Approval);
+
 /// The board.
 pub(crate) struct Board {
     /// In the order in which they are shown; nothing before they were listed.
@@ -46,7 +50,7 @@ pub(crate) struct Board {
     /// What is seen of it.
     pub(crate) peek: Option<Peek>,
     /// The answer in hand, which Enter gives to this question.
-    pub(crate) in_hand: Option<(CallId, Answer)>,
+    pub(crate) in_hand: Option<(Question, Answer)>,
     /// What is being typed to it.
     pub(crate) typing: Option<Typing>,
     pub(crate) editor: Editor,
@@ -55,7 +59,7 @@ pub(crate) struct Board {
     /// Columns and rows.
     pub(crate) size: (u16, u16),
     /// The question that a person had time to see: keys answer no other.
-    faced: Option<(SessionId, CallId)>,
+    faced: Option<Question>,
     /// What makes its messages its own.
     name: String,
     sent: u32,
@@ -127,10 +131,10 @@ impl Board {
         (Some(&peek.session) == self.chosen.as_ref()).then_some(peek)
     }
 
-    fn question(&self) -> Option<(SessionId, CallId)> {
+    fn question(&self) -> Option<Question> {
         let peek = self.peek()?;
-        let (call, _) = peek.question()?;
-        Some((peek.session.clone(), call))
+        let (call, approval) = peek.question()?;
+        Some((peek.session.clone(), call, approval.clone()))
     }
 
     /// Whether a question is open that nobody had time to see.
@@ -172,9 +176,10 @@ impl Board {
         if let Some(typing) = self.typing {
             return self.typed(key, typing);
         }
-        if let Some((call, answer)) = self.in_hand.take() {
+        if let Some((question, answer)) = self.in_hand.take() {
             match asked {
-                Some(Action::Send) if self.answerable() == Ok(call) => {
+                Some(Action::Send) if self.answerable().as_ref() == Ok(&question) => {
+                    let (_, call, _) = question;
                     return self.ask(Op::Answer { call, answer });
                 }
                 Some(Action::Send) => {
@@ -211,15 +216,15 @@ impl Board {
             KeyCode::Enter => return vec![Want::Open(agent.head.clone())],
             KeyCode::Char('r') => self.typing = Some(Typing::Reply),
             KeyCode::Char('y') => match self.answerable() {
-                Ok(call) => self.in_hand = Some((call, Answer::AllowOnce)),
+                Ok(question) => self.in_hand = Some((question, Answer::AllowOnce)),
                 Err(why) => self.notice = Some(why),
             },
             KeyCode::Char('a') => match self.always() {
-                Ok(call) => self.in_hand = Some((call, Answer::AllowAlways)),
+                Ok(question) => self.in_hand = Some((question, Answer::AllowAlways)),
                 Err(why) => self.notice = Some(why),
             },
             KeyCode::Char('n') => match self.answerable() {
-                Ok(call) => self.typing = Some(Typing::Reason(call)),
+                Ok((_, call, _)) => self.typing = Some(Typing::Reason(call)),
                 Err(why) => self.notice = Some(why),
             },
             KeyCode::Char('s') if standing == Standing::Working || asks => {
@@ -240,26 +245,25 @@ impl Board {
     }
 
     /// The question that can be answered here, or why none can.
-    fn answerable(&self) -> Result<CallId, String> {
+    fn answerable(&self) -> Result<Question, String> {
         let words = match self.question() {
             None => "it asks nothing",
             Some(_) if !draw::shows_question(self) => {
                 "there is no room here to see all that would run: Enter opens it"
             }
             Some(_) if self.is_surprised() => "this question is new: look at it, then answer",
-            Some((_, call)) => return Ok(call),
+            Some(question) => return Ok(question),
         };
         Err(words.to_owned())
     }
 
     /// The question that can be answered for all that begins alike, or why none can.
-    fn always(&self) -> Result<CallId, String> {
-        let call = self.answerable()?;
-        let question = self.peek().and_then(Peek::question);
-        if question.is_some_and(|(_, approval)| approval.prefix.is_empty()) {
+    fn always(&self) -> Result<Question, String> {
+        let question = self.answerable()?;
+        if question.2.prefix.is_empty() {
             return Err(ONCE_ONLY.to_owned());
         }
-        Ok(call)
+        Ok(question)
     }
 
     fn ask(&mut self, op: Op) -> Vec<Want> {

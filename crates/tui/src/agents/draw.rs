@@ -3,7 +3,7 @@
 use quire_protocol::{Agent, Answer, Standing, age};
 use ratatui_core::text::Line;
 
-use super::board::{Board, Typing};
+use super::board::{Board, Question, Typing};
 use super::peek::Peek;
 use crate::look;
 use crate::rows::{cut, safe, width, wrap};
@@ -209,12 +209,13 @@ fn question(board: &Board) -> Vec<Line<'static>> {
     let about = peek.conversation.about(call);
     let mut rows = request(&about, approval, board.size.0, usize::MAX);
     let rule = begins_so(approval);
+    let is_of = |asked: &Question| asked.1 == call && asked.2 == *approval;
     let choices = match &board.in_hand {
         _ if board.is_surprised() => look::line("  …", look::DIM),
-        Some((asked, Answer::AllowOnce)) if *asked == call => {
+        Some((asked, Answer::AllowOnce)) if is_of(asked) => {
             look::line("  Enter allows it, this once", look::MARK)
         }
-        Some((asked, Answer::AllowAlways)) if *asked == call => {
+        Some((asked, Answer::AllowAlways)) if is_of(asked) => {
             let all = format!("  Enter allows whatever begins with {rule}, for this session");
             look::line(all, look::MARK)
         }

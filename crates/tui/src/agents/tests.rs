@@ -341,6 +341,26 @@ fn a_small_terminal_shows_the_chosen_session_and_no_half_question() {
 }
 
 #[test]
+fn a_yes_in_hand_answers_no_later_question_of_the_same_call() {
+    let mut shown = Shown::new(80, 30);
+    shown.board.know(some());
+    shown.looks();
+    shown.calls("", "make push");
+    shown.asks("make push");
+    shown.board.face();
+    assert_eq!(shown.press(KeyCode::Char('y')), []);
+    shown.record(Event::ApprovalAnswered {
+        call: CallId(1),
+        answer: Answer::no(""),
+        ruled_by: None,
+    });
+    shown.asks("rm -r /");
+    assert!(shown.board.is_surprised());
+    shown.board.face();
+    assert_eq!(shown.press(KeyCode::Enter), []);
+}
+
+#[test]
 fn a_question_is_answered_once_it_was_seen_and_only_that_one() {
     let mut shown = Shown::new(80, 30);
     shown.board.know(some());

@@ -159,6 +159,35 @@ fn keys_answer_no_question_that_came_while_something_was_typed() {
     assert_eq!(screen.press(KeyCode::Enter), [allowed]);
 }
 
+/// An agent's call may have one question after another, each about something else.
+#[test]
+fn what_was_typed_at_a_question_answers_no_later_one_of_the_same_call() {
+    let mut screen = asked();
+    assert_eq!(screen.press(KeyCode::Char('y')), []);
+    screen.record(Event::ApprovalAnswered {
+        call: CallId(1),
+        answer: Answer::no(""),
+        ruled_by: None,
+    });
+    let _ = screen.app.settle();
+    screen.record(Event::ApprovalAsked {
+        call: CallId(1),
+        approval: Approval {
+            action: "rm -r /".to_owned(),
+            ..Approval::default()
+        },
+    });
+    let _ = screen.app.settle();
+    screen.app.face();
+    assert_eq!(screen.press(KeyCode::Enter), []);
+    let allowed = Wish::Ask(Op::Answer {
+        call: CallId(1),
+        answer: Answer::AllowOnce,
+    });
+    assert_eq!(screen.press(KeyCode::Char('y')), []);
+    assert_eq!(screen.press(KeyCode::Enter), [allowed]);
+}
+
 /// What would run and the keys that answer it are the last that a small screen leaves out.
 #[test]
 fn a_question_can_be_answered_on_the_smallest_screen() {
