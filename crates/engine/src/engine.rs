@@ -256,7 +256,15 @@ impl Engine {
         settings: &Settings,
         prefix: &Prefix,
     ) -> Result<bool, ClientError> {
-        match self.open_session(member).await {
+        let mut opened = self.open_session(member).await;
+        if let Err(ClientError::Settings(_)) = &opened
+            && self.has_not_begun(member).await
+        {
+            // Its process died as it began; nobody could ever begin it again.
+            self.store().remove(member).await?;
+            opened = Err(StoreError::NoSession(member.clone()).into());
+        }
+        match opened {
             Err(ClientError::Store(StoreError::NoSession(_))) => {
                 let prefix = |_: &dyn ToolSet, _: &Settings| prefix.clone();
                 self.begin(member.clone(), settings.clone(), prefix).await?;
@@ -264,6 +272,12 @@ impl Engine {
             }
             opened => opened.map(|_| false),
         }
+    }
+
+    /// Whether nothing was ever recorded of a session.
+    async fn has_not_begun(&self, session: &SessionId) -> bool {
+        let read = self.store().read(session, Seq(0), 1).await;
+        read.is_ok_and(|entries| entries.is_empty())
     }
 
     /// What a person is asked in an open session.

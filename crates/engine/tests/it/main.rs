@@ -6,6 +6,7 @@ mod changes;
 mod doubles;
 mod keeping;
 mod long;
+mod moments;
 mod team;
 
 use std::sync::atomic::Ordering;
