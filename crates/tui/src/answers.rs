@@ -10,7 +10,7 @@ use crate::picker::Picker;
 use crate::wish::Wish;
 
 /// What was typed at a question that is answered was typed at this one: no call has that number.
-pub(crate) const GONE: CallId = CallId(0);
+const GONE: CallId = CallId(0);
 
 /// What is open that nobody had time to see.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,6 +40,18 @@ impl App {
         self.faced = self.first_asked();
         self.picker.iter_mut().for_each(Picker::face);
         self.hasty = None;
+    }
+
+    /// Questions that are open no more were neither seen nor typed at: the next one may be about the same call.
+    pub(crate) fn forget_answered(&mut self) {
+        let asked = &self.conversation.asked;
+        let gone = |call: CallId| asked.iter().all(|(open, _)| *open != call);
+        if self.faced.is_some_and(gone) {
+            self.faced = None;
+        }
+        if self.answering.is_some_and(gone) {
+            self.answering = Some(GONE);
+        }
     }
 
     /// Whether a line that comes now may be no answer to what is asked: nobody had time to see that, or a

@@ -279,19 +279,13 @@ impl App {
     /// Gives what to ask next.
     #[must_use]
     pub(crate) fn settle(&mut self) -> Vec<Op> {
+        self.forget_answered();
         let open = |call| {
             self.conversation
                 .asked
                 .iter()
                 .any(|(open, _)| *open == call)
         };
-        if self.faced.is_some_and(|call| !open(call)) {
-            self.faced = None;
-        }
-        if self.answering.is_some_and(|call| !open(call)) {
-            // The next question may be about the same call.
-            self.answering = Some(crate::answers::GONE);
-        }
         if self.refusing.is_some_and(|call| !open(call)) {
             // What was typed stays: keys that go on with it must not answer the next question.
             let typed = self.editor.take();

@@ -216,6 +216,117 @@ fn killed_at_random_moments_it_loses_nothing() {
     );
 }
 
+/// How often the process is killed whose agents work.
+const TEAM_KILLS: u32 = 40;
+/// The same as `LONGEST_US`, where an agent is opened too.
+const TEAM_LONGEST_US: u64 = 300_000;
+
+/// A lead that has `worker` do the steps, which has `reader` look in between.
+fn team() -> Provider {
+    let steps = |name: &str, task: &str, access: &str| {
+        let arguments = json!({"name": name, "task": task, "access": access});
+        Answer::Slow("", vec![("agent", arguments)])
+    };
+    Provider::start(move |request| {
+        let (first, done) = (request["messages"][0].to_string(), results(request));
+        if first.contains("You are the agent `reader`") {
+            return match done {
+                0 => Answer::Slow("", vec![("read", json!({"path": "log"}))]),
+                _ => Answer::Reply("it is read", vec![]),
+            };
+        }
+        if first.contains("You are the agent `worker`") {
+            return match done {
+                3 => steps("reader", "Read it.", "read"),
+                0..STEPS => {
+                    let command = format!("echo {done} >> log; sleep 0.01");
+                    Answer::Slow("on it", vec![("bash", json!({"command": command}))])
+                }
+                _ => Answer::Reply("worked it off", vec![]),
+            };
+        }
+        if crate::provider::result_texts(request).contains("worked it off") {
+            return Answer::Reply("all done", vec![]);
+        }
+        steps("worker", &format!("Do it, for the {done}. time."), "write")
+    })
+}
+
+/// What holds at the end of a task that agents worked on.
+fn check_team(place: &Place, lead: &str) -> usize {
+    let log = std::fs::read_to_string(place.work().join("log")).unwrap_or_default();
+    let mut steps: Vec<&str> = log.lines().collect();
+    let all = steps.len();
+    steps.sort_unstable();
+    steps.dedup();
+    assert_eq!(steps.len(), all, "a command ran twice: {log}");
+    let (mut lost, mut requests) = (0, 0);
+    for session in [lead.to_owned(), format!("{lead}.worker")] {
+        let exported = journal(place, &session);
+        let events = exported.lines();
+        let events: Vec<Value> = events
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect();
+        let calls = |kind: &str| -> Vec<u64> {
+            let of = events.iter().filter(|event| event["type"] == kind);
+            of.map(|event| event["call"].as_u64().unwrap()).collect()
+        };
+        let (mut started, mut ended) = (calls("tool_started"), calls("tool_ended"));
+        (started.sort_unstable(), ended.sort_unstable());
+        assert_eq!(started, ended, "{session}: {exported}");
+        started.dedup();
+        assert_eq!(started.len(), ended.len(), "a call started twice");
+        let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
+        requests += of("model_replied") + of("model_failed");
+        lost += of("recovered");
+        let last = events.iter().rfind(|event| event["type"] == "turn_ended");
+        assert_eq!(last.unwrap()["reason"], "end_turn", "{session}");
+    }
+    let reader = finish(place.command(&["sessions", "export", &format!("{lead}.worker.reader")]));
+    if reader.code == 0 {
+        // What a crash cut short there, nobody has opened again.
+        requests += reader.out.matches("\"type\":\"model_called\"").count();
+    }
+    let cost = finish(place.command(&["cost", lead, "--json"]));
+    let cost: Value = serde_json::from_str(&cost.out).unwrap();
+    assert_eq!(cost["total"]["requests"], requests, "{cost}");
+    lost
+}
+
+#[test]
+fn killed_while_agents_work_no_command_runs_twice_and_the_task_ends() {
+    let provider = team();
+    let mut dice = Dice(2027);
+    let (mut kills, mut lost) = (0, 0);
+    while kills < TEAM_KILLS {
+        let place = Place::new();
+        let mut session: Option<String> = None;
+        loop {
+            let command = match &session {
+                Some(id) => place.exec(&provider, &["--json", "--resume", id]),
+                None => place.exec(&provider, &["--json", "have it worked off"]),
+            };
+            let longest = if kills < TEAM_KILLS {
+                Duration::from_micros(dice.roll(TEAM_LONGEST_US))
+            } else {
+                Duration::from_mins(1)
+            };
+            if live(command, longest).finished {
+                break;
+            }
+            kills += 1;
+            session = session.or_else(|| begun(&place));
+            if let Some(id) = &session
+                && journal(&place, id).contains("\"turn_ended\"")
+            {
+                break;
+            }
+        }
+        lost += check_team(&place, &newest_session(&place).unwrap());
+    }
+    assert!(lost > 5, "the kills hit nothing: {lost}");
+}
+
 /// What one process shows, the recovery included, it shows without a gap.
 fn check_no_gap(events: &[String]) {
     let places: Vec<u64> = events
