@@ -18,7 +18,7 @@ use crate::effects::Running;
 use crate::engine::{Parts, Ready};
 use crate::journal::encode_entry;
 use crate::keeping::{found_lost, noted};
-use crate::team::Seat;
+use crate::team::{Seat, Wishes};
 use crate::tree::Used;
 use crate::worked::Worked;
 
@@ -84,11 +84,11 @@ impl Actor {
             since,
             spent,
         } = ready;
-        let Some(settings) = kernel.settings().cloned() else {
+        let Some(wishes) = Wishes::of(&kernel) else {
             unreachable!("a session is configured before its task starts");
         };
-        let workspace = settings.workspace.clone();
-        let mut running = Running::new(&parts, inbox, frames.clone(), settings);
+        let workspace = wishes.settings.workspace.clone();
+        let mut running = Running::new(&parts, inbox, frames.clone(), wishes);
         running.since = since;
         let keeping = running.keeping(&lease.session, &workspace);
         running.follow_jobs(&tools, keeping);
@@ -390,7 +390,7 @@ impl Actor {
         for record in records {
             self.tell_answers(&record.event);
             self.kernel.apply(&record.event);
-            self.tell_settings(&record.event);
+            self.tell_wishes(&record.event);
             self.spent.follow(&record.event);
             self.worked.follow(&self.kernel);
             self.running.since.follow(&record.event, record.at_ms);
@@ -415,20 +415,16 @@ impl Actor {
         }
     }
 
-    /// Tells those who work for the session what it works by now, once that is true.
-    fn tell_settings(&self, event: &Event) {
-        let (Event::Configured { .. } | Event::ApprovalAnswered { .. }, Some(now)) =
-            (event, self.kernel.settings())
-        else {
-            return;
-        };
-        self.running.settings.send_if_modified(|told| {
-            let changed = told != now;
-            if changed {
-                told.clone_from(now);
-            }
-            changed
-        });
+    /// Tells those who work for the session what it wants of them now, once that is true.
+    fn tell_wishes(&self, event: &Event) {
+        let changes = matches!(
+            event,
+            Event::Configured { .. } | Event::ApprovalAnswered { .. } | Event::TurnPaused { .. }
+        );
+        if let Some(now) = changes.then(|| Wishes::of(&self.kernel)).flatten() {
+            let tell = |told: &mut Wishes| std::mem::replace(told, now.clone()) != now;
+            self.running.wishes.send_if_modified(tell);
+        }
     }
 
     /// Has the workspace looked at for the first time while the model thinks.

@@ -25,7 +25,7 @@ use crate::engine::Parts;
 use crate::journal::OwnJournal;
 use crate::keeping::Keeping;
 use crate::questions::Answers;
-use crate::team::{Crew, Seat};
+use crate::team::{Crew, Seat, Wishes};
 
 /// What a session has in flight. Every effect is answered by one input in the inbox.
 pub(crate) struct Running {
@@ -40,8 +40,8 @@ pub(crate) struct Running {
     calls: Arc<Mutex<HashMap<CallId, Arc<Notify>>>>,
     /// For those who work for a call and ask.
     pub(crate) answers: Answers,
-    /// The session's settings, for those who work for it.
-    pub(crate) settings: watch::Sender<Settings>,
+    /// What the session wants of those who work for it.
+    pub(crate) wishes: watch::Sender<Wishes>,
     jobs: Option<AbortHandle>,
     checkpoints: Option<Arc<dyn Checkpoints>>,
     is_missed: Arc<AtomicBool>,
@@ -52,10 +52,10 @@ impl Running {
         parts: &Parts,
         inbox: mpsc::Sender<Message>,
         frames: broadcast::Sender<Frame>,
-        settings: Settings,
+        wishes: Wishes,
     ) -> Self {
         Self {
-            settings: watch::Sender::new(settings),
+            wishes: watch::Sender::new(wishes),
             since: Since::default(),
             store: Arc::clone(&parts.store),
             checkpoints: parts.checkpoints.clone(),
@@ -268,7 +268,7 @@ impl Running {
             inbox: self.inbox.downgrade(),
             answers: self.answers.clone(),
             progress: Arc::clone(&context.progress),
-            settings: self.settings.subscribe(),
+            wishes: self.wishes.subscribe(),
             prefix: Arc::clone(kernel.prefix()),
             worked_ms,
         }));

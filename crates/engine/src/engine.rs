@@ -555,16 +555,24 @@ impl Client for Engine {
             let heads = self.parts.store.sessions(query).await?;
             let mut all: Vec<SessionId> = heads.into_iter().map(|head| head.session).collect();
             all.retain(|other| *other != session && other.is_within(&session));
-            if self.handle(&session).is_ok() {
-                self.close(&session).await?;
-            }
-            // Last, so that what fails can be tried again.
-            all.push(session);
-            for session in all {
-                if self.handle(&session).is_ok() {
-                    self.close(&session).await?;
+            all.insert(0, session);
+            for session in &all {
+                if self.handle(session).is_ok() {
+                    self.close(session).await?;
                 }
-                self.parts.store.remove(&session).await?;
+            }
+            // None of them goes while another process works on one of them.
+            for session in &all {
+                match self.parts.store.lease(session).await {
+                    Ok(lease) => self.parts.store.release(lease).await?,
+                    Err(error @ StoreError::Leased { .. }) => return Err(error.into()),
+                    // What cannot be opened can be removed.
+                    Err(_) => {}
+                }
+            }
+            // The lead last, so that what fails can be tried again.
+            for session in all.iter().rev() {
+                self.parts.store.remove(session).await?;
             }
             Ok(())
         })

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use futures_core::future::BoxFuture;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
-use quire_kernel::is_ordinary;
+use quire_kernel::{Session, is_ordinary};
 use quire_protocol::{
     Access, Client as _, ClientError, Content, Delivery, Delta, Event, Frame, Item, Limits,
     MemberEnd, MemberReport, MemberTask, MessageId, Op, Opened, Pause, Phase, Prefix, Record,
@@ -28,6 +28,24 @@ pub(crate) struct Seat {
     pub(crate) engine: Weak<Engine>,
     pub(crate) tree: Arc<Tree>,
     pub(crate) session: SessionId,
+}
+
+/// What a session tells those who work for it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    pub(crate) settings: Settings,
+    /// Whether it is to pause after its step.
+    pub(crate) pausing: bool,
+}
+
+impl Wishes {
+    /// Those of a session as it is.
+    pub(crate) fn of(session: &Session) -> Option<Self> {
+        Some(Self {
+            settings: session.settings()?.clone(),
+            pausing: session.pause() == Some(Pause::Asked),
+        })
+    }
 }
 
 /// The settings of a member: its lead's, as far as they go.
@@ -56,8 +74,8 @@ pub(crate) struct Crew {
     pub(crate) inbox: mpsc::WeakSender<Message>,
     pub(crate) answers: Answers,
     pub(crate) progress: Arc<dyn Fn(Delta) + Send + Sync>,
-    /// As they are now.
-    pub(crate) settings: watch::Receiver<Settings>,
+    /// What the session wants now.
+    pub(crate) wishes: watch::Receiver<Wishes>,
     pub(crate) prefix: Arc<Prefix>,
     pub(crate) worked_ms: u64,
 }
@@ -90,7 +108,8 @@ impl Crew {
         let held = tree.begin(&session)?;
         Ok(Work {
             engine,
-            lead: self.settings.clone(),
+            lead: self.wishes.clone(),
+            pausing: false,
             ahead_ms: (self.worked_ms, tree.worked_ms(&session)),
             prefix: Arc::clone(&self.prefix),
             questions: Questions::new(
@@ -111,8 +130,10 @@ impl Crew {
 struct Work {
     engine: Arc<Engine>,
     session: SessionId,
-    /// The settings of its lead.
-    lead: watch::Receiver<Settings>,
+    /// What its lead wants.
+    lead: watch::Receiver<Wishes>,
+    /// Whether it was told to pause.
+    pausing: bool,
     /// How long its lead and it had worked when the task was given.
     ahead_ms: (u64, u64),
     prefix: Arc<Prefix>,
@@ -174,10 +195,10 @@ impl Work {
 
     /// What it works by, as its lead's settings are now.
     fn settings(&mut self) -> Settings {
-        let lead = self.lead.borrow_and_update();
+        let lead = &self.lead.borrow_and_update().settings;
         let (of_lead, own) = self.ahead_ms;
         let left = |limit: u64| limit.saturating_sub(of_lead) + own;
-        of_member(&lead, &self.task, lead.limits.work_ms.map(left))
+        of_member(lead, &self.task, lead.limits.work_ms.map(left))
     }
 
     /// Opens the member's session, or starts it; says whether it is new.
@@ -234,7 +255,7 @@ impl Work {
         if !is_new {
             return task.clone();
         }
-        let looks = self.lead.borrow().policy.phase == Phase::Look;
+        let looks = self.lead.borrow().settings.policy.phase == Phase::Look;
         let access = match access {
             // Who may only look has others look, whatever it says.
             Access::Write if !looks => {
@@ -262,6 +283,7 @@ impl Work {
     ) -> Result<Following, String> {
         let mut turn = Following::default();
         let mut stopping = false;
+        self.pass_pause_on().await?;
         while turn.end.is_none() {
             tokio::select! {
                 biased;
@@ -281,6 +303,7 @@ impl Work {
                 () = changed(&mut self.lead) => {
                     let settings = self.settings();
                     self.tell(Op::Configure { settings }).await?;
+                    self.pass_pause_on().await?;
                 }
                 frame = frames.next() => match frame {
                     Some(Frame::Record(record)) => self.record(&record, &mut turn, message).await,
@@ -293,6 +316,17 @@ impl Work {
             turn.end = Some(MemberEnd::Stopped);
         }
         Ok(turn)
+    }
+
+    /// Who is to pause after its step has those pause who work on it, or go on after all.
+    async fn pass_pause_on(&mut self) -> Result<(), String> {
+        let pausing = self.lead.borrow().pausing;
+        if pausing == self.pausing {
+            return Ok(());
+        }
+        self.pausing = pausing;
+        self.tell(if pausing { Op::Pause } else { Op::Resume })
+            .await
     }
 
     async fn tell(&self, op: Op) -> Result<(), String> {
@@ -357,9 +391,9 @@ impl Work {
     }
 }
 
-/// Completes when the lead's settings have changed.
-async fn changed(settings: &mut watch::Receiver<Settings>) {
-    if settings.changed().await.is_err() {
+/// Completes when the lead wants something else.
+async fn changed(wishes: &mut watch::Receiver<Wishes>) {
+    if wishes.changed().await.is_err() {
         // The lead is closed, and whoever works for it is stopped.
         std::future::pending::<()>().await;
     }

@@ -1,6 +1,7 @@
 //! Members at awkward moments: before they have heard their task, as they begin, while somebody looks.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use quire_protocol::*;
 
@@ -245,4 +246,60 @@ async fn a_member_whose_process_died_as_it_began_begins_again() {
     world.until(&lead, ended).await;
     let told = results(world.model.requests.lock().unwrap().last().unwrap());
     assert_eq!(told, ["Ended(EndTurn, \"\"): green"]);
+}
+
+#[tokio::test]
+async fn a_pause_of_a_lead_reaches_those_who_work_on_its_step() {
+    let replies = vec![
+        Answer::Reply(reply("", &["agent-tests"])),
+        Answer::Reply(reply("half of it", &["ask-first"])),
+        Answer::Reply(reply("", &["agent-tests"])),
+        Answer::Reply(reply("all of it", &[])),
+        Answer::Reply(reply("done", &[])),
+    ];
+    let (world, lead) = told(replies, settings()).await;
+    world.until(&lead, asked).await;
+    let member = lead.member(&name("tests"));
+    let paused = |wanted: Pause| move |event: &Event| matches!(event, Event::TurnPaused { pause, .. } if *pause == wanted);
+    world.engine.submit(&lead, Op::Pause).await.unwrap();
+    world.until(&member, paused(Pause::Asked)).await;
+    world.engine.submit(&lead, Op::Resume).await.unwrap();
+    world.until(&member, paused(Pause::Withdrawn)).await;
+    world.engine.submit(&lead, Op::Pause).await.unwrap();
+    let times = AtomicUsize::new(0);
+    let again = |event: &Event| {
+        let asked = paused(Pause::Asked)(event);
+        asked && times.fetch_add(1, Ordering::Relaxed) == 1
+    };
+    world.until(&member, again).await;
+    let once = answer(1, quire_protocol::Answer::AllowOnce);
+    world.engine.submit(&lead, once).await.unwrap();
+    world.until(&lead, paused(Pause::Person)).await;
+    assert_eq!(world.model.requests.lock().unwrap().len(), 2);
+    world.engine.submit(&lead, Op::Resume).await.unwrap();
+    let records = world.until(&lead, ended).await;
+    assert_eq!(reason(&records), StopReason::EndTurn);
+    let told = results(world.model.requests.lock().unwrap().last().unwrap());
+    assert!(told[0].starts_with("Paused("), "{told:?}");
+    assert_eq!(told[1], "Ended(EndTurn, \"\"): all of it");
+}
+
+#[tokio::test]
+async fn nothing_of_a_tree_is_removed_while_another_process_works_on_one_of_it() {
+    let replies = vec![
+        Answer::Reply(reply("", &["agent-one"])),
+        Answer::Reply(reply("green", &[])),
+        Answer::Reply(reply("", &["agent-two"])),
+        Answer::Reply(reply("", &["ask-first"])),
+    ];
+    let (world, lead) = told(replies, settings()).await;
+    world.until(&lead, asked).await;
+    let other = World::over(Arc::clone(&world.store), Vec::new());
+    let refused = other.engine.remove(&lead).await;
+    let in_use = matches!(&refused, Err(ClientError::Store(StoreError::Leased { .. })));
+    assert!(in_use, "{refused:?}");
+    let all = SessionQuery::default();
+    assert_eq!(other.engine.sessions(all.clone()).await.unwrap().len(), 3);
+    world.engine.remove(&lead).await.unwrap();
+    assert_eq!(world.engine.sessions(all).await.unwrap(), []);
 }
