@@ -151,9 +151,10 @@ impl Work {
         let before = self.held.spent();
         let worked = self.work(&opened, is_new, stop).await;
         self.engine.dismiss(&self.session).await;
-        let turn = worked.map_err(|why| {
-            format!("the agent `{name}` stopped working: {why}. Its journal is intact: a task for the same name goes on with it")
-        })?;
+        let turn = worked.unwrap_or_else(|why| Following {
+            end: Some(MemberEnd::Died(why)),
+            ..Following::default()
+        });
         Ok(MemberReport {
             end: turn.end.unwrap_or(MemberEnd::Stopped),
             said: turn.said,

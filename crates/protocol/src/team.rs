@@ -27,12 +27,9 @@ impl FromStr for MemberName {
 
     fn from_str(name: &str) -> Result<Self, String> {
         let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-        if name.is_empty() || name.len() > 32 || !name.bytes().all(allowed) {
-            return Err(format!(
-                "`{name}` is no name of an agent: use 1 to 32 of a-z, 0-9 and -"
-            ));
-        }
-        Ok(Self(name.to_owned()))
+        let fits = (1..=32).contains(&name.len()) && name.bytes().all(allowed);
+        let told = || format!("`{name}` is no name of an agent: use 1 to 32 of a-z, 0-9 and -");
+        fits.then(|| Self(name.to_owned())).ok_or_else(told)
     }
 }
 
@@ -128,6 +125,8 @@ pub enum MemberEnd {
     Paused(String),
     /// It was stopped because its lead was.
     Stopped,
+    /// Its session is over, for this reason.
+    Died(String),
 }
 
 /// What a session's tools need in order to have others work for it.

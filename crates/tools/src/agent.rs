@@ -122,6 +122,13 @@ fn outcome(name: &MemberName, report: &MemberReport) -> ToolOutcome {
                  with it. Its last words:\n{last}"
             ),
         ),
+        MemberEnd::Died(why) => (
+            ToolStatus::Failed,
+            format!(
+                "The agent stopped working: {why}. What it did until then is recorded: a task for \
+                 the same name goes on with it."
+            ),
+        ),
         MemberEnd::Stopped => (
             ToolStatus::Cancelled,
             format!("The agent was stopped. Its last words:\n{last}"),
@@ -218,6 +225,14 @@ mod tests {
         let waits = report(MemberEnd::Paused("the budget is spent".to_owned()), "Half.");
         assert_eq!(waits.status, ToolStatus::Failed);
         assert!(words(&waits).contains("waits: the budget is spent"));
+        let died = report(MemberEnd::Died("the disk is full".to_owned()), "");
+        assert_eq!(died.status, ToolStatus::Failed);
+        assert!(words(&died).contains("the disk is full. What"));
+        assert_eq!(
+            died.spent.unwrap().requests,
+            2,
+            "it is paid for all the same"
+        );
         let stopped = report(MemberEnd::Stopped, "Half.");
         assert_eq!(stopped.status, ToolStatus::Cancelled);
     }

@@ -179,7 +179,7 @@ async fn words_that_were_cut_come_back_whole() {
 async fn a_member_whose_journal_takes_no_more_says_why() {
     let replies = vec![
         Answer::Reply(reply("", &["agent-tests"])),
-        Answer::Reply(reply("", &["ask-first"])),
+        costs(1, reply("", &["ask-first"])),
         Answer::Reply(reply("done", &[])),
     ];
     let (world, lead) = told(replies, settings()).await;
@@ -190,6 +190,11 @@ async fn a_member_whose_journal_takes_no_more_says_why() {
     world.engine.submit(&lead, once).await.unwrap();
     let records = world.until(&lead, ended).await;
     assert_eq!(reason(&records), StopReason::EndTurn);
+    let spent = records.iter().find_map(|record| match &record.event {
+        Event::ToolEnded { outcome, .. } => outcome.spent,
+        _ => None,
+    });
+    assert_eq!(spent.map(|spent| spent.requests), Some(1));
     let told = results(world.model.requests.lock().unwrap().last().unwrap());
     assert!(told[0].contains("/there"), "{told:?}");
     let closed = world.engine.submit(&member, Op::Pause).await;

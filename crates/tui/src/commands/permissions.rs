@@ -57,11 +57,13 @@ fn listed(app: &App, policy: &Policy) -> Vec<Line<'static>> {
         "What commands may do in this session",
         look::BOLD,
     )];
-    if policy.phase == Phase::Plan {
-        lines.push(pair(
+    match policy.phase {
+        Phase::Plan => lines.push(pair(
             "plan mode",
             "read-only until /plan accept or /plan off",
-        ));
+        )),
+        Phase::Look => lines.push(pair("it only looks", "read-only until /plan off")),
+        Phase::Work => {}
     }
     lines.extend([
         pair(

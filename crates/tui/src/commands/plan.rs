@@ -19,10 +19,17 @@ pub(crate) fn is_planning(conversation: &Conversation) -> bool {
     settings.is_some_and(|settings| settings.policy.phase == Phase::Plan)
 }
 
+fn works_not(conversation: &Conversation) -> bool {
+    let settings = conversation.settings.as_ref();
+    settings.is_some_and(|settings| !settings.policy.phase.is_work())
+}
+
 pub(super) fn plan(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
     let to = |phase| move |settings: &mut Settings| settings.policy.phase = phase;
     let planning = is_planning(&app.conversation);
     match words {
+        // Who only looked for another session may work once a person says so.
+        "off" if works_not(&app.conversation) => configured(app, to(Phase::Work)),
         "accept" | "off" if !planning => Ok(answer(
             app,
             "nothing is planned here: /plan, or /plan WORDS, begins",
@@ -32,7 +39,6 @@ pub(super) fn plan(app: &mut App, words: &str) -> Result<Vec<Wish>, String> {
             wishes.push(app.say(ACCEPTED.to_owned(), Delivery::Steer));
             Ok(wishes)
         }
-        "off" => configured(app, to(Phase::Work)),
         "" if planning => Ok(answer(app, OFFER)),
         "" => configured(app, to(Phase::Plan)),
         words => {

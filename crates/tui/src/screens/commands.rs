@@ -219,6 +219,19 @@ fn nothing_is_checked_any_more_once_the_answer_is_there() {
 }
 
 #[test]
+fn who_only_looked_may_work_once_a_person_says_so() {
+    let mut screen = Screen::new(120, 40);
+    let mut set = settings();
+    set.policy.phase = Phase::Look;
+    screen.record(Event::Configured { settings: set });
+    asked(&mut screen, "/permissions");
+    let shown = screen.shown();
+    assert!(shown.contains("read-only until /plan off"), "{shown}");
+    let settings = wanted(&asked(&mut screen, "/plan off"));
+    assert_eq!(settings.policy.phase, Phase::Work);
+}
+
+#[test]
 fn every_key_stands_in_the_help_once() {
     let mut screen = Screen::new(120, 80);
     asked(&mut screen, "/help");
