@@ -272,15 +272,16 @@ fn check_team(place: &Place, lead: &str) -> usize {
             of.map(|event| event["call"].as_u64().unwrap()).collect()
         };
         let (mut started, mut ended) = (calls("tool_started"), calls("tool_ended"));
-        (started.sort_unstable(), ended.sort_unstable());
+        started.sort_unstable();
+        ended.sort_unstable();
         assert_eq!(started, ended, "{session}: {exported}");
         started.dedup();
         assert_eq!(started.len(), ended.len(), "a call started twice");
         let of = |kind: &str| events.iter().filter(|event| event["type"] == kind).count();
         requests += of("model_replied") + of("model_failed");
         lost += of("recovered");
-        let last = events.iter().rfind(|event| event["type"] == "turn_ended");
-        assert_eq!(last.unwrap()["reason"], "end_turn", "{session}");
+        let end = events.iter().rfind(|event| event["type"] == "turn_ended");
+        assert_eq!(end.unwrap()["reason"], "end_turn", "{session}");
     }
     let reader = finish(place.command(&["sessions", "export", &format!("{lead}.worker.reader")]));
     if reader.code == 0 {
