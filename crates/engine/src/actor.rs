@@ -419,7 +419,10 @@ impl Actor {
     fn tell_wishes(&self, event: &Event) {
         let changes = matches!(
             event,
-            Event::Configured { .. } | Event::ApprovalAnswered { .. } | Event::TurnPaused { .. }
+            Event::Configured { .. }
+                | Event::ApprovalAnswered { .. }
+                | Event::TurnPaused { .. }
+                | Event::TurnEnded { .. }
         );
         if let Some(now) = changes.then(|| Wishes::of(&self.kernel)).flatten() {
             let tell = |told: &mut Wishes| std::mem::replace(told, now.clone()) != now;

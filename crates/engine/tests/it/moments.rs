@@ -308,3 +308,35 @@ async fn nothing_of_a_tree_is_removed_while_another_process_works_on_one_of_it()
     world.engine.remove(&lead).await.unwrap();
     assert_eq!(world.engine.sessions(all).await.unwrap(), []);
 }
+
+#[tokio::test]
+async fn a_pause_that_was_wanted_of_another_turn_reaches_nobody() {
+    let replies = vec![
+        Answer::Reply(reply("", &["ask-first"])),
+        Answer::Reply(reply("", &["agent-tests"])),
+        Answer::Reply(reply("", &["quick"])),
+        Answer::Reply(reply("green", &[])),
+        Answer::Reply(reply("done", &[])),
+    ];
+    let (world, lead) = told(replies, settings()).await;
+    world.until(&lead, asked).await;
+    world.engine.submit(&lead, Op::Pause).await.unwrap();
+    let cause = "person".to_owned();
+    let interrupt = Op::Interrupt { cause };
+    world.engine.submit(&lead, interrupt).await.unwrap();
+    world.until(&lead, ended).await;
+    let next = say("next", Delivery::Steer);
+    world.engine.submit(&lead, next).await.unwrap();
+    let second = |event: &Event| {
+        matches!(
+            event,
+            Event::TurnEnded {
+                turn: TurnId(2),
+                ..
+            }
+        )
+    };
+    world.until(&lead, second).await;
+    let told = results(world.model.requests.lock().unwrap().last().unwrap());
+    assert_eq!(told[1], "Ended(EndTurn, \"\"): green");
+}
