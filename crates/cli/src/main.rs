@@ -27,10 +27,8 @@ use clap::Parser as _;
 use crate::args::{Cli, Command};
 use crate::surroundings::Surroundings;
 
-/// Requests of the platform, which are made of small pieces, cost a fifth less processor time than by the system's own,
-/// for a few megabytes.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: quire_allocator::Allocator = quire_allocator::Allocator;
 
 /// The exit code of wrong usage or settings, which `clap` uses too.
 const USAGE: u8 = 2;
@@ -53,6 +51,7 @@ fn usage(message: impl std::fmt::Display) -> anyhow::Error {
 }
 
 fn main() -> ExitCode {
+    quire_allocator::give_back_soon();
     quire_sandbox::run_if_spawner();
     let cli = Cli::parse();
     match run(cli) {

@@ -29,6 +29,7 @@ const EDGES: &[Row] = &[
     // Look at the world, know no session.
     row("walk", &[]),
     row("net", &[]),
+    row("allocator", &[]),
     // Hands: each implements one port.
     row("model", &["protocol", "dialect", "catalogue", "net"]),
     row("sandbox", &["protocol"]),
