@@ -336,7 +336,7 @@ impl Work {
     }
 
     async fn record(&mut self, record: &Record, turn: &mut Following, message: &MessageId) {
-        if let Some(end) = turn.cut.take()
+        if let Some(end) = turn.earlier.take()
             && !matches!(record.event, Event::TurnStarted { .. })
         {
             turn.end = Some(end);
@@ -367,7 +367,7 @@ impl Work {
                     // opens at once.
                     let follows = self.now().await.is_some_and(|now| now.last > record.seq);
                     *(if follows {
-                        &mut turn.cut
+                        &mut turn.earlier
                     } else {
                         &mut turn.end
                     }) = Some(end);
@@ -412,7 +412,7 @@ struct Following {
     /// Whether that was cut, so that the next reply is the rest of it.
     is_cut: bool,
     /// How a turn ended before the task was heard, unless another one follows at once.
-    cut: Option<MemberEnd>,
+    earlier: Option<MemberEnd>,
     end: Option<MemberEnd>,
 }
 

@@ -330,9 +330,8 @@ impl Draft<'_> {
         self.check_budget_and_call();
     }
 
-    /// Opens a turn with what a person said during the last one: with the steers that came too
-    /// late for it, or else with the first queued message, or else for a compaction that was wanted
-    /// too late for it. With nothing of that, opens none.
+    /// Opens a turn with what a person said during the last one: with the steers that came too late for it, or else with
+    /// the first queued message, or else for a compaction that was wanted too late for it; otherwise opens none.
     fn open_next(&mut self) {
         if !self.state.mail.opens_turn() && !self.state.compacting.is_wanted() {
             return;

@@ -54,6 +54,12 @@ pub(crate) struct Hub {
     left: watch::Sender<Option<BTreeSet<SessionId>>>,
 }
 
+/// Whether one of those whom a session works for, however far above it, is such a one.
+fn has_lead(session: &SessionId, is_one: impl Fn(&SessionId) -> bool) -> bool {
+    let mut leads = std::iter::successors(session.lead(), SessionId::lead);
+    leads.any(|lead| is_one(&lead))
+}
+
 impl Hub {
     /// A hub that keeps the list of what it works on in this file.
     pub(crate) fn new(hosts: Arc<dyn Hosts>, list: &Path, idle: Duration) -> Arc<Self> {
@@ -83,10 +89,7 @@ impl Hub {
             },
         };
         let mut left = self.care().take_up();
-        let works_for_another = |session: &SessionId| {
-            let mut leads = std::iter::successors(session.lead(), SessionId::lead);
-            leads.any(|lead| left.contains(&lead))
-        };
+        let works_for_another = |session: &SessionId| has_lead(session, |lead| left.contains(lead));
         let (members, leads) = left.iter().cloned().partition(works_for_another);
         left = leads;
         for member in &members {
@@ -323,9 +326,8 @@ impl Hub {
     fn calm_session(&self) -> Option<SessionId> {
         let hosted = self.hosted();
         let mut calm = hosted.iter().filter(|(session, member)| {
-            let mut leads = std::iter::successors(session.lead(), SessionId::lead);
             // Who is closed while it works for a call has that call fail.
-            member.running.is_empty() && !leads.any(|lead| hosted.contains_key(&lead))
+            member.running.is_empty() && !has_lead(session, |lead| hosted.contains_key(lead))
         });
         calm.next().map(|(session, _)| session.clone())
     }

@@ -3,6 +3,7 @@
 mod commands;
 mod folded;
 mod full;
+mod proposals;
 mod questions;
 mod work;
 
@@ -15,9 +16,9 @@ use expect_test::{Expect, expect};
 use quire_protocol::{
     Answer, Approval, ApprovalMode, CallId, CallPlan, ChangeKind, CommandEnd, Content,
     ContextLimits, Delivery, Delta, Effort, EffortChoice, Event, FileChange, Item, Limits,
-    MessageId, ModelError, ModelErrorKind, Op, Phase, PlanStatus, PlanStep, Policy, Proposed,
-    Purpose, Record, RequestId, SandboxMode, Seq, Settings, StopReason, TokenStop, ToolCall,
-    ToolOutcome, ToolStatus, TurnId, Usage,
+    MessageId, ModelError, ModelErrorKind, Op, Phase, PlanStatus, PlanStep, Policy, Purpose,
+    Record, RequestId, SandboxMode, Seq, Settings, StopReason, TokenStop, ToolCall, ToolOutcome,
+    ToolStatus, TurnId, Usage,
 };
 
 use crate::app::App;
