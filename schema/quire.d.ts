@@ -1024,6 +1024,8 @@ export type Prefix = {
   instructions: string;
   /** The tools. */
   tools: ToolSpec[];
+  /** Tools that came while the session was at work. They open no request: the model was told of them in the context and calls them by `USE_TOOL`. */
+  late?: ToolSpec[];
 };
 
 /** A change of a file that was not made yet. */
@@ -1326,7 +1328,7 @@ export type ToolOutcome = {
 
 /** A tool as described to a model. */
 export type ToolSpec = {
-  /** Its name, `[a-z_]{1,64}`. */
+  /** Its name, `[A-Za-z0-9_-]{1,64}`. */
   name: string;
   /** What it does and when to use it, for the model. */
   description: string;

@@ -474,6 +474,7 @@ impl Actor {
             prefix: Prefix {
                 instructions: prefix.instructions.clone(),
                 tools,
+                late: Vec::new(),
             },
             reason: "the settings changed to a model with other tools".to_owned(),
         })

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use quire_protocol::{
     Command, CommandEnd, Policy, ProcessEnd, ProcessLimits, Sandbox, SandboxMode, SandboxReport,
-    Wall, spelled,
+    Streams, Wall, spelled,
 };
 
 use crate::places::{free_space, program, writable};
@@ -88,6 +88,8 @@ impl Checkup {
             policy,
             limits: ProcessLimits::default(),
             distrusted: Vec::new(),
+            variables: Vec::new(),
+            streams: Streams::Merged,
         };
         let tried = match trial::run(sandbox, command).await {
             Ok((ProcessEnd::Exited(0), version)) => Ok(version),

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use quire_protocol::{Command, Policy, ProcessEnd, ProcessLimits, Sandbox, SandboxError};
+use quire_protocol::{Command, Policy, ProcessEnd, ProcessLimits, Sandbox, SandboxError, Streams};
 
 use crate::lay_out::lay_out;
 use crate::trial;
@@ -65,6 +65,8 @@ pub async fn verify_demo(
         policy,
         limits: ProcessLimits::default(),
         distrusted: Vec::new(),
+        variables: Vec::new(),
+        streams: Streams::Merged,
     };
     let (end, output) = trial::run(sandbox, command).await?;
     let last = output.lines().last().unwrap_or_default().to_owned();

@@ -11,7 +11,7 @@ pub(crate) async fn run(
     let mut output = Vec::new();
     loop {
         match process.next().await {
-            ProcessEvent::Output(bytes) => output.extend(bytes),
+            ProcessEvent::Output(bytes) | ProcessEvent::Errors(bytes) => output.extend(bytes),
             ProcessEvent::Ended(end) => {
                 return Ok((end, String::from_utf8_lossy(&output).into_owned()));
             }

@@ -362,6 +362,7 @@ mod tests {
             prefix: Arc::new(Prefix {
                 instructions: "Be brief.".into(),
                 tools: vec![patch],
+                late: Vec::new(),
             }),
             transcript: items.into_iter().collect(),
             effort: Effort::High,

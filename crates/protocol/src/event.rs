@@ -388,6 +388,7 @@ mod tests {
                         description: String::new(),
                         input: ToolInput::Json(schema.unwrap()),
                     }],
+                    late: Vec::new(),
                 },
                 reason: "r".to_owned(),
             },

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+#[cfg(doc)]
+use crate::USE_TOOL;
 use crate::{Delta, Effort, Item, Money, RequestId, Retry, SessionId, ToolSpec, Transcript, Usage};
 
 /// What opens every request of a session, byte for byte the same from request to request.
@@ -14,6 +16,10 @@ pub struct Prefix {
     pub instructions: String,
     /// The tools.
     pub tools: Vec<ToolSpec>,
+    /// Tools that came while the session was at work. They open no request: the model was told of them
+    /// in the context and calls them by [`USE_TOOL`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub late: Vec<ToolSpec>,
 }
 
 /// A request to a model.

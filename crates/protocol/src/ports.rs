@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     Agent, CallPlan, CheckpointError, Conflicts, Delta, FileChange, Frame, Hit, JobEnd, MessageId,
     ModelEvent, ModelRequest, Op, Pause, Point, Policy, Record, Seq, SessionHead, SessionId,
-    SessionQuery, Settings, StoreError, TakenBack, Team, ToolCall, ToolOutcome, ToolSpec,
+    SessionQuery, Settings, StoreError, TakenBack, Team, ToolCall, ToolOutcome, ToolServers,
+    ToolSpec,
 };
 
 /// Answers requests. Retries are its own business; a request it gave up on is `Failed`.
@@ -45,6 +46,11 @@ pub trait ToolSet: Send + Sync {
 
     /// Waits for the next background job to end by itself.
     fn job_ended(&self) -> BoxFuture<'static, JobEnd>;
+
+    /// The servers whose tools come and go; calls of those go through this tool set as all others.
+    fn servers(&self) -> Option<Arc<dyn ToolServers>> {
+        None
+    }
 }
 
 /// What a running call is given.

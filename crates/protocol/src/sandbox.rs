@@ -19,9 +19,18 @@ pub trait Sandbox: Send + Sync {
 
 /// A process and everything it started.
 pub trait Process: Send + Sync {
-    /// The next piece of output (stdout and stderr as one stream, in order), or how it ended.
-    /// After `Ended` it answers `Ended` again. One reader at a time.
+    /// The next piece of what it prints, or how it ended. After `Ended` it answers `Ended` again.
+    /// One reader at a time.
     fn next(&self) -> BoxFuture<'_, ProcessEvent>;
+
+    /// Hands these bytes to its stdin, waiting for room; one writer at a time. Fails where it reads
+    /// no more, and for one whose [`Streams`] are not apart.
+    fn write(&self, bytes: Vec<u8>) -> BoxFuture<'_, std::io::Result<()>> {
+        drop(bytes);
+        Box::pin(std::future::ready(Err(
+            std::io::ErrorKind::Unsupported.into()
+        )))
+    }
 
     /// Kills the whole tree and returns when it is dead; does nothing to a dead one.
     fn kill(&self) -> BoxFuture<'_, ()>;
@@ -30,8 +39,10 @@ pub trait Process: Send + Sync {
 /// What a process does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProcessEvent {
-    /// It printed something.
+    /// It printed something: on stdout, or on stderr too where the two are one stream.
     Output(Vec<u8>),
+    /// It printed this on stderr, which is apart from its stdout.
+    Errors(Vec<u8>),
     /// The whole tree is dead.
     Ended(ProcessEnd),
 }
@@ -64,6 +75,20 @@ pub struct Command {
     /// Folders that confined commands may write, for one that leaves the sandbox: nothing beneath
     /// them is named to it as a place of programs.
     pub distrusted: Vec<PathBuf>,
+    /// Variables it has besides those that its policy names: name and value.
+    pub variables: Vec<(String, String)>,
+    /// Where it reads and prints.
+    pub streams: Streams,
+}
+
+/// Where a process reads and prints.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Streams {
+    /// It reads nothing; stdout and stderr are one stream, in order.
+    #[default]
+    Merged,
+    /// Somebody talks to it: it reads what is written to it, and stderr is a stream of its own.
+    Apart,
 }
 
 /// What bounds a process tree.

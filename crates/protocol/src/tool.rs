@@ -11,7 +11,7 @@ use crate::{Approval, CallId, Content, JobId, ProcessEnd, Spending};
 /// A tool as described to a model.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolSpec {
-    /// Its name, `[a-z_]{1,64}`.
+    /// Its name, `[A-Za-z0-9_-]{1,64}`.
     pub name: String,
     /// What it does and when to use it, for the model.
     pub description: String,

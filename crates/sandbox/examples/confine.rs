@@ -6,6 +6,7 @@ use std::io::Write;
 
 use quire_protocol::{
     ApprovalMode, Command, Phase, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
+    Streams,
 };
 use quire_sandbox::{Options, Spawner};
 
@@ -49,11 +50,15 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         policy,
         limits: ProcessLimits::default(),
         distrusted: Vec::new(),
+        variables: Vec::new(),
+        streams: Streams::Merged,
     };
     let process = spawner.spawn(command).await?;
     loop {
         match process.next().await {
-            ProcessEvent::Output(bytes) => std::io::stdout().write_all(&bytes)?,
+            ProcessEvent::Output(bytes) | ProcessEvent::Errors(bytes) => {
+                std::io::stdout().write_all(&bytes)?
+            }
             ProcessEvent::Ended(end) => {
                 println!("{end:?}");
                 return Ok(());

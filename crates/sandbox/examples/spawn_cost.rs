@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use quire_protocol::{
     ApprovalMode, Command, Phase, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxMode,
+    Streams,
 };
 use quire_sandbox::{Options, Spawner};
 
@@ -57,6 +58,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
             policy,
             limits: ProcessLimits::default(),
             distrusted: Vec::new(),
+            variables: Vec::new(),
+            streams: Streams::Merged,
         };
         let first = run(&spawner, &command).await?;
         println!("{wall:?}: probe {probed:?}, first {first:?}");

@@ -105,7 +105,7 @@ pub(crate) async fn drive(
             () = &mut stopped => break Ending::Stopped,
             () = &mut time_up => break Ending::TimedOut,
             event_now = &mut event => match event_now {
-                ProcessEvent::Output(bytes) => {
+                ProcessEvent::Output(bytes) | ProcessEvent::Errors(bytes) => {
                     lock(spool).push(&bytes);
                     live.push(&bytes);
                     if Instant::now() >= live.next {
@@ -122,7 +122,7 @@ pub(crate) async fn drive(
         }
     };
     let rest = async {
-        while let ProcessEvent::Output(bytes) = event.await {
+        while let ProcessEvent::Output(bytes) | ProcessEvent::Errors(bytes) = event.await {
             lock(spool).push(&bytes);
             event = process.next();
         }

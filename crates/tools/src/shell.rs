@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use quire_protocol::{
     ApprovalMode, CallId, Command, CommandEnd, Delta, JobId, Phase, Policy, Process, ProcessEnd,
-    ProcessLimits, Sandbox, SandboxMode, SessionId, ToolInput, ToolOutcome, ToolSpec, ToolStatus,
-    Verdict,
+    ProcessLimits, Sandbox, SandboxMode, SessionId, Streams, ToolInput, ToolOutcome, ToolSpec,
+    ToolStatus, Verdict,
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -211,6 +211,8 @@ impl Shell {
             policy,
             limits: ProcessLimits::default(),
             distrusted,
+            variables: Vec::new(),
+            streams: Streams::Merged,
         })
     }
 

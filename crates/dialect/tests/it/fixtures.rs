@@ -66,5 +66,6 @@ pub(crate) fn prefix() -> Prefix {
                 },
             },
         ],
+        late: Vec::new(),
     }
 }

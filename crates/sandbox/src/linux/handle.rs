@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use quire_protocol::{
     Command, Phase, Policy, Process, ProcessLimits, Sandbox, SandboxError, SandboxMode,
-    SandboxReport, Wall,
+    SandboxReport, Streams, Wall,
 };
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
@@ -446,6 +446,8 @@ impl Core {
             policy: policy.clone(),
             limits,
             distrusted: Vec::new(),
+            variables: Vec::new(),
+            streams: Streams::Merged,
         };
         let order = self.command_order(&command, &home);
         run_trial(&home, &order)?;

@@ -179,7 +179,7 @@ fn a_hundred_megabytes_of_output_pass_in_small_pieces() {
         let (mut bytes, mut largest) = (0, 0);
         loop {
             match process.next().await {
-                ProcessEvent::Output(more) => {
+                ProcessEvent::Output(more) | ProcessEvent::Errors(more) => {
                     bytes += more.len();
                     largest = largest.max(more.len());
                 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quire_protocol::{
     ApprovalMode, Command, Phase, Policy, Process, ProcessEnd, ProcessEvent, ProcessLimits,
-    Sandbox, SandboxError, SandboxMode, Wall,
+    Sandbox, SandboxError, SandboxMode, Streams, Wall,
 };
 use quire_sandbox::{Options, Spawner};
 use std::sync::Arc;
@@ -122,6 +122,8 @@ impl World {
             policy: self.policy.clone(),
             limits: self.limits,
             distrusted: Vec::new(),
+            variables: Vec::new(),
+            streams: Streams::Merged,
         }
     }
 
@@ -176,7 +178,7 @@ pub(crate) async fn finish(process: &dyn Process) -> Outcome {
             .await
             .expect("it ends in time")
         {
-            ProcessEvent::Output(more) => bytes.extend(more),
+            ProcessEvent::Output(more) | ProcessEvent::Errors(more) => bytes.extend(more),
             ProcessEvent::Ended(end) => {
                 let text = String::from_utf8_lossy(&bytes).into_owned();
                 return Outcome { end, text };

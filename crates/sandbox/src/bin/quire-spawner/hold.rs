@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use quire_protocol::{
     ApprovalMode, Command, Phase, Policy, ProcessEvent, ProcessLimits, Sandbox, SandboxError,
-    SandboxMode,
+    SandboxMode, Streams,
 };
 use quire_sandbox::{Options, Spawner};
 
@@ -49,6 +49,8 @@ async fn start(workspace: PathBuf, seconds: &str) -> Result<(), SandboxError> {
             },
             limits: ProcessLimits::default(),
             distrusted: Vec::new(),
+            variables: Vec::new(),
+            streams: Streams::Merged,
         };
         started.push(spawner.spawn(command.clone()).await?);
         command.argv = vec!["true".to_owned()];

@@ -1,0 +1,56 @@
+//! The port to servers whose tools come and go while a session is at work: those of MCP.
+
+use futures_core::future::BoxFuture;
+
+use crate::{Content, Policy, ToolSpec, ToolStatus};
+
+/// The tool by which a model calls those that came late. It takes `name` and `arguments`.
+pub const USE_TOOL: &str = "use_tool";
+
+/// The servers of one session. Dropping it ends what it started.
+pub trait ToolServers: Send + Sync {
+    /// The tools of those servers that are there or were, in a fixed order. Names are unique and fit every provider.
+    fn specs(&self) -> Vec<ToolSpec>;
+
+    /// Waits until there are other specs than at the last call of [`ToolServers::specs`].
+    fn changed(&self) -> BoxFuture<'static, ()>;
+
+    /// Waits until each server has told its tools or failed, or until that was long enough.
+    fn settled(&self) -> BoxFuture<'static, ()>;
+
+    /// The tool of this name, also when its server is not there now.
+    fn find(&self, name: &str) -> Option<ServerTool>;
+
+    /// Calls a tool of that name with a JSON object, on a server that this policy confines: one that
+    /// something else confines is started anew. A server that is not there is started.
+    fn call(
+        &self,
+        name: &str,
+        arguments: &str,
+        policy: &Policy,
+    ) -> BoxFuture<'static, ServerAnswer>;
+
+    /// Ends the server that has this tool, and returns once nothing of it runs; the next call starts it
+    /// again. What cannot be ended, since it runs elsewhere, is no longer waited for.
+    fn end(&self, name: &str) -> BoxFuture<'static, ()>;
+}
+
+/// A tool of a server, as policy sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerTool {
+    /// The server's name.
+    pub server: String,
+    /// What the server calls the tool.
+    pub tool: String,
+    /// What the server reaches that commands of the session do not, in short lines.
+    pub reaches: Vec<String>,
+}
+
+/// What a server answered, or why it did not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerAnswer {
+    /// How the call went.
+    pub status: ToolStatus,
+    /// What the server said, of any size.
+    pub content: Vec<Content>,
+}
