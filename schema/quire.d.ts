@@ -352,11 +352,11 @@ export type Event =
       /** The settings from here on. */
       settings: Settings;
     }
-  /** The bytes that open every request changed: the first event of their kind sets them. */
+  /** What opens every request changed, or tools came late: the first event of its kind sets it. */
   | { type: "prefix_set";
       /** What every request starts with from here on. */
       prefix: Prefix;
-      /** Why it changed; it costs the provider's cache. */
+      /** Why it changed. Other bytes at the beginning cost the provider's cache; late tools do not. */
       reason: string;
     }
   /** A person's message was accepted. It reaches the model with `Event::MessageDelivered`. */
@@ -1026,6 +1026,8 @@ export type Prefix = {
   tools: ToolSpec[];
   /** Tools that came while the session was at work. They open no request: the model was told of them in the context and calls them by `USE_TOOL`. */
   late?: ToolSpec[];
+  /** Servers whose tools cannot be had, each with why: `NAME: …`. The model was told so. */
+  absent?: string[];
 };
 
 /** A change of a file that was not made yet. */

@@ -474,7 +474,7 @@ impl Actor {
             prefix: Prefix {
                 instructions: prefix.instructions.clone(),
                 tools,
-                late: Vec::new(),
+                ..Prefix::default()
             },
             reason: "the settings changed to a model with other tools".to_owned(),
         })

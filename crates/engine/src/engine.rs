@@ -197,7 +197,7 @@ impl Engine {
         let prefix = |tools: &dyn ToolSet, settings: &Settings| Prefix {
             instructions: self.parts.workbench.instructions(settings),
             tools: tools.specs(),
-            late: Vec::new(),
+            ..Prefix::default()
         };
         self.begin(session.clone(), settings, prefix).await?;
         Ok(session)

@@ -529,6 +529,8 @@ impl Draft<'_> {
         let mut scale = self.state.scale;
         scale.shrunk();
         compaction.tokens_after = scale.request(after.weight());
+        let done = compaction.clone();
         self.record(Event::Compaction(CompactionStep::Done { compaction }));
+        self.settle_offers(&done);
     }
 }

@@ -71,6 +71,7 @@ impl<'a> Draft<'a> {
             Input::Replied { .. } | Input::Judged { .. } | Input::Failed { .. } => {}
             Input::ToolEnded { call, outcome } => self.tool_ended(call, outcome),
             Input::JobEnded(end) => self.job_ended(end),
+            Input::Offered(offer) => self.offered(offer),
             Input::Travelled(step) => self.travelled(step),
         }
     }

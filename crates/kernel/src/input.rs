@@ -2,7 +2,7 @@
 
 use quire_protocol::{
     Approval, CallId, CallPlan, CheckRun, Event, JobEnd, ModelFailure, Op, Reply, RequestId,
-    Spending, ToolOutcome, TravelStep,
+    Spending, ToolOutcome, ToolSpec, TravelStep,
 };
 
 /// What a session's journal does not tell of the moment at which something happens to it.
@@ -76,6 +76,17 @@ pub enum Input {
     Travelled(TravelStep),
     /// A background job ended, by itself or because it was stopped.
     JobEnded(JobEnd),
+    /// What servers offer by now.
+    Offered(Offer),
+}
+
+/// What servers offer, whose tools come and go.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// Their tools, and the one by which those are called that come late.
+    pub tools: Vec<ToolSpec>,
+    /// Those whose tools cannot be had, each with why: `NAME: …`.
+    pub absent: Vec<String>,
 }
 
 /// Something the session wants done. The engine performs it and answers with an [`Input`].

@@ -9,7 +9,7 @@
 //! `budget` and `progress` (what ends a turn that should not go on), `goal` (what makes one go on),
 //! `context`, `weight`, `compaction` and `summary` (how large the context is, and what is done about
 //! it), `ledger` (what must outlive it), `thinking` (how hard the next step is), `planning`, `jobs`, `news`
-//! (what the model has not heard of), `travel` (files that changed or went back, forks), `recovery`.
+//! (what the model has not heard of), `offers` (tools that come and go), `travel` (files that changed or went back, forks), `recovery`.
 //! Each holds its part of the state, how events change it, and what is decided from it.
 
 mod approvals;
@@ -25,6 +25,7 @@ mod input;
 mod jobs;
 mod ledger;
 mod news;
+mod offers;
 mod planning;
 mod progress;
 mod recovery;

@@ -60,7 +60,7 @@ impl Session {
         request.prefix = Arc::new(Prefix {
             instructions: EVALUATOR.to_owned(),
             tools: Vec::new(),
-            late: Vec::new(),
+            ..Prefix::default()
         });
         let text = brief(&self.state, &self.window, checks, changes);
         request.transcript = Transcript::from_iter([Item::User {

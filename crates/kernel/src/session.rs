@@ -17,7 +17,6 @@ use crate::{Decision, Input, Meanwhile};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Session {
     pub(crate) window: Window,
-    prefix: Arc<Prefix>,
     /// Every message ever accepted. It grows with the session, so it is not in the state.
     known: BTreeSet<MessageId>,
     pub(crate) state: State,
@@ -55,11 +54,11 @@ impl Session {
     /// Folds in one event, which must have been recorded.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::PrefixSet { prefix, .. } => self.prefix = Arc::new(prefix.clone()),
             Event::MessageAccepted { message, .. } => {
                 self.known.insert(message.clone());
             }
             Event::Configured { .. }
+            | Event::PrefixSet { .. }
             | Event::MessageDelivered { .. }
             | Event::MessageWithdrawn { .. }
             | Event::TurnStarted { .. }
@@ -101,7 +100,7 @@ impl Session {
 
     /// What opens every request.
     pub fn prefix(&self) -> &Arc<Prefix> {
-        &self.prefix
+        self.state.offers.prefix()
     }
 
     /// The settings in force, rules from "always" answers included; none before the first

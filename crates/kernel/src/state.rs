@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use quire_protocol::{
     Answer, CallId, CompactionStep, ContextLimits, Delivery, Event, Item, Limits, MessageId,
-    ModelErrorKind, PlanStep, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
+    ModelErrorKind, PlanStep, Prefix, Purpose, Settings, StopReason, ToolOutcome, TravelStep,
 };
 
 use crate::budget::Spent;
@@ -16,6 +16,7 @@ use crate::goal::Aim;
 use crate::jobs::Jobs;
 use crate::ledger::Ledger;
 use crate::news::News;
+use crate::offers::Offers;
 use crate::planning;
 use crate::progress::Progress;
 use crate::steering::Mail;
@@ -43,6 +44,7 @@ pub(crate) struct State {
     pub(crate) goal: Aim,
     pub(crate) signals: Signals,
     pub(crate) planning: planning::Told,
+    pub(crate) offers: Offers,
 }
 
 impl State {
@@ -76,7 +78,7 @@ impl State {
     pub(crate) fn apply(&mut self, event: &Event, context: &mut impl Context) {
         match event {
             Event::Configured { settings } => self.configured(settings),
-            Event::PrefixSet { prefix, .. } => self.scale.prefix_set(prefix),
+            Event::PrefixSet { prefix, .. } => self.prefix_set(prefix),
             Event::PlanSet { steps } => self.plan = steps.as_slice().into(),
             Event::TurnStarted { turn } => {
                 self.turn.started(*turn);
@@ -146,6 +148,14 @@ impl State {
         }
     }
 
+    fn prefix_set(&mut self, prefix: &Prefix) {
+        if self.offers.opens_otherwise(prefix) {
+            self.scale.prefix_set(prefix);
+        }
+        let news = self.offers.set(prefix);
+        self.news.extend(news);
+    }
+
     fn model_called(&mut self, event: &Event, weight: u64) {
         let Event::ModelCalled {
             request,
@@ -162,6 +172,9 @@ impl State {
         self.turn.called(*request, *items, purpose, effort);
         self.scale.asked(weight);
         self.spent.worked(*worked_ms);
+        if *purpose != Purpose::Judge {
+            self.offers.sent();
+        }
         match purpose {
             Purpose::Work => self.signals.asked(chosen.as_ref()),
             Purpose::Summary | Purpose::Compact { .. } => self.compacting.begun(),
@@ -217,6 +230,8 @@ impl State {
             CompactionStep::Done { compaction } => {
                 context.compact(compaction);
                 self.compacting.left(context.weight());
+                let news = self.offers.compacted(compaction);
+                self.news.extend(news);
             }
             CompactionStep::Undone => context.restore(),
             CompactionStep::Asked { .. } | CompactionStep::Failed { .. } => return,
@@ -245,6 +260,7 @@ impl State {
             let other_model = old.model != settings.model;
             if other_model {
                 self.scale.forget();
+                self.offers.cooled();
             }
             if other_model || window(old) != window(settings) {
                 self.scale.window_changed();

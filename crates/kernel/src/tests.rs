@@ -3,7 +3,7 @@
 //!
 //! People: `say NAME [BYTES]`, `queue NAME`, `tell NAME` (a note), `think NAME EFFORT`, `withdraw NAME`, `resume`, `pause`, `interrupt`, `allow N`,
 //! `always N COVERED…`, `deny N`; `limit NAME NUMBER`, and `unlimited` for no budget; `window ROOM
-//! COMPACT_AT KEEP [MODE]`, `choice WHO` (of the effort), `plan`, `work`, `compact [FOCUS…]`, `compact-to NAME`,
+//! COMPACT_AT KEEP [MODE]`, `model NAME`, `choice WHO` (of the effort), `plan`, `work`, `compact [FOCUS…]`, `compact-to NAME`,
 //! `compact-from NAME`, `undo`; `goal WORDS…`, `checked-goal COMMAND WORDS…`,
 //! `capped-goal VERDICTS WORDS…`, `no-goal`.
 //!
@@ -15,7 +15,8 @@
 //!
 //! Tools: `done N WORDS`, `big N BYTES`, `ran N CODE`, `note N KIND WORDS…`, `claim N CALL…`, `spawn N`
 //! (a job), `over N` (the job's end), `asks N WORDS…` (who works for a running call asks), `unbilled N WORDS…`
-//! (one of their requests had no price). And `crash`, `clock MS` for how long was worked by now, and `others
+//! (one of their requests had no price), `offer NAME…` (these tools are there by now, `NAME:BYTES` with so
+//! long a description), `absent NAME…` (these servers cannot be had). And `crash`, `clock MS` for how long was worked by now, and `others
 //! CENTS TOKENS` for what others of its tree have spent.
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
@@ -27,6 +28,7 @@ mod effort;
 mod goal;
 mod holding;
 mod jobs;
+mod offers;
 mod overflow;
 mod pause;
 mod planning;
@@ -47,11 +49,11 @@ use quire_protocol::{
     Content, ContextLimits, ContextPart, Delivery, Effort, EffortChoice, Event, Goal, Item, JobEnd,
     JobId, Lane, Limits, MessageId, ModelError, ModelErrorKind, ModelFailure, Money, Note,
     NoteKind, Op, Opaque, Phase, Policy, Reply, RequestId, SandboxMode, Settings, Spending,
-    TokenStop, ToolCall, ToolOutcome, ToolStatus, Usage, Verdict,
+    TokenStop, ToolCall, ToolInput, ToolOutcome, ToolSpec, ToolStatus, Usage, Verdict,
 };
 
 use self::words::{effect_words, event_words, item_words};
-use crate::{Decision, Input, Meanwhile, Session};
+use crate::{Decision, Input, Meanwhile, Offer, Session};
 
 /// Plays a script and compares what happened.
 fn check(script: &str, expected: &Expect) {
@@ -165,6 +167,7 @@ impl Story {
             "unlimited" => self.configured(|settings| settings.limits.budget = None),
             "window" => self.configured(|settings| settings.context = window(&words[1..])),
             "choice" => self.configured(|settings| settings.effort_choice = choice(words[1])),
+            "model" => self.configured(|settings| words[1].clone_into(&mut settings.model)),
             "plan" => self.configured(|settings| settings.policy.phase = Phase::Plan),
             "work" => self.configured(|settings| settings.policy.phase = Phase::Work),
             _ => return self.more(words),
@@ -239,6 +242,17 @@ impl Story {
                     ..Approval::default()
                 },
             },
+            "offer" => Input::Offered(Offer {
+                tools: words[1..].iter().map(|word| offered(word)).collect(),
+                absent: Vec::new(),
+            }),
+            "absent" => Input::Offered(Offer {
+                tools: Vec::new(),
+                absent: words[1..]
+                    .iter()
+                    .map(|name| format!("{name}: broke"))
+                    .collect(),
+            }),
             "over" => Input::JobEnded(JobEnd {
                 job: JobId(call().0),
                 outcome: "exit code 0".to_owned(),
@@ -294,6 +308,17 @@ fn settings() -> Settings {
         context: ContextLimits::default(),
         effort_choice: EffortChoice::default(),
         region: None,
+    }
+}
+
+/// A tool that a server offers.
+fn offered(word: &str) -> ToolSpec {
+    let (name, bytes) = word.split_once(':').unwrap_or((word, "0"));
+    let bytes: usize = bytes.parse().unwrap();
+    ToolSpec {
+        name: name.to_owned(),
+        description: format!("{:.<bytes$}", format!("Does {name}. Well")),
+        input: ToolInput::Json(Default::default()),
     }
 }
 

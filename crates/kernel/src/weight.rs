@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use quire_protocol::{Content, Item, Opaque, Prefix, ToolInput, Usage};
+use quire_protocol::{Content, Item, Opaque, Prefix, ToolInput, ToolSpec, Usage};
 
 /// What brackets and names around an item weigh on the wire, as far as models count it.
 const WRAPPING: u64 = 24;
@@ -47,14 +47,17 @@ pub(crate) fn with_text(text: &str) -> u64 {
 
 /// What opens every request.
 pub(crate) fn of_prefix(prefix: &Prefix) -> u64 {
-    let tools = prefix.tools.iter().map(|tool| {
-        let input = match &tool.input {
-            ToolInput::Json(schema) => of_text(&schema.to_string()),
-            ToolInput::Text { grammar } => of_text(grammar),
-        };
-        of_text(&tool.name) + of_text(&tool.description) + input + WRAPPING
-    });
+    let tools = prefix.tools.iter().map(of_tool);
     of_text(&prefix.instructions) + tools.sum::<u64>() + WRAPPING
+}
+
+/// What a tool weighs as it is described to a model.
+pub(crate) fn of_tool(tool: &ToolSpec) -> u64 {
+    let input = match &tool.input {
+        ToolInput::Json(schema) => of_text(&schema.to_string()),
+        ToolInput::Text { grammar } => of_text(grammar),
+    };
+    of_text(&tool.name) + of_text(&tool.description) + input + WRAPPING
 }
 
 fn of_text(text: &str) -> u64 {

@@ -289,7 +289,7 @@ mod tests {
         judge.opening.prefix = Arc::new(Prefix {
             instructions: "Judge.".into(),
             tools: Vec::new(),
-            late: Vec::new(),
+            ..Prefix::default()
         });
         let body = judge.body(&[Arc::new(user("judge"))]);
         assert!(text(&body).contains("Judge."));

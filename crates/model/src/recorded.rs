@@ -362,7 +362,7 @@ mod tests {
             prefix: Arc::new(Prefix {
                 instructions: "Be brief.".into(),
                 tools: vec![patch],
-                late: Vec::new(),
+                ..Prefix::default()
             }),
             transcript: items.into_iter().collect(),
             effort: Effort::High,

@@ -17,11 +17,11 @@ pub enum Event {
         /// The settings from here on.
         settings: Settings,
     },
-    /// The bytes that open every request changed: the first event of their kind sets them.
+    /// What opens every request changed, or tools came late: the first event of its kind sets it.
     PrefixSet {
         /// What every request starts with from here on.
         prefix: Prefix,
-        /// Why it changed; it costs the provider's cache.
+        /// Why it changed. Other bytes at the beginning cost the provider's cache; late tools do not.
         reason: String,
     },
     /// A person's message was accepted. It reaches the model with [`Event::MessageDelivered`].
@@ -388,7 +388,7 @@ mod tests {
                         description: String::new(),
                         input: ToolInput::Json(schema.unwrap()),
                     }],
-                    late: Vec::new(),
+                    ..Prefix::default()
                 },
                 reason: "r".to_owned(),
             },

@@ -20,6 +20,9 @@ pub struct Prefix {
     /// in the context and calls them by [`USE_TOOL`].
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub late: Vec<ToolSpec>,
+    /// Servers whose tools cannot be had, each with why: `NAME: …`. The model was told so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub absent: Vec<String>,
 }
 
 /// A request to a model.

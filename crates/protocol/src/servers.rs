@@ -2,7 +2,7 @@
 
 use futures_core::future::BoxFuture;
 
-use crate::{Content, Policy, ToolSpec, ToolStatus};
+use crate::{Policy, ToolOutcome, ToolSpec};
 
 /// The tool by which a model calls those that came late. It takes `name` and `arguments`.
 pub const USE_TOOL: &str = "use_tool";
@@ -12,7 +12,10 @@ pub trait ToolServers: Send + Sync {
     /// The tools of those servers that are there or were, in a fixed order. Names are unique and fit every provider.
     fn specs(&self) -> Vec<ToolSpec>;
 
-    /// Waits until there are other specs than at the last call of [`ToolServers::specs`].
+    /// The servers that could not be started or broke, each with why in a line: `NAME: …`.
+    fn absent(&self) -> Vec<String>;
+
+    /// Waits until `specs` or `absent` say something else than when they were last asked.
     fn changed(&self) -> BoxFuture<'static, ()>;
 
     /// Waits until each server has told its tools or failed, or until that was long enough.
@@ -22,13 +25,10 @@ pub trait ToolServers: Send + Sync {
     fn find(&self, name: &str) -> Option<ServerTool>;
 
     /// Calls a tool of that name with a JSON object, on a server that this policy confines: one that
-    /// something else confines is started anew. A server that is not there is started.
-    fn call(
-        &self,
-        name: &str,
-        arguments: &str,
-        policy: &Policy,
-    ) -> BoxFuture<'static, ServerAnswer>;
+    /// something else confines is started anew. A server that is not there is started. What it answers
+    /// may have any size.
+    fn call(&self, name: &str, arguments: &str, policy: &Policy)
+    -> BoxFuture<'static, ToolOutcome>;
 
     /// Ends the server that has this tool, and returns once nothing of it runs; the next call starts it
     /// again. What cannot be ended, since it runs elsewhere, is no longer waited for.
@@ -44,13 +44,4 @@ pub struct ServerTool {
     pub tool: String,
     /// What the server reaches that commands of the session do not, in short lines.
     pub reaches: Vec<String>,
-}
-
-/// What a server answered, or why it did not.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ServerAnswer {
-    /// How the call went.
-    pub status: ToolStatus,
-    /// What the server said, of any size.
-    pub content: Vec<Content>,
 }

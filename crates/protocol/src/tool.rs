@@ -34,10 +34,11 @@ pub enum ToolInput {
 }
 
 /// How a tool call came out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolStatus {
     /// It ran and did what it says (a command that exits non-zero is still done).
+    #[default]
     Done,
     /// It could not do what was asked: bad arguments, no such file, an invented tool.
     Failed,
@@ -89,7 +90,7 @@ pub enum Verdict {
 }
 
 /// What a tool says when it is finished. Never an `Err`: a failure is a fact for the model.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolOutcome {
     /// How it went.
     pub status: ToolStatus,
@@ -177,13 +178,7 @@ impl ToolOutcome {
         Self {
             status,
             content: vec![Content::text(text)],
-            changes: Vec::new(),
-            plan: None,
-            job: None,
-            end: None,
-            lines: None,
-            note: None,
-            spent: None,
+            ..Self::default()
         }
     }
 

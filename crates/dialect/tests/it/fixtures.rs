@@ -66,6 +66,6 @@ pub(crate) fn prefix() -> Prefix {
                 },
             },
         ],
-        late: Vec::new(),
+        ..Prefix::default()
     }
 }

@@ -1,13 +1,25 @@
 //! Events, effects and items in the words of the stories.
 
-use quire_protocol::{CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span};
+use quire_protocol::{
+    CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span, ToolSpec,
+};
 
 use crate::Effect;
 
 pub(super) fn event_words(event: &Event) -> String {
     match event {
         Event::Configured { .. } => "configured".to_owned(),
-        Event::PrefixSet { .. } => "prefix set".to_owned(),
+        Event::PrefixSet { prefix, reason } => {
+            let names = |tools: &[ToolSpec]| {
+                let names = tools.iter().map(|tool| tool.name.as_str());
+                names.collect::<Vec<_>>().join(" ")
+            };
+            let late = match names(&prefix.late) {
+                late if late.is_empty() => late,
+                late => format!(", late {late}"),
+            };
+            format!("opens with {}{late} ({reason})", names(&prefix.tools))
+        }
         Event::MessageAccepted {
             message, delivery, ..
         } => format!("accepted {message} ({delivery:?})"),

@@ -204,7 +204,7 @@ pub(crate) fn with_transcript(model: &str, transcript: Transcript) -> ModelReque
         prefix: Arc::new(Prefix {
             instructions: "Be brief.".into(),
             tools: vec![tool],
-            late: Vec::new(),
+            ..Prefix::default()
         }),
         transcript,
         effort: Effort::High,

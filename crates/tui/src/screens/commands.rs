@@ -323,7 +323,7 @@ fn the_context_is_shown_by_what_fills_it() {
         prefix: Prefix {
             instructions: "i".repeat(8_000),
             tools: Vec::new(),
-            late: Vec::new(),
+            ..Prefix::default()
         },
         reason: "the session begins".to_owned(),
     });

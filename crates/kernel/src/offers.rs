@@ -1,0 +1,207 @@
+//! Tools that come and go while a session is at work. What opens every request stays as it is: a tool
+//! that comes later is told of in the context, behind all that was sent, and called by another one.
+
+use std::sync::Arc;
+
+use quire_protocol::{
+    Compaction, CompactionKind, Event, Prefix, ToolInput, ToolSpec, USE_TOOL, first_sentence,
+};
+
+use crate::draft::Draft;
+use crate::{Offer, weight};
+
+/// What all tools may weigh that open every request: about 12,000 tokens. What is more is told of in
+/// the context.
+const MOST_OPENING: u64 = 48_000;
+/// What is told of tools at once may weigh so much with all that they take; more of them are told of
+/// in short.
+const MOST_TOLD: u64 = 16_000;
+/// Names in a reason.
+const NAMED: usize = 5;
+
+/// What opens every request, and what the model was told of besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Offers {
+    prefix: Arc<Prefix>,
+    /// Whether a request was sent that begins as the next one will: a provider may have kept that.
+    warm: bool,
+    /// Whether what was told of late tools is gone from the context.
+    faded: bool,
+}
+
+impl Offers {
+    pub(crate) fn prefix(&self) -> &Arc<Prefix> {
+        &self.prefix
+    }
+
+    /// A request was sent.
+    pub(crate) fn sent(&mut self) {
+        self.warm = true;
+    }
+
+    /// No provider has kept anything that is of use.
+    pub(crate) fn cooled(&mut self) {
+        self.warm = false;
+    }
+
+    /// Whether this prefix opens requests with other bytes.
+    pub(crate) fn opens_otherwise(&self, prefix: &Prefix) -> bool {
+        self.prefix.tools != prefix.tools || self.prefix.instructions != prefix.instructions
+    }
+
+    /// Takes another prefix; what the model is to be told of it, if anything.
+    pub(crate) fn set(&mut self, prefix: &Prefix) -> Option<String> {
+        self.warm &= !self.opens_otherwise(prefix);
+        let before = std::mem::replace(&mut self.prefix, Arc::new(prefix.clone()));
+        let faded = std::mem::take(&mut self.faded);
+        let late = prefix.late.iter();
+        let late = told(late.filter(|tool| faded || !before.late.contains(tool)));
+        let absent = prefix.absent.iter();
+        let absent = absent.filter(|line| faded || !lists(&before.absent, line));
+        let absent = absent.map(|line| format!("A server is not there, nor its tools: {line}"));
+        let news: Vec<String> = late.into_iter().chain(absent).collect();
+        (!news.is_empty()).then(|| news.join("\n\n"))
+    }
+
+    /// The context was compacted; what the model is to be told once more.
+    pub(crate) fn compacted(&mut self, compaction: &Compaction) -> Option<String> {
+        if compaction.kind == CompactionKind::Clear {
+            return None;
+        }
+        if !begins_anew(compaction) {
+            return told(self.prefix.late.iter());
+        }
+        self.faded = true;
+        self.warm = false;
+        None
+    }
+
+    /// Whether the model knows of this tool, just as it is.
+    fn knows(&self, tool: &ToolSpec) -> bool {
+        let mut known = self.prefix.late.iter().chain(&self.prefix.tools);
+        known.find(|known| known.name == tool.name) == Some(tool)
+    }
+}
+
+/// Whether nothing of what requests began with is left.
+fn begins_anew(compaction: &Compaction) -> bool {
+    compaction.kind != CompactionKind::Clear && compaction.replaced.from == 0
+}
+
+impl Draft<'_> {
+    /// Takes what servers offer. A tool that went is kept: to take it away costs what it costs to add
+    /// one, and a call of it says that it is gone.
+    pub(crate) fn offered(&mut self, offer: Offer) {
+        let offers = &self.state.offers;
+        let new = offer.tools.into_iter().filter(|tool| !offers.knows(tool));
+        let new: Vec<ToolSpec> = new.collect();
+        let before = &offers.prefix;
+        let is_missed = offer.absent.iter().any(|line| !lists(&before.absent, line));
+        if new.is_empty() && !is_missed {
+            return;
+        }
+        let mut prefix = Prefix::clone(before);
+        prefix.absent = offer.absent;
+        if new.is_empty() {
+            let reason = format!("servers are not there: {}", prefix.absent.join("; "));
+            return self.record(Event::PrefixSet { prefix, reason });
+        }
+        let names = names(&new);
+        prefix.late = replaced(prefix.late, new);
+        if !offers.warm {
+            self.open_with(prefix, format!("tools came: {names}"));
+        } else if prefix.tools.iter().any(|tool| tool.name == USE_TOOL) {
+            let reason = format!("tools came and were told of in the context: {names}");
+            self.record(Event::PrefixSet { prefix, reason });
+        } else {
+            let reason = format!("tools came that could not be called otherwise: {names}");
+            self.open_with(prefix, reason);
+        }
+    }
+
+    /// After a compaction that left nothing of what requests began with, tools that came late open
+    /// requests as all others do: that costs nothing now, and what was told of them is gone.
+    pub(crate) fn settle_offers(&mut self, compaction: &Compaction) {
+        let prefix = &self.state.offers.prefix;
+        if begins_anew(compaction) && !prefix.late.is_empty() {
+            let names = names(&prefix.late);
+            let reason = format!("tools that came late have their place: {names}");
+            self.open_with(Prefix::clone(prefix), reason);
+        }
+    }
+
+    /// Has the late tools of a prefix open every request, as far as there is room. The model is told of
+    /// the others.
+    fn open_with(&mut self, mut prefix: Prefix, reason: String) {
+        for tool in std::mem::take(&mut prefix.late) {
+            let tools = prefix.tools.iter();
+            let weight: u64 = tools.clone().chain([&tool]).map(weight::of_tool).sum();
+            if weight <= MOST_OPENING || tools.clone().any(|known| known.name == tool.name) {
+                prefix.tools = replaced(prefix.tools, vec![tool]);
+            } else {
+                prefix.late.push(tool);
+            }
+        }
+        self.record(Event::PrefixSet { prefix, reason });
+    }
+}
+
+/// Whether the server that a line is about is among these.
+fn lists(absent: &[String], line: &str) -> bool {
+    let server = |line: &str| line.split(':').next().map(str::to_owned);
+    absent.iter().any(|known| server(known) == server(line))
+}
+
+/// The tools with these, each in the place of the one that has its name, or else behind all.
+fn replaced(mut tools: Vec<ToolSpec>, new: Vec<ToolSpec>) -> Vec<ToolSpec> {
+    for tool in new {
+        match tools.iter_mut().find(|known| known.name == tool.name) {
+            Some(known) => *known = tool,
+            None => tools.push(tool),
+        }
+    }
+    tools
+}
+
+fn names(tools: &[ToolSpec]) -> String {
+    let names = tools.iter().map(|tool| tool.name.as_str()).take(NAMED);
+    let names = names.collect::<Vec<_>>().join(", ");
+    match tools.len().saturating_sub(NAMED) {
+        0 => names,
+        more => format!("{names} and {more} more"),
+    }
+}
+
+/// What a model is told of tools that came.
+fn told<'a>(tools: impl Iterator<Item = &'a ToolSpec>) -> Option<String> {
+    let tools: Vec<&ToolSpec> = tools.collect();
+    if tools.is_empty() {
+        return None;
+    }
+    let whole = tools.iter().map(|tool| weight::of_tool(tool)).sum::<u64>() <= MOST_TOLD;
+    let how = if whole {
+        "These tools are new, or take something new"
+    } else {
+        "These tools are new; `use_tool` with a name alone says what one takes"
+    };
+    let lines = tools.iter().map(|tool| {
+        let ToolSpec {
+            name,
+            description,
+            input,
+        } = tool;
+        match input {
+            ToolInput::Json(schema) if whole => {
+                format!("`{name}`: {description}\nArguments: {schema}")
+            }
+            ToolInput::Json(_) | ToolInput::Text { .. } => {
+                format!("`{name}`: {}", first_sentence(description))
+            }
+        }
+    });
+    let lines: Vec<String> = lines.collect();
+    Some(format!(
+        "{how}. Call them by `{USE_TOOL}`, which takes `name` and `arguments`.\n\n{}",
+        lines.join("\n\n")
+    ))
+}
