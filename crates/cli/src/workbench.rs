@@ -45,6 +45,7 @@ impl Workbench for Bench {
             Arc::clone(&self.store),
             ToolboxOptions {
                 hidden: self.hidden.clone(),
+                servers: None,
             },
         )))
     }

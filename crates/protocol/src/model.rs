@@ -25,6 +25,14 @@ pub struct Prefix {
     pub absent: Vec<String>,
 }
 
+impl Prefix {
+    /// Whether requests open with the same bytes as by another one.
+    #[must_use]
+    pub fn opens_as(&self, other: &Self) -> bool {
+        self.tools == other.tools && self.instructions == other.instructions
+    }
+}
+
 /// A request to a model.
 #[derive(Clone, Debug)]
 pub struct ModelRequest {

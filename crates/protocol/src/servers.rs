@@ -1,8 +1,11 @@
 //! The port to servers whose tools come and go while a session is at work: those of MCP.
 
-use futures_core::future::BoxFuture;
+use std::borrow::Cow;
 
-use crate::{Policy, ToolOutcome, ToolSpec};
+use futures_core::future::BoxFuture;
+use serde_json::Value;
+
+use crate::{Policy, ToolCall, ToolOutcome, ToolSpec};
 
 /// The tool by which a model calls those that came late. It takes `name` and `arguments`.
 pub const USE_TOOL: &str = "use_tool";
@@ -44,4 +47,28 @@ pub struct ServerTool {
     pub tool: String,
     /// What the server reaches that commands of the session do not, in short lines.
     pub reaches: Vec<String>,
+}
+
+impl ToolCall {
+    /// The call that one of [`USE_TOOL`] means, without arguments where it gives none; any other call
+    /// means itself.
+    #[must_use]
+    pub fn meant(&self) -> Cow<'_, Self> {
+        let given: Option<Value> = (self.name == USE_TOOL)
+            .then(|| serde_json::from_str(&self.arguments).ok())
+            .flatten();
+        let Some(name) = given.as_ref().and_then(|given| given["name"].as_str()) else {
+            return Cow::Borrowed(self);
+        };
+        let arguments = match given.as_ref().and_then(|given| given.get("arguments")) {
+            None | Some(Value::Null) => String::new(),
+            Some(Value::String(text)) => text.clone(),
+            Some(other) => other.to_string(),
+        };
+        Cow::Owned(Self {
+            name: name.to_owned(),
+            arguments,
+            ..self.clone()
+        })
+    }
 }

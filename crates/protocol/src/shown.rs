@@ -31,7 +31,8 @@ impl ToolCall {
     /// How it is shown in a line. The result is clean.
     #[must_use]
     pub fn shown(&self) -> Shown {
-        let arguments: Option<Value> = serde_json::from_str(&self.arguments).ok();
+        let meant = self.meant();
+        let arguments: Option<Value> = serde_json::from_str(&meant.arguments).ok();
         let command = arguments.as_ref().and_then(command);
         let task = arguments.as_ref().and_then(task);
         let kind = if command.is_some() {
@@ -44,13 +45,13 @@ impl ToolCall {
         let detail = command
             .or(task)
             .or_else(|| arguments.as_ref().and_then(target))
-            .or_else(|| patched_files(&self.arguments))
+            .or_else(|| patched_files(&meant.arguments))
             .unwrap_or_else(|| match &arguments {
                 Some(Value::Object(map)) if map.is_empty() => String::new(),
-                _ => self.arguments.clone(),
+                _ => meant.arguments.clone(),
             });
         Shown {
-            name: first_line(&self.name).0,
+            name: first_line(&meant.name).0,
             detail: one_line(&detail),
             kind,
         }

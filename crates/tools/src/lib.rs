@@ -28,6 +28,7 @@ mod replace;
 mod report;
 mod script;
 mod search;
+mod servers;
 mod shell;
 mod spool;
 mod text;

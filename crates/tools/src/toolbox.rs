@@ -1,13 +1,14 @@
 //! The tools of a session as the engine knows them: their specs, and calls sent to the right one.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use quire_protocol::{
-    CallId, CallPlan, JobEnd, Policy, Sandbox, Store, ToolCall, ToolContext, ToolOutcome, ToolSet,
-    ToolSpec, ToolStatus, Verdict,
+    CallId, CallPlan, JobEnd, Lane, Policy, Sandbox, ServerTool, Store, ToolCall, ToolContext,
+    ToolOutcome, ToolServers, ToolSet, ToolSpec, ToolStatus, Verdict,
 };
 
 use serde_json::json;
@@ -21,7 +22,8 @@ use crate::search::SearchRequest;
 use crate::shell::{Shell, ShellCall, ShellRequest};
 use crate::spool::Blobs;
 use crate::{
-    agent, apply_patch, edit, jobs, list, note, plan, read, recall, search, shell, verdict, write,
+    agent, apply_patch, edit, jobs, list, note, plan, read, recall, search, servers, shell,
+    verdict, write,
 };
 
 /// Which tools a family of models works best with.
@@ -147,11 +149,13 @@ impl Tool {
 }
 
 /// What a toolbox may be told besides what it needs.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct ToolboxOptions {
     /// Files and folders, absolute, that file tools never show or change (unless the policy's
     /// sandbox is off): the person's secrets, and the data folder of Quire itself.
     pub hidden: Vec<PathBuf>,
+    /// The servers whose tools come and go, where there are any.
+    pub servers: Option<Arc<dyn ToolServers>>,
 }
 
 /// Where a person's secrets usually are, beneath their home folder.
@@ -192,6 +196,7 @@ struct Shared {
     dialect: ToolDialect,
     workspace: PathBuf,
     hidden: Arc<[PathBuf]>,
+    servers: Option<Arc<dyn ToolServers>>,
     shell: Shell,
     calls: Calls,
 }
@@ -227,6 +232,7 @@ impl Toolbox {
                 dialect,
                 workspace: std::fs::canonicalize(&workspace).unwrap_or(workspace),
                 hidden: options.hidden.into_iter().map(place::real).collect(),
+                servers: options.servers,
                 shell: Shell::new(sandbox, Blobs::new(store)),
                 calls: Calls::default(),
             }),
@@ -244,16 +250,28 @@ impl Drop for Toolbox {
 impl ToolSet for Toolbox {
     fn specs(&self) -> Vec<ToolSpec> {
         let dialect = self.shared.dialect;
-        dialect
-            .tools()
-            .iter()
-            .map(|tool| tool.spec(dialect))
-            .collect()
+        let own = dialect.tools().iter().map(|tool| tool.spec(dialect));
+        let by_name = self.shared.servers.iter().map(|_| servers::spec());
+        own.chain(by_name).collect()
     }
 
     fn plan(&self, call: &ToolCall, policy: &Policy) -> CallPlan {
-        let tool = self.shared.dialect.tool(&call.name);
+        let meant = self.shared.meant(call);
+        let tool = self.shared.dialect.tool(&meant.name);
         let place = self.shared.place(policy);
+        if let Some((_, found)) = self.shared.server_tool(&meant) {
+            let asks = servers::asks_what_it_takes(call, &meant);
+            return CallPlan {
+                call: call.call,
+                lane: if asks { Lane::Shared } else { Lane::Exclusive },
+                verdict: if asks {
+                    Verdict::Run
+                } else {
+                    servers::verdict(&found, &meant, &place)
+                },
+            };
+        }
+        let call = &*meant;
         let mut plan = verdict::plan(tool, call, &place);
         if matches!(plan.verdict, Verdict::Ask { .. })
             && tool.is_some_and(|tool| place.refuses(&tool.proposals(&call.arguments)))
@@ -303,6 +321,10 @@ impl ToolSet for Toolbox {
     fn job_ended(&self) -> BoxFuture<'static, JobEnd> {
         self.shared.shell.jobs.clone().ended().boxed()
     }
+
+    fn servers(&self) -> Option<Arc<dyn ToolServers>> {
+        self.shared.servers.clone()
+    }
 }
 
 /// How long a check of the goal may take.
@@ -346,8 +368,10 @@ impl Shared {
         if stop.is_stopped() {
             return ToolOutcome::text(ToolStatus::Cancelled, "stopped before it began");
         }
+        let asked = call;
+        let call = self.meant(&asked).into_owned();
         let Some(tool) = self.dialect.tool(&call.name) else {
-            return self.unknown(&call.name);
+            return self.run_elsewhere(&asked, &call, &context, &stop).await;
         };
         let place = self.place(&context.policy);
         let ran = match tool {
@@ -380,6 +404,41 @@ impl Shared {
             }
         };
         ran.unwrap_or_else(ToolOutcome::failed)
+    }
+
+    /// The call that one of the tool for late ones means, where there are servers.
+    fn meant<'a>(&self, call: &'a ToolCall) -> Cow<'a, ToolCall> {
+        match self.servers {
+            Some(_) => call.meant(),
+            None => Cow::Borrowed(call),
+        }
+    }
+
+    /// The server's tool that a call is about. Tools of this crate come first.
+    fn server_tool(&self, call: &ToolCall) -> Option<(&Arc<dyn ToolServers>, ServerTool)> {
+        let servers = self.servers.as_ref()?;
+        let is_own = self.dialect.tool(&call.name).is_some();
+        let found = servers.find(&call.name).filter(|_| !is_own)?;
+        Some((servers, found))
+    }
+
+    /// Runs a call of no tool of this crate.
+    async fn run_elsewhere(
+        &self,
+        asked: &ToolCall,
+        call: &ToolCall,
+        context: &ToolContext,
+        stop: &Stop,
+    ) -> ToolOutcome {
+        let Some((servers, _)) = self.server_tool(call) else {
+            return self.unknown(&call.name);
+        };
+        if servers::asks_what_it_takes(asked, call) {
+            let told = servers::described(&call.name, &**servers);
+            return told.unwrap_or_else(ToolOutcome::failed);
+        }
+        let keeper = self.shell.blobs.of(&context.session);
+        servers::run(call, &**servers, &context.policy, keeper, stop).await
     }
 
     async fn run_shell(
@@ -431,13 +490,11 @@ impl Shared {
     }
 
     fn unknown(&self, name: &str) -> ToolOutcome {
-        let names: Vec<&str> = self
-            .dialect
-            .tools()
-            .iter()
-            .map(|tool| tool.name(self.dialect))
-            .collect();
-        let meant = names.iter().find(|known| name.contains(**known));
+        let own = self.dialect.tools().iter();
+        let own = own.map(|tool| tool.name(self.dialect).to_owned());
+        let others = self.servers.iter().flat_map(|servers| servers.specs());
+        let names: Vec<String> = own.chain(others.map(|spec| spec.name)).collect();
+        let meant = names.iter().find(|known| name.contains(known.as_str()));
         let meant = meant.map_or(String::new(), |meant| {
             format!(", perhaps you mean `{meant}`")
         });

@@ -60,7 +60,7 @@ pub(crate) fn plan(tool: Option<Tool>, call: &ToolCall, place: &Place) -> CallPl
     }
 }
 
-fn refused(why: &str) -> Verdict {
+pub(crate) fn refused(why: &str) -> Verdict {
     let reason = why.to_owned();
     Verdict::Refuse { reason }
 }
@@ -160,7 +160,7 @@ fn runs_in_workspace(request: &ShellRequest, place: &Place) -> bool {
     stays && place.absolute(directory) == place.workspace
 }
 
-fn ask(policy: &Policy, approval: Approval) -> Verdict {
+pub(crate) fn ask(policy: &Policy, approval: Approval) -> Verdict {
     if policy.approvals == ApprovalMode::Never {
         return Verdict::Refuse {
             reason: format!(
@@ -210,7 +210,7 @@ fn decided(rule: &Rule) -> (RuleAction, String) {
 }
 
 /// The longest rule that matches a command, a later one among equals.
-fn winning<'a>(words: &[String], rules: &'a [Rule], plain: bool) -> Option<&'a Rule> {
+pub(crate) fn winning<'a>(words: &[String], rules: &'a [Rule], plain: bool) -> Option<&'a Rule> {
     rules
         .iter()
         .filter(|rule| match rule.action {

@@ -10,6 +10,7 @@ mod files;
 mod finding;
 mod ignoring;
 mod recall;
+mod servers;
 mod shell;
 mod specs;
 mod world;

@@ -50,6 +50,10 @@ pub(crate) fn policy(sandbox: SandboxMode) -> Policy {
 
 impl World {
     pub(crate) fn new(dialect: ToolDialect) -> Self {
+        Self::with(dialect, None)
+    }
+
+    pub(crate) fn with(dialect: ToolDialect, servers: Option<Arc<dyn ToolServers>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("work")).unwrap();
         std::fs::create_dir(folder.path().join("secret")).unwrap();
@@ -68,6 +72,7 @@ impl World {
                     folder.path().join("secret"),
                     folder.path().join("home/.config/gh"),
                 ],
+                servers,
             },
         );
         Self {
