@@ -8,8 +8,8 @@ use futures_util::FutureExt;
 use quire_kernel::{Decision, Input, Meanwhile, Session};
 use quire_protocol::{
     Answer, Approval, CallId, ClientError, Conflicts, Event, Frame, Item, JobEnd, Lease, Op,
-    Opened, Point, Prefix, Record, SandboxMode, Seq, Settings, Spending, StoreError, TakenBack,
-    ToolSet, TravelStep, Verdict, Whose,
+    Opened, Point, Record, SandboxMode, Seq, Settings, Spending, StoreError, TakenBack, ToolSet,
+    TravelStep, Verdict, Whose,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 
@@ -18,6 +18,7 @@ use crate::effects::Running;
 use crate::engine::{Parts, Ready};
 use crate::journal::encode_entry;
 use crate::keeping::{found_lost, noted};
+use crate::offers::{offer, with_tools};
 use crate::team::{Seat, Wishes};
 use crate::tree::Used;
 use crate::worked::Worked;
@@ -32,6 +33,8 @@ pub(crate) enum Message {
     Asked(oneshot::Sender<Vec<(CallId, Approval)>>),
     /// An effect was answered.
     Input(Input),
+    /// Servers offer something else than before.
+    Offered,
     /// Files changed; the answer comes once that is recorded.
     Travelled(TravelStep, oneshot::Sender<()>),
     /// A client wants files as they were.
@@ -92,6 +95,7 @@ impl Actor {
         running.since = since;
         let keeping = running.keeping(&lease.session, &workspace);
         running.follow_jobs(&tools, keeping);
+        running.follow_servers(&*tools);
         let actor = Self {
             parts,
             lease,
@@ -168,6 +172,10 @@ impl Actor {
             };
             let result = match message {
                 Message::Input(input) => self.take(input).await,
+                Message::Offered => match offer(&*self.tools) {
+                    Some(offer) => self.take(Input::Offered(offer)).await,
+                    None => Ok(()),
+                },
                 Message::Op(op, answer) => {
                     let result = self.take_op(op).await;
                     let (told, result) = match result {
@@ -469,13 +477,11 @@ impl Actor {
         let workspace = self.workspace();
         let keeping = self.running.keeping(&self.lease.session, &workspace);
         self.running.follow_jobs(&self.tools, keeping);
-        let (tools, prefix) = (self.tools.specs(), self.kernel.prefix());
-        (tools != prefix.tools).then(|| Event::PrefixSet {
-            prefix: Prefix {
-                instructions: prefix.instructions.clone(),
-                tools,
-                ..Prefix::default()
-            },
+        self.running.follow_servers(&*self.tools);
+        let before = self.kernel.prefix();
+        let prefix = with_tools(before, &*self.tools);
+        (prefix.tools != before.tools).then(|| Event::PrefixSet {
+            prefix,
             reason: "the settings changed to a model with other tools".to_owned(),
         })
     }

@@ -24,6 +24,7 @@ use crate::checks::{Checked, Checking};
 use crate::engine::Parts;
 use crate::journal::OwnJournal;
 use crate::keeping::Keeping;
+use crate::offers::listen;
 use crate::questions::Answers;
 use crate::team::{Crew, Seat, Wishes};
 
@@ -42,7 +43,8 @@ pub(crate) struct Running {
     pub(crate) answers: Answers,
     /// What the session wants of those who work for it.
     pub(crate) wishes: watch::Sender<Wishes>,
-    jobs: Option<AbortHandle>,
+    /// What listens to the tools.
+    listeners: Vec<AbortHandle>,
     checkpoints: Option<Arc<dyn Checkpoints>>,
     is_missed: Arc<AtomicBool>,
 }
@@ -65,7 +67,7 @@ impl Running {
             requests: HashMap::new(),
             calls: Arc::default(),
             answers: Answers::default(),
-            jobs: None,
+            listeners: Vec::new(),
         }
     }
 
@@ -99,7 +101,15 @@ impl Running {
                 }
             }
         });
-        self.jobs = Some(task.abort_handle());
+        self.listeners.push(task.abort_handle());
+    }
+
+    /// Tells the session when the servers of its tools offer something else.
+    pub(crate) fn follow_servers(&mut self, tools: &dyn ToolSet) {
+        let inbox = self.inbox.downgrade();
+        let task = tools.servers().map(|servers| listen(servers, inbox));
+        self.listeners
+            .extend(task.map(|task| tokio::spawn(task).abort_handle()));
     }
 
     /// Performs an effect of a session that has worked for so long.
@@ -323,8 +333,8 @@ impl Running {
     /// calls are not recorded: the session recovers them when it is opened again.
     pub(crate) async fn stop(&mut self, tools: &Arc<dyn ToolSet>) -> Vec<JobEnd> {
         self.requests.clear();
-        if let Some(jobs) = self.jobs.take() {
-            jobs.abort();
+        for listener in self.listeners.drain(..) {
+            listener.abort();
         }
         let open = std::mem::take(&mut *locked(&self.calls));
         let cancel = |(call, stopped): (CallId, Arc<Notify>)| {

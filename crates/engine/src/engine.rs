@@ -17,6 +17,7 @@ use crate::actor::{Actor, Message, now_ms, opened};
 use crate::changes::Since;
 use crate::journal::decode_entry;
 use crate::keeping::{found_lost, noted};
+use crate::offers::offer;
 use crate::team::Seat;
 use crate::tree::{Tree, Trees};
 use crate::watch::watch;
@@ -194,24 +195,40 @@ impl Engine {
 
     async fn start_session(&self, settings: Settings) -> Result<SessionId, ClientError> {
         let session = SessionId::new(uuid::Uuid::now_v7().to_string());
-        let prefix = |tools: &dyn ToolSet, settings: &Settings| Prefix {
+        self.begin(session.clone(), settings, None).await?;
+        Ok(session)
+    }
+
+    /// What opens the requests of a new session; waits for its servers, as long as they may take.
+    async fn opening(&self, tools: &dyn ToolSet, settings: &Settings) -> Prefix {
+        let prefix = Prefix {
             instructions: self.parts.workbench.instructions(settings),
             tools: tools.specs(),
             ..Prefix::default()
         };
-        self.begin(session.clone(), settings, prefix).await?;
-        Ok(session)
+        if let Some(servers) = tools.servers() {
+            servers.settled().await;
+        }
+        match offer(tools) {
+            Some(offer) => Session::opening(prefix, offer),
+            None => prefix,
+        }
     }
 
-    /// Begins a session's journal, and starts its task.
+    /// Begins a session's journal, and starts its task. That of a member opens requests as its lead's
+    /// does.
     async fn begin(
         &self,
         session: SessionId,
         settings: Settings,
-        prefix: impl FnOnce(&dyn ToolSet, &Settings) -> Prefix,
+        lead: Option<&Prefix>,
     ) -> Result<(), ClientError> {
         let tools = self.parts.workbench.tools(&session, &settings);
         let tools = tools.map_err(ClientError::Settings)?;
+        let prefix = match lead {
+            Some(prefix) => prefix.clone(),
+            None => self.opening(&*tools, &settings).await,
+        };
         let at_ms = now_ms();
         let head = SessionHead {
             session: session.clone(),
@@ -222,7 +239,6 @@ impl Engine {
             events: 0,
             parent: None,
         };
-        let prefix = prefix(&*tools, &settings);
         let events = [
             Event::Configured { settings },
             Event::PrefixSet {
@@ -267,8 +283,8 @@ impl Engine {
         }
         match opened {
             Err(ClientError::Store(StoreError::NoSession(_))) => {
-                let prefix = |_: &dyn ToolSet, _: &Settings| prefix.clone();
-                self.begin(member.clone(), settings.clone(), prefix).await?;
+                self.begin(member.clone(), settings.clone(), Some(prefix))
+                    .await?;
                 Ok(true)
             }
             opened => opened.map(|_| false),

@@ -13,6 +13,7 @@ mod effects;
 mod engine;
 mod journal;
 mod keeping;
+mod offers;
 mod past;
 mod questions;
 mod team;

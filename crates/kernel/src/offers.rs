@@ -44,21 +44,17 @@ impl Offers {
         self.warm = false;
     }
 
-    /// Whether this prefix opens requests with other bytes.
-    pub(crate) fn opens_otherwise(&self, prefix: &Prefix) -> bool {
-        self.prefix.tools != prefix.tools || self.prefix.instructions != prefix.instructions
-    }
-
     /// Takes another prefix; what the model is to be told of it, if anything.
     pub(crate) fn set(&mut self, prefix: &Prefix) -> Option<String> {
-        self.warm &= !self.opens_otherwise(prefix);
+        self.warm &= self.prefix.opens_as(prefix);
         let before = std::mem::replace(&mut self.prefix, Arc::new(prefix.clone()));
         let faded = std::mem::take(&mut self.faded);
         let late = prefix.late.iter();
         let late = told(late.filter(|tool| faded || !before.late.contains(tool)));
         let absent = prefix.absent.iter();
-        let absent = absent.filter(|line| faded || !lists(&before.absent, line));
-        let absent = absent.map(|line| format!("A server is not there, nor its tools: {line}"));
+        let absent = absent.filter(|line| !lists(&before.absent, line));
+        let absent =
+            absent.map(|line| format!("A server is not there, and its tools are not: {line}"));
         let news: Vec<String> = late.into_iter().chain(absent).collect();
         (!news.is_empty()).then(|| news.join("\n\n"))
     }
@@ -71,7 +67,7 @@ impl Offers {
         if !begins_anew(compaction) {
             return told(self.prefix.late.iter());
         }
-        self.faded = true;
+        self.faded = !self.prefix.late.is_empty();
         self.warm = false;
         None
     }
@@ -163,8 +159,9 @@ fn replaced(mut tools: Vec<ToolSpec>, new: Vec<ToolSpec>) -> Vec<ToolSpec> {
     tools
 }
 
-fn names(tools: &[ToolSpec]) -> String {
-    let names = tools.iter().map(|tool| tool.name.as_str()).take(NAMED);
+fn names<T: std::borrow::Borrow<ToolSpec>>(tools: &[T]) -> String {
+    let names = tools.iter().map(|tool| tool.borrow().name.as_str());
+    let names = names.take(NAMED);
     let names = names.collect::<Vec<_>>().join(", ");
     match tools.len().saturating_sub(NAMED) {
         0 => names,
@@ -179,10 +176,10 @@ fn told<'a>(tools: impl Iterator<Item = &'a ToolSpec>) -> Option<String> {
         return None;
     }
     let whole = tools.iter().map(|tool| weight::of_tool(tool)).sum::<u64>() <= MOST_TOLD;
-    let how = if whole {
-        "These tools are new, or take something new"
+    let short = if whole {
+        ""
     } else {
-        "These tools are new; `use_tool` with a name alone says what one takes"
+        "; with a name alone it says what that tool takes"
     };
     let lines = tools.iter().map(|tool| {
         let ToolSpec {
@@ -201,7 +198,8 @@ fn told<'a>(tools: impl Iterator<Item = &'a ToolSpec>) -> Option<String> {
     });
     let lines: Vec<String> = lines.collect();
     Some(format!(
-        "{how}. Call them by `{USE_TOOL}`, which takes `name` and `arguments`.\n\n{}",
+        "Tools came: {}. They are called by `{USE_TOOL}`, which takes `name` and `arguments`{short}.\n\n{}",
+        names(&tools),
         lines.join("\n\n")
     ))
 }

@@ -11,7 +11,7 @@ use quire_protocol::{
 use crate::context::Window;
 use crate::draft::Draft;
 use crate::state::State;
-use crate::{Decision, Input, Meanwhile};
+use crate::{Decision, Input, Meanwhile, Offer};
 
 /// A session as its journal tells it. The default is that of an empty journal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -91,6 +91,18 @@ impl Session {
         let mut draft = self.draft(Meanwhile::default());
         draft.recover();
         draft.decision
+    }
+
+    /// What opens the requests of a session that has not begun, with what servers offer besides.
+    #[must_use]
+    pub fn opening(prefix: Prefix, offer: Offer) -> Prefix {
+        let mut session = Self::default();
+        let reason = String::new();
+        session.apply(&Event::PrefixSet { prefix, reason });
+        for event in session.decide(Input::Offered(offer)).events {
+            session.apply(&event);
+        }
+        Prefix::clone(session.prefix())
     }
 
     /// The context: what a request to the model carries.

@@ -10,8 +10,7 @@ use quire_protocol::{
 use crate::Effect;
 use crate::budget::Limit;
 use crate::draft::Draft;
-use crate::goal::Looked;
-use crate::goal::NOT_MET;
+use crate::goal::{Looked, NOT_MET};
 use crate::steering::is_ordinary;
 use crate::summary::failed_way;
 
@@ -395,6 +394,8 @@ impl Draft<'_> {
     /// Asks for the next step, once there is room for it in the context.
     pub(crate) fn call_model(&mut self) {
         if self.make_room() {
+            // A compaction may have taken some out.
+            self.tell_news();
             self.ask_model(Purpose::Work);
         }
     }
