@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Client, CompactionStep, Day, Effort, Event, Frame, Money, Purpose, Record, RequestId, Seq,
-    SessionHead, Usage,
+    Client, CompactionStep, Day, Effort, Event, Frame, Money, Prefix, Purpose, Record, RequestId,
+    Seq, SessionHead, Usage,
 };
 use serde_json::Value;
 
@@ -114,6 +114,7 @@ struct Fold {
     /// What had happened when the open request was sent.
     sent: Since,
     schema: Option<Value>,
+    prefix: Prefix,
 }
 
 /// Explains the cache at each request of a session. `price` says what tokens cost.
@@ -147,7 +148,7 @@ impl Fold {
                 self.since.schema |= self.schema != settings.output_schema;
                 self.schema.clone_from(&settings.output_schema);
             }
-            Event::PrefixSet { reason, .. } => self.since.prefixes.push(reason.clone()),
+            Event::PrefixSet { prefix, reason } => self.prefix_set(prefix, reason),
             Event::Compaction(CompactionStep::Done { compaction }) => {
                 self.since.contexts.push(compacted(compaction));
             }
@@ -164,6 +165,14 @@ impl Fold {
             }
             _ => {}
         }
+    }
+
+    /// Tools that came late open no request, so that they are no reason.
+    fn prefix_set(&mut self, prefix: &Prefix, reason: &str) {
+        if !self.prefix.opens_as(prefix) {
+            self.since.prefixes.push(reason.to_owned());
+        }
+        self.prefix = prefix.clone();
     }
 
     /// Keeps a request that the provider has counted the prompt of.

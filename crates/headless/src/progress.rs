@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use quire_protocol::{
     Answer, Approval, CallId, CallKind, CommandEnd, Content, Delta, Event, Item, JobEnd,
-    ModelError, ModelErrorKind, PlanStatus, PlanStep, Purpose, Record, Retry, Settings, Shown,
-    StopReason, TokenStop, ToolOutcome, ToolStatus,
+    ModelError, ModelErrorKind, PlanStatus, PlanStep, Prefix, Purpose, Record, Retry, Settings,
+    Shown, StopReason, TokenStop, ToolOutcome, ToolStatus,
 };
 
 use crate::Style;
@@ -20,6 +20,8 @@ use crate::text::{clean, counted, cut, duration, first_line, first_sentence, vis
 
 /// The longest line about a refusal, in characters.
 const REFUSAL: usize = 160;
+/// What the model is told is shown whole up to so many lines.
+const MOST_NOTICED: usize = 4;
 /// How many characters of a call that a crash cost are shown.
 const LOST_SHOWN: usize = 160;
 
@@ -55,6 +57,7 @@ pub(crate) struct Progress {
     ends: HashSet<String>,
     /// The reasons of a verdict that was shown; what the model is told of it says the same once more.
     pub(crate) judged: Option<String>,
+    prefix: Prefix,
 }
 
 /// What is being waited for.
@@ -88,12 +91,14 @@ impl Progress {
             refused: HashSet::new(),
             ends: HashSet::new(),
             judged: None,
+            prefix: Prefix::default(),
         }
     }
 
     /// Learns from a record of before this run, and shows nothing of it.
     pub(crate) fn learn(&mut self, record: &Record) {
         match &record.event {
+            Event::PrefixSet { prefix, .. } => self.prefix = prefix.clone(),
             Event::ModelReplied { items, .. } => {
                 for item in items {
                     self.learn_item(item);
@@ -120,9 +125,7 @@ impl Progress {
     fn event(&mut self, event: &Event) -> String {
         match event {
             Event::Configured { settings } => self.configured(settings),
-            Event::PrefixSet { reason, .. } if self.replies > 0 => {
-                self.note(&format!("the instructions changed: {reason}"))
-            }
+            Event::PrefixSet { prefix, reason } => self.prefix_set(prefix, reason),
             Event::MessageAccepted { content, .. } => self.message(content),
             // What was cut is not gone on with, but answered.
             Event::MessageDelivered { .. } => self.release(),
@@ -130,10 +133,9 @@ impl Progress {
                 self.note("a message was taken back before it was heard")
             }
             // The last lines tell it.
-            Event::TurnPaused { .. }
-            | Event::PrefixSet { .. }
-            | Event::TurnStarted { .. }
-            | Event::JobStarted { .. } => String::new(),
+            Event::TurnPaused { .. } | Event::TurnStarted { .. } | Event::JobStarted { .. } => {
+                String::new()
+            }
             Event::TurnEnded { reason, .. } => self.turn_ended(*reason),
             Event::ModelCalled { purpose, .. } => self.model_called(purpose),
             Event::ModelReplied { retries, .. } if !self.asked.is_work() => {
@@ -166,7 +168,10 @@ impl Progress {
             Event::JobEnded { end } => self.job_ended(end),
             Event::Noticed { text } if self.ends.remove(text) => String::new(),
             Event::Noticed { text } if self.is_verdict(text) => String::new(),
-            Event::Noticed { text } => self.note(text),
+            Event::Noticed { text } => match (first_line(text), text.lines().count()) {
+                ((line, _), lines) if lines > MOST_NOTICED => self.note(&line),
+                _ => self.note(text),
+            },
             Event::Compaction(step) => self.compaction(step),
             Event::Goal(step) => self.goal(step),
             Event::Travel(step) => step
@@ -291,6 +296,15 @@ impl Progress {
             name(serde_json::to_value(settings.policy.approvals)),
             quire_protocol::spelled(&settings.workspace),
         ))
+    }
+
+    /// What came late changes nothing of what requests open with, and is told when the model is.
+    fn prefix_set(&mut self, prefix: &Prefix, reason: &str) -> String {
+        let before = std::mem::replace(&mut self.prefix, prefix.clone());
+        if self.replies == 0 || before.opens_as(prefix) {
+            return String::new();
+        }
+        self.note(&format!("what every request opens with changed: {reason}"))
     }
 
     /// What a person said: its first line, for whoever reads this later.

@@ -105,7 +105,10 @@ fn configured(model: &str, effort: Effort) -> Event {
 
 fn prefix(reason: &str) -> Event {
     Event::PrefixSet {
-        prefix: Prefix::default(),
+        prefix: Prefix {
+            instructions: reason.into(),
+            ..Prefix::default()
+        },
         reason: reason.into(),
     }
 }
@@ -143,6 +146,22 @@ async fn a_miss_has_its_reason_from_the_journal() {
     assert_eq!(reasons, ["unexplained"]);
     let reasons = missed(|journal| journal.event(prefix("other tools"))).await;
     assert_eq!(reasons, ["prefix_set"]);
+    let late = |journal: &mut Journal| {
+        journal.event(Event::PrefixSet {
+            prefix: Prefix {
+                late: vec![ToolSpec {
+                    name: "late".into(),
+                    description: String::new(),
+                    input: ToolInput::Text {
+                        grammar: String::new(),
+                    },
+                }],
+                ..Prefix::default()
+            },
+            reason: "tools came".into(),
+        });
+    };
+    assert_eq!(missed(late).await, ["unexplained"], "late tools are none");
     let reasons = missed(|journal| journal.event(configured("p/n", Effort::High))).await;
     assert_eq!(reasons, ["model_changed"]);
     let reasons = missed(|journal| journal.event(configured("p/m", Effort::Max))).await;
