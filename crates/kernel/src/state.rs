@@ -149,7 +149,7 @@ impl State {
     }
 
     fn prefix_set(&mut self, prefix: &Prefix) {
-        if self.offers.opens_otherwise(prefix) {
+        if !self.offers.prefix().opens_as(prefix) {
             self.scale.prefix_set(prefix);
         }
         let news = self.offers.set(prefix);

@@ -318,7 +318,7 @@ fn offered(word: &str) -> ToolSpec {
     ToolSpec {
         name: name.to_owned(),
         description: format!("{:.<bytes$}", format!("Does {name}. Well")),
-        input: ToolInput::Json(Default::default()),
+        input: ToolInput::Json(r#"{"type":"object"}"#.parse().unwrap()),
     }
 }
 

@@ -10,6 +10,7 @@ mod goals;
 mod limits;
 mod mail;
 mod notices;
+mod offers;
 mod questions;
 mod requests;
 mod sessions;
@@ -31,6 +32,7 @@ use context::Seen;
 use goals::Goals;
 use limits::Unpriced;
 use mail::Mail;
+use offers::Offers;
 use questions::Due;
 use turns::Turns;
 
@@ -75,6 +77,7 @@ pub(crate) struct Witness {
     jobs: BTreeSet<JobId>,
     /// Ends of jobs that the model was not told of.
     news: Vec<String>,
+    offers: Offers,
     plan: Vec<PlanStep>,
     usage: Usage,
     cost: Money,
@@ -146,6 +149,7 @@ impl Witness {
         self.goals.saw(event, self.turns.last_stop)?;
         self.turns.saw(event)?;
         self.compactions.saw(event, session.estimate())?;
+        self.offers.saw(event, session.transcript(), cause)?;
         self.context.saw(event, session.transcript())
     }
 
@@ -161,6 +165,7 @@ impl Witness {
                 self.compactions.window_changed();
             }
         }
+        self.offers.configured(settings);
         self.limits = settings.limits.clone();
         self.settings = Some(settings.clone());
     }

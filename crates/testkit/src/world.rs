@@ -3,6 +3,7 @@
 mod asks;
 mod counts;
 mod questions;
+pub(crate) mod servers;
 mod team;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,6 +19,7 @@ use crate::flight::Flight;
 use crate::provider;
 use crate::witness::{Cause, Witness};
 use crate::{Dice, Summary};
+use servers::Servers;
 use team::Team;
 
 /// Events shown when a life goes wrong.
@@ -70,6 +72,7 @@ struct World {
     /// How long was worked, in milliseconds, as the clock has it.
     clock: u64,
     team: Team,
+    servers: Servers,
     summary: Summary,
 }
 
@@ -87,6 +90,7 @@ impl World {
             given: Vec::new(),
             clock: 0,
             team: Team::default(),
+            servers: Servers::default(),
             summary: Summary {
                 seeds: 1,
                 ..Summary::default()
@@ -97,6 +101,7 @@ impl World {
     fn live(&mut self, steps: u32) -> Checked {
         let settings = self.character.settings(&self.used(), &mut self.dice);
         self.feed(&Input::Op(Op::Configure { settings }))?;
+        self.begin_with_servers()?;
         if self.dice.chance(35) {
             self.set_goal()?;
         }
@@ -137,6 +142,7 @@ impl World {
             25..=27 => self.withdraw(),
             28..=29 => self.pause(),
             30 => self.ask_out_of_place(),
+            31..=33 => self.servers_change(),
             _ if self.session.is_at_limit() => self.configure(),
             _ => self.work(),
         }

@@ -70,8 +70,8 @@ fn tools_that_come_later_are_told_of_at_the_next_step_and_open_nothing() {
                 opens with use_tool a, late b c (tools came and were told of in the context: b)
             done 1 ok
                 call 1 Done: ok
-                noticed: These tools are new, or take something new. Call them by `use_tool`, which takes `name` and `arguments`.…
-                noticed: These tools are new, or take something new. Call them by `use_tool`, which takes `name` and `arguments`.…
+                noticed: Tools came: b, c. They are called by `use_tool`, which takes `name` and `arguments`.…
+                noticed: Tools came: b. They are called by `use_tool`, which takes `name` and `arguments`.…
                 request 2 with 6 items
                 → call the model: 2
             reply
@@ -107,14 +107,14 @@ fn what_a_model_is_told_of_late_tools() {
     expect![[r#"
         user: words of x
         assistant: so
-        notice: These tools are new, or take something new. Call them by `use_tool`, which takes `name` and `arguments`.
+        notice: Tools came: a, b. They are called by `use_tool`, which takes `name` and `arguments`.
 
         `a`: Does a. Well
-        Arguments: null
+        Arguments: {"type":"object"}
 
         `b`: Does b. Well
-        Arguments: null
-        notice: These tools are new; `use_tool` with a name alone says what one takes. Call them by `use_tool`, which takes `name` and `arguments`.
+        Arguments: {"type":"object"}
+        notice: Tools came: c, d. They are called by `use_tool`, which takes `name` and `arguments`; with a name alone it says what that tool takes.
 
         `c`: Does c.
 
@@ -236,7 +236,7 @@ fn a_compaction_that_keeps_the_beginning_has_late_tools_told_again() {
         say w
             accepted w (Steer)
             turn 5 started
-            noticed: These tools are new, or take something new. Call them by `use_tool`, which takes `name` and `arguments`.…
+            noticed: Tools came: a, b. They are called by `use_tool`, which takes `name` and `arguments`.…
             delivered w
             request 5 with 6 items
             → call the model: 5
@@ -258,7 +258,7 @@ fn what_would_make_every_request_too_large_is_told_of_in_short() {
         say x
             accepted x (Steer)
             turn 1 started
-            noticed: These tools are new; `use_tool` with a name alone says what one takes. Call them by `use_tool`, which takes `name` and `arguments`.…
+            noticed: Tools came: c. They are called by `use_tool`, which takes `name` and `arguments`; with a name alone it says what that tool takes.…
             delivered x
             request 1 with 2 items
             → call the model: 1
@@ -300,11 +300,11 @@ fn a_server_that_is_not_there_is_told_of_once() {
     ",
         &expect![[r#"
             absent a
-                opens with  (servers are not there: a: broke)
+                opens with (servers are not there: a: broke)
             say x
                 accepted x (Steer)
                 turn 1 started
-                noticed: A server is not there, nor its tools: a: broke
+                noticed: A server is not there, and its tools are not: a: broke
                 delivered x
                 request 1 with 2 items
                 → call the model: 1
@@ -312,13 +312,13 @@ fn a_server_that_is_not_there_is_told_of_once() {
                 request 1 answered
                 turn 1 ended: EndTurn
             absent a b
-                opens with  (servers are not there: a: broke; b: broke)
+                opens with (servers are not there: a: broke; b: broke)
             absent a b
             absent b
             say y
                 accepted y (Steer)
                 turn 2 started
-                noticed: A server is not there, nor its tools: b: broke
+                noticed: A server is not there, and its tools are not: b: broke
                 delivered y
                 request 2 with 5 items
                 → call the model: 2

@@ -1,7 +1,7 @@
 //! Events, effects and items in the words of the stories.
 
 use quire_protocol::{
-    CompactionStep, Content, Event, GoalStep, Item, Pause, Purpose, Span, ToolSpec,
+    CompactionStep, Content, Event, GoalStep, Item, Pause, Prefix, Purpose, Span, ToolSpec,
 };
 
 use crate::Effect;
@@ -9,17 +9,7 @@ use crate::Effect;
 pub(super) fn event_words(event: &Event) -> String {
     match event {
         Event::Configured { .. } => "configured".to_owned(),
-        Event::PrefixSet { prefix, reason } => {
-            let names = |tools: &[ToolSpec]| {
-                let names = tools.iter().map(|tool| tool.name.as_str());
-                names.collect::<Vec<_>>().join(" ")
-            };
-            let late = match names(&prefix.late) {
-                late if late.is_empty() => late,
-                late => format!(", late {late}"),
-            };
-            format!("opens with {}{late} ({reason})", names(&prefix.tools))
-        }
+        Event::PrefixSet { prefix, reason } => format!("{} ({reason})", prefix_words(prefix)),
         Event::MessageAccepted {
             message, delivery, ..
         } => format!("accepted {message} ({delivery:?})"),
@@ -84,6 +74,18 @@ pub(super) fn event_words(event: &Event) -> String {
             lost_request,
         } => format!("recovered, lost calls {lost_calls:?}, lost request {lost_request:?}"),
     }
+}
+
+fn prefix_words(prefix: &Prefix) -> String {
+    let named = |what: &str, tools: &[ToolSpec]| {
+        let names = tools.iter().map(|tool| tool.name.as_str());
+        [&[what], names.collect::<Vec<_>>().as_slice()]
+            .concat()
+            .join(" ")
+    };
+    let late = named(", late", &prefix.late);
+    let late = Some(late).filter(|_| !prefix.late.is_empty());
+    named("opens with", &prefix.tools) + &late.unwrap_or_default()
 }
 
 fn compaction_words(step: &CompactionStep) -> String {

@@ -21,6 +21,9 @@ impl Witness {
             () if text.starts_with("A goal is set") || text.starts_with("The goal is not") => {
                 ensure!(self.goals.is_set(), "there is no goal");
             }
+            () if text.starts_with("Tools came") || text.starts_with("A server is not") => {
+                return self.offers.saw_notice(text);
+            }
             () => {
                 let told = self.news.iter().position(|news| text.contains(news));
                 ensure!(told.is_some(), "a notice of nothing: {text}");

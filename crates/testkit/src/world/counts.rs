@@ -25,6 +25,9 @@ impl World {
                 self.count_others(detail, cause);
                 pause_name(*pause, detail)
             }
+            Event::PrefixSet { reason, .. } if reason.starts_with("tools that came late") => {
+                "servers:settled"
+            }
             Event::Noticed { text } => notice_name(text),
             Event::ToolEnded { call, outcome } => {
                 self.count_work_of_others(*call, outcome);
