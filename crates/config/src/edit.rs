@@ -406,6 +406,7 @@ domains = [\"example.org\"]
                 ],
                 Kind::Name => &["none", "", "US", "us"],
                 Kind::Count => &["1", "4294967295"],
+                Kind::Between(..) => &["0", "7", "600"],
                 Kind::Limit => &["none", "1", "4294967295", "1_000"],
                 Kind::Time => &["none", "1", "90s", "15m", "2h"],
                 Kind::Money => &["none", "0", "2.5", "0.000000000001", "1000000"],

@@ -9,12 +9,14 @@ use toml_edit::{Document, Item, TableLike, Value as Toml};
 
 use crate::error::Error;
 use crate::key::{self, KEYS, Key};
+use crate::mcp::McpServer;
 use crate::provider::{Described, ModelEntry};
 use crate::resolved::Notice;
 use crate::source::{Layer, Source, Sourced};
 use crate::trust::Trusted;
 use crate::value::{self, Value};
 
+mod mcp;
 mod tables;
 
 /// What one file says.
@@ -24,6 +26,7 @@ pub struct ConfigFile {
     pub(crate) rules: Vec<Sourced<Rule>>,
     pub(crate) providers: BTreeMap<String, Described>,
     pub(crate) models: BTreeMap<String, ModelEntry>,
+    pub(crate) servers: BTreeMap<String, McpServer>,
     pub(crate) trusted: Vec<Trusted>,
     /// Like `trusted`: what was looked at and is not to count.
     pub(crate) refused: Vec<Trusted>,
@@ -39,6 +42,7 @@ impl ConfigFile {
             && self.rules.is_empty()
             && self.providers.is_empty()
             && self.models.is_empty()
+            && self.servers.is_empty()
             && self.trusted.is_empty()
             && self.refused.is_empty()
     }
@@ -63,7 +67,7 @@ pub fn parse(layer: Layer, path: &Path, bytes: &[u8]) -> Result<ConfigFile, Erro
 /// Tables whose keys are settings.
 const SECTIONS: &[&str] = &["network", "context", "store"];
 /// What a file may hold besides settings with one value.
-const SPECIAL: &[&str] = &["trusted", "refused", "rule", "providers", "models"];
+const SPECIAL: &[&str] = &["trusted", "refused", "rule", "providers", "models", "mcp"];
 
 /// Walks one document and gathers what it says.
 struct Reader<'a> {
@@ -101,6 +105,7 @@ impl<'a> Reader<'a> {
                     "rule" => self.rules(item, &at)?,
                     "providers" => self.providers(item, &at)?,
                     "models" => self.models(item, &at)?,
+                    "mcp" => self.servers(item, &at)?,
                     _ => self.unknown(&full, &at),
                 }
             }

@@ -26,6 +26,8 @@ pub enum Kind {
     Count,
     /// A whole number of at least 1, or `none`.
     Limit,
+    /// A whole number of at least the first and at most the second.
+    Between(u32, u32),
     /// A time: seconds, or `90s`, `15m`, `2h`; or `none`.
     Time,
     /// An amount of dollars, at most 12 decimals, or `none`.
@@ -50,6 +52,7 @@ impl Kind {
             Self::Choice(words) => format!("one of \"{}\"", words.join("\", \"")),
             Self::Count => "a whole number of at least 1".to_owned(),
             Self::Limit => "a whole number of at least 1, or none".to_owned(),
+            Self::Between(least, most) => format!("a whole number from {least} to {most}"),
             Self::Time => "a time of at least a second like 90, 90s, 15m or 2h, or none".to_owned(),
             Self::Money => "a positive amount in dollars like 2.50, or none".to_owned(),
             Self::Toggle => "true or false".to_owned(),
@@ -74,7 +77,7 @@ const fn key(name: &'static str, kind: Kind, default: &'static str, help: &'stat
 }
 
 /// Every key with one value, in the order in which they are shown. Besides them a file may hold
-/// `trusted`, `[[rule]]`, `[providers.NAME]` and `[models.NAME]`.
+/// `trusted`, `[[rule]]`, `[providers.NAME]`, `[models.NAME]` and `[mcp.NAME]`.
 pub const KEYS: &[Key] = &[
     key(
         "model",
@@ -161,6 +164,12 @@ pub const KEYS: &[Key] = &[
         Kind::Time,
         "",
         "time for a whole run, in seconds",
+    ),
+    key(
+        "mcp_wait_s",
+        Kind::Between(0, 600),
+        "5",
+        "how long a new session waits for its MCP servers before its first request, in seconds",
     ),
     key(
         "network.domains",
@@ -302,6 +311,21 @@ mod tests {
                 !said.contains("there is no setting"),
                 "{table}.{name}: {said}"
             );
+        }
+    }
+
+    #[test]
+    fn the_guide_shows_every_key() {
+        let page = include_str!("../../../docs/guide/settings.md");
+        for key in KEYS {
+            let (table, name) = key.name.split_once('.').unwrap_or(("", key.name));
+            let line = format!("    {name} = ");
+            let shown = page.split("\n    [").any(|part| {
+                let of = part.split_once("]\n").map_or("", |(table, _)| table);
+                let of = if part.starts_with('#') { "" } else { of };
+                of == table && part.lines().any(|shown| shown.starts_with(&line))
+            });
+            assert!(shown, "{}", key.name);
         }
     }
 

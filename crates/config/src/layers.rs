@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 use crate::error::Error;
 use crate::file::{ConfigFile, parse};
 use crate::key::{self, KEYS, Key};
+use crate::mcp;
+use crate::paths::expand;
 use crate::provider::{self, ModelEntry};
 use crate::resolved::{Notice, Resolved};
 use crate::source::{Layer, Source, Sourced};
@@ -111,12 +113,20 @@ impl Layers {
         let mut models = user.models;
         models.extend(project.models);
         notices.extend(same_models(&models));
+        let servers = mcp::resolve(
+            user.servers,
+            project.servers,
+            &|path| expand(self.home.as_deref(), path),
+            &|name| self.variable(name),
+            &mut notices,
+        );
         Ok(Resolved {
             home: self.home.clone(),
             values,
             rules: user.rules.into_iter().chain(project.rules).collect(),
             providers: provider::resolve(&user.providers, &|name| self.variable(name)),
             models,
+            servers,
             standing,
             notices,
         })

@@ -22,6 +22,7 @@ mod file;
 mod first;
 mod key;
 mod layers;
+mod mcp;
 mod over;
 mod paths;
 mod provider;
@@ -30,6 +31,7 @@ mod source;
 mod table;
 mod times;
 mod trust;
+mod url;
 mod value;
 
 pub use edit::{allow, refuse, set, trust, unset, untrust};
@@ -38,6 +40,7 @@ pub use file::{ConfigFile, parse};
 pub use first::{Endpoint, EndpointStanding, endpoints};
 pub use key::{KEYS, Key, Kind};
 pub use layers::Layers;
+pub use mcp::{McpHttp, McpProcess, McpServer, McpTransport};
 pub use paths::{Paths, PathsError};
 pub use provider::{
     ApiVersion, Clear, Dialect, ModelEntry, Provider, Secret, Thinking, TokenPrices, ToolFamily,

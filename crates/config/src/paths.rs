@@ -71,6 +71,14 @@ impl Paths {
     }
 }
 
+/// A folder of settings, where `~/` stands for the home folder.
+pub(crate) fn expand(home: Option<&Path>, path: &str) -> PathBuf {
+    match (path.strip_prefix('~'), home) {
+        (Some(rest), Some(home)) => home.join(rest.trim_start_matches('/')),
+        _ => PathBuf::from(path),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -10,6 +10,8 @@ use quire_protocol::{
 };
 
 use crate::key::{KEYS, Key};
+use crate::mcp::McpServer;
+use crate::paths::expand;
 use crate::provider::{ModelEntry, Provider};
 use crate::source::{Source, Sourced};
 use crate::trust::Standing;
@@ -43,6 +45,7 @@ pub struct Resolved {
     pub(crate) rules: Vec<Sourced<Rule>>,
     pub(crate) providers: BTreeMap<String, Provider>,
     pub(crate) models: BTreeMap<String, ModelEntry>,
+    pub(crate) servers: BTreeMap<String, McpServer>,
     /// How the workspace's own file stands, if there is one.
     pub(crate) standing: Option<Standing>,
     pub(crate) notices: Vec<Notice>,
@@ -196,7 +199,7 @@ impl Resolved {
             writable: self
                 .list("writable")
                 .iter()
-                .map(|path| self.expand(path))
+                .map(|path| expand(self.home.as_deref(), path))
                 .collect(),
             environment: self.list("environment"),
             phase: Phase::Work,
@@ -283,6 +286,19 @@ impl Resolved {
         &self.models
     }
 
+    /// The MCP servers by name, those that are not enabled too. Of two of one name, the person's own
+    /// file's is the one.
+    #[must_use]
+    pub fn mcp_servers(&self) -> &BTreeMap<String, McpServer> {
+        &self.servers
+    }
+
+    /// How long a new session waits for its MCP servers before its first request.
+    #[must_use]
+    pub fn mcp_wait(&self) -> Duration {
+        Duration::from_secs(self.count("mcp_wait_s").unwrap_or(5).into())
+    }
+
     fn get(&self, key: &str) -> Option<&Value> {
         self.values.get(key).map(|sourced| &sourced.value)
     }
@@ -312,13 +328,6 @@ impl Resolved {
         match self.get(key) {
             Some(Value::List(list)) => list.clone(),
             _ => Vec::new(),
-        }
-    }
-
-    fn expand(&self, path: &str) -> PathBuf {
-        match (path.strip_prefix('~'), &self.home) {
-            (Some(rest), Some(home)) => home.join(rest.trim_start_matches('/')),
-            _ => PathBuf::from(path),
         }
     }
 }

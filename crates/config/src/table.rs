@@ -8,8 +8,8 @@ use crate::resolved::Resolved;
 const WIDEST: usize = 48;
 
 impl Resolved {
-    /// Every key, rule, provider and model, a line each with its source; then what is odd. Keys of
-    /// providers are never shown.
+    /// Every key, rule, provider, model and MCP server, a line each with its source; then what is odd.
+    /// Keys of providers, and what servers are given in confidence, are never shown.
     #[must_use]
     pub fn table(&self) -> String {
         let mut text = self.keys();
@@ -37,6 +37,9 @@ impl Resolved {
                 "model {name}: {}/{}  {}",
                 model.provider, model.name, model.source
             );
+        }
+        for (name, server) in self.mcp_servers() {
+            let _ = writeln!(text, "mcp {name}: {}  {}", server.line(), server.source);
         }
         for notice in self.notices() {
             let _ = writeln!(text, "note: {}: {}", notice.source, notice.message);

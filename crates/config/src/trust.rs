@@ -90,12 +90,14 @@ impl ConfigFile {
     pub fn summary(&self) -> String {
         match self.listing() {
             none if none.is_empty() => "It sets nothing.\n".to_owned(),
-            sets => format!("It sets (what lets commands do more is marked with `!`):\n{sets}"),
+            sets => format!(
+                "It sets (what starts programs or lets commands do more is marked with `!`):\n{sets}"
+            ),
         }
     }
 
-    /// What it sets, a line each, for a person who is to trust it: what lets commands do more, or
-    /// asks less, begins with `!` and says so.
+    /// What it sets, a line each, for a person who is to trust it: what lets commands do more,
+    /// starts a program or asks less, begins with `!` and says so.
     #[must_use]
     pub fn listing(&self) -> String {
         let mut text = String::new();
@@ -126,6 +128,10 @@ impl ConfigFile {
         for (name, model) in &self.models {
             let what = format!("model {name:?}: {:?} of {:?}", model.name, model.provider);
             line(&what, &model.source.to_string(), None);
+        }
+        for (name, server) in &self.servers {
+            let what = format!("mcp {name}: {}", server.line());
+            line(&what, &server.source.to_string(), server.loosens());
         }
         for notice in &self.notices {
             line(&notice.message, &notice.source.to_string(), None);

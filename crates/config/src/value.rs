@@ -64,6 +64,12 @@ pub(crate) fn from_text(kind: Kind, text: &str) -> Result<Value, String> {
             .filter(|count| *count >= 1)
             .map(Value::Count)
             .ok_or_else(wrong),
+        Kind::Between(least, most) => text
+            .parse()
+            .ok()
+            .filter(|count| (least..=most).contains(count))
+            .map(Value::Count)
+            .ok_or_else(wrong),
         Kind::Name => Ok(name(text)),
         Kind::Limit => limit(text).ok_or_else(wrong),
         Kind::Time => time(text).ok_or_else(wrong),
@@ -102,6 +108,10 @@ pub(crate) fn from_toml(kind: Kind, toml: &Toml, raw: &str) -> Result<Value, Str
                 .filter(|count| *count >= 1)
                 .map(Value::Count)
         }
+        (Kind::Between(least, most), Toml::Integer(number)) => u32::try_from(*number.value())
+            .ok()
+            .filter(|count| (least..=most).contains(count))
+            .map(Value::Count),
         (Kind::Money, Toml::String(text)) => money(text.value()),
         (Kind::Money, Toml::Integer(_) | Toml::Float(_)) => money(&raw.replace('_', "")),
         (Kind::Toggle, Toml::Boolean(on)) => Some(Value::Toggle(*on.value())),
@@ -163,7 +173,7 @@ fn money(text: &str) -> Option<Value> {
     dollars(text).map(Value::Money)
 }
 
-fn entry_fits(kind: Kind, entry: &str) -> bool {
+pub(crate) fn entry_fits(kind: Kind, entry: &str) -> bool {
     match kind {
         Kind::Domains => entry == "*" || domain_fits(entry.strip_prefix("*.").unwrap_or(entry)),
         Kind::Folders => entry.starts_with('/') || entry == "~" || entry.starts_with("~/"),
@@ -176,7 +186,7 @@ fn entry_fits(kind: Kind, entry: &str) -> bool {
 }
 
 /// A host name: labels of letters, digits and hyphens. No scheme, no port, no path.
-fn domain_fits(domain: &str) -> bool {
+pub(crate) fn domain_fits(domain: &str) -> bool {
     domain.len() <= 253
         && domain.split('.').all(|label| {
             !label.is_empty()
@@ -203,6 +213,11 @@ mod tests {
             (Kind::Count, "0", None),
             (Kind::Count, "-1", None),
             (Kind::Count, "99999999999", None),
+            (Kind::Between(0, 600), "0", Some("0")),
+            (Kind::Between(0, 600), "600", Some("600")),
+            (Kind::Between(0, 600), "601", None),
+            (Kind::Between(0, 600), "-1", None),
+            (Kind::Between(0, 600), "none", None),
             (Kind::Money, "2.5", Some("2.50")),
             (Kind::Money, "none", Some("\"none\"")),
             (Kind::Money, "-2.5", None),

@@ -137,7 +137,7 @@ impl Reader<'_> {
         Ok(clear.unwrap_or_default())
     }
 
-    fn headers(
+    pub(super) fn headers(
         &self,
         path: &str,
         table: &dyn TableLike,
@@ -235,7 +235,7 @@ impl Reader<'_> {
     }
 
     /// One of a few words.
-    fn word_of<T>(
+    pub(super) fn word_of<T>(
         &self,
         path: &str,
         table: &dyn TableLike,
@@ -248,7 +248,7 @@ impl Reader<'_> {
         })
     }
 
-    fn toggle_of(
+    pub(super) fn toggle_of(
         &self,
         path: &str,
         table: &dyn TableLike,
@@ -301,7 +301,7 @@ impl Reader<'_> {
     }
 
     /// The value of a field, read by `read` from the value and its text; `None` when it is absent.
-    fn field<T>(
+    pub(super) fn field<T>(
         &self,
         path: &str,
         table: &dyn TableLike,

@@ -2,6 +2,8 @@
 
 #![expect(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
+mod mcp;
+
 use std::path::{Path, PathBuf};
 
 use expect_test::{Expect, expect};
@@ -461,6 +463,9 @@ fn nearly_settings() -> impl Strategy<Value = String> {
         "domains",
         "providers",
         "models",
+        "mcp",
+        "command",
+        "url",
         "trusted",
         "budget_usd",
         "mine",
