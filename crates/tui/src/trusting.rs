@@ -39,17 +39,47 @@ pub fn trusting(file: &Path, listing: &str) -> io::Result<Trusting> {
     }
 }
 
+/// How the listing begins a line about a server that is started, or told things.
+const SERVER: &str = "! mcp ";
+/// Servers that the question itself names, and how much of each it shows.
+const SERVERS: usize = 8;
+const COLUMNS: usize = 200;
+
 /// What there is to trust.
 fn opening(file: &Path, listing: &str) -> String {
     let all = listing.lines().count();
     let more = listing.lines().filter(|line| line.starts_with('!')).count();
+    let servers: Vec<&str> = listing
+        .lines()
+        .filter(|line| line.starts_with(SERVER))
+        .collect();
+    let mut named: Vec<String> = servers.iter().take(SERVERS).map(|line| cut(line)).collect();
+    if servers.len() > SERVERS {
+        let more = counted((servers.len() - SERVERS) as u64, "server");
+        named.push(format!("and {more} more (l shows them)"));
+    }
+    let named = named
+        .iter()
+        .flat_map(|line| ["  ", line, "\n"])
+        .collect::<String>();
+    let doing = match servers.as_slice() {
+        [] => "let commands do more",
+        _ => "start programs or let commands do more",
+    };
     format!(
         "This folder has settings of its own, written by whoever made it: {}\n\
-         They set {}, of which {more} let commands do more. Until you trust them, nothing in \
-         them counts.\n",
+         They set {}, of which {more} {doing}. Until you trust them, nothing in \
+         them counts.\n{named}",
         spelled(file),
         counted(all as u64, "thing")
     )
+}
+
+fn cut(line: &str) -> String {
+    match line.char_indices().nth(COLUMNS) {
+        Some((end, _)) => format!("{}… (l shows all of it)", &line[..end]),
+        None => line.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -74,5 +104,41 @@ mod tests {
             "{told}"
         );
         assert_eq!(clean(&told), told);
+    }
+
+    #[test]
+    fn the_question_names_what_would_be_started() {
+        let starts = |name: &str, with: &str| {
+            format!(
+                "! mcp {name}: starts [\"npx\", \"{with}\"]  config.toml:1: this program is started\n"
+            )
+        };
+        let file = Path::new("config.toml");
+        let told = opening(
+            file,
+            &format!("  effort = \"low\"\n{}", starts("a", "server")),
+        );
+        assert!(
+            told.ends_with(&format!("  {}", starts("a", "server"))),
+            "{told}"
+        );
+        assert!(!told.contains("effort"), "{told}");
+        let counted = "They set 2 things, of which 1 start programs or let commands do more.";
+        assert!(told.contains(counted), "{told}");
+        let told = opening(file, &starts("a", &"ü ".repeat(2_000)));
+        let last = told.lines().last().unwrap();
+        assert!(
+            last.starts_with("  ! mcp a: starts [\"npx\", \"ü ü"),
+            "{told}"
+        );
+        assert!(last.ends_with("… (l shows all of it)"), "{told}");
+        assert!(last.chars().count() < COLUMNS + 40, "{told}");
+        for (count, more) in [(8, None), (9, Some("1 server")), (500, Some("492 servers"))] {
+            let told = opening(file, &starts("a", "server").repeat(count));
+            let last = told.lines().last().unwrap();
+            let more = more.map(|more| format!("  and {more} more (l shows them)"));
+            assert_eq!(more.as_deref(), (count > 8).then_some(last), "{told}");
+            assert_eq!(told.matches("starts").count(), 8, "{told}");
+        }
     }
 }

@@ -85,3 +85,24 @@ fn a_folder_s_name_cannot_drive_the_terminal_when_its_settings_are_trusted() {
         );
     }
 }
+
+#[test]
+fn a_folder_s_servers_are_named_before_they_count() {
+    let provider = Provider::start(|_| Answer::Reply("never", vec![]));
+    let place = Place::new();
+    let own = "[mcp.tracker]\ncommand = [\"./tracker\", \"--stdio\"]\nvariables = { A = \"confidential\" }\n";
+    place.write(".quire/config.toml", own);
+    let mut pty = open(&place, &provider);
+    pty.sees("They set 1 thing, of which 1 start programs or let commands do more.");
+    pty.sees("! mcp tracker: starts [\"./tracker\", \"--stdio\"]");
+    pty.press("n\r");
+    pty.sees("anthropic/double · high");
+    pty.kill();
+    let listed = finish(place.command(&["config"]));
+    assert!(!listed.out.contains("mcp tracker"), "{}", listed.out);
+
+    finish(place.command(&["config", "trust"])).says(0, &["! mcp tracker: starts"]);
+    let listed = finish(place.command(&["config"]));
+    listed.says(0, &["mcp tracker: starts [\"./tracker\", \"--stdio\"]"]);
+    assert!(!listed.out.contains("confidential"), "{}", listed.out);
+}
