@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         match process.next().await {
             ProcessEvent::Output(bytes) | ProcessEvent::Errors(bytes) => {
-                std::io::stdout().write_all(&bytes)?
+                std::io::stdout().write_all(&bytes)?;
             }
             ProcessEvent::Ended(end) => {
                 println!("{end:?}");

@@ -23,6 +23,7 @@ mod submodules;
 mod supervisor;
 mod sys;
 mod traps;
+mod trial;
 mod wall;
 mod watching;
 mod wire;

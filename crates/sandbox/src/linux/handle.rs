@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
 use quire_protocol::{
-    Command, Phase, Policy, Process, ProcessLimits, Sandbox, SandboxError, SandboxMode,
-    SandboxReport, Streams, Wall,
+    Command, Policy, Process, ProcessLimits, Sandbox, SandboxError, SandboxMode, SandboxReport,
+    Wall,
 };
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
@@ -20,11 +20,11 @@ use crate::linux::landmarks::Landmarks;
 use crate::linux::links::Reach;
 use crate::linux::mounted::Breach;
 use crate::linux::running::{Running, StartError};
-use crate::linux::spare::{Slot, Spare};
+use crate::linux::spare::Spare;
 use crate::linux::sys::channel::{self, MESSAGE_BYTES, Wait};
 use crate::linux::traps::{Traps, set_aside};
-use crate::linux::wire::{self, CellAnswer, CommandAnswer, CommandOrder, MARKER};
-use crate::linux::{PROXY_PORT, domains, proxy};
+use crate::linux::wire::{self, CellAnswer, CommandOrder, MARKER};
+use crate::linux::{PROXY_PORT, domains, proxy, trial};
 use crate::options::Options;
 
 /// How long a cell may take to be built, in milliseconds.
@@ -431,26 +431,15 @@ impl Core {
         if !RUNGS.contains(&wall) {
             return Err("not a wall of this system".to_owned());
         }
-        let policy = trial_policy();
-        let limits = ProcessLimits::default();
+        let command = trial::command();
         let place = Place {
-            workspace: Path::new("/usr"),
-            policy: &policy,
-            limits,
+            workspace: &command.workspace,
+            policy: &command.policy,
+            limits: command.limits,
         };
         let (home, _) = self.build(wall, &place)?;
-        let command = Command {
-            argv: vec!["true".to_owned()],
-            directory: "/".into(),
-            workspace: place.workspace.into(),
-            policy: policy.clone(),
-            limits,
-            distrusted: Vec::new(),
-            variables: Vec::new(),
-            streams: Streams::Merged,
-        };
         let order = self.command_order(&command, &home);
-        run_trial(&home, &order)?;
+        trial::run(home.channel(), &order)?;
         Ok(home.answer.clone())
     }
 
@@ -560,49 +549,6 @@ impl Home {
     /// Has a supervisor made for its next command, unless one waits already.
     pub(crate) fn keep_spare(&self) {
         self.spare.keep(self.channel.as_fd());
-    }
-}
-
-fn trial_policy() -> Policy {
-    Policy {
-        sandbox: SandboxMode::ReadOnly,
-        approvals: quire_protocol::ApprovalMode::Never,
-        rules: Vec::new(),
-        domains: Vec::new(),
-        writable: Vec::new(),
-        environment: Vec::new(),
-        phase: Phase::Work,
-    }
-}
-
-/// Runs a command to its end without a runtime; its output is thrown away.
-fn run_trial(home: &Home, order: &CommandOrder) -> Result<(), String> {
-    let text = |error: std::io::Error| error.to_string();
-    let slot = Slot::request(home.channel.as_fd()).map_err(text)?;
-    let ordered = slot.order(&wire::encode(order)?).map_err(text)?;
-    let (reader, answers) = (ordered.output, ordered.answers);
-    loop {
-        if !channel::poll(&[answers.as_fd()], BUILD_MS).map_err(text)?[0] {
-            return Err("a trial command did not end in time".to_owned());
-        }
-        let message = channel::receive(answers.as_fd(), channel::STATUS_BYTES, Wait::Never);
-        let message = message.map_err(text)?.ok_or("a trial command was killed")?;
-        match wire::decode(&message.bytes)? {
-            CommandAnswer::Placed | CommandAnswer::Started => {}
-            CommandAnswer::Failed(reason) => return Err(reason),
-            CommandAnswer::Ended {
-                end: quire_protocol::ProcessEnd::Exited(0),
-                ..
-            } => return Ok(()),
-            CommandAnswer::Ended { end, .. } => {
-                let mut said = String::new();
-                let _ = std::io::Read::read_to_string(&mut { reader }, &mut said);
-                return Err(format!(
-                    "a trial command ended with {end:?}: {}",
-                    said.trim()
-                ));
-            }
-        }
     }
 }
 
