@@ -26,6 +26,7 @@ mod linux;
 mod macos;
 mod options;
 mod own;
+mod streams;
 
 pub use environment::allowed_environment;
 #[cfg(target_os = "linux")]

@@ -2,7 +2,7 @@
 
 use std::ffi::CString;
 use std::io::{self, PipeWriter, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 
 use quire_protocol::ProcessLimits;
 
@@ -30,7 +30,6 @@ pub(crate) fn become_next(
         return Ok(());
     };
     let order: CommandOrder = wire::decode(&message.bytes)?;
-    let output = message.descriptors.first().ok_or("no output")?;
     let begun = wire::encode(&Begun {
         limits: order.limits,
         kills: cell.kills(),
@@ -38,7 +37,7 @@ pub(crate) fn become_next(
     supervisor
         .write_all(&begun)
         .map_err(|error| format!("the supervisor: {error}"))?;
-    settle(&cell, &order, output.as_fd())?;
+    settle(&cell, &order, &message.descriptors)?;
     match exec(&arguments(&cell, &order, &filters), &order.environment)? {}
 }
 
@@ -68,10 +67,16 @@ fn confine(cell: &mut Cell) -> Result<Vec<OwnedFd>, String> {
     Ok(Vec::new())
 }
 
-/// Where the command runs, where its output goes, and what it may use up.
-fn settle(cell: &Cell, order: &CommandOrder, output: BorrowedFd<'_>) -> Result<(), String> {
-    for target in [1, 2] {
-        process::redirect(output, target).map_err(|error| format!("output: {error}"))?;
+/// Where the command runs, where it reads and prints, and what it may use up.
+fn settle(cell: &Cell, order: &CommandOrder, pipes: &[OwnedFd]) -> Result<(), String> {
+    let redirected: &[(&OwnedFd, RawFd)] = match pipes {
+        // It reads nothing: its stdin is the spawner's, `/dev/null`.
+        [printed] => &[(printed, 1), (printed, 2)],
+        [output, errors, input] => &[(input, 0), (output, 1), (errors, 2)],
+        _ => return Err("no output".to_owned()),
+    };
+    for (pipe, target) in redirected {
+        process::redirect(pipe.as_fd(), *target).map_err(|error| format!("a pipe: {error}"))?;
     }
     set_limits(&order.limits, &cell.ground);
     std::env::set_current_dir(&order.directory)

@@ -235,7 +235,7 @@ impl Spawner {
         for last in [false, true] {
             let home = self.home(&key, &workspace, &command).await?;
             let order = self.core.command_order(&command, &home);
-            match Running::start(&home, &order).await {
+            match Running::start(&home, &order, command.streams).await {
                 Ok(running) => return Ok(Arc::new(running)),
                 Err(StartError::Cell(_)) if !last => self.forget(&home).await,
                 Err(StartError::Cell(reason) | StartError::Lost(reason)) => {

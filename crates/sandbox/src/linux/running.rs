@@ -5,10 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 
-use quire_protocol::{Process, ProcessEnd, ProcessEvent};
+use quire_protocol::{Process, ProcessEnd, ProcessEvent, Streams};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncReadExt, Interest};
-use tokio::net::unix::pipe;
 use tokio::sync::Mutex;
 
 use crate::linux::handle::Home;
@@ -17,10 +16,7 @@ use crate::linux::spare::{Ordered, Reached, Slot};
 use crate::linux::sys::channel::{self, STATUS_BYTES, Wait};
 use crate::linux::sys::process;
 use crate::linux::wire::{self, CommandAnswer, CommandOrder, Rest};
-
-/// How much output is handed on at once, in bytes. What is not read yet waits in the pipe and
-/// holds the command up.
-const CHUNK_BYTES: usize = 64 * 1024;
+use crate::streams::{Input, Reader};
 
 /// Why a command is not running.
 pub(crate) enum StartError {
@@ -53,39 +49,50 @@ pub(crate) struct Running {
     told: OnceLock<Told>,
     /// What was set aside after it, once that was done.
     left: OnceLock<String>,
-    reader: Mutex<Reader>,
+    printed: Mutex<Printed>,
+    /// Its stdin, where somebody talks to it.
+    input: Option<Input>,
 }
 
-struct Reader {
-    /// Absent when it was read to its end.
-    output: Option<pipe::Receiver>,
+struct Printed {
+    reader: Reader,
+    /// How it ended, once that is told.
     end: Option<ProcessEnd>,
-    chunk: Vec<u8>,
 }
 
 impl Running {
     /// Starts a command in a cell and returns when its program runs.
-    pub(crate) async fn start(home: &Arc<Home>, order: &CommandOrder) -> Result<Self, StartError> {
+    pub(crate) async fn start(
+        home: &Arc<Home>,
+        order: &CommandOrder,
+        streams: Streams,
+    ) -> Result<Self, StartError> {
         let order = wire::encode(order).map_err(StartError::Program)?;
         if let Some(spare) = home.spare().take() {
-            match Self::start_in(home, spare, &order).await {
+            match Self::start_in(home, spare, &order, streams).await {
                 // It was killed while it waited; that says nothing of the cell.
                 Err(StartError::Cell(_)) => {}
                 done => return done,
             }
         }
         let slot = request(home).await?;
-        Self::start_in(home, slot, &order).await
+        Self::start_in(home, slot, &order, streams).await
     }
 
-    async fn start_in(home: &Arc<Home>, slot: Slot, order: &[u8]) -> Result<Self, StartError> {
+    async fn start_in(
+        home: &Arc<Home>,
+        slot: Slot,
+        order: &[u8],
+        streams: Streams,
+    ) -> Result<Self, StartError> {
         let cell = |error: io::Error| StartError::Cell(error.to_string());
         let Ordered {
-            output,
+            ends,
             answers,
             reached,
-        } = slot.order(order).map_err(|error| not_sent(&error))?;
-        channel::set_nonblocking(output.as_fd()).map_err(cell)?;
+        } = slot
+            .order(order, streams)
+            .map_err(|error| not_sent(&error))?;
         let known = Arc::new(answers.try_clone().map_err(cell)?);
         home.runs(&known);
         let answers = channel::register(answers, Interest::READABLE).map_err(cell)?;
@@ -95,11 +102,7 @@ impl Running {
             ),
             error => error,
         })?;
-        let reader = Reader {
-            output: Some(pipe::Receiver::from_owned_fd(output.into()).map_err(cell)?),
-            end: None,
-            chunk: Vec::new(),
-        };
+        let (reader, input) = ends.watched().map_err(cell)?;
         Ok(Self {
             home: Arc::clone(home),
             handle: channel::register(handle, Interest::READABLE).map_err(cell)?,
@@ -107,37 +110,27 @@ impl Running {
             _known: known,
             told,
             left: OnceLock::new(),
-            reader: Mutex::new(reader),
+            printed: Mutex::new(Printed { reader, end: None }),
+            input,
         })
     }
 
     async fn read(&self) -> ProcessEvent {
-        let mut reader = self.reader.lock().await;
-        if let Some(end) = reader.end {
+        let mut printed = self.printed.lock().await;
+        if let Some(end) = printed.end {
             return ProcessEvent::Ended(end);
         }
-        let Reader { output, chunk, .. } = &mut *reader;
-        if let Some(pipe) = output {
-            chunk.resize(CHUNK_BYTES, 0);
-            let length = tokio::select! {
-                biased;
-                read = pipe.read(chunk) => read.unwrap_or(0),
-                // Dead, so only what is in the pipe counts. The runtime may not have noticed yet
-                // that there is something, and someone outside may still hold the other end.
-                () = self.dead() => channel::read_now(pipe.as_fd(), chunk).unwrap_or(0),
-            };
-            if length > 0 {
-                return ProcessEvent::Output(chunk[..length].to_vec());
-            }
-            *output = None;
-            *chunk = Vec::new();
+        if let Some(piece) = printed.reader.next(self.dead()).await {
+            return piece;
         }
         self.dead().await;
         let end = self.told_end();
-        reader.end = Some(end);
+        printed.end = Some(end);
         self.home.keep_spare();
         match self.left() {
             "" => ProcessEvent::Ended(end),
+            // Whoever talks to it takes what comes on stdout for its words.
+            left if self.input.is_some() => ProcessEvent::Errors(left.into()),
             left => ProcessEvent::Output(left.into()),
         }
     }
@@ -279,6 +272,13 @@ async fn launched(answers: &AsyncFd<OwnedFd>) -> Result<Launched, StartError> {
 impl Process for Running {
     fn next(&self) -> Pin<Box<dyn Future<Output = ProcessEvent> + Send + '_>> {
         Box::pin(self.read())
+    }
+
+    fn write(&self, bytes: Vec<u8>) -> Pin<Box<dyn Future<Output = io::Result<()>> + Send + '_>> {
+        Box::pin(async move {
+            let input = self.input.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+            input.write(&bytes, self.dead()).await
+        })
     }
 
     fn kill(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

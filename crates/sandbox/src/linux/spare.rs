@@ -1,12 +1,15 @@
 //! A supervisor as the main process knows it before it has a command, and the one that each cell
 //! keeps ready.
 
-use std::io::{self, PipeReader};
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
+use quire_protocol::Streams;
+
 use crate::linux::sys::channel::{self, Wait};
 use crate::linux::wire;
+use crate::streams::{self, Ends, TheirEnds};
 
 /// A supervisor that was asked for and waits for its one command, or soon will. Dropping it ends
 /// the supervisor.
@@ -23,17 +26,29 @@ impl Slot {
         Ok(Self(ours))
     }
 
-    /// Hands it a command, as bytes. Returns the end from which the command's output is read and
-    /// the channel on which the supervisor answers.
-    pub(crate) fn order(self, order: &[u8]) -> io::Result<Ordered> {
-        let (output, writer) = io::pipe()?;
-        let reached = match channel::send(self.0.as_fd(), order, &[writer.as_fd()], Wait::Never) {
+    /// Hands it a command, as bytes. Returns the ends of the command's pipes that stay here and the
+    /// channel on which the supervisor answers.
+    pub(crate) fn order(self, order: &[u8], streams: Streams) -> io::Result<Ordered> {
+        let (ends, theirs) = streams::pipes(streams)?;
+        let to = self.0.as_fd();
+        let sent = match &theirs {
+            TheirEnds::Merged(printed) => channel::send(to, order, &[printed.as_fd()], Wait::Never),
+            TheirEnds::Apart {
+                output,
+                errors,
+                input,
+            } => {
+                let ends = [output.as_fd(), errors.as_fd(), input.as_fd()];
+                channel::send(to, order, &ends, Wait::Never)
+            }
+        };
+        let reached = match sent {
             // It is gone; why, it may have said before.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Reached::Nobody,
             sent => sent.map(|()| Reached::Supervisor)?,
         };
         Ok(Ordered {
-            output,
+            ends,
             answers: self.0,
             reached,
         })
@@ -42,8 +57,8 @@ impl Slot {
 
 /// A supervisor that was given its command.
 pub(crate) struct Ordered {
-    /// What the command prints.
-    pub(crate) output: PipeReader,
+    /// Of the pipes of the command.
+    pub(crate) ends: Ends,
     /// What the supervisor answers.
     pub(crate) answers: OwnedFd,
     /// Whether it can have begun.

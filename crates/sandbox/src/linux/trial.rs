@@ -44,8 +44,10 @@ fn policy() -> Policy {
 pub(crate) fn run(cell: &OwnedFd, order: &CommandOrder) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     let slot = Slot::request(cell.as_fd()).map_err(text)?;
-    let ordered = slot.order(&wire::encode(order)?).map_err(text)?;
-    let (mut reader, answers) = (ordered.output, ordered.answers);
+    let ordered = slot
+        .order(&wire::encode(order)?, Streams::Merged)
+        .map_err(text)?;
+    let (mut reader, answers) = (ordered.ends.output, ordered.answers);
     loop {
         if !channel::poll(&[answers.as_fd()], TRIAL_MS).map_err(text)?[0] {
             return Err("a trial command did not end in time".to_owned());

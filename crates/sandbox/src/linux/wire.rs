@@ -66,7 +66,8 @@ pub(crate) enum CellAnswer {
 /// Main process → cell: make a supervisor. Its channel comes with it.
 pub(crate) const SUPERVISOR: &[u8] = b"supervisor";
 
-/// Main process → supervisor, on its channel: run this. Its output comes with it.
+/// Main process → supervisor, on its channel: run this. The ends of its pipes come with it: of the
+/// one on which it prints, or of stdout, stderr and stdin.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct CommandOrder {
     pub(crate) argv: Vec<String>,

@@ -11,5 +11,6 @@ mod limits;
 mod network;
 mod replaced;
 mod spare;
+mod talk;
 mod traps;
 mod world;

@@ -249,33 +249,6 @@ pub(crate) fn shut(channel: BorrowedFd<'_>) {
     unsafe { libc::shutdown(channel.as_raw_fd(), libc::SHUT_RDWR) };
 }
 
-/// Makes reads from this descriptor fail with `WouldBlock` instead of waiting.
-pub(crate) fn set_nonblocking(descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    // SAFETY: both calls only take an open descriptor and flags.
-    unsafe {
-        let flags = check(libc::fcntl(descriptor.as_raw_fd(), libc::F_GETFL).into())?;
-        check(
-            libc::fcntl(
-                descriptor.as_raw_fd(),
-                libc::F_SETFL,
-                flags | libc::c_long::from(libc::O_NONBLOCK),
-            )
-            .into(),
-        )?;
-    }
-    Ok(())
-}
-
-/// Reads what is there now from a descriptor that does not block; 0 at its end.
-pub(crate) fn read_now(from: BorrowedFd<'_>, room: &mut [u8]) -> io::Result<usize> {
-    let length = retrying(|| {
-        // SAFETY: the kernel writes at most `room.len()` bytes to `room`.
-        let length = unsafe { libc::read(from.as_raw_fd(), room.as_mut_ptr().cast(), room.len()) };
-        check(length as libc::c_long)
-    })?;
-    Ok(usize::try_from(length).expect("a checked result is not negative"))
-}
-
 /// Repeats a call that a signal interrupted.
 fn retrying(mut call: impl FnMut() -> io::Result<libc::c_long>) -> io::Result<libc::c_long> {
     loop {
