@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::io::{self, PipeWriter, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
 
 use quire_protocol::ProcessLimits;
 
@@ -38,7 +39,14 @@ pub(crate) fn become_next(
         .write_all(&begun)
         .map_err(|error| format!("the supervisor: {error}"))?;
     settle(&cell, &order, &message.descriptors)?;
-    match exec(&arguments(&cell, &order, &filters), &order.environment)? {}
+    let Ground::Bubblewrap { program, arguments } = &cell.ground else {
+        match exec(&order.argv, &order.environment)? {}
+    };
+    let variables = handed_over(&order.environment)?;
+    let filters = filters.iter().map(|filter| ("--add-seccomp-fd", filter));
+    let files: Vec<_> = filters.chain([("--args", &variables)]).collect();
+    // It has no variable itself: it runs outside of the walls, and the loader of programs obeys some.
+    match exec(&wrapped(program, arguments, &files, &order), &[])? {}
 }
 
 /// All that does not depend on the command. Returns files that the program must inherit.
@@ -96,18 +104,18 @@ fn set_limits(limits: &ProcessLimits, ground: &Ground) {
     }
 }
 
-/// The command line that is really executed.
-fn arguments(cell: &Cell, order: &CommandOrder, filters: &[OwnedFd]) -> Vec<String> {
-    let Ground::Bubblewrap { program, arguments } = &cell.ground else {
-        return order.argv.clone();
-    };
+/// The command line of `bwrap` for a command. The files are named by options.
+fn wrapped(
+    program: &Path,
+    arguments: &[String],
+    files: &[(&str, &OwnedFd)],
+    order: &CommandOrder,
+) -> Vec<String> {
     let mut argv = vec![program.to_string_lossy().into_owned()];
     argv.extend(arguments.iter().cloned());
-    for filter in filters {
-        argv.extend([
-            "--add-seccomp-fd".to_owned(),
-            filter.as_fd().as_raw_fd().to_string(),
-        ]);
+    for (option, file) in files {
+        let number = file.as_fd().as_raw_fd().to_string();
+        argv.extend([(*option).to_owned(), number]);
     }
     argv.extend([
         "--chdir".to_owned(),
@@ -118,15 +126,33 @@ fn arguments(cell: &Cell, order: &CommandOrder, filters: &[OwnedFd]) -> Vec<Stri
     argv
 }
 
+/// What has `bwrap` give a command its variables: a file, because everybody on the machine may read
+/// its arguments.
+fn handed_over(environment: &[String]) -> Result<OwnedFd, String> {
+    let mut words = Vec::new();
+    for entry in c_strings(environment)? {
+        let entry = entry.to_bytes();
+        let Some(middle) = entry.iter().position(|byte| *byte == b'=') else {
+            continue;
+        };
+        for word in [&b"--setenv"[..], &entry[..middle], &entry[middle + 1..]] {
+            words.extend_from_slice(word);
+            words.push(0);
+        }
+    }
+    process::inherited_file(&words).map_err(|error| format!("the environment: {error}"))
+}
+
+fn c_strings(texts: &[String]) -> Result<Vec<CString>, String> {
+    let string = |text: &String| CString::new(text.as_str());
+    let all: Result<_, _> = texts.iter().map(string).collect();
+    all.map_err(|_| "a zero byte in an argument or in the environment".to_owned())
+}
+
 /// Looks the program up as a shell would and becomes it.
 fn exec(argv: &[String], environment: &[String]) -> Result<std::convert::Infallible, String> {
-    let strings = |texts: &[String]| -> Result<Vec<CString>, String> {
-        let string = |text: &String| CString::new(text.as_str());
-        let all: Result<_, _> = texts.iter().map(string).collect();
-        all.map_err(|_| "a zero byte in an argument or in the environment".to_owned())
-    };
     let program = argv.first().ok_or("no program was named")?;
-    let (arguments, environment_strings) = (strings(argv)?, strings(environment)?);
+    let (arguments, environment_strings) = (c_strings(argv)?, c_strings(environment)?);
     let mut reason = io::Error::from_raw_os_error(libc::ENOENT);
     for candidate in candidates(program, environment) {
         let Ok(path) = CString::new(candidate) else {

@@ -97,6 +97,26 @@ fn a_workspace_that_cannot_be_protected_is_a_refusal() {
 }
 
 #[test]
+fn no_variable_of_a_command_is_obeyed_outside_of_the_walls() {
+    run(async {
+        for (wall, mut world) in worlds() {
+            world.policy.environment = vec!["LD_PRELOAD".to_owned()];
+            let outcome = world.run(&["env"]).await;
+            assert_eq!(outcome.end, ProcessEnd::Exited(0), "{wall:?}");
+            // The loader complains of what it cannot load: once, for the command itself.
+            let complaints = outcome.text.matches("cannot be preloaded").count();
+            assert_eq!(complaints, 1, "{wall:?}: {}", outcome.text);
+            let variable = "LD_PRELOAD=/no-such-library.so\n";
+            assert!(
+                outcome.text.contains(variable),
+                "{wall:?}: {}",
+                outcome.text
+            );
+        }
+    });
+}
+
+#[test]
 fn a_read_only_policy_writes_nothing_but_temp() {
     run(async {
         for (wall, mut world) in worlds() {

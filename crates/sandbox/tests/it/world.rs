@@ -61,6 +61,7 @@ impl World {
                 variable("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"),
                 variable("HOME", &path.join("home").to_string_lossy()),
                 variable("API_KEY", "SECRET"),
+                variable("LD_PRELOAD", "/no-such-library.so"),
                 variable("PYTHONPATH", &path.join("workspace/lib").to_string_lossy()),
             ],
             protected: vec![path.join("quire")],
