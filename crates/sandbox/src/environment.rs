@@ -3,6 +3,8 @@
 
 use std::path::{Path, PathBuf};
 
+use quire_protocol::Command;
+
 /// Names that are safe and that tools need.
 const ALLOWED: [&str; 42] = [
     "PATH",
@@ -78,10 +80,38 @@ pub fn allowed_environment(all: &[(String, String)], extra: &[String]) -> Vec<(S
         .collect()
 }
 
+/// What a command gets of an environment, and its own variables, which win over those. Its own may
+/// have any name, for the person gave them; but they are held to the same as all others: what names
+/// places beneath `distrusted` folders is taken out of them. What the sandbox sets itself it sets
+/// after this (where temporary files may be written, how the network is reached): no wall rests on
+/// a variable, but with other values a command would be led to what its walls refuse.
+///
+/// # Errors
+/// In words, for what is no variable: a name with `=` would be another name's value.
+pub(crate) fn command_environment(
+    all: &[(String, String)],
+    command: &Command,
+) -> Result<Vec<(String, String)>, String> {
+    let mut environment = allowed_environment(all, &command.policy.environment);
+    for (name, value) in &command.variables {
+        if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+            return Err(format!("{name:?} cannot be set as a variable"));
+        }
+        set(&mut environment, name, value);
+    }
+    Ok(without_distrusted(environment, &command.distrusted))
+}
+
+/// Sets a variable, whatever it was.
+pub(crate) fn set(environment: &mut Vec<(String, String)>, name: &str, value: &str) {
+    environment.retain(|(known, _)| known != name);
+    environment.push((name.to_owned(), value.to_owned()));
+}
+
 /// Takes out of an environment what names places beneath `distrusted` folders, where a confined
 /// command may have put programs: entries of lists such as `PATH`, and variables that say nothing
 /// else. `HOME` stays what it is.
-pub(crate) fn without_distrusted(
+fn without_distrusted(
     environment: Vec<(String, String)>,
     distrusted: &[PathBuf],
 ) -> Vec<(String, String)> {

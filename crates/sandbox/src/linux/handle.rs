@@ -13,8 +13,7 @@ use quire_protocol::{
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 
-use crate::allowed_environment;
-use crate::environment::without_distrusted;
+use crate::environment::{self, command_environment};
 use crate::linux::ladder::{self, Order, Place, RUNGS, Verdict};
 use crate::linux::landmarks::Landmarks;
 use crate::linux::links::Reach;
@@ -234,8 +233,11 @@ impl Spawner {
         // A cell may have died since it was last used (its memory was used up): one new attempt.
         for last in [false, true] {
             let home = self.home(&key, &workspace, &command).await?;
-            let order = self.core.command_order(&command, &home);
-            match Running::start(&home, &order, command.streams).await {
+            let started = match self.core.command_order(&command, &home) {
+                Ok(order) => Running::start(&home, &order, command.streams).await,
+                Err(reason) => Err(StartError::Program(reason)),
+            };
+            match started {
                 Ok(running) => return Ok(Arc::new(running)),
                 Err(StartError::Cell(_)) if !last => self.forget(&home).await,
                 Err(StartError::Cell(reason) | StartError::Lost(reason)) => {
@@ -438,7 +440,7 @@ impl Core {
             limits: command.limits,
         };
         let (home, _) = self.build(wall, &place)?;
-        let order = self.command_order(&command, &home);
+        let order = self.command_order(&command, &home)?;
         trial::run(home.channel(), &order)?;
         Ok(home.answer.clone())
     }
@@ -495,13 +497,9 @@ impl Core {
         Ok((home, message.descriptors.into_iter().next()))
     }
 
-    fn command_order(&self, command: &Command, home: &Home) -> CommandOrder {
-        let allowed = allowed_environment(&self.options.environment, &command.policy.environment);
-        let mut environment = without_distrusted(allowed, &command.distrusted);
-        let mut set = |name: &str, value: &str| {
-            environment.retain(|(known, _)| known != name);
-            environment.push((name.to_owned(), value.to_owned()));
-        };
+    fn command_order(&self, command: &Command, home: &Home) -> Result<CommandOrder, String> {
+        let mut environment = command_environment(&self.options.environment, command)?;
+        let mut set = |name: &str, value: &str| environment::set(&mut environment, name, value);
         match (home.wall, &home.temp) {
             (_, Some(folder)) => set("TMPDIR", &folder.to_string_lossy()),
             (Wall::Off, None) => {}
@@ -523,7 +521,7 @@ impl Core {
             }
         }
         let directory = command.directory.clone();
-        CommandOrder {
+        Ok(CommandOrder {
             argv: command.argv.clone(),
             environment: environment
                 .into_iter()
@@ -531,7 +529,7 @@ impl Core {
                 .collect(),
             directory,
             limits: command.limits,
-        }
+        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Starting commands under a profile, reading them, and ending them.
 
-use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::pin::Pin;
@@ -12,21 +11,17 @@ use quire_protocol::{
     Command, Layer, Policy, Process, ProcessEnd, ProcessEvent, Sandbox, SandboxError, SandboxMode,
     SandboxReport, Wall,
 };
-use tokio::io::AsyncReadExt;
-use tokio::net::unix::pipe;
 use tokio::sync::{Mutex, watch};
 
 use super::seatbelt::{self, Wishes};
-use crate::environment::without_distrusted;
-use crate::{Options, allowed_environment};
+use crate::Options;
+use crate::environment::command_environment;
+use crate::streams::{self, Ends, Input, Reader, TheirEnds};
 
 const LAUNCHER: &str = "/usr/bin/sandbox-exec";
 
 /// Bounds a process before it becomes the command. Sizes of files count 512-byte blocks.
 const BOUNDS: &str = "ulimit -c 0; ulimit -t \"$1\"; ulimit -f \"$2\"; shift 2; exec \"$@\"";
-
-/// How much output is handed on at once, in bytes.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Does nothing: on this system commands are started by the main process.
 pub fn run_if_spawner() {}
@@ -70,6 +65,11 @@ impl Spawner {
             program: program.clone(),
             reason: error.to_string(),
         };
+        let environment =
+            command_environment(&self.options.environment, command).map_err(|reason| {
+                let program = program.clone();
+                SandboxError::NotStarted { program, reason }
+            })?;
         let wall = self.wall(&command.policy);
         if wall == Wall::Refused {
             return Err(SandboxError::Refused(format!("{LAUNCHER} is missing")));
@@ -89,11 +89,8 @@ impl Spawner {
         let shell = ["/bin/sh", "-c", BOUNDS, "sh", &seconds, &blocks];
         words.extend(shell.map(str::to_owned));
         words.extend(command.argv.iter().cloned());
-        let (reader, writer) = std::io::pipe().map_err(failed)?;
-        let environment = without_distrusted(
-            allowed_environment(&self.options.environment, &command.policy.environment),
-            &command.distrusted,
-        );
+        let (ends, theirs) = streams::pipes(command.streams).map_err(failed)?;
+        let [stdin, stdout, stderr] = standard(theirs).map_err(failed)?;
         #[expect(clippy::disallowed_methods, reason = "this is where processes begin")]
         let child = std::process::Command::new(&words[0])
             .args(&words[1..])
@@ -102,12 +99,12 @@ impl Spawner {
             .env("TMPDIR", &temp)
             .current_dir(&command.directory)
             .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone().map_err(failed)?)
-            .stderr(writer)
+            .stdin(stdin)
+            .stdout(stdout)
+            .stderr(stderr)
             .spawn()
             .map_err(failed)?;
-        Running::new(child, reader.into(), temp).map_err(failed)
+        Running::new(child, ends, temp).map_err(failed)
     }
 
     fn profile(&self, command: &Command, temp: &std::path::Path) -> std::io::Result<String> {
@@ -161,20 +158,30 @@ impl Sandbox for Spawner {
     }
 }
 
+/// A command's stdin, stdout and stderr.
+fn standard(theirs: TheirEnds) -> std::io::Result<[Stdio; 3]> {
+    Ok(match theirs {
+        TheirEnds::Merged(printed) => [Stdio::null(), printed.try_clone()?.into(), printed.into()],
+        TheirEnds::Apart {
+            output,
+            errors,
+            input,
+        } => [input.into(), output.into(), errors.into()],
+    })
+}
+
 /// A command that was started. Dropping it kills its process group.
 struct Running {
     group: u32,
     ended: watch::Receiver<Option<ProcessEnd>>,
-    output: Mutex<Option<pipe::Receiver>>,
+    reader: Mutex<Reader>,
+    /// Its stdin, where somebody talks to it.
+    input: Option<Input>,
     temp: PathBuf,
 }
 
 impl Running {
-    fn new(
-        mut child: std::process::Child,
-        output: OwnedFd,
-        temp: PathBuf,
-    ) -> std::io::Result<Self> {
+    fn new(mut child: std::process::Child, ends: Ends, temp: PathBuf) -> std::io::Result<Self> {
         let group = child.id();
         let (tell, ended) = watch::channel(None);
         std::thread::spawn(move || {
@@ -182,10 +189,12 @@ impl Running {
             kill_group(group);
             tell.send_replace(Some(end));
         });
+        let (reader, input) = ends.watched()?;
         Ok(Self {
             group,
             ended,
-            output: Mutex::new(Some(pipe::Receiver::from_owned_fd(output)?)),
+            reader: Mutex::new(reader),
+            input,
             temp,
         })
     }
@@ -199,21 +208,15 @@ impl Running {
     }
 
     async fn read(&self) -> ProcessEvent {
-        let mut output = self.output.lock().await;
-        if let Some(pipe) = output.as_mut() {
-            let mut chunk = vec![0; CHUNK_BYTES];
-            let length = tokio::select! {
-                biased;
-                read = pipe.read(&mut chunk) => read.unwrap_or(0),
-                _ = self.end() => pipe.try_read(&mut chunk).unwrap_or(0),
-            };
-            if length > 0 {
-                chunk.truncate(length);
-                return ProcessEvent::Output(chunk);
-            }
-            *output = None;
+        let mut reader = self.reader.lock().await;
+        match reader.next(self.dead()).await {
+            Some(piece) => piece,
+            None => ProcessEvent::Ended(self.end().await),
         }
-        ProcessEvent::Ended(self.end().await)
+    }
+
+    async fn dead(&self) {
+        self.end().await;
     }
 }
 
@@ -239,6 +242,17 @@ fn kill_group(group: u32) {
 impl Process for Running {
     fn next(&self) -> Pin<Box<dyn Future<Output = ProcessEvent> + Send + '_>> {
         Box::pin(self.read())
+    }
+
+    fn write(
+        &self,
+        bytes: Vec<u8>,
+    ) -> Pin<Box<dyn Future<Output = std::io::Result<()>> + Send + '_>> {
+        Box::pin(async move {
+            let input = self.input.as_ref();
+            let input = input.ok_or(std::io::ErrorKind::Unsupported)?;
+            input.write(&bytes, self.dead()).await
+        })
     }
 
     fn kill(&self) -> Pin<Box<dyn Future<Output = ()> + Send + '_>> {

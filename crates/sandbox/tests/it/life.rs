@@ -1,6 +1,6 @@
 //! How commands start, speak and end.
 
-use quire_protocol::{ProcessEnd, ProcessEvent, Sandbox, SandboxError, SandboxMode};
+use quire_protocol::{ProcessEnd, ProcessEvent, Sandbox, SandboxError, SandboxMode, Wall};
 
 use crate::world::{World, finish, read, run, until};
 
@@ -74,6 +74,48 @@ fn secrets_of_the_environment_stay_behind() {
         assert!(outcome.text.contains("TMPDIR=/tmp\n"), "{}", outcome.text);
         world.policy.environment = vec!["API_KEY".to_owned()];
         assert!(world.run(&["env"]).await.text.contains("API_KEY=SECRET"));
+    });
+}
+
+#[test]
+fn a_command_has_variables_of_its_own() {
+    run(async {
+        let mut worlds = crate::ladder::worlds();
+        let mut open = World::new();
+        open.policy.sandbox = SandboxMode::Off;
+        worlds.push((Wall::Off, open));
+        for (wall, mut world) in worlds {
+            world.policy.environment = vec!["API_KEY".to_owned()];
+            let mut command = world.command(&["env"]);
+            let own = [("OWN", "a=b\nc"), ("API_KEY", "OTHER"), ("EMPTY", "")];
+            let own = own.into_iter().chain([("TMPDIR", "/nowhere")]);
+            command.variables = own
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect();
+            let process = world.spawner.spawn(command.clone()).await.expect("starts");
+            let text = finish(&*process).await.text;
+            for line in ["OWN=a=b\nc\n", "API_KEY=OTHER\n", "\nEMPTY=\n"] {
+                assert!(text.contains(line), "{wall:?}: {text}");
+            }
+            assert!(!text.contains("SECRET"), "{wall:?}: {text}");
+            // Where there is a wall, it is the sandbox that knows what can be written.
+            let is_moved = text.contains("TMPDIR=/nowhere\n");
+            assert_eq!(is_moved, wall == Wall::Off, "{wall:?}: {text}");
+            let next = world.run(&["env"]).await.text;
+            assert!(next.contains("API_KEY=SECRET\n"), "{wall:?}: {next}");
+            assert!(!next.contains("OWN="), "{wall:?}: {next}");
+            assert!(!next.contains("EMPTY="), "{wall:?}: {next}");
+            for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0--bind")] {
+                command.variables = vec![(name.to_owned(), value.to_owned())];
+                match world.spawner.spawn(command.clone()).await {
+                    Err(SandboxError::NotStarted { reason, .. }) => {
+                        assert!(reason.contains("variable"), "{wall:?}: {reason}");
+                    }
+                    Err(other) => panic!("{wall:?}: {other}"),
+                    Ok(_) => panic!("{wall:?}: {name:?} was set"),
+                }
+            }
+        }
     });
 }
 
@@ -218,6 +260,15 @@ fn a_command_that_leaves_the_sandbox_is_not_led_into_what_others_may_write() {
         let led = world.spawner.spawn(command.clone()).await.expect("starts");
         assert!(finish(&*led).await.text.contains("workspace/lib"));
         command.distrusted = vec![world.workspace()];
+        let process = world.spawner.spawn(command.clone()).await.expect("starts");
+        assert_eq!(finish(&*process).await.text, "<unset>\n");
+        // Nor by a variable of its own.
+        let place = world
+            .workspace()
+            .join("other")
+            .to_string_lossy()
+            .into_owned();
+        command.variables = vec![("PYTHONPATH".to_owned(), place)];
         let process = world.spawner.spawn(command).await.expect("starts");
         assert_eq!(finish(&*process).await.text, "<unset>\n");
     });
