@@ -1,0 +1,1 @@
+//! Servers of the Model Context Protocol that talk over their stdin and stdout.
