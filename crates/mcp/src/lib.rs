@@ -8,6 +8,7 @@ mod described;
 mod lines;
 mod link;
 mod listed;
+mod message;
 mod names;
 mod seen;
 mod servers;

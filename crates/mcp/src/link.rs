@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use crate::lines::{Line, Lines};
+use crate::message::messages;
 use crate::seen::Seen;
 
 /// Messages that wait for their reader.
@@ -207,16 +208,6 @@ impl Reader {
         if !delivered {
             self.send = None;
         }
-    }
-}
-
-/// The messages of a line: one, or those of a batch as older versions of the protocol know it.
-fn messages(line: &[u8]) -> Option<Vec<ServerJsonRpcMessage>> {
-    let line = line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line);
-    match line.trim_ascii_start().first() {
-        Some(b'{') => serde_json::from_slice(line).ok().map(|one| vec![one]),
-        Some(b'[') => serde_json::from_slice(line).ok(),
-        _ => None,
     }
 }
 

@@ -338,11 +338,12 @@ impl Slot {
             }
         });
         let _open = self.gate.lock().await;
-        let Some(running) = self.running() else {
-            return;
-        };
-        running.link.end().await;
-        self.state().stage = Stage::Idle;
+        if let Some(running) = self.running() {
+            running.link.end().await;
+            self.state().stage = Stage::Idle;
+        }
+        self.state().is_awaited = false;
+        self.tell_news();
     }
 
     /// Ends the server in the background, for good.
