@@ -1,5 +1,6 @@
 //! Real clients of the developer platform: the official SDKs of both vendors in two generations, which
-//! `cargo xtask test` installs, and their agents, which only `cargo xtask test clients` does, because of their size.
+//! `cargo xtask test` installs, and their agents, which only `cargo xtask test clients` does, because of their size; with
+//! them it installs the official servers of the Model Context Protocol, to which the agent is a client.
 //!
 //! What is there already is left as it is. What cannot be had is said, and its tests skip themselves.
 
@@ -64,6 +65,28 @@ const AGENTS: &[Folder] = &[Folder {
     packages: &["@openai/codex@0.169.0", "@anthropic-ai/claude-code@2.1.330"],
 }];
 
+/// Servers of the Model Context Protocol: of both generations of its SDK for Python, and of the one for JavaScript.
+const SERVERS: &[Folder] = &[
+    Folder {
+        name: "servers-js",
+        from: From::Node,
+        packages: &[
+            "@modelcontextprotocol/server-everything@2026.8.31",
+            "@modelcontextprotocol/server-filesystem@2026.8.31",
+        ],
+    },
+    Folder {
+        name: "servers-py",
+        from: From::Python,
+        packages: &["mcp==2.3.0"],
+    },
+    Folder {
+        name: "servers-before-py",
+        from: From::Python,
+        packages: &["mcp==1.30.0"],
+    },
+];
+
 /// What runs the Open Responses suite.
 const RUNNER: &[Folder] = &[Folder {
     name: "bun",
@@ -74,15 +97,16 @@ const RUNNER: &[Folder] = &[Folder {
 /// The file in a folder that says what was installed there, whole.
 const DONE: &str = "installed";
 
-/// Runs the tests of the SDKs and those of the agents. `extra` goes to the test runner.
+/// Runs the tests of the SDKs, of the agents and of the servers of the Model Context Protocol. `extra` goes to the test runner.
 pub(crate) fn command(extra: &[String]) -> Result<()> {
     ensure!(
-        install(SDKS) && install(AGENTS),
+        install(SDKS) && install(AGENTS) && install(SERVERS),
         "not every client could be installed; what is missing is said above"
     );
     run(cargo()
         .args(["nextest", "run", "--locked", "--package", "quire-cli"])
-        .args(["--success-output", "immediate", "clients::"])
+        .args(["--package", "quire-mcp"])
+        .args(["--success-output", "immediate", "clients::", "official::"])
         .args(extra))
 }
 

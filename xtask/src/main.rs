@@ -28,7 +28,8 @@ cargo xtask <command>
   tidy              hold the rules of the house: edges between crates, sizes, budgets, licences
   schema            write what crosses the host's wire to schema/, as JSON Schema and TypeScript
   test [ARGS…]      everything a change has to pass, the tests last; ARGS go to the test runner
-  test clients      the vendors' SDKs and agents at work through the platform; the agents take half a gigabyte
+  test clients      the vendors' SDKs and agents at work through the platform, and official servers of tools at work
+                    for the agent; the vendors' agents take half a gigabyte
   test open-responses --suite PATH
                     the public Open Responses suite, which lies at PATH, against the platform over each API
   bench [--help]    one table: start, time per step, memory, streaming, exact prefix, the screen

@@ -25,6 +25,8 @@ pub(crate) fn answer(result: CallToolResult) -> ServerAnswer {
         ToolStatus::Done
     };
     let mut content: Vec<Content> = result.content.into_iter().map(block).collect();
+    // Providers refuse texts that say nothing.
+    content.retain(|block| block.as_text().is_none_or(|text| !text.trim().is_empty()));
     if content.is_empty() {
         let structured = result.structured_content.map(|value| value.to_string());
         let text = structured.unwrap_or_else(|| "(the tool answered nothing)".to_owned());
@@ -218,6 +220,14 @@ mod tests {
             ),
             (json!({"structuredContent": null}), "null"),
             (json!({"content": []}), "(the tool answered nothing)"),
+            (
+                json!({"content": [{"type": "text", "text": " \n"}]}),
+                "(the tool answered nothing)",
+            ),
+            (
+                json!({"content": [{"type": "text", "text": ""}, {"type": "text", "text": "a"}]}),
+                "a",
+            ),
         ] {
             assert_eq!(
                 read(result),

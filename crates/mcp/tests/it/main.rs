@@ -6,4 +6,5 @@ mod bare;
 mod calls;
 mod handshake;
 mod life;
+mod official;
 mod world;
