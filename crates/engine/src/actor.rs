@@ -479,7 +479,7 @@ impl Actor {
         self.running.follow_jobs(&self.tools, keeping);
         self.running.follow_servers(&*self.tools);
         let before = self.kernel.prefix();
-        let prefix = with_tools(before, &*self.tools);
+        let prefix = with_tools(before, &*self.tools, &self.kernel.settings()?.policy);
         (prefix.tools != before.tools).then(|| Event::PrefixSet {
             prefix,
             reason: "the settings changed to a model with other tools".to_owned(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_kernel::Offer;
-use quire_protocol::{Prefix, ToolServers, ToolSet, ToolSpec, USE_TOOL};
+use quire_protocol::{Policy, Prefix, ToolServers, ToolSet, ToolSpec, USE_TOOL};
 use tokio::sync::mpsc;
 
 use crate::actor::Message;
@@ -20,11 +20,11 @@ pub(crate) fn offer(tools: &dyn ToolSet) -> Option<Offer> {
 }
 
 /// What opens requests with other tools of this program, for another model: those of servers stay.
-pub(crate) fn with_tools(prefix: &Prefix, tools: &dyn ToolSet) -> Prefix {
+pub(crate) fn with_tools(prefix: &Prefix, tools: &dyn ToolSet, policy: &Policy) -> Prefix {
     let own = tools.specs();
     let is_servers = |spec: &&ToolSpec| {
         let servers = tools.servers();
-        servers.is_some_and(|servers| servers.find(&spec.name).is_some())
+        servers.is_some_and(|servers| servers.find(&spec.name, policy).is_some())
     };
     let servers = prefix.tools.iter().chain(&prefix.late).filter(is_servers);
     Prefix {

@@ -2,23 +2,20 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use quire_protocol::{Content, ServerAnswer, ToolStatus, clean, image_media_type};
+use quire_protocol::{Content, ToolOutcome, ToolStatus, clean, image_media_type};
 use rmcp::model::{CallToolResult, ContentBlock, ErrorData, Resource, ResourceContents};
 
 /// Characters that an error's text has at most.
 const LONGEST_ERROR: usize = 4000;
 
 /// An answer that a call failed.
-pub(crate) fn failed(text: impl AsRef<str>) -> ServerAnswer {
+pub(crate) fn failed(text: impl AsRef<str>) -> ToolOutcome {
     let text = cut(text.as_ref(), LONGEST_ERROR);
-    ServerAnswer {
-        status: ToolStatus::Failed,
-        content: vec![Content::text(text)],
-    }
+    ToolOutcome::failed(text)
 }
 
 /// What a call came to.
-pub(crate) fn answer(result: CallToolResult) -> ServerAnswer {
+pub(crate) fn answer(result: CallToolResult) -> ToolOutcome {
     let status = if result.is_error == Some(true) {
         ToolStatus::Failed
     } else {
@@ -32,7 +29,11 @@ pub(crate) fn answer(result: CallToolResult) -> ServerAnswer {
         let text = structured.unwrap_or_else(|| "(the tool answered nothing)".to_owned());
         content.push(Content::text(text));
     }
-    ServerAnswer { status, content }
+    ToolOutcome {
+        status,
+        content,
+        ..ToolOutcome::default()
+    }
 }
 
 /// What an error of the protocol says.

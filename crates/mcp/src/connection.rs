@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use quire_protocol::{Content, ServerAnswer, ToolStatus};
+use quire_protocol::{ToolOutcome, ToolStatus};
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ErrorCode, ErrorData, Implementation,
     JsonObject, PaginatedRequestParams, ProtocolVersion, ServerNotification, SubscriptionFilter,
@@ -100,7 +100,7 @@ impl Connection {
     }
 
     /// Calls a tool once.
-    pub(crate) async fn call(&self, tool: String, arguments: JsonObject) -> ServerAnswer {
+    pub(crate) async fn call(&self, tool: String, arguments: JsonObject) -> ToolOutcome {
         let params = CallToolRequestParams::new(tool).with_arguments(arguments);
         match self.service.call_tool(params).await {
             Ok(result) => answer(result),
@@ -119,7 +119,7 @@ impl Connection {
     }
 
     /// What is said of a call during which the server ended.
-    async fn lost(&self) -> ServerAnswer {
+    async fn lost(&self) -> ToolOutcome {
         self.link.over().await;
         let seen = self.link.seen();
         if seen.dismissed {
@@ -172,13 +172,9 @@ impl Connection {
 }
 
 /// What is said of a call whose server was ended on purpose.
-pub(crate) fn dismissed() -> ServerAnswer {
-    ServerAnswer {
-        status: ToolStatus::Cancelled,
-        content: vec![Content::text(
-            "the server was ended during the call, which may have run in part",
-        )],
-    }
+pub(crate) fn dismissed() -> ToolOutcome {
+    let told = "the server was ended during the call, which may have run in part";
+    ToolOutcome::text(ToolStatus::Cancelled, told)
 }
 
 /// All tools that a server has, page after page.

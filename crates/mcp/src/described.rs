@@ -149,6 +149,13 @@ impl Server {
                 lines.extend(folders.map(|folder| format!("writes in {}", spelled(folder))));
             }
         }
+        let alone = [&self.domains, &session.domains]
+            .iter()
+            .all(|list| list.is_empty());
+        if alone && self.policy(session).sandbox != SandboxMode::Off {
+            // What it has from them it can take nowhere.
+            return lines;
+        }
         let names = beyond(&self.environment, &session.environment);
         let set = self.variables.iter().map(|(name, _)| name);
         lines.extend(

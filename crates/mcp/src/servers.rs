@@ -1,11 +1,11 @@
 //! The port: all described servers together.
 
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use quire_protocol::{Policy, ServerAnswer, ServerTool, ToolServers, ToolSpec};
+use quire_protocol::{Policy, ServerTool, ToolOutcome, ToolServers, ToolSpec};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -23,8 +23,8 @@ pub struct Servers {
 struct All {
     /// In the order of their names.
     slots: Vec<Arc<Slot>>,
-    /// The specs that were given last.
-    given: Mutex<Vec<ToolSpec>>,
+    /// What was told last.
+    given: Mutex<Told>,
     news: watch::Sender<u64>,
     /// Until when those that are started by themselves are waited for.
     patience: Instant,
@@ -90,7 +90,22 @@ impl Drop for Servers {
     }
 }
 
+/// What there is to tell of them: their tools, and those whose tools cannot be had.
+#[derive(Default, PartialEq)]
+struct Told {
+    specs: Vec<ToolSpec>,
+    absent: Vec<String>,
+}
+
 impl All {
+    fn given(&self) -> MutexGuard<'_, Told> {
+        self.given.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn absent(&self) -> Vec<String> {
+        self.slots.iter().filter_map(|slot| slot.absent()).collect()
+    }
+
     fn specs(&self) -> Vec<ToolSpec> {
         self.slots.iter().flat_map(|slot| slot.specs()).collect()
     }
@@ -111,11 +126,14 @@ impl All {
     }
 
     fn is_changed(&self) -> bool {
-        let specs = self.specs();
-        specs != *self.given.lock().unwrap_or_else(PoisonError::into_inner)
+        let told = Told {
+            specs: self.specs(),
+            absent: self.absent(),
+        };
+        told != *self.given()
     }
 
-    fn unknown(&self, name: &str) -> ServerAnswer {
+    fn unknown(&self, name: &str) -> ToolOutcome {
         let specs = self.specs();
         let near = nearest(name, specs.iter().map(|spec| spec.name.as_str()));
         failed(format!(
@@ -137,13 +155,14 @@ fn object(arguments: &str) -> Result<Map<String, Value>, String> {
 impl ToolServers for Servers {
     fn specs(&self) -> Vec<ToolSpec> {
         let specs = self.all.specs();
-        let mut given = self
-            .all
-            .given
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        given.clone_from(&specs);
+        self.all.given().specs.clone_from(&specs);
         specs
+    }
+
+    fn absent(&self) -> Vec<String> {
+        let absent = self.all.absent();
+        self.all.given().absent.clone_from(&absent);
+        absent
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {
@@ -160,8 +179,9 @@ impl ToolServers for Servers {
         })
     }
 
-    fn find(&self, name: &str) -> Option<ServerTool> {
-        self.all.slots.iter().find_map(|slot| slot.find(name))
+    fn find(&self, name: &str, policy: &Policy) -> Option<ServerTool> {
+        let mut slots = self.all.slots.iter();
+        slots.find_map(|slot| slot.find(name, policy))
     }
 
     fn call(
@@ -169,7 +189,7 @@ impl ToolServers for Servers {
         name: &str,
         arguments: &str,
         policy: &Policy,
-    ) -> BoxFuture<'static, ServerAnswer> {
+    ) -> BoxFuture<'static, ToolOutcome> {
         let slot = self.all.slots.iter().find(|slot| slot.part(name).is_some());
         let answer = match (slot, object(arguments)) {
             (None, _) => self.all.unknown(name),

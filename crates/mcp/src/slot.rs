@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use quire_protocol::{Policy, ServerAnswer, ServerTool, ToolSpec, duration};
+use quire_protocol::{Policy, ServerTool, ToolOutcome, ToolSpec, duration, first_line};
 use rmcp::model::{JsonObject, Tool};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -94,15 +94,23 @@ impl Slot {
         state.tools.iter().map(|tool| tool.spec.clone()).collect()
     }
 
+    /// Why its tools cannot be had, where they cannot: in a line that begins with its name.
+    pub(crate) fn absent(&self) -> Option<String> {
+        match &self.state().stage {
+            Stage::Failed(why) => Some(format!("{}: {}", self.server.name, first_line(why).0)),
+            Stage::Idle | Stage::Starting | Stage::There(_) => None,
+        }
+    }
+
     /// Whether this may be one of its tools: it has it, or has not told its tools yet.
-    pub(crate) fn find(&self, name: &str) -> Option<ServerTool> {
+    pub(crate) fn find(&self, name: &str, policy: &Policy) -> Option<ServerTool> {
         let state = self.state();
         let tool = self.part(name)?;
         let known = state.tools.iter().any(|tool| tool.spec.name == name);
         (known || !state.has_told).then(|| ServerTool {
             server: self.server.name.clone(),
             tool: tool.to_owned(),
-            reaches: self.server.reaches(&self.ground.policy),
+            reaches: self.server.reaches(policy),
         })
     }
 
@@ -147,7 +155,7 @@ impl Slot {
         name: String,
         arguments: JsonObject,
         session: Policy,
-    ) -> ServerAnswer {
+    ) -> ToolOutcome {
         let server = &self.server.name;
         let connection = match self.connected(session).await {
             Ok(connection) => connection,

@@ -24,8 +24,8 @@ pub trait ToolServers: Send + Sync {
     /// Waits until each server has told its tools or failed, or until that was long enough.
     fn settled(&self) -> BoxFuture<'static, ()>;
 
-    /// The tool of this name, also when its server is not there now.
-    fn find(&self, name: &str) -> Option<ServerTool>;
+    /// The tool of this name in a session with this policy, also when its server is not there now.
+    fn find(&self, name: &str, policy: &Policy) -> Option<ServerTool>;
 
     /// Calls a tool of that name with a JSON object, on a server that this policy confines: one that
     /// something else confines is started anew. A server that is not there is started. What it answers

@@ -259,7 +259,7 @@ impl ToolSet for Toolbox {
         let meant = self.shared.meant(call);
         let tool = self.shared.dialect.tool(&meant.name);
         let place = self.shared.place(policy);
-        if let Some((_, found)) = self.shared.server_tool(&meant) {
+        if let Some((_, found)) = self.shared.server_tool(&meant, policy) {
             let asks = servers::asks_what_it_takes(call, &meant);
             return CallPlan {
                 call: call.call,
@@ -415,10 +415,14 @@ impl Shared {
     }
 
     /// The server's tool that a call is about. Tools of this crate come first.
-    fn server_tool(&self, call: &ToolCall) -> Option<(&Arc<dyn ToolServers>, ServerTool)> {
+    fn server_tool(
+        &self,
+        call: &ToolCall,
+        policy: &Policy,
+    ) -> Option<(&Arc<dyn ToolServers>, ServerTool)> {
         let servers = self.servers.as_ref()?;
         let is_own = self.dialect.tool(&call.name).is_some();
-        let found = servers.find(&call.name).filter(|_| !is_own)?;
+        let found = servers.find(&call.name, policy).filter(|_| !is_own)?;
         Some((servers, found))
     }
 
@@ -430,7 +434,7 @@ impl Shared {
         context: &ToolContext,
         stop: &Stop,
     ) -> ToolOutcome {
-        let Some((servers, _)) = self.server_tool(call) else {
+        let Some((servers, _)) = self.server_tool(call, &context.policy) else {
             return self.unknown(&call.name);
         };
         if servers::asks_what_it_takes(asked, call) {

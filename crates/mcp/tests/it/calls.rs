@@ -22,7 +22,7 @@ async fn a_result_becomes_content() {
     let answer = world.servers.call("mcp__s__t", "{}", &world.policy).await;
     assert_eq!(
         answer,
-        ServerAnswer {
+        ToolOutcome {
             status: ToolStatus::Done,
             content: vec![
                 Content::text("a\nb"),
@@ -30,7 +30,8 @@ async fn a_result_becomes_content() {
                     media_type: "image/png".to_owned(),
                     data: png.to_owned()
                 }
-            ]
+            ],
+            ..ToolOutcome::default()
         }
     );
 }

@@ -122,7 +122,7 @@ async fn only_tools_that_fit_a_pattern_are_told() {
         said.contains("has no tool `mcp__s__write`; the nearest: "),
         "{said}"
     );
-    assert_eq!(world.servers.find("mcp__s__write"), None);
+    assert_eq!(world.servers.find("mcp__s__write", &world.policy), None);
 }
 
 #[tokio::test]
@@ -136,14 +136,24 @@ async fn servers_stand_in_the_order_of_their_names_and_tools_in_their_own() {
         world.names(),
         ["mcp__my_files__z", "mcp__web__b", "mcp__web__a_x"]
     );
-    let found = world.servers.find("mcp__my_files__z").unwrap();
+    let found = world
+        .servers
+        .find("mcp__my_files__z", &world.policy)
+        .unwrap();
     assert_eq!(
         (found.server.as_str(), found.tool.as_str()),
         ("my files", "z")
     );
-    assert_eq!(world.servers.find("mcp__web__a_x").unwrap().tool, "a_x");
-    assert_eq!(world.servers.find("mcp__web__a.x"), None);
-    assert_eq!(world.servers.find("read"), None);
+    assert_eq!(
+        world
+            .servers
+            .find("mcp__web__a_x", &world.policy)
+            .unwrap()
+            .tool,
+        "a_x"
+    );
+    assert_eq!(world.servers.find("mcp__web__a.x", &world.policy), None);
+    assert_eq!(world.servers.find("read", &world.policy), None);
     let names: Vec<String> = world
         .servers
         .report()

@@ -81,15 +81,19 @@ async fn servers_start_before_the_first_call_only_where_they_are_to() {
     assert!(world.names().is_empty());
     // It may have any tool, as far as is known.
     assert_eq!(
-        world.servers.find("mcp__s__anything").unwrap().tool,
+        world
+            .servers
+            .find("mcp__s__anything", &world.policy)
+            .unwrap()
+            .tool,
         "anything"
     );
-    assert_eq!(world.servers.find("mcp__t__anything"), None);
+    assert_eq!(world.servers.find("mcp__t__anything", &world.policy), None);
     let changed = world.servers.changed();
     world.does("mcp__s__pid", "{}").await;
     timeout(LONG, changed).await.unwrap();
     assert_eq!(world.names().len(), 4);
-    assert_eq!(world.servers.find("mcp__s__anything"), None);
+    assert_eq!(world.servers.find("mcp__s__anything", &world.policy), None);
     let said = world.fails("mcp__s__anything", "{}").await;
     assert!(said.contains("the nearest: mcp__s__"), "{said}");
     assert_eq!(world.starts(), 1);
@@ -233,7 +237,7 @@ async fn what_a_server_reaches_is_told_before_it_is_called() {
     let mut described = server("s", script());
     described.domains = vec!["example.org".to_owned()];
     let world = World::begun(vec![described], Begin::WhenNeeded);
-    let found = world.servers.find("mcp__s__pid").unwrap();
+    let found = world.servers.find("mcp__s__pid", &world.policy).unwrap();
     assert_eq!(found.reaches, ["reaches example.org"]);
 }
 

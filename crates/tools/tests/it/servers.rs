@@ -41,7 +41,7 @@ impl ToolServers for Double {
         std::future::ready(()).boxed()
     }
 
-    fn find(&self, name: &str) -> Option<ServerTool> {
+    fn find(&self, name: &str, _: &Policy) -> Option<ServerTool> {
         let (server, tool) = name.strip_prefix("mcp__")?.split_once("__")?;
         let reaches = (server == "far").then(|| "the host far.example".to_owned());
         Some(ServerTool {
@@ -135,46 +135,67 @@ async fn a_name_alone_asks_what_a_tool_takes_and_runs_nothing() {
     assert!(told.contains("there is no tool `invented`") && told.contains("mcp__near__look"));
 }
 
-#[test]
-fn what_is_asked_of_a_person() {
+/// Sandbox, approvals, phase and a rule; what becomes of a call of the one that reaches nothing more, and
+/// of the other.
+type Case = (
+    SandboxMode,
+    ApprovalMode,
+    Phase,
+    &'static str,
+    &'static str,
+    &'static str,
+);
+
+fn cases() -> Vec<Case> {
     use ApprovalMode::{Ask, Auto, Never};
     use SandboxMode::{Off, ReadOnly, WorkspaceWrite};
-    let (mut world, _) = world();
-    let rule = |prefix: &[&str], action| Rule {
-        prefix: prefix.iter().map(ToString::to_string).collect(),
-        action,
-    };
-    let all = rule(&["mcp:far"], RuleAction::Allow);
-    let one = rule(&["mcp:far", "send"], RuleAction::Allow);
-    let other = rule(&["mcp:far", "other"], RuleAction::Allow);
-    let never = rule(&["mcp:near"], RuleAction::Deny);
-    let always = rule(&["mcp:near", "look"], RuleAction::Ask);
-    for (sandbox, approvals, phase, ruled, near, far) in [
-        (WorkspaceWrite, Auto, Phase::Work, None, "run", "ask"),
-        (WorkspaceWrite, Never, Phase::Work, None, "run", "refuse"),
-        (WorkspaceWrite, Ask, Phase::Work, None, "ask", "ask"),
-        (ReadOnly, Auto, Phase::Work, None, "run", "ask"),
-        (Off, Auto, Phase::Work, None, "run", "run"),
-        (Off, Ask, Phase::Work, None, "ask", "ask"),
-        (Off, Auto, Phase::Plan, None, "run", "ask"),
-        (WorkspaceWrite, Auto, Phase::Plan, None, "run", "ask"),
-        (WorkspaceWrite, Auto, Phase::Look, None, "run", "ask"),
-        (WorkspaceWrite, Auto, Phase::Work, Some(&all), "run", "run"),
-        (WorkspaceWrite, Ask, Phase::Work, Some(&one), "ask", "run"),
+    vec![
+        (WorkspaceWrite, Auto, Phase::Work, "", "run", "ask"),
+        (WorkspaceWrite, Never, Phase::Work, "", "run", "refuse"),
+        (WorkspaceWrite, Ask, Phase::Work, "", "ask", "ask"),
+        (ReadOnly, Auto, Phase::Work, "", "run", "ask"),
+        (Off, Auto, Phase::Work, "", "run", "run"),
+        (Off, Ask, Phase::Work, "", "ask", "ask"),
+        (Off, Auto, Phase::Plan, "", "run", "ask"),
+        (WorkspaceWrite, Auto, Phase::Plan, "", "run", "ask"),
+        (WorkspaceWrite, Auto, Phase::Look, "", "run", "ask"),
         (
             WorkspaceWrite,
             Auto,
             Phase::Work,
-            Some(&other),
+            "allow mcp:far",
+            "run",
+            "run",
+        ),
+        (
+            WorkspaceWrite,
+            Ask,
+            Phase::Work,
+            "allow mcp:far send",
+            "ask",
+            "run",
+        ),
+        (
+            WorkspaceWrite,
+            Auto,
+            Phase::Work,
+            "allow mcp:far other",
             "run",
             "ask",
         ),
-        (WorkspaceWrite, Auto, Phase::Plan, Some(&all), "run", "ask"),
+        (
+            WorkspaceWrite,
+            Auto,
+            Phase::Plan,
+            "allow mcp:far",
+            "run",
+            "ask",
+        ),
         (
             WorkspaceWrite,
             Never,
             Phase::Plan,
-            Some(&all),
+            "allow mcp:far",
             "run",
             "refuse",
         ),
@@ -182,7 +203,7 @@ fn what_is_asked_of_a_person() {
             WorkspaceWrite,
             Auto,
             Phase::Work,
-            Some(&never),
+            "deny mcp:near",
             "refuse",
             "ask",
         ),
@@ -190,30 +211,40 @@ fn what_is_asked_of_a_person() {
             WorkspaceWrite,
             Auto,
             Phase::Work,
-            Some(&always),
+            "ask mcp:near look",
             "ask",
             "ask",
         ),
-    ] {
+    ]
+}
+
+/// `ACTION WORDS…` as a rule.
+fn rule(words: &str) -> Option<Rule> {
+    let (action, prefix) = words.split_once(' ')?;
+    Some(Rule {
+        prefix: prefix.split(' ').map(str::to_owned).collect(),
+        action: match action {
+            "allow" => RuleAction::Allow,
+            "deny" => RuleAction::Deny,
+            _ => RuleAction::Ask,
+        },
+    })
+}
+
+#[test]
+fn what_is_asked_of_a_person() {
+    let (mut world, _) = world();
+    for (sandbox, approvals, phase, ruled, near, far) in cases() {
         world.policy = Policy {
             sandbox,
             approvals,
             phase,
-            rules: ruled.cloned().into_iter().collect(),
+            rules: rule(ruled).into_iter().collect(),
             ..world.policy.clone()
         };
-        assert_eq!(
-            verdicts(&world, "mcp__near__look"),
-            near,
-            "{:?}",
-            world.policy
-        );
-        assert_eq!(
-            verdicts(&world, "mcp__far__send"),
-            far,
-            "{:?}",
-            world.policy
-        );
+        let policy = &world.policy;
+        assert_eq!(verdicts(&world, "mcp__near__look"), near, "{policy:?}");
+        assert_eq!(verdicts(&world, "mcp__far__send"), far, "{policy:?}");
     }
 }
 
