@@ -13,6 +13,11 @@
 //! Landlock alone take the cell's place; [`Spawner`] finds out which by trying, says which, and
 //! refuses when there is none.
 //!
+//! A command reads nothing and prints on one pipe, or it is talked to: then its three streams are
+//! pipes of their own, and what is written to it waits for room until it is read or nothing of the
+//! command is left. That it closed its stdin is told to the writer at once, but behind bubblewrap,
+//! which keeps a copy, only at its end.
+//!
 //! What is not kept out, on purpose: a command may leave any file in the workspace, also a
 //! repository of its own in a subfolder. Commands may not open Unix sockets at all, because a
 //! listener anywhere on the disk would be a way out. When the person changes a repository's
