@@ -10,10 +10,10 @@ use tokio::time::timeout;
 
 use crate::answer::failed;
 use crate::connection::{Connection, dismissed, tools};
-use crate::described::{Ground, Server, ServerReport, ServerState};
+use crate::described::{Ground, Server, ServerReport, ServerState, Walls};
 use crate::listed::{Listed, listed};
 use crate::names::nearest;
-use crate::starting::{Fault, Started, start};
+use crate::starting::{Fault, Handshake, Started, start};
 
 /// How long nothing is asked after a server said that it has other tools: it may say so many times.
 const QUIET: Duration = Duration::from_millis(100);
@@ -41,6 +41,8 @@ struct State {
     tools: Vec<Listed>,
     /// It has told its tools at some time.
     has_told: bool,
+    /// The handshake that it took last.
+    handshake: Handshake,
     /// It is to be started by itself, and has neither told its tools nor failed.
     is_awaited: bool,
 }
@@ -68,6 +70,7 @@ impl Slot {
                 stage: Stage::Idle,
                 tools: Vec::new(),
                 has_told: false,
+                handshake: Handshake::default(),
                 is_awaited,
             }),
             gate: tokio::sync::Mutex::default(),
@@ -238,15 +241,19 @@ impl Slot {
         if *ended.borrow() == CLOSED {
             return Err(Fault::Ended);
         }
-        let walls = crate::described::Walls::of(&self.server.policy(session));
+        let walls = Walls::of(&self.server.policy(session));
         if let Some(running) = self.running() {
             if !running.is_over() && running.walls == walls {
                 return Ok(running);
             }
             running.link.end().await;
         }
-        self.state().stage = Stage::Starting;
-        let started = start(&self.server, &self.ground, session, ended).await;
+        let handshake = {
+            let mut state = self.state();
+            state.stage = Stage::Starting;
+            state.handshake
+        };
+        let started = start(&self.server, &self.ground, session, ended, handshake).await;
         let connected = match started {
             Ok(started) => self.there(started, ended),
             Err(fault) => {
@@ -271,7 +278,11 @@ impl Slot {
         started: Started,
         ended: &watch::Receiver<u64>,
     ) -> Result<Arc<Connection>, Fault> {
-        let Started { connection, tools } = started;
+        let Started {
+            connection,
+            tools,
+            handshake,
+        } = started;
         let mut state = self.state();
         // Whoever ends it looks here after the change.
         if ended.has_changed().unwrap_or(true) {
@@ -281,6 +292,7 @@ impl Slot {
         let connection = Arc::new(connection);
         state.tools = listed(&self.prefix, self.server.tools.as_deref(), tools);
         state.has_told = true;
+        state.handshake = handshake;
         state.stage = Stage::There(Arc::clone(&connection));
         Ok(connection)
     }

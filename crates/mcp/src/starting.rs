@@ -17,10 +17,11 @@ use crate::described::{Ground, Server, Walls};
 use crate::link::{Ends, Link};
 use crate::wire::Wire;
 
-/// A server that was started, and its tools.
+/// A server that was started, its tools, and the handshake that it takes.
 pub(crate) struct Started {
     pub(crate) connection: Connection,
     pub(crate) tools: Vec<Tool>,
+    pub(crate) handshake: Handshake,
 }
 
 /// Why a server does not run.
@@ -35,8 +36,9 @@ pub(crate) enum Fault {
 }
 
 /// Which handshakes are tried.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Handshake {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Handshake {
+    #[default]
     /// That of the new protocol, then that of the old one.
     Any,
     /// That of the new protocol.
@@ -74,26 +76,26 @@ enum Unmet {
     Ended,
 }
 
-/// Starts a server under the session's policy, unless `ended` changes first. One that breaks when it
-/// is asked whether it speaks the new protocol is started once more and not asked.
+/// Starts a server under the session's policy, unless `ended` changes first, with the handshake that it
+/// took last. One that breaks when it is asked whether it speaks the new protocol is started once more
+/// and not asked.
 pub(crate) async fn start(
     server: &Server,
     ground: &Ground,
     session: &Policy,
     ended: &mut watch::Receiver<u64>,
+    first: Handshake,
 ) -> Result<Started, Fault> {
     let deadline = Instant::now() + server.start_timeout;
-    let mut handshake = Handshake::Any;
-    loop {
-        let tried = attempt(server, ground, session, ended, (handshake, deadline)).await;
-        match tried {
-            Ok(started) => return Ok(started),
-            Err(Miss {
-                next: Some(next), ..
-            }) if handshake == Handshake::Any => handshake = next,
-            Err(Miss { fault, .. }) => return Err(fault),
-        }
-    }
+    let missed = match attempt(server, ground, session, ended, (first, deadline)).await {
+        Ok(started) => return Ok(started),
+        Err(missed) => missed,
+    };
+    let Some(next) = missed.next else {
+        return Err(missed.fault);
+    };
+    let tried = attempt(server, ground, session, ended, (next, deadline)).await;
+    tried.map_err(|missed| missed.fault)
 }
 
 async fn attempt(
@@ -120,6 +122,7 @@ async fn attempt(
     };
     match met {
         Ok((service, tools)) => Ok(Started {
+            handshake: taken(&service),
             connection: Connection {
                 link,
                 service,
@@ -133,7 +136,7 @@ async fn attempt(
                 link.over().await;
             }
             link.end().await;
-            Err(missed(&unmet, &link))
+            Err(missed(&unmet, handshake, &link))
         }
     }
 }
@@ -161,9 +164,17 @@ async fn greet(
     Ok((service, tools))
 }
 
-fn missed(unmet: &Unmet, link: &Link) -> Miss {
+fn taken(service: &RunningService<RoleClient, Host>) -> Handshake {
+    match service.peer().peer_info() {
+        Some(info) if !info.protocol_version.has_initialize() => Handshake::New,
+        _ => Handshake::Old,
+    }
+}
+
+fn missed(unmet: &Unmet, handshake: Handshake, link: &Link) -> Miss {
     let seen = link.seen();
     let next = match unmet {
+        Unmet::Handshake(_) if handshake != Handshake::Any => Some(Handshake::Any),
         Unmet::Handshake(_) if seen.late => Some(Handshake::New),
         Unmet::Handshake(error) if broke(error) => Some(Handshake::Old),
         _ => None,

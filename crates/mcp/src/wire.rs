@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use rmcp::RoleClient;
 use rmcp::model::{
@@ -11,8 +12,16 @@ use rmcp::model::{
 use rmcp::transport::Transport;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
 
 use crate::link::{Ends, Outgoing};
+
+/// How long a server may be silent when it is asked for the new protocol before it is nudged.
+const SILENT: Duration = Duration::from_millis(1500);
+/// Says nothing. Some servers of old that read a request they do not know are stuck, and end when they read
+/// another line; others have not read the first one yet, and pass over this.
+const NUDGE: &[u8] =
+    b"{\"jsonrpc\":\"2.0\",\"method\":\"notifications/cancelled\",\"params\":{\"requestId\":\"none\"}}\n";
 
 /// The client's side of a link.
 pub(crate) struct Wire {
@@ -21,6 +30,8 @@ pub(crate) struct Wire {
     probe: Option<RequestId>,
     /// That request, once the old handshake was begun without an answer to it.
     given_up: Option<RequestId>,
+    /// When the server is nudged, if it is silent until then.
+    nudge: Option<Instant>,
 }
 
 impl Wire {
@@ -29,6 +40,7 @@ impl Wire {
             ends,
             probe: None,
             given_up: None,
+            nudge: None,
         }
     }
 
@@ -37,7 +49,10 @@ impl Wire {
             return;
         };
         match &sent.request {
-            ClientRequest::DiscoverRequest(_) => self.probe = Some(sent.id.clone()),
+            ClientRequest::DiscoverRequest(_) => {
+                self.probe = Some(sent.id.clone());
+                self.nudge = Some(Instant::now() + SILENT);
+            }
             ClientRequest::InitializeRequest(_) => self.given_up = self.probe.take(),
             _ => {}
         }
@@ -68,6 +83,10 @@ impl Wire {
     ) -> io::Result<oneshot::Receiver<io::Result<()>>> {
         let mut line = serde_json::to_vec(message)?;
         line.push(b'\n');
+        self.write(line)
+    }
+
+    fn write(&self, line: Vec<u8>) -> io::Result<oneshot::Receiver<io::Result<()>>> {
         let (written, done) = oneshot::channel();
         match self.ends.outgoing.try_send(Outgoing { line, written }) {
             Ok(()) => Ok(done),
@@ -100,7 +119,17 @@ impl Transport<RoleClient> for Wire {
 
     async fn receive(&mut self) -> Option<ServerJsonRpcMessage> {
         loop {
-            let message = self.ends.incoming.recv().await?;
+            let nudge = self.nudge;
+            let message = tokio::select! {
+                message = self.ends.incoming.recv() => message?,
+                () = sleep_until(nudge.unwrap_or_else(Instant::now)), if nudge.is_some() => {
+                    self.nudge = None;
+                    // Whether it was written shows in what follows.
+                    let _ = self.write(NUDGE.to_vec());
+                    continue;
+                }
+            };
+            self.nudge = None;
             if !self.is_stale(&message)? {
                 return Some(message);
             }

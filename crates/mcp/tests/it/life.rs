@@ -261,6 +261,57 @@ async fn a_server_that_is_slow_to_answer_the_new_greeting_is_not_started_twice()
 }
 
 #[tokio::test]
+async fn a_server_that_is_stuck_when_it_is_asked_for_the_new_protocol_is_nudged() {
+    // As those of the SDK for Python were before its version 1.9.
+    let script = old(&format!(
+        "server/discover*) log asked; read -r line; log \"$line\"; exit 1 ;;\n{}",
+        lists(&["t"])
+    ));
+    tokio::time::pause();
+    let world = World::begun(vec![server("s", script)], Begin::Now);
+    world.until(|world| world.log().len() == 2).await;
+    tokio::time::advance(Duration::from_secs(2)).await;
+    world
+        .until(|world| matches!(world.state(), ServerState::There { .. }))
+        .await;
+    let log = world.log();
+    assert!(log[2].contains("notifications/cancelled"), "{log:?}");
+    assert_eq!([&log[0], &log[1], &log[3]], ["start", "asked", "start"]);
+    assert_eq!(log.len(), 4);
+}
+
+#[tokio::test]
+async fn a_server_is_greeted_again_as_it_was_before() {
+    let tools = format!("tools/call*) text $$ ;;\n{}", lists(&["t"]));
+    let breaks = old(&format!("server/discover*) exit 1 ;;\n{tools}"));
+    for (script, starts) in [(breaks, 2), (new(&tools), 1)] {
+        let mut world = World::one(script).await;
+        let first = world.does("mcp__s__t", "").await;
+        assert_eq!(world.starts(), starts);
+        world.policy.phase = Phase::Plan;
+        assert_ne!(world.does("mcp__s__t", "").await, first);
+        assert_eq!(world.starts(), starts + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_takes_another_handshake_than_before_is_started_all_the_same() {
+    let tools = format!("tools/call*) text $$; exit 0 ;;\n{}", lists(&["t"]));
+    let older = old(&tools).replace("log start", "");
+    let newer = new(&format!("initialize*) exit 1 ;;\n{tools}")).replace("log start", "");
+    for (first, second) in [(&older, &newer), (&newer, &older)] {
+        let script = format!("if [ -e log ]; then {second}\nelse echo > log; {first}\nfi");
+        let world = World::one(script).await;
+        world.does("mcp__s__t", "").await;
+        world.at_rest().await;
+        world
+            .until(|world| matches!(world.state(), ServerState::Failed { .. }))
+            .await;
+        world.does("mcp__s__t", "").await;
+    }
+}
+
+#[tokio::test]
 async fn a_server_of_the_new_protocol_that_is_slow_to_answer_is_greeted_anew() {
     let script = new(&format!(
         "server/discover*) if [ -e other ]; then {SUPPORTS}; else : > other; log asked; asked=$id; fi ;;\n\
