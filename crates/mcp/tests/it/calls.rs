@@ -266,3 +266,23 @@ async fn a_server_that_does_not_read_hangs_nothing() {
     }
     world.at_rest().await;
 }
+
+#[tokio::test]
+async fn a_server_that_asks_and_asks_and_does_not_read_is_ended() {
+    let ping = r#"{"jsonrpc":"2.0","id":"q","method":"ping"}"#;
+    let script = answering(&format!("while :; do say '{ping}'; done"));
+    let world = World::one(script).await;
+    let said = world.fails("mcp__s__t", "{}").await;
+    assert!(said.contains("it does not read what it is sent"), "{said}");
+    world.at_rest().await;
+}
+
+#[tokio::test]
+async fn what_a_server_prints_besides_is_not_kept() {
+    let script = answering(
+        "head -c 6000000 /dev/zero | tr '\\0' '\\n'; yes rubbish | head -n 50000; \
+         yes rubbish | head -n 50000 >&2; text done",
+    );
+    let world = World::one(script).await;
+    assert_eq!(world.does("mcp__s__t", "{}").await, "done");
+}
