@@ -131,6 +131,12 @@ Examples:
         #[command(subcommand)]
         command: Option<ModelsCommand>,
     },
+    /// Start the MCP servers of the settings, and show which are there and what their tools are
+    #[command(after_help = "Examples:\n  quire mcp\n  quire mcp github")]
+    Mcp {
+        /// The server whose tools are shown in full
+        name: Option<String>,
+    },
     /// Check key, endpoint, sandbox, git and disk, and say what to do
     #[command(after_help = "Example:\n  quire doctor --model openai/gpt-5.5")]
     Doctor {

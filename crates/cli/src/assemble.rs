@@ -14,6 +14,7 @@ use quire_protocol::{Checkpoints, Client, ContextLimits, EffortChoice, Model, Se
 use quire_sandbox::{Options, Spawner};
 use quire_store::{Durability, SqliteStore};
 
+use crate::mcp;
 use crate::surroundings::Surroundings;
 use crate::workbench::Bench;
 
@@ -254,6 +255,9 @@ pub(crate) fn engine(
             catalogue,
             hidden: hidden(surroundings),
             personal: resolved.reads_instructions().then_some(personal),
+            servers: mcp::described(resolved),
+            folder: surroundings.workspace.clone(),
+            patience: resolved.mcp_wait(),
         }),
     })
 }

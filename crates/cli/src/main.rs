@@ -9,6 +9,7 @@ mod first;
 mod generate;
 mod host;
 mod machine;
+mod mcp;
 mod models;
 mod platform;
 mod reckon;
@@ -99,6 +100,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             Command::Stats(args) => reckon::stats(args, &surroundings).await,
             Command::Cache { command } => reckon::cache(command, &surroundings).await,
             Command::Models { command } => models::models(command, &surroundings),
+            Command::Mcp { name } => mcp::mcp(name.as_deref(), &surroundings).await,
             Command::Doctor { model } => doctor::doctor(model.as_deref(), &surroundings).await,
             Command::Config(args) => settings::config(args, &surroundings),
             Command::Completions { .. } | Command::Man { .. } => unreachable!("handled above"),

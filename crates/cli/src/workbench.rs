@@ -2,13 +2,16 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use quire_catalogue::Catalogue;
 use quire_engine::Workbench;
 use quire_instructions::{Place, compose, instruction_files};
-use quire_protocol::{Day, Sandbox, SessionId, Settings, Store, ToolSet};
+use quire_mcp::{Begin, Ground};
+use quire_protocol::{Day, Sandbox, SessionId, Settings, Store, ToolServers, ToolSet};
 use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
 
+use crate::mcp::{self, Described};
 use crate::surroundings::now_ms;
 
 /// Makes tools over the sandbox and the store.
@@ -20,10 +23,15 @@ pub(crate) struct Bench {
     pub(crate) hidden: Vec<PathBuf>,
     /// The folder of the person's own instructions; none when instruction files are not read.
     pub(crate) personal: Option<PathBuf>,
+    /// The servers of tools of the settings, which are those of this folder.
+    pub(crate) servers: Vec<Described>,
+    pub(crate) folder: PathBuf,
+    /// How long a new session waits for its servers.
+    pub(crate) patience: Duration,
 }
 
 impl Workbench for Bench {
-    fn tools(&self, _: &SessionId, settings: &Settings) -> Result<Arc<dyn ToolSet>, String> {
+    fn tools(&self, session: &SessionId, settings: &Settings) -> Result<Arc<dyn ToolSet>, String> {
         if !settings.workspace.is_dir() {
             return Err(format!(
                 "the folder {} is not there: make it again, or start a new session elsewhere",
@@ -45,7 +53,7 @@ impl Workbench for Bench {
             Arc::clone(&self.store),
             ToolboxOptions {
                 hidden: self.hidden.clone(),
-                servers: None,
+                servers: self.servers(session, settings),
             },
         )))
     }
@@ -62,6 +70,24 @@ impl Workbench for Bench {
             confinement: quire_tools::confinement(&settings.policy),
         };
         compose(&place, &files)
+    }
+}
+
+impl Bench {
+    /// The servers of a session. Those of an agent that works for another start when they are needed:
+    /// what they offer is known from its lead.
+    fn servers(&self, session: &SessionId, settings: &Settings) -> Option<Arc<dyn ToolServers>> {
+        let ground = Ground {
+            workspace: settings.workspace.clone(),
+            policy: settings.policy.clone(),
+            sandbox: Arc::clone(&self.sandbox),
+        };
+        let begin = match session.lead() {
+            None => Begin::Now,
+            Some(_) => Begin::WhenNeeded,
+        };
+        let is_own_folder = settings.workspace == self.folder;
+        mcp::servers(&self.servers, is_own_folder, ground, begin, self.patience)
     }
 }
 

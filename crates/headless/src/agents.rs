@@ -1,13 +1,13 @@
 //! What agents need, for a person. Pure: the caller brings the time.
 
-use quire_protocol::{Agent, SessionId, Standing, age, cut_id, unique_length};
+use quire_protocol::{Agent, SessionId, Standing, age, unique_length};
 
 use crate::Style;
 use crate::sessions::{WORKSPACE, tail};
 use crate::style::Paint;
 use crate::table::Side::{Left, Right};
 use crate::table::table;
-use crate::text::{cut, first_line};
+use crate::text::{cut, cut_id, first_line};
 
 /// Columns of a title.
 const TITLE: usize = 32;

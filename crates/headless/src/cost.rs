@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{
-    Bill, Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage, cut_id,
+    Bill, Client, ClientError, Day, Frame, Purpose, Seq, SessionHead, SessionQuery, Usage,
     unique_length,
 };
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ use crate::requests::{Request, RequestEnd, Requests};
 use crate::sessions::{WORKSPACE, tail};
 use crate::table::Side::{Left, Right};
 use crate::table::table;
-use crate::text::{counted, first_line, thousands};
+use crate::text::{counted, cut_id, first_line, thousands};
 
 /// What the rows of a table of costs are about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use quire_protocol::{Hit, SessionHead, age, cut_id, unique_length};
+use quire_protocol::{Hit, SessionHead, age, unique_length};
 
 use crate::Style;
 use crate::style::Paint;
 use crate::table::Side::{Left, Right};
 use crate::table::table;
-use crate::text::{clean, cut, first_line, thousands};
+use crate::text::{clean, cut, cut_id, first_line, thousands};
 
 /// Columns for the workspace.
 pub(crate) const WORKSPACE: usize = 28;

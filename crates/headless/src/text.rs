@@ -7,6 +7,12 @@ pub(crate) use quire_protocol::{
     clean, counted, duration, first_line, first_sentence, line_count, thousands, visible,
 };
 
+/// An id cut to so many characters, an agent's with its name.
+pub(crate) fn cut_id(id: &str, length: usize) -> String {
+    let (root, name) = id.split_at(id.find('.').unwrap_or(id.len()));
+    root.chars().take(length).chain(name.chars()).collect()
+}
+
 /// Columns that a text takes.
 pub(crate) fn columns(text: &str) -> usize {
     text.width()
@@ -52,6 +58,13 @@ pub(crate) fn fence(text: &str, least: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn ids_are_cut_and_agents_keep_their_names() {
+        assert_eq!(cut_id("0199bbbb-0000-7000-3", 13), "0199bbbb-0000");
+        let agent = cut_id("0199bbbb-0000-7000-3.tests.a", 13);
+        assert_eq!(agent, "0199bbbb-0000.tests.a");
+    }
 
     #[test]
     fn cuts_and_counts() {

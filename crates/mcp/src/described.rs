@@ -1,11 +1,12 @@
 //! Servers as they are described, what confines them, and what is told of them.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use quire_protocol::{
-    Command, Policy, ProcessLimits, Sandbox, SandboxMode, Streams, spelled, visible,
+    Command, Policy, ProcessLimits, Sandbox, SandboxMode, Streams, counted, spelled, visible,
 };
 
 /// CPU seconds of a server: it may be at work for as long as a session, which is days.
@@ -95,6 +96,25 @@ pub enum ServerState {
         /// Why, with the end of what it printed.
         why: String,
     },
+}
+
+impl fmt::Display for ServerReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        match &self.state {
+            ServerState::NotStarted => f.write_str("not started"),
+            ServerState::Starting => f.write_str("still starting"),
+            ServerState::There {
+                title,
+                protocol,
+                tools,
+            } => {
+                let tools = counted(tools.len() as u64, "tool");
+                write!(f, "{tools}, {title}, protocol {protocol}")
+            }
+            ServerState::Failed { why } => write!(f, "not there: {why}"),
+        }
+    }
 }
 
 impl Server {

@@ -1,11 +1,12 @@
 //! The port: all described servers together.
 
+use std::fmt::Write as _;
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures_core::future::BoxFuture;
-use quire_protocol::{Policy, ServerTool, ToolOutcome, ToolServers, ToolSpec};
+use quire_protocol::{Policy, ServerTool, ToolOutcome, ToolServers, ToolSpec, first_sentence};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
@@ -79,6 +80,34 @@ impl Servers {
     #[must_use]
     pub fn report(&self) -> Vec<ServerReport> {
         self.all.slots.iter().map(|slot| slot.report()).collect()
+    }
+
+    /// A line for each: how it stands with it.
+    #[must_use]
+    pub fn in_short(&self) -> String {
+        let lines = self
+            .report()
+            .into_iter()
+            .map(|report| format!("{report}\n"));
+        lines.collect()
+    }
+
+    /// How it stands with each, what it reaches that commands under this policy do not, and its tools
+    /// with what they do.
+    #[must_use]
+    pub fn in_full(&self, policy: &Policy) -> String {
+        let mut text = String::new();
+        for slot in &self.all.slots {
+            let _ = writeln!(text, "{}", slot.report());
+            for reach in slot.reaches(policy) {
+                let _ = writeln!(text, "  {reach}");
+            }
+            for spec in slot.specs() {
+                let what = first_sentence(&spec.description);
+                let _ = writeln!(text, "  {}  {what}", spec.name);
+            }
+        }
+        text
     }
 }
 

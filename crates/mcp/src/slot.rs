@@ -117,6 +117,11 @@ impl Slot {
         })
     }
 
+    /// What the server reaches that commands under this policy do not.
+    pub(crate) fn reaches(&self, policy: &Policy) -> Vec<String> {
+        self.server.reaches(policy)
+    }
+
     /// What a name says besides that it is one of this server.
     pub(crate) fn part<'a>(&self, name: &'a str) -> Option<&'a str> {
         name.strip_prefix(&self.prefix)

@@ -141,13 +141,6 @@ pub fn unique_length(ids: &[&str]) -> usize {
         .unwrap_or(longest.max(SHORT))
 }
 
-/// An id cut to so many characters, an agent's with its name.
-#[must_use]
-pub fn cut_id(id: &str, length: usize) -> String {
-    let (root, name) = id.split_at(id.find('.').unwrap_or(id.len()));
-    root.chars().take(length).chain(name.chars()).collect()
-}
-
 /// The first line that says something, cleaned, and whether more follows.
 #[must_use]
 pub fn first_line(text: &str) -> (String, bool) {
@@ -234,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_cut_to_what_tells_them_apart_and_agents_keep_their_names() {
+    fn ids_are_as_long_as_tells_them_apart() {
         let (one, other) = ("0199aaaa-0000-7000-1", "0199aaaa-0000-7000-2");
         let far = "0199bbbb-0000-7000-3";
         for (ids, length) in [
@@ -245,11 +238,6 @@ mod tests {
         ] {
             assert_eq!(unique_length(&ids), length, "{ids:?}");
         }
-        assert_eq!(cut_id(far, 13), "0199bbbb-0000");
-        assert_eq!(
-            cut_id(&format!("{far}.tests.a"), 13),
-            "0199bbbb-0000.tests.a"
-        );
     }
 
     #[test]

@@ -85,7 +85,6 @@ impl Running {
         order: &[u8],
         streams: Streams,
     ) -> Result<Self, StartError> {
-        let cell = |error: io::Error| StartError::Cell(error.to_string());
         let Ordered {
             ends,
             answers,
@@ -93,6 +92,11 @@ impl Running {
         } = slot
             .order(order, streams)
             .map_err(|error| not_sent(&error))?;
+        // Whatever fails from here on, a command that may have begun is not run again.
+        let cell = |error: io::Error| match reached {
+            Reached::Supervisor => StartError::Lost(error.to_string()),
+            Reached::Nobody => StartError::Cell(error.to_string()),
+        };
         let known = Arc::new(answers.try_clone().map_err(cell)?);
         home.runs(&known);
         let answers = channel::register(answers, Interest::READABLE).map_err(cell)?;
