@@ -15,6 +15,7 @@ mod ground;
 mod host;
 mod journey;
 mod library;
+mod mcp;
 mod mended;
 mod outlives;
 mod plain;

@@ -31,6 +31,7 @@ type Script = dyn Fn(&Value) -> Answer + Send + Sync;
 pub(crate) struct Provider {
     pub(crate) url: String,
     requests: Arc<Mutex<Vec<Value>>>,
+    bodies: Arc<Mutex<Vec<Vec<u8>>>>,
 }
 
 impl Provider {
@@ -38,14 +39,26 @@ impl Provider {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let requests = Arc::new(Mutex::new(Vec::new()));
+        let bodies = Arc::new(Mutex::new(Vec::new()));
         let (script, log): (Arc<Script>, _) = (Arc::new(script), Arc::clone(&requests));
+        let raw = Arc::clone(&bodies);
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (script, log) = (Arc::clone(&script), Arc::clone(&log));
-                std::thread::spawn(move || serve(&stream, &*script, &log));
+                let raw = Arc::clone(&raw);
+                std::thread::spawn(move || serve(&stream, &*script, &log, &raw));
             }
         });
-        Self { url, requests }
+        Self {
+            url,
+            requests,
+            bodies,
+        }
+    }
+
+    /// The bodies it was asked with, as they came.
+    pub(crate) fn bodies(&self) -> Vec<Vec<u8>> {
+        self.bodies.lock().unwrap().clone()
     }
 
     /// The bodies it was asked with.
@@ -79,7 +92,7 @@ pub(crate) fn result_texts(request: &Value) -> String {
 }
 
 /// Serves one connection. A client that is killed in the middle ends it.
-fn serve(stream: &TcpStream, script: &Script, log: &Mutex<Vec<Value>>) {
+fn serve(stream: &TcpStream, script: &Script, log: &Mutex<Vec<Value>>, raw: &Mutex<Vec<Vec<u8>>>) {
     stream.set_nodelay(true).unwrap();
     let mut input = BufReader::new(stream);
     while let Some((path, body)) = read_request(&mut input) {
@@ -95,6 +108,7 @@ fn serve(stream: &TcpStream, script: &Script, log: &Mutex<Vec<Value>>) {
         };
         let answer = script(&request);
         log.lock().unwrap().push(request);
+        raw.lock().unwrap().push(body);
         let written = match answer {
             Answer::Raw(status, kind, body) => respond(stream, status, kind, body.as_bytes()),
             Answer::Reply(text, calls) => {
