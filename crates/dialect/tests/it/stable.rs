@@ -72,6 +72,41 @@ fn step(number: u32, origin: Dialect) -> Vec<Item> {
     ]
 }
 
+/// A call of a late tool whose server is gone.
+fn gone(number: u32) -> Vec<Item> {
+    vec![
+        Item::ToolCall(ToolCall {
+            call: CallId(number),
+            provider_id: format!("call_{number}"),
+            name: "use_tool".into(),
+            arguments: r#"{"name":"mcp__s__look","arguments":{}}"#.into(),
+        }),
+        Item::ToolResult {
+            call: CallId(number),
+            status: ToolStatus::Failed,
+            content: vec![Content::text("the server `s` does not run")],
+        },
+    ]
+}
+
+/// Everything that an option can be otherwise.
+fn changed(schema: &serde_json::Value) -> Options<'_> {
+    Options {
+        max_output_tokens: Some(1_024),
+        thinking: Thinking::Disabled,
+        effort: Some("low"),
+        words: "Effort: low.",
+        output_schema: Some(schema),
+        cache_key: "session-2",
+        compaction: Compaction::From(60_000),
+        clearing: Clearing {
+            tool_uses: true,
+            thinking: true,
+        },
+        region: Some("us"),
+    }
+}
+
 /// What stands for items that were summarised.
 fn compacted() -> Vec<Item> {
     vec![
@@ -147,20 +182,7 @@ fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
         cache_key: "session-1",
         ..Options::default()
     };
-    let changed = Options {
-        max_output_tokens: Some(1_024),
-        thinking: Thinking::Disabled,
-        effort: Some("low"),
-        words: "Effort: low.",
-        output_schema: Some(&schema),
-        cache_key: "session-2",
-        compaction: Compaction::From(60_000),
-        clearing: Clearing {
-            tool_uses: true,
-            thinking: true,
-        },
-        region: Some("us"),
-    };
+    let changed = changed(&schema);
     let mut report = String::new();
     for dialect in Dialect::ALL {
         let head = head(dialect, &prefix);
@@ -178,8 +200,18 @@ fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
         line("steered", steering);
         // Nothing new but other options: a change of effort, a schema that is dropped.
         assert_eq!(session.send(Vec::new(), &changed), steering, "{dialect}");
-        let last = session.send(step(3, dialect), &changed);
-        line("another effort", last);
+        line("another effort", session.send(step(3, dialect), &changed));
+        // A server comes, and its tools are told of; it goes, and a call of one says so. What is late in
+        // the prefix opens no request.
+        let came = Item::Notice {
+            text: "Tools came: mcp__s__look. They are called by `use_tool`.".into(),
+        };
+        line("a server came", session.send(vec![came], &plain));
+        let last = session.send(gone(4), &plain);
+        line("a server went", last);
+        let mut with_late = prefix.clone();
+        with_late.late = prefix.tools.clone();
+        let head = self::head(dialect, &with_late);
         // A resumed session, and one that was forked from it, write the same from the start.
         let mut resumed = Growing::new(&head);
         assert_eq!(resumed.send(session.items, &plain), last, "{dialect}");
@@ -190,16 +222,22 @@ fn the_prefix_is_the_same_through_all_that_a_session_goes_through() {
         messages  a step         99811e92d2522849
         messages  steered        664f0f4fac5d6ba6
         messages  another effort e90c75b4fd81571a
+        messages  a server came  e9fd78d647bf60de
+        messages  a server went  b0352149974423fc
         responses opening        cfa6d442b9af66e7
         responses first words    0635e9a21516c71d
         responses a step         4cf29fd4d62b29cb
         responses steered        a3e08fd743ed0e90
         responses another effort 6c2c92666c5b0e96
+        responses a server came  d439c9ebad295dca
+        responses a server went  771d759d5883a9e9
         chat      opening        331fb623449c4053
         chat      first words    06c6c8e0a3bfdd48
         chat      a step         e4a50ff835b325fd
         chat      steered        135e5ed3a893d417
         chat      another effort 781c10170bfc7ede
+        chat      a server came  a8cd7f139a2fa8bd
+        chat      a server went  bb07a10e7a037f93
     "]]
     .assert_eq(&report);
 }
@@ -247,10 +285,10 @@ fn after_a_compaction_the_prefix_opens_the_same_and_only_grows_again() {
     .assert_eq(&report);
 }
 
-/// What later tools change, and what not: the bytes before the end of the old tools stay, and so do
-/// those of everything behind the tools. Only the latter stand elsewhere, so that a provider's cache
-/// keeps the tools at best; keeping more needs tools that are told within the items, which no dialect
-/// has in its common form.
+/// What tools change that are added to those which open requests, and what not: the bytes before the end of
+/// the old tools stay, and so do those of everything behind the tools. Only the latter stand elsewhere, so
+/// that a provider's cache keeps the tools at best. That is why a session tells of late tools within the
+/// items, and adds them here only where there is nothing to lose.
 #[test]
 fn tools_that_come_later_change_the_tools_alone() {
     let before = prefix();

@@ -10,7 +10,7 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use quire_engine::{Engine, Parts, Workbench};
 use quire_protocol::*;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// Keeps journals in memory; survives the engine, as a disk survives a process.
 #[derive(Default)]
@@ -234,8 +234,77 @@ pub(crate) struct FakeState {
     pub(crate) folder: OnceLock<PathBuf>,
     /// Commands with these words hang.
     pub(crate) hangs: OnceLock<&'static str>,
+    /// Servers whose tools come and go.
+    pub(crate) servers: OnceLock<Arc<Servers>>,
     jobs: Mutex<Vec<JobId>>,
     cancelled: Notify,
+}
+
+/// Servers that offer what a test says.
+#[derive(Default)]
+pub(crate) struct Servers {
+    offered: watch::Sender<Vec<ToolSpec>>,
+    /// How many were offered when somebody asked last.
+    told: Arc<Mutex<Vec<ToolSpec>>>,
+}
+
+/// A tool of this name.
+pub(crate) fn spec(name: &str) -> ToolSpec {
+    ToolSpec {
+        name: name.to_owned(),
+        description: format!("Does {name}."),
+        input: ToolInput::Text {
+            grammar: String::new(),
+        },
+    }
+}
+
+impl Servers {
+    /// From now on there are these tools.
+    pub(crate) fn offer(&self, names: &[&str]) {
+        let specs = names.iter().map(|name| spec(name)).collect();
+        self.offered.send_replace(specs);
+    }
+}
+
+impl ToolServers for Servers {
+    fn specs(&self) -> Vec<ToolSpec> {
+        let offered = self.offered.borrow().clone();
+        self.told.lock().unwrap().clone_from(&offered);
+        offered
+    }
+
+    fn absent(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn changed(&self) -> BoxFuture<'static, ()> {
+        let (mut offered, told) = (self.offered.subscribe(), Arc::clone(&self.told));
+        Box::pin(async move {
+            let other = |offered: &Vec<ToolSpec>| *offered != *told.lock().unwrap();
+            let _ = offered.wait_for(other).await;
+        })
+    }
+
+    fn settled(&self) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
+
+    fn find(&self, name: &str, _: &Policy) -> Option<ServerTool> {
+        name.starts_with("mcp").then(|| ServerTool {
+            server: "s".to_owned(),
+            tool: name.to_owned(),
+            reaches: Vec::new(),
+        })
+    }
+
+    fn call(&self, _: &str, _: &str, _: &Policy) -> BoxFuture<'static, ToolOutcome> {
+        unreachable!("the tools of this double answer themselves")
+    }
+
+    fn end(&self, _: &str) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 impl FakeTools {
@@ -246,7 +315,13 @@ impl FakeTools {
 
 impl ToolSet for FakeTools {
     fn specs(&self) -> Vec<ToolSpec> {
-        Vec::new()
+        let by_name = self.0.servers.get().map(|_| spec(USE_TOOL));
+        by_name.into_iter().collect()
+    }
+
+    fn servers(&self) -> Option<Arc<dyn ToolServers>> {
+        let servers = self.0.servers.get()?;
+        Some(Arc::clone(servers) as Arc<dyn ToolServers>)
     }
 
     fn plan(&self, call: &ToolCall, policy: &Policy) -> CallPlan {

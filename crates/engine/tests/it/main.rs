@@ -7,6 +7,7 @@ mod doubles;
 mod keeping;
 mod long;
 mod moments;
+mod offers;
 mod team;
 
 use std::sync::atomic::Ordering;
