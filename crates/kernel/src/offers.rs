@@ -53,8 +53,10 @@ impl Offers {
         let late = told(late.filter(|tool| faded || !before.late.contains(tool)));
         let absent = prefix.absent.iter();
         let absent = absent.filter(|line| !lists(&before.absent, line));
-        let absent =
-            absent.map(|line| format!("A server is not there, and its tools are not: {line}"));
+        let absent = absent.map(|line| {
+            let (server, why) = line.split_once(": ").unwrap_or((line, "it is not there"));
+            format!("The tools of the server `{server}` cannot be had: {why}")
+        });
         let news: Vec<String> = late.into_iter().chain(absent).collect();
         (!news.is_empty()).then(|| news.join("\n\n"))
     }

@@ -264,7 +264,7 @@ fn a_server_that_cannot_be_started_is_told_to_the_model_and_the_person() {
     let provider = Provider::start(|_| Answer::Reply("done", vec![]));
     let ran = exec(&place, &WIRES[0], &provider, &["work"]);
     assert_eq!(ran.code, 0, "{}", ran.err);
-    let why = "s: cannot start `no-such-program`";
+    let why = "The tools of the server `s` cannot be had: cannot start `no-such-program`";
     assert!(ran.err.contains(why), "{}", ran.err);
     assert!(provider.requests()[0]["messages"].to_string().contains(why));
     let listed = finish(place.command(&["mcp"]));

@@ -304,7 +304,7 @@ fn a_server_that_is_not_there_is_told_of_once() {
             say x
                 accepted x (Steer)
                 turn 1 started
-                noticed: A server is not there, and its tools are not: a: broke
+                noticed: The tools of the server `a` cannot be had: broke
                 delivered x
                 request 1 with 2 items
                 → call the model: 1
@@ -318,7 +318,7 @@ fn a_server_that_is_not_there_is_told_of_once() {
             say y
                 accepted y (Steer)
                 turn 2 started
-                noticed: A server is not there, and its tools are not: b: broke
+                noticed: The tools of the server `b` cannot be had: broke
                 delivered y
                 request 2 with 5 items
                 → call the model: 2

@@ -21,7 +21,7 @@ impl Witness {
             () if text.starts_with("A goal is set") || text.starts_with("The goal is not") => {
                 ensure!(self.goals.is_set(), "there is no goal");
             }
-            () if text.starts_with("Tools came") || text.starts_with("A server is not") => {
+            () if text.starts_with("Tools came") || text.starts_with("The tools of the server") => {
                 return self.offers.saw_notice(text);
             }
             () => {

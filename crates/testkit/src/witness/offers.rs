@@ -37,7 +37,9 @@ impl Offers {
     pub(super) fn saw_notice(&mut self, text: &str) -> Checked {
         ensure!(self.untold > 0, "a notice of nothing: {text}");
         self.untold -= 1;
-        self.absent.retain(|line| !text.contains(line.as_str()));
+        let server = |line: &str| line.split(':').next().map(|name| format!("`{name}`"));
+        self.absent
+            .retain(|line| server(line).is_none_or(|server| !text.contains(&server)));
         Ok(())
     }
 
