@@ -1,12 +1,16 @@
 //! What servers offer whose tools come and go.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quire_kernel::Offer;
 use quire_protocol::{Policy, Prefix, ToolServers, ToolSet, ToolSpec, USE_TOOL};
 use tokio::sync::mpsc;
 
 use crate::actor::Message;
+
+/// Servers that change what they offer again and again are heard at most so often.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// What the servers of a tool set offer by now; nothing where it has none.
 pub(crate) fn offer(tools: &dyn ToolSet) -> Option<Offer> {
@@ -42,5 +46,7 @@ pub(crate) async fn listen(servers: Arc<dyn ToolServers>, inbox: mpsc::WeakSende
         if inbox.send(Message::Offered).await.is_err() {
             return;
         }
+        drop(inbox);
+        tokio::time::sleep(PAUSE).await;
     }
 }

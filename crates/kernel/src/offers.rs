@@ -74,10 +74,12 @@ impl Offers {
         None
     }
 
-    /// Whether the model knows of this tool, just as it is.
+    /// Whether the model knows of this tool, and what it takes. Other words for it are not told: some
+    /// servers have a time in theirs, and others change what a person has looked at.
     fn knows(&self, tool: &ToolSpec) -> bool {
         let mut known = self.prefix.late.iter().chain(&self.prefix.tools);
-        known.find(|known| known.name == tool.name) == Some(tool)
+        let known = known.find(|known| known.name == tool.name);
+        known.is_some_and(|known| known.input == tool.input)
     }
 }
 

@@ -16,7 +16,7 @@
 //! Tools: `done N WORDS`, `big N BYTES`, `ran N CODE`, `note N KIND WORDS…`, `claim N CALL…`, `spawn N`
 //! (a job), `over N` (the job's end), `asks N WORDS…` (who works for a running call asks), `unbilled N WORDS…`
 //! (one of their requests had no price), `offer NAME…` (these tools are there by now, `NAME:BYTES` with so
-//! long a description), `absent NAME…` (these servers cannot be had). And `crash`, `clock MS` for how long was worked by now, and `others
+//! long a description, `NAME+` with another schema), `absent NAME…` (these servers cannot be had). And `crash`, `clock MS` for how long was worked by now, and `others
 //! CENTS TOKENS` for what others of its tree have spent.
 #![allow(clippy::needless_raw_string_hashes, reason = "expect-test writes them")]
 
@@ -315,10 +315,14 @@ fn settings() -> Settings {
 fn offered(word: &str) -> ToolSpec {
     let (name, bytes) = word.split_once(':').unwrap_or((word, "0"));
     let bytes: usize = bytes.parse().unwrap();
+    let (name, schema) = match name.strip_suffix('+') {
+        Some(name) => (name, r#"{"type":"object","required":["x"]}"#),
+        None => (name, r#"{"type":"object"}"#),
+    };
     ToolSpec {
         name: name.to_owned(),
         description: format!("{:.<bytes$}", format!("Does {name}. Well")),
-        input: ToolInput::Json(r#"{"type":"object"}"#.parse().unwrap()),
+        input: ToolInput::Json(schema.parse().unwrap()),
     }
 }
 

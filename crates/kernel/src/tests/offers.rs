@@ -44,10 +44,10 @@ fn tools_that_come_later_are_told_of_at_the_next_step_and_open_nothing() {
         say x
         offer use_tool a b c
         reply a
-        offer use_tool a b:90 c
+        offer use_tool a b+ c
         done 1 ok
         reply
-        offer use_tool a c
+        offer use_tool a:90 c:90
         say y
         reply
     ",
@@ -66,7 +66,7 @@ fn tools_that_come_later_are_told_of_at_the_next_step_and_open_nothing() {
                 request 1 answered
                 call 1 started
                 → run 1
-            offer use_tool a b:90 c
+            offer use_tool a b+ c
                 opens with use_tool a, late b c (tools came and were told of in the context: b)
             done 1 ok
                 call 1 Done: ok
@@ -77,7 +77,7 @@ fn tools_that_come_later_are_told_of_at_the_next_step_and_open_nothing() {
             reply
                 request 2 answered
                 turn 1 ended: EndTurn
-            offer use_tool a c
+            offer use_tool a:90 c:90
             say y
                 accepted y (Steer)
                 turn 2 started

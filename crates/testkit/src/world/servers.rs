@@ -29,7 +29,7 @@ fn spec(name: &str, version: u32) -> ToolSpec {
         name: name.to_owned(),
         description: format!("{:.<bytes$}", format!("Version {version} of {name}. It")),
         input: ToolInput::Text {
-            grammar: String::new(),
+            grammar: format!("{version}"),
         },
     }
 }
