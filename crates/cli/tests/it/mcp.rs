@@ -9,7 +9,7 @@ use crate::provider::{Answer, Provider, result_texts, results};
 use crate::run::{Place, Ran, finish, wait_for, wait_until};
 
 /// A server that tells its tools once there is a file `go`, has another one once there is a file `more`,
-/// and breaks off when it is told to say `die`.
+/// breaks off when it is told to say `die`, and is deaf once it is told to say `hang`.
 const SERVER: &str = r#"
 answer() { printf '{"jsonrpc":"2.0","id":%s,"result":%s}\n' "$id" "$1"; }
 text() { answer "{\"content\":[{\"type\":\"text\",\"text\":\"$1\"}]}"; }
@@ -25,6 +25,7 @@ while read -r line; do
     if [ -e more ]; then tools="$tools,$(tool more)"; fi
     answer "{\"tools\":[$tools]}" ;;
   *'"word":"die"'*) exit 7 ;;
+  *'"word":"hang"'*) touch hanging; sleep 600 ;;
   *'"word":"write"'*) if echo x > written; then text wrote; else text 'could not write'; fi ;;
   *'"method":"tools/call"'*) text 'said it' ;;
   *'"id":'*) printf '{"jsonrpc":"2.0","id":%s,"error":{"code":-32601,"message":"no such method"}}\n' "$id" ;;
@@ -420,4 +421,39 @@ fn working_in(folder: &str) -> usize {
         place.is_ok_and(|place| place.to_string_lossy() == folder)
     };
     processes.filter(works).count()
+}
+
+#[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the test interrupts the program under test"
+)]
+fn a_stop_ends_a_server_that_hears_nothing_any_more() {
+    let place = place("[mcp.s]\ncommand = [\"sh\", \"server.sh\"]\n");
+    place.write("go", "");
+    let provider = Provider::start(|request| match results(request) {
+        0 => Answer::Reply("", vec![("mcp__s__say", json!({"word": "hang"}))]),
+        1 => Answer::Reply("", vec![("mcp__s__say", json!({"word": "a"}))]),
+        _ => Answer::Reply("done", vec![]),
+    });
+    let mut command = place.command(&["exec", "--json", "--model", WIRES[0].model, "work"]);
+    command
+        .env("ANTHROPIC_BASE_URL", &provider.url)
+        .env("ANTHROPIC_API_KEY", "key")
+        .stdout(std::process::Stdio::piped());
+    let running = command.spawn().unwrap();
+    wait_for(&place, "hanging");
+    let process = running.id().to_string();
+    let mut kill = std::process::Command::new("kill");
+    assert!(kill.args(["-INT", &process]).status().unwrap().success());
+    let ended = running.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&ended.stdout).into_owned();
+    assert!(told.contains(r#""reason":"cancelled""#), "{told}");
+    assert!(told.contains("stopped, and its server with it"), "{told}");
+    assert_eq!(working_in(&place.work().to_string_lossy()), 0);
+    // It goes on, and the server is there again.
+    let again = exec(&place, &WIRES[0], &provider, &["--continue", "go on"]);
+    assert_eq!(again.code, 0, "{}", again.err);
+    let told = result_texts(provider.requests().last().unwrap());
+    assert!(told.contains("said it"), "{told}");
 }
