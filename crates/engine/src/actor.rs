@@ -18,7 +18,7 @@ use crate::effects::Running;
 use crate::engine::{Parts, Ready};
 use crate::journal::encode_entry;
 use crate::keeping::{found_lost, noted};
-use crate::offers::{offer, with_tools};
+use crate::offers::{Heard, offer, with_tools};
 use crate::team::{Seat, Wishes};
 use crate::tree::Used;
 use crate::worked::Worked;
@@ -61,6 +61,7 @@ pub(crate) struct Actor {
     spent: Spending,
     seat: Seat,
     frames: broadcast::Sender<Frame>,
+    heard: Heard,
 }
 
 /// Why the task is over.
@@ -107,6 +108,7 @@ impl Actor {
             tools,
             running,
             frames,
+            heard: Heard::default(),
         };
         actor.tell_used();
         actor
@@ -172,10 +174,8 @@ impl Actor {
             };
             let result = match message {
                 Message::Input(input) => self.take(input).await,
-                Message::Offered => match offer(&*self.tools) {
-                    Some(offer) => self.take(Input::Offered(offer)).await,
-                    None => Ok(()),
-                },
+                Message::Offered if self.heard.is_enough() => Ok(()),
+                Message::Offered => self.take_offer().await,
                 Message::Op(op, answer) => {
                     let result = self.take_op(op).await;
                     let (told, result) = match result {
@@ -233,6 +233,9 @@ impl Actor {
             },
             _ => None,
         };
+        if self.heard.is_missing_something() {
+            self.take_offer().await?;
+        }
         let op = self.with_start(op).await;
         let mut decision = self.kernel.decide_at(self.judged(op), self.meanwhile());
         if let Some(tools) = tools {
@@ -248,7 +251,23 @@ impl Actor {
         settings.map_or_else(PathBuf::new, |settings| settings.workspace.clone())
     }
 
+    /// Takes what servers offer by now.
+    async fn take_offer(&mut self) -> Result<(), StoreError> {
+        self.heard.everything();
+        match offer(&*self.tools) {
+            Some(offer) => self.decide_on(Input::Offered(offer)).await,
+            None => Ok(()),
+        }
+    }
+
     pub(crate) async fn take(&mut self, input: Input) -> Result<(), StoreError> {
+        if self.heard.is_due() {
+            self.take_offer().await?;
+        }
+        self.decide_on(input).await
+    }
+
+    async fn decide_on(&mut self, input: Input) -> Result<(), StoreError> {
         let decision = self.kernel.decide_at(self.planned(input), self.meanwhile());
         self.carry_out(decision).await
     }
@@ -402,8 +421,10 @@ impl Actor {
             self.spent.follow(&record.event);
             self.worked.follow(&self.kernel);
             self.running.since.follow(&record.event, record.at_ms);
-            if matches!(record.event, Event::TurnStarted { .. }) {
-                self.prepare_checkpoints();
+            match record.event {
+                Event::TurnStarted { .. } => self.prepare_checkpoints(),
+                Event::ModelCalled { .. } => self.heard.asked(),
+                _ => {}
             }
             // No watcher is fine.
             let _ = self.frames.send(Frame::Record(record));

@@ -1,7 +1,6 @@
 //! What servers offer whose tools come and go.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use quire_kernel::Offer;
 use quire_protocol::{Policy, Prefix, ToolServers, ToolSet, ToolSpec, USE_TOOL};
@@ -9,8 +8,46 @@ use tokio::sync::mpsc;
 
 use crate::actor::Message;
 
-/// Servers that change what they offer again and again are heard at most so often.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Whether servers were heard. They are heard once for each request to the model: one that offers something else
+/// again and again would fill the journal with what no model was ever told.
+#[derive(Default)]
+pub(crate) struct Heard {
+    /// Since the last request.
+    heard: bool,
+    /// Something was offered since they were heard.
+    missed: bool,
+}
+
+impl Heard {
+    /// Whether what is offered now can wait; it is noted.
+    pub(crate) fn is_enough(&mut self) -> bool {
+        self.missed |= self.heard;
+        self.heard
+    }
+
+    /// Whether they have something to say that was not heard.
+    pub(crate) fn is_missing_something(&self) -> bool {
+        self.missed
+    }
+
+    /// Whether that is heard now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.missed && !self.heard
+    }
+
+    /// They are heard.
+    pub(crate) fn everything(&mut self) {
+        *self = Self {
+            heard: true,
+            missed: false,
+        };
+    }
+
+    /// The model was asked.
+    pub(crate) fn asked(&mut self) {
+        self.heard = false;
+    }
+}
 
 /// What the servers of a tool set offer by now; nothing where it has none.
 pub(crate) fn offer(tools: &dyn ToolSet) -> Option<Offer> {
@@ -46,7 +83,5 @@ pub(crate) async fn listen(servers: Arc<dyn ToolServers>, inbox: mpsc::WeakSende
         if inbox.send(Message::Offered).await.is_err() {
             return;
         }
-        drop(inbox);
-        tokio::time::sleep(PAUSE).await;
     }
 }

@@ -127,3 +127,35 @@ async fn another_model_keeps_the_tools_of_servers_where_they_are() {
     assert_eq!(names(&prefix.tools), [USE_TOOL, "mcp__s__a", "mcp__s__b"]);
     assert!(prefix.late.is_empty());
 }
+
+#[tokio::test]
+async fn a_server_that_never_rests_is_heard_once_for_a_request() {
+    let answer = || Answer::Reply(reply("done", &[]));
+    let (world, servers) = with_servers(vec![answer(), answer()]);
+    let session = world.engine.start(settings()).await.unwrap();
+    let first = say("one", Delivery::Steer);
+    world.engine.submit(&session, first).await.unwrap();
+    world.until(&session, ended).await;
+    for number in 0..50 {
+        servers.offer(&[&format!("mcp__s__{number}")]);
+        // Whoever listens has its turn, and the session after it.
+        world.engine.open(&session).await.unwrap();
+    }
+    let second = say("two", Delivery::Steer);
+    world.engine.submit(&session, second).await.unwrap();
+    let is_second = |event: &Event| matches!(event, Event::TurnEnded { turn, .. } if turn.0 == 2);
+    let records = world.until(&session, is_second).await;
+    let set = records
+        .iter()
+        .filter(|record| matches!(record.event, Event::PrefixSet { .. }));
+    assert!(
+        set.count() <= 3,
+        "the beginning, the first offer and the last"
+    );
+    let requests = world.model.requests.lock().unwrap();
+    let items = requests[1].transcript.items();
+    let told = items
+        .iter()
+        .any(|item| matches!(item.as_ref(), Item::Notice { text } if text.contains("mcp__s__49")));
+    assert!(told, "what there is when the model is asked");
+}
