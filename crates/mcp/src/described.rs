@@ -159,7 +159,8 @@ impl Server {
     /// What it reaches that commands under this policy do not, in short lines.
     pub(crate) fn reaches(&self, session: &Policy) -> Vec<String> {
         let mut lines = Vec::new();
-        if session.sandbox != SandboxMode::Off {
+        // While it is planned or looked at, commands are confined whatever else is said.
+        if session.in_force().sandbox != SandboxMode::Off {
             if self.confinement == Confinement::Off {
                 lines.push("everything you may do yourself: your files, the network".to_owned());
             } else {
@@ -356,5 +357,13 @@ mod tests {
         );
         let off = session(SandboxMode::Off, Phase::Work);
         assert_eq!(server(Confinement::Off).reaches(&off), ["has B", "has C"]);
+        for phase in [Phase::Plan, Phase::Look] {
+            // Commands are confined then, and a server that nothing confines is not.
+            let now = session(SandboxMode::Off, phase);
+            for confinement in [Confinement::Off, Confinement::Session] {
+                let server = server(confinement);
+                assert_eq!(server.reaches(&now), server.reaches(&work), "{phase:?}");
+            }
+        }
     }
 }
