@@ -1,6 +1,7 @@
 //! Tools that come and go while a session is at work. What opens every request stays as it is: a tool
 //! that comes later is told of in the context, behind all that was sent, and called by another one.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use quire_protocol::{
@@ -18,6 +19,10 @@ const MOST_OPENING: u64 = 48_000;
 const MOST_TOLD: u64 = 16_000;
 /// Names in a reason.
 const NAMED: usize = 5;
+/// What is told in short of a tool has so many characters.
+const SHORT: usize = 120;
+/// What a tool takes may change so often until the context begins anew; what is more is not told.
+const MOST_CHANGES: u8 = 4;
 
 /// What opens every request, and what the model was told of besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +32,8 @@ pub(crate) struct Offers {
     warm: bool,
     /// Whether what was told of late tools is gone from the context.
     faded: bool,
+    /// How often tools changed since the context began anew.
+    changes: BTreeMap<String, u8>,
 }
 
 impl Offers {
@@ -47,6 +54,12 @@ impl Offers {
     /// Takes another prefix; what the model is to be told of it, if anything.
     pub(crate) fn set(&mut self, prefix: &Prefix) -> Option<String> {
         self.warm &= self.prefix.opens_as(prefix);
+        for tool in prefix.tools.iter().chain(&prefix.late) {
+            if self.known(&tool.name).is_some_and(|known| known.input != tool.input) {
+                let changes = self.changes.entry(tool.name.clone()).or_default();
+                *changes = changes.saturating_add(1);
+            }
+        }
         let before = std::mem::replace(&mut self.prefix, Arc::new(prefix.clone()));
         let faded = std::mem::take(&mut self.faded);
         let late = prefix.late.iter();
@@ -71,15 +84,25 @@ impl Offers {
         }
         self.faded = !self.prefix.late.is_empty();
         self.warm = false;
+        self.changes.clear();
         None
     }
 
-    /// Whether the model knows of this tool, and what it takes. Other words for it are not told: some
-    /// servers have a time in theirs, and others change what a person has looked at.
-    fn knows(&self, tool: &ToolSpec) -> bool {
+    /// The tool of this name, as the model knows it.
+    fn known(&self, name: &str) -> Option<&ToolSpec> {
         let mut known = self.prefix.late.iter().chain(&self.prefix.tools);
-        let known = known.find(|known| known.name == tool.name);
-        known.is_some_and(|known| known.input == tool.input)
+        known.find(|known| known.name == name)
+    }
+
+    /// Whether the model knows of this tool and what it takes, or what it took when that had changed too
+    /// often. Other words for it are not told: some servers have a time in theirs, and others change
+    /// what a person has looked at.
+    fn knows(&self, tool: &ToolSpec) -> bool {
+        let same = |known: &ToolSpec| known.input == tool.input;
+        let changes = self.changes.get(&tool.name);
+        self.known(&tool.name).is_some_and(same)
+            || changes.is_some_and(|many| *many >= MOST_CHANGES)
+    }
     }
 }
 
@@ -185,20 +208,12 @@ fn told<'a>(tools: impl Iterator<Item = &'a ToolSpec>) -> Option<String> {
     } else {
         "; with a name alone it says what that tool takes"
     };
-    let lines = tools.iter().map(|tool| {
-        let ToolSpec {
-            name,
-            description,
-            input,
-        } = tool;
-        match input {
-            ToolInput::Json(schema) if whole => {
-                format!("`{name}`: {description}\nArguments: {schema}")
-            }
-            ToolInput::Json(_) | ToolInput::Text { .. } => {
-                format!("`{name}`: {}", first_sentence(description))
-            }
+    let mut room = MOST_TOLD;
+    let lines = tools.iter().map(|tool| match &tool.input {
+        ToolInput::Json(schema) if whole => {
+            format!("`{}`: {}\nArguments: {schema}", tool.name, tool.description)
         }
+        ToolInput::Json(_) | ToolInput::Text { .. } => in_short(tool, &mut room),
     });
     let lines: Vec<String> = lines.collect();
     Some(format!(
@@ -206,4 +221,21 @@ fn told<'a>(tools: impl Iterator<Item = &'a ToolSpec>) -> Option<String> {
         names(&tools),
         lines.join("\n\n")
     ))
+}
+
+/// A tool in a line: its name alone where there is no room for what it does.
+fn in_short(tool: &ToolSpec, room: &mut u64) -> String {
+    let name = &tool.name;
+    let does: String = first_sentence(&tool.description)
+        .chars()
+        .take(SHORT)
+        .collect();
+    let line = format!("`{name}`: {does}");
+    match room.checked_sub(line.len() as u64) {
+        Some(left) => {
+            *room = left;
+            line
+        }
+        None => format!("`{name}`"),
+    }
 }

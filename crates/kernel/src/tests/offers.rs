@@ -1,8 +1,10 @@
 //! Tools that come and go while a session is at work.
 
 use expect_test::expect;
+use quire_protocol::{Item, ToolSpec};
 
-use super::{Story, check, last};
+use super::{Story, check, last, offered};
+use crate::{Input, Offer};
 
 #[test]
 fn tools_that_come_before_the_first_request_open_it() {
@@ -324,4 +326,52 @@ fn a_server_that_is_not_there_is_told_of_once() {
                 → call the model: 2
         "#]],
     );
+}
+
+#[test]
+fn a_tool_that_changes_again_and_again_is_told_of_a_few_times() {
+    let mut story = Story::default();
+    story.play("offer use_tool\nsay x\noffer a");
+    for _ in 0..25 {
+        story.play("offer a+\noffer a");
+    }
+    assert_eq!(
+        story.told.matches("opens with").count(),
+        6,
+        "{}",
+        story.told
+    );
+    // Another one is heard of all the same, and other words alone are not.
+    story.play("offer use_tool:90 a:90 b");
+    let last = "(tools came and were told of in the context: b)\n";
+    assert!(story.told.ends_with(last), "{}", story.told);
+}
+
+#[test]
+fn a_thousand_tools_are_told_of_in_a_text_of_a_sane_size() {
+    let many = (0..1000).map(|count| ToolSpec {
+        description: "word ".repeat(400),
+        ..offered(&format!("tool{count}"))
+    });
+    let offer = Offer {
+        tools: many.collect(),
+        absent: Vec::new(),
+    };
+    let mut story = Story::default();
+    story.play("offer use_tool\nsay x");
+    for event in story.session.decide(Input::Offered(offer)).events {
+        story.session.apply(&event);
+    }
+    story.play("reply\nsay y");
+    let items = story.session.transcript().items().iter();
+    let told = items.filter_map(|item| match item.as_ref() {
+        Item::Notice { text } => Some(text),
+        _ => None,
+    });
+    let told: Vec<&String> = told.collect();
+    assert_eq!(told.len(), 1);
+    assert!(told[0].len() < 32_000, "{}", told[0].len());
+    for name in ["`tool0`: word word", "`tool999`"] {
+        assert!(told[0].contains(name), "{name}");
+    }
 }

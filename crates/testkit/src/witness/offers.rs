@@ -17,8 +17,10 @@ pub(super) struct Offers {
     prefix: Prefix,
     /// Whether a request was sent that begins as the next one will.
     sent: bool,
-    /// The tools that were offered, each as it was last.
+    /// The tools that were offered, each as it was last, or as it was when it had changed too often.
     offered: BTreeMap<String, ToolSpec>,
+    /// How often each changed since the context began anew.
+    changes: BTreeMap<String, u32>,
     /// Servers that could not be had and that the model was never told of.
     absent: Vec<String>,
     /// Whether what was told of late tools is gone.
@@ -63,6 +65,9 @@ impl Offers {
             {
                 let whole = compaction.replaced.from == 0;
                 self.sent &= !whole;
+                if whole {
+                    self.changes.clear();
+                }
                 self.lost |= whole && !self.prefix.late.is_empty();
                 self.untold += usize::from(!whole && !self.prefix.late.is_empty());
                 Ok(())
@@ -75,7 +80,7 @@ impl Offers {
         let before = std::mem::replace(&mut self.prefix, prefix.clone());
         if let Cause::Input(Input::Offered(offer)) = cause {
             for tool in &offer.tools {
-                self.offered.insert(tool.name.clone(), tool.clone());
+                self.offered(tool);
             }
             let server = |line: &String| line.split(':').next().map(str::to_owned);
             let known: Vec<_> = before.absent.iter().map(server).collect();
@@ -115,6 +120,19 @@ impl Offers {
         let told_again = std::mem::take(&mut self.lost) && !prefix.late.is_empty();
         self.untold += usize::from(late || absent || told_again);
         Ok(())
+    }
+
+    /// A tool that changes again and again is not heard of for ever.
+    fn offered(&mut self, tool: &ToolSpec) {
+        const MOST_CHANGES: u32 = 4;
+        if let Some(known) = self.offered.get(&tool.name) {
+            let changes = self.changes.entry(tool.name.clone()).or_default();
+            if known == tool || *changes == MOST_CHANGES {
+                return;
+            }
+            *changes += 1;
+        }
+        self.offered.insert(tool.name.clone(), tool.clone());
     }
 
     /// Every tool stands among those that open the request, or was told of as it is.
