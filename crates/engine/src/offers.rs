@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use quire_kernel::Offer;
+use quire_kernel::{Offer, Session};
 use quire_protocol::{Policy, Prefix, ToolServers, ToolSet, ToolSpec, USE_TOOL};
 use tokio::sync::mpsc;
 
@@ -60,7 +60,8 @@ pub(crate) fn offer(tools: &dyn ToolSet) -> Option<Offer> {
     })
 }
 
-/// What opens requests with other tools of this program, for another model: those of servers stay.
+/// What opens requests with other tools of this program, for another model: those of servers stay, as
+/// far as there is room.
 pub(crate) fn with_tools(prefix: &Prefix, tools: &dyn ToolSet, policy: &Policy) -> Prefix {
     let own = tools.specs();
     let is_servers = |spec: &&ToolSpec| {
@@ -68,11 +69,16 @@ pub(crate) fn with_tools(prefix: &Prefix, tools: &dyn ToolSet, policy: &Policy) 
         servers.is_some_and(|servers| servers.find(&spec.name, policy).is_some())
     };
     let servers = prefix.tools.iter().chain(&prefix.late).filter(is_servers);
-    Prefix {
-        tools: own.iter().chain(servers).cloned().collect(),
+    let offer = Offer {
+        tools: servers.cloned().collect(),
+        absent: prefix.absent.clone(),
+    };
+    let opening = Prefix {
+        tools: own,
         late: Vec::new(),
         ..prefix.clone()
-    }
+    };
+    Session::opening(opening, offer)
 }
 
 /// Tells a session whenever its servers offer something else.
