@@ -10,6 +10,7 @@ mod link;
 mod listed;
 mod message;
 mod names;
+mod schema;
 mod seen;
 mod servers;
 mod slot;

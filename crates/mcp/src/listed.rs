@@ -2,9 +2,10 @@
 
 use quire_protocol::{ToolInput, ToolSpec, clean};
 use rmcp::model::Tool;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::names::names;
+use crate::schema::flat;
 
 /// Characters of a description at most.
 const LONGEST_DESCRIPTION: usize = 2000;
@@ -52,9 +53,14 @@ fn fits(pattern: &str, name: &str) -> bool {
 
 fn spec(name: String, tool: &Tool) -> ToolSpec {
     let mut description = described(tool);
-    let mut input = schema(&tool.input_schema);
+    let (mut input, lost) = flat(&tool.input_schema);
+    let told = Value::Object(lost.clone()).to_string();
+    if !lost.is_empty() && told.len() <= LONGEST_DESCRIPTION {
+        description.push_str("\nWhat it takes fits this too: ");
+        description.push_str(&told);
+    }
     if input.to_string().len() > LARGEST_SCHEMA {
-        input = json!({"type": "object"});
+        input = json!({"type": "object", "properties": {}});
         description.push_str("\n(What it takes is described too long to be told.)");
     }
     ToolSpec {
@@ -88,16 +94,6 @@ fn cut(text: &str) -> String {
     // At the end of a word, where there is one near.
     let near = kept.rfind(char::is_whitespace).filter(|at| end - at < 100);
     format!("{}{CUT}", kept[..near.unwrap_or(end)].trim_end())
-}
-
-/// A schema of objects that every provider takes.
-fn schema(told: &Map<String, Value>) -> Value {
-    let mut schema = told.clone();
-    schema.shift_remove("$schema");
-    if schema.get("type") != Some(&json!("object")) {
-        schema.shift_insert(0, "type".to_owned(), json!("object"));
-    }
-    Value::Object(schema)
 }
 
 #[cfg(test)]
@@ -171,31 +167,25 @@ mod tests {
     }
 
     #[test]
-    fn schemas_are_of_objects_and_keep_their_order() {
-        for (told, expected) in [
-            (json!({}), r#"{"type":"object"}"#),
-            (
-                json!({"properties": {"z": {}, "a": {}}, "$schema": "x", "required": ["z"]}),
-                r#"{"type":"object","properties":{"z":{},"a":{}},"required":["z"]}"#,
-            ),
-            (
-                json!({"$schema": "x", "b": 1, "type": "object", "a": 2}),
-                r#"{"b":1,"type":"object","a":2}"#,
-            ),
-            (
-                json!({"type": "string", "a": 1}),
-                r#"{"type":"object","a":1}"#,
-            ),
-        ] {
-            assert_eq!(schema(told.as_object().unwrap()).to_string(), expected);
-        }
+    fn what_a_schema_may_not_say_is_said_in_words() {
+        let told = json!({"name": "t", "inputSchema": {"anyOf": [{"required": ["a"]}]}});
+        let spec = spec("n".to_owned(), &tool(told));
+        let expected = json!({"type": "object", "properties": {}});
+        assert_eq!(spec.input, ToolInput::Json(expected));
+        assert_eq!(
+            spec.description,
+            "t\nWhat it takes fits this too: {\"anyOf\":[{\"required\":[\"a\"]}]}"
+        );
     }
 
     #[test]
     fn a_schema_that_is_too_large_is_left_out() {
         let large = json!({"name": "t", "inputSchema": {"description": "x".repeat(200_000)}});
         let spec = spec("n".to_owned(), &tool(large));
-        assert_eq!(spec.input, ToolInput::Json(json!({"type": "object"})));
+        assert_eq!(
+            spec.input,
+            ToolInput::Json(json!({"type": "object", "properties": {}}))
+        );
         assert!(
             spec.description.contains("too long"),
             "{}",
