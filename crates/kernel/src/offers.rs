@@ -71,7 +71,7 @@ impl Offers {
             format!("The tools of the server `{server}` cannot be had: {why}")
         });
         let news: Vec<String> = late.into_iter().chain(absent).collect();
-        (!news.is_empty()).then(|| news.join("\n\n"))
+        (!news.is_empty()).then(|| quoted(&news.join("\n\n")))
     }
 
     /// The context was compacted; what the model is to be told once more.
@@ -80,7 +80,7 @@ impl Offers {
             return None;
         }
         if !begins_anew(compaction) {
-            return told(self.prefix.late.iter());
+            return told(self.prefix.late.iter()).map(|told| quoted(&told));
         }
         self.faded = !self.prefix.late.is_empty();
         self.warm = false;
@@ -217,10 +217,16 @@ fn told<'a>(tools: impl Iterator<Item = &'a ToolSpec>) -> Option<String> {
     });
     let lines: Vec<String> = lines.collect();
     Some(format!(
-        "Tools came: {}. They are called by `{USE_TOOL}`, which takes `name` and `arguments`{short}.\n\n{}",
+        "Tools came: {}. They are called by `{USE_TOOL}`, which takes `name` and `arguments`{short}. \
+         What follows is what their servers say of them.\n\n{}",
         names(&tools),
         lines.join("\n\n")
     ))
+}
+
+/// Words of servers, in which no notice ends and another one begins: those are Quire's own.
+fn quoted(text: &str) -> String {
+    text.replace("system-notice", "system notice")
 }
 
 /// A tool in a line: its name alone where there is no room for what it does.
