@@ -22,7 +22,7 @@ const NAMED: usize = 5;
 /// What is told in short of a tool has so many characters.
 const SHORT: usize = 120;
 /// What a tool takes may change so often until the context begins anew; what is more is not told.
-const MOST_CHANGES: u8 = 4;
+const MOST_CHANGES: u32 = 4;
 
 /// What opens every request, and what the model was told of besides.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +33,7 @@ pub(crate) struct Offers {
     /// Whether what was told of late tools is gone from the context.
     faded: bool,
     /// How often tools changed since the context began anew.
-    changes: BTreeMap<String, u8>,
+    changes: BTreeMap<String, u32>,
 }
 
 impl Offers {
@@ -54,11 +54,17 @@ impl Offers {
     /// Takes another prefix; what the model is to be told of it, if anything.
     pub(crate) fn set(&mut self, prefix: &Prefix) -> Option<String> {
         self.warm &= self.prefix.opens_as(prefix);
-        for tool in prefix.tools.iter().chain(&prefix.late) {
-            if self.known(&tool.name).is_some_and(|known| known.input != tool.input) {
-                let changes = self.changes.entry(tool.name.clone()).or_default();
-                *changes = changes.saturating_add(1);
-            }
+        let tools = prefix.tools.iter().chain(&prefix.late);
+        let other = |tool: &&ToolSpec| {
+            let known = self.known(&tool.name);
+            known.is_some_and(|known| known.input != tool.input)
+        };
+        for tool in tools
+            .filter(other)
+            .map(|tool| tool.name.clone())
+            .collect::<Vec<_>>()
+        {
+            *self.changes.entry(tool).or_default() += 1;
         }
         let before = std::mem::replace(&mut self.prefix, Arc::new(prefix.clone()));
         let faded = std::mem::take(&mut self.faded);
@@ -102,7 +108,6 @@ impl Offers {
         let changes = self.changes.get(&tool.name);
         self.known(&tool.name).is_some_and(same)
             || changes.is_some_and(|many| *many >= MOST_CHANGES)
-    }
     }
 }
 
