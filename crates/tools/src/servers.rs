@@ -21,6 +21,10 @@ const MOST_IMAGE: usize = 5 << 20;
 /// Arguments are asked about in so many bytes.
 const MOST_ASKED: usize = 4_000;
 
+/// What is said to a call of the tool for late ones that names none, or itself.
+pub(crate) const TAKES: &str =
+    "`use_tool` takes the `name` of another tool, and that tool's `arguments` as an object";
+
 pub(crate) fn spec() -> ToolSpec {
     ToolSpec {
         name: USE_TOOL.to_owned(),

@@ -8,7 +8,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use quire_protocol::{
     CallId, CallPlan, JobEnd, Lane, Policy, Sandbox, ServerTool, Store, ToolCall, ToolContext,
-    ToolOutcome, ToolServers, ToolSet, ToolSpec, ToolStatus, Verdict,
+    ToolOutcome, ToolServers, ToolSet, ToolSpec, ToolStatus, USE_TOOL, Verdict,
 };
 
 use serde_json::json;
@@ -435,6 +435,9 @@ impl Shared {
         stop: &Stop,
     ) -> ToolOutcome {
         let Some((servers, _)) = self.server_tool(call, &context.policy) else {
+            if self.servers.is_some() && call.name == USE_TOOL {
+                return ToolOutcome::failed(servers::TAKES);
+            }
             return self.unknown(&call.name);
         };
         if servers::asks_what_it_takes(asked, call) {

@@ -130,6 +130,10 @@ async fn a_name_alone_asks_what_a_tool_takes_and_runs_nothing() {
             .await
             .contains("nothing is known")
     );
+    for nothing in [json!({}), late(USE_TOOL, &json!({"name": "read"}))] {
+        let told = world.failed(USE_TOOL, nothing).await;
+        assert!(told.contains("takes the `name` of another tool"), "{told}");
+    }
     let none = late("invented", &json!({}));
     let told = world.failed(USE_TOOL, none).await;
     assert!(told.contains("there is no tool `invented`") && told.contains("mcp__near__look"));
