@@ -54,6 +54,18 @@ enum Stage {
     Failed(String),
 }
 
+/// Why a server failed, without what it printed, which is in lines of its own behind a colon.
+fn in_a_line(why: &str) -> String {
+    let (line, _) = first_line(why);
+    match line
+        .strip_suffix(':')
+        .and_then(|line| line.rsplit_once("; "))
+    {
+        Some((why, _)) => format!("{why} (`quire mcp` shows what it printed)"),
+        None => line,
+    }
+}
+
 impl Slot {
     pub(crate) fn new(
         server: Server,
@@ -100,7 +112,7 @@ impl Slot {
     /// Why its tools cannot be had, where they cannot: in a line that begins with its name.
     pub(crate) fn absent(&self) -> Option<String> {
         match &self.state().stage {
-            Stage::Failed(why) => Some(format!("{}: {}", self.server.name, first_line(why).0)),
+            Stage::Failed(why) => Some(format!("{}: {}", self.server.name, in_a_line(why))),
             Stage::Idle | Stage::Starting | Stage::There(_) => None,
         }
     }
@@ -377,6 +389,24 @@ impl Slot {
         let stage = std::mem::replace(&mut self.state().stage, Stage::Idle);
         if let Stage::There(connection) = stage {
             connection.link.stop();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn why_a_server_failed_is_a_line_that_ends_where_it_should() {
+        for (why, line) in [
+            ("cannot start `a`", "cannot start `a`"),
+            (
+                "it ended; it exited with code 3; the end of its stderr:\nno token",
+                "it ended; it exited with code 3 (`quire mcp` shows what it printed)",
+            ),
+        ] {
+            assert_eq!(in_a_line(why), line);
         }
     }
 }
