@@ -33,8 +33,8 @@ pub(crate) enum Message {
     Asked(oneshot::Sender<Vec<(CallId, Approval)>>),
     /// An effect was answered.
     Input(Input),
-    /// Servers offer something else than before.
-    Offered,
+    /// Servers offer something else than before; the answer comes once they were asked what.
+    Offered(oneshot::Sender<()>),
     /// Files changed; the answer comes once that is recorded.
     Travelled(TravelStep, oneshot::Sender<()>),
     /// A client wants files as they were.
@@ -174,8 +174,10 @@ impl Actor {
             };
             let result = match message {
                 Message::Input(input) => self.take(input).await,
-                Message::Offered if self.heard.is_enough() => Ok(()),
-                Message::Offered => self.take_offer().await,
+                Message::Offered(asked) => match self.heard.unless_again(asked) {
+                    Some(_asked) => self.take_offer().await,
+                    None => Ok(()),
+                },
                 Message::Op(op, answer) => {
                     let result = self.take_op(op).await;
                     let (told, result) = match result {
@@ -253,8 +255,9 @@ impl Actor {
 
     /// Takes what servers offer by now.
     async fn take_offer(&mut self) -> Result<(), StoreError> {
+        let offer = offer(&*self.tools);
         self.heard.everything();
-        match offer(&*self.tools) {
+        match offer {
             Some(offer) => self.decide_on(Input::Offered(offer)).await,
             None => Ok(()),
         }

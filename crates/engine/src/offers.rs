@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quire_kernel::{Offer, Session};
 use quire_protocol::{Policy, Prefix, ToolServers, ToolSet, ToolSpec, USE_TOOL};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::actor::Message;
 
@@ -14,32 +14,38 @@ use crate::actor::Message;
 pub(crate) struct Heard {
     /// Since the last request.
     heard: bool,
-    /// Something was offered since they were heard.
-    missed: bool,
+    /// Something was offered since they were heard. Whoever listens to them waits until this is dropped.
+    missed: Option<oneshot::Sender<()>>,
 }
 
 impl Heard {
-    /// Whether what is offered now can wait; it is noted.
-    pub(crate) fn is_enough(&mut self) -> bool {
-        self.missed |= self.heard;
-        self.heard
+    /// What is offered is to be heard now, until which whoever listens waits; otherwise it is noted.
+    pub(crate) fn unless_again(
+        &mut self,
+        waits: oneshot::Sender<()>,
+    ) -> Option<oneshot::Sender<()>> {
+        if !self.heard {
+            return Some(waits);
+        }
+        self.missed = Some(waits);
+        None
     }
 
     /// Whether they have something to say that was not heard.
     pub(crate) fn is_missing_something(&self) -> bool {
-        self.missed
+        self.missed.is_some()
     }
 
     /// Whether that is heard now.
     pub(crate) fn is_due(&self) -> bool {
-        self.missed && !self.heard
+        self.is_missing_something() && !self.heard
     }
 
-    /// They are heard.
+    /// They were heard.
     pub(crate) fn everything(&mut self) {
         *self = Self {
             heard: true,
-            missed: false,
+            missed: None,
         };
     }
 
@@ -86,8 +92,11 @@ pub(crate) async fn listen(servers: Arc<dyn ToolServers>, inbox: mpsc::WeakSende
     loop {
         servers.changed().await;
         let Some(inbox) = inbox.upgrade() else { return };
-        if inbox.send(Message::Offered).await.is_err() {
+        let (heard, taken) = oneshot::channel();
+        if inbox.send(Message::Offered(heard)).await.is_err() {
             return;
         }
+        // Until it has asked them, they say something else than before.
+        let _ = taken.await;
     }
 }

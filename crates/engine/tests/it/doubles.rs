@@ -246,6 +246,8 @@ pub(crate) struct Servers {
     offered: watch::Sender<Vec<ToolSpec>>,
     /// How many were offered when somebody asked last.
     told: Arc<Mutex<Vec<ToolSpec>>>,
+    /// How often they were asked what they offer.
+    pub(crate) asked: AtomicUsize,
 }
 
 /// A tool of this name.
@@ -269,6 +271,7 @@ impl Servers {
 
 impl ToolServers for Servers {
     fn specs(&self) -> Vec<ToolSpec> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
         let offered = self.offered.borrow().clone();
         self.told.lock().unwrap().clone_from(&offered);
         offered

@@ -1,6 +1,7 @@
 //! Servers whose tools come and go while a session is at work.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use quire_protocol::*;
 
@@ -160,4 +161,23 @@ async fn a_server_that_never_rests_is_heard_once_for_a_request() {
         .iter()
         .any(|item| matches!(item.as_ref(), Item::Notice { text } if text.contains("mcp__s__49")));
     assert!(told, "what there is when the model is asked");
+    assert!(
+        servers.asked.load(Ordering::Relaxed) <= 4,
+        "nobody asks them again and again"
+    );
+}
+
+#[tokio::test]
+async fn one_change_is_heard_of_once() {
+    let (world, servers) = with_servers(vec![Answer::Reply(reply("done", &[]))]);
+    let session = world.engine.start(settings()).await.unwrap();
+    let begun = servers.asked.load(Ordering::Relaxed);
+    servers.offer(&["mcp__s__a"]);
+    let sets =
+        |event: &Event| matches!(event, Event::PrefixSet { prefix, .. } if prefix.tools.len() > 1);
+    world.until(&session, sets).await;
+    let go = say("go", Delivery::Steer);
+    world.engine.submit(&session, go).await.unwrap();
+    world.until(&session, ended).await;
+    assert_eq!(servers.asked.load(Ordering::Relaxed) - begun, 1);
 }

@@ -12,9 +12,6 @@ use quire_protocol::{
 use super::{Cause, Checked, ensure};
 use crate::world::servers::LARGE;
 
-/// What is told of a tool that changes more often is how it was.
-const MOST_CHANGES: u32 = 4;
-
 #[derive(Debug, Default)]
 pub(super) struct Offers {
     prefix: Prefix,
@@ -23,8 +20,6 @@ pub(super) struct Offers {
     /// The tools that were offered, each as it was last, or as it was when it had changed too often.
     offered: BTreeMap<String, ToolSpec>,
     /// How often each changed since the context began anew.
-    changes: BTreeMap<String, u32>,
-    /// How often these changed since the context began anew.
     changes: BTreeMap<String, u32>,
     /// Servers that could not be had and that the model was never told of.
     absent: Vec<String>,
@@ -70,9 +65,6 @@ impl Offers {
             {
                 let whole = compaction.replaced.from == 0;
                 self.sent &= !whole;
-                if whole {
-                    self.changes.clear();
-                }
                 if whole {
                     self.changes.clear();
                 }
