@@ -1,7 +1,7 @@
 //! Tools that come and go while a session is at work. What opens every request stays as it is: a tool
 //! that comes later is told of in the context, behind all that was sent, and called by another one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use quire_protocol::{
@@ -54,16 +54,16 @@ impl Offers {
     /// Takes another prefix; what the model is to be told of it, if anything.
     pub(crate) fn set(&mut self, prefix: &Prefix) -> Option<String> {
         self.warm &= self.prefix.opens_as(prefix);
-        let tools = prefix.tools.iter().chain(&prefix.late);
-        let other = |tool: &&ToolSpec| {
-            let known = self.known(&tool.name);
-            known.is_some_and(|known| known.input != tool.input)
+        let changed = |tool: &&ToolSpec| {
+            let (before, now) = (known(&self.prefix, &tool.name), known(prefix, &tool.name));
+            before.is_some_and(|before| now.is_some_and(|now| before.input != now.input))
         };
-        for tool in tools
-            .filter(other)
+        let tools = self.prefix.tools.iter().chain(&self.prefix.late);
+        let changed: BTreeSet<String> = tools
+            .filter(changed)
             .map(|tool| tool.name.clone())
-            .collect::<Vec<_>>()
-        {
+            .collect();
+        for tool in changed {
             *self.changes.entry(tool).or_default() += 1;
         }
         let before = std::mem::replace(&mut self.prefix, Arc::new(prefix.clone()));
@@ -94,21 +94,21 @@ impl Offers {
         None
     }
 
-    /// The tool of this name, as the model knows it.
-    fn known(&self, name: &str) -> Option<&ToolSpec> {
-        let mut known = self.prefix.late.iter().chain(&self.prefix.tools);
-        known.find(|known| known.name == name)
-    }
-
     /// Whether the model knows of this tool and what it takes, or what it took when that had changed too
     /// often. Other words for it are not told: some servers have a time in theirs, and others change
     /// what a person has looked at.
     fn knows(&self, tool: &ToolSpec) -> bool {
         let same = |known: &ToolSpec| known.input == tool.input;
         let changes = self.changes.get(&tool.name);
-        self.known(&tool.name).is_some_and(same)
+        known(&self.prefix, &tool.name).is_some_and(same)
             || changes.is_some_and(|many| *many >= MOST_CHANGES)
     }
+}
+
+/// The tool of this name, as the model knows it.
+fn known<'a>(prefix: &'a Prefix, name: &str) -> Option<&'a ToolSpec> {
+    let mut known = prefix.late.iter().chain(&prefix.tools);
+    known.find(|known| known.name == name)
 }
 
 /// Whether nothing of what requests began with is left.
