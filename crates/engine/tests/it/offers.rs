@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use quire_protocol::*;
 
-use crate::doubles::{Answer, Servers, World, reply, say, settings};
+use crate::doubles::{Answer, Servers, World, reply, say, settings, spec};
 use crate::ended;
 
 fn with_servers(replies: Vec<Answer>) -> (World, Arc<Servers>) {
@@ -124,6 +124,10 @@ async fn another_model_keeps_the_tools_of_servers_where_they_are() {
     world.engine.submit(&session, second).await.unwrap();
     let is_second = |event: &Event| matches!(event, Event::TurnEnded { turn, .. } if turn.0 == 2);
     world.until(&session, is_second).await;
+    // What the tools of the other model hear from their servers is heard.
+    servers.offer(&["mcp__s__a", "mcp__s__b", &large, "mcp__s__d"]);
+    let has_another = |event: &Event| matches!(event, Event::PrefixSet { prefix, .. } if prefix.late.last() == Some(&spec("mcp__s__d")));
+    world.until(&session, has_another).await;
     let requests = world.model.requests.lock().unwrap();
     let prefix = &requests[1].prefix;
     // The cache is another model's: what came late has its place.
