@@ -302,6 +302,16 @@ mod tests {
             ..work.clone()
         };
         assert_ne!(walls(&work), walls(&plan));
+        let others: [fn(&mut Policy); 3] = [
+            |policy| policy.writable.push("/c".into()),
+            |policy| policy.domains.push("c.example".to_owned()),
+            |policy| policy.environment.push("C".to_owned()),
+        ];
+        for other in others {
+            let mut policy = work.clone();
+            other(&mut policy);
+            assert_ne!(walls(&work), walls(&policy), "{policy:?}");
+        }
         let open = Walls::of(&server(Confinement::Off).policy(&work));
         assert_eq!(open, Walls::of(&server(Confinement::Off).policy(&plan)));
     }
