@@ -34,7 +34,7 @@ const EDGES: &[Row] = &[
     row("model", &["protocol", "dialect", "catalogue", "net"]),
     row("sandbox", &["protocol"]),
     row("tools", &["protocol", "office", "walk"]),
-    row("mcp", &["protocol"]),
+    row("mcp", &["protocol", "net"]),
     row("store", &["protocol"]),
     row("depot", &["protocol"]),
     row("checkpoints", &["protocol", "walk"]),
