@@ -2,8 +2,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
-use quire_protocol::{ToolOutcome, ToolStatus};
+use quire_protocol::ToolOutcome;
 use rmcp::model::{
     CallToolRequestParams, ClientCapabilities, ClientConfig, ErrorCode, ErrorData, Implementation,
     JsonObject, PaginatedRequestParams, ProtocolVersion, ServerNotification, SubscriptionFilter,
@@ -14,20 +15,20 @@ use rmcp::service::{
 };
 use rmcp::{ClientHandler, model};
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep};
 
 use crate::answer::{answer, failed, line, protocol_error};
-use crate::described::Walls;
-use crate::link::Link;
+use crate::far::Far;
 
+/// The shortest and the longest wait before a server is asked again to say when it has other tools.
+const AGAIN: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(1));
 /// Pages of a list of tools that are asked for.
 const MOST_PAGES: usize = 100;
 
-/// A server that runs. Dropping it ends its process.
+/// A server that runs. Dropping it ends its process, or lets go of it.
 pub(crate) struct Connection {
-    pub(crate) link: Link,
+    pub(crate) far: Far,
     pub(crate) service: RunningService<RoleClient, Host>,
-    /// What confines it.
-    pub(crate) walls: Walls,
 }
 
 /// The client as servers see it: it answers no questions.
@@ -81,7 +82,7 @@ impl ClientHandler for Host {
 impl Connection {
     /// Whether it can be asked nothing more.
     pub(crate) fn is_over(&self) -> bool {
-        self.link.is_over() || self.service.is_closed()
+        self.far.is_over() || self.service.is_closed()
     }
 
     /// Its own name and version.
@@ -102,7 +103,11 @@ impl Connection {
     /// Calls a tool once.
     pub(crate) async fn call(&self, tool: String, arguments: JsonObject) -> ToolOutcome {
         let params = CallToolRequestParams::new(tool).with_arguments(arguments);
-        match self.service.call_tool(params).await {
+        let called = tokio::select! {
+            called = self.service.call_tool(params) => called,
+            () = self.far.let_go() => Err(ServiceError::TransportClosed),
+        };
+        match called {
             Ok(result) => answer(result),
             Err(ServiceError::McpError(error)) => failed(protocol_error(&error)),
             Err(ServiceError::UnexpectedResponse) => {
@@ -111,31 +116,16 @@ impl Connection {
             Err(ServiceError::InputRequiredRoundsExceeded { max_rounds }) => failed(format!(
                 "the server asked {max_rounds} times for what nobody answers here"
             )),
-            Err(ServiceError::TransportClosed | ServiceError::TransportSend(_)) => {
-                self.lost().await
-            }
+            Err(ServiceError::TransportClosed) => self.far.lost().await,
+            Err(ServiceError::TransportSend(error)) => self.far.unsent(&error).await,
             Err(error) => failed(format!("the call failed: {}", line(&error.to_string()))),
         }
-    }
-
-    /// What is said of a call during which the server ended.
-    async fn lost(&self) -> ToolOutcome {
-        self.link.over().await;
-        let seen = self.link.seen();
-        if seen.dismissed {
-            return dismissed();
-        }
-        failed(format!(
-            "the server ended during the call, which may have run in part: {}\n\
-             The next call starts it again.",
-            seen.told()
-        ))
     }
 
     /// Waits until it says that it has other tools; whether it still runs then.
     pub(crate) fn changed(&self) -> impl Future<Output = bool> + Send + use<> {
         let changed = Arc::clone(&self.service.service().changed);
-        let over = self.link.over();
+        let over = self.far.over();
         async move {
             tokio::select! {
                 () = changed.notified() => true,
@@ -157,24 +147,43 @@ impl Connection {
             return;
         }
         let changed = Arc::clone(&self.service.service().changed);
+        let over = self.far.over();
         tokio::spawn(async move {
-            let filter = SubscriptionFilter::builder().tools_list_changed().build();
-            let Ok(mut subscription) = peer.listen(filter).await else {
-                return;
-            };
-            while let Ok(Some(said)) = subscription.next().await {
-                if matches!(said, ServerNotification::ToolListChangedNotification(_)) {
-                    changed.notify_one();
-                }
+            tokio::select! {
+                () = over => {}
+                () = heed(&peer, &changed) => {}
             }
         });
     }
 }
 
-/// What is said of a call whose server was ended on purpose.
-pub(crate) fn dismissed() -> ToolOutcome {
-    let told = "the server was ended during the call, which may have run in part";
-    ToolOutcome::text(ToolStatus::Cancelled, told)
+/// Passes on what a server of the new protocol says of its tools, for as long as it says it. What ended is asked
+/// for again: there are proxies that end what is silent.
+async fn heed(peer: &Peer<RoleClient>, changed: &Notify) {
+    let (soonest, latest) = AGAIN;
+    let mut wait = soonest;
+    loop {
+        let filter = SubscriptionFilter::builder().tools_list_changed().build();
+        let begun = Instant::now();
+        match peer.listen(filter).await {
+            Err(ServiceError::McpError(_)) => return,
+            Err(_) => {}
+            Ok(mut subscription) => {
+                while let Ok(Some(said)) = subscription.next().await {
+                    if matches!(said, ServerNotification::ToolListChangedNotification(_)) {
+                        changed.notify_one();
+                    }
+                }
+            }
+        }
+        if begun.elapsed() > latest {
+            wait = soonest;
+        }
+        sleep(wait).await;
+        wait = latest.min(wait * 2);
+        // Nobody was told what changed meanwhile.
+        changed.notify_one();
+    }
 }
 
 /// All tools that a server has, page after page.

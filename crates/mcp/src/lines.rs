@@ -1,7 +1,7 @@
 //! Bytes that arrive in pieces, as lines. Pure.
 
 /// Bytes of a line at most.
-const LONGEST: usize = 32 << 20;
+pub(crate) const LONGEST: usize = 32 << 20;
 /// Room that is kept for the next line.
 const KEPT: usize = 1 << 20;
 

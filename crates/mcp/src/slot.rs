@@ -9,8 +9,9 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
 use crate::answer::failed;
-use crate::connection::{Connection, dismissed, tools};
-use crate::described::{Ground, Server, ServerReport, ServerState, Walls};
+use crate::connection::{Connection, tools};
+use crate::described::{Ground, Server, ServerReport, ServerState, Transport};
+use crate::far::dismissed;
 use crate::listed::{Listed, listed};
 use crate::names::nearest;
 use crate::starting::{Fault, Handshake, Started, start};
@@ -151,7 +152,7 @@ impl Slot {
             Stage::Starting => ServerState::Starting,
             Stage::Failed(why) => ServerState::Failed { why: why.clone() },
             Stage::There(connection) if connection.is_over() => ServerState::Failed {
-                why: ended(connection.link.seen().told()),
+                why: ended(connection.far.told()),
             },
             Stage::There(connection) => ServerState::There {
                 title: connection.title(),
@@ -196,6 +197,11 @@ impl Slot {
         }
         let ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
         let why = format!("it did not answer a call within {}", duration(ms));
+        if matches!(self.server.transport, Transport::Http(_)) {
+            return failed(format!(
+                "the server `{server}` is no longer waited for: {why}. What the call did is not known."
+            ));
+        }
         self.give_up(&connection, &why).await;
         failed(format!(
             "the server `{server}` was ended, since {why}. What the call did is not known. \
@@ -258,12 +264,12 @@ impl Slot {
         if *ended.borrow() == CLOSED {
             return Err(Fault::Ended);
         }
-        let walls = Walls::of(&self.server.policy(session));
+        let walls = self.server.walls(session);
         if let Some(running) = self.running() {
-            if !running.is_over() && running.walls == walls {
+            if !running.is_over() && running.far.is_within(walls.as_ref()) {
                 return Ok(running);
             }
-            running.link.end().await;
+            running.far.end().await;
         }
         let handshake = {
             let mut state = self.state();
@@ -364,7 +370,7 @@ impl Slot {
                 state.stage = Stage::Failed(why.to_owned());
             }
         }
-        connection.link.end().await;
+        connection.far.end().await;
     }
 
     /// Ends the server, and returns once nothing of it runs.
@@ -376,7 +382,7 @@ impl Slot {
         });
         let _open = self.gate.lock().await;
         if let Some(running) = self.running() {
-            running.link.end().await;
+            running.far.end().await;
             self.state().stage = Stage::Idle;
         }
         self.state().is_awaited = false;
@@ -388,7 +394,7 @@ impl Slot {
         self.ended.send_replace(CLOSED);
         let stage = std::mem::replace(&mut self.state().stage, Stage::Idle);
         if let Stage::There(connection) = stage {
-            connection.link.stop();
+            connection.far.stop();
         }
     }
 }

@@ -1,20 +1,27 @@
 //! How a server is started and greeted.
 
+use std::future::Future;
 use std::time::Duration;
 
-use quire_protocol::{Policy, duration};
+use quire_protocol::{Command, Policy, duration};
 use rmcp::model::{ProtocolVersion, Tool};
 use rmcp::service::{
     ClientCacheConfig, ClientInitializeError, ClientLifecycleMode, RoleClient, RunningService,
     ServiceError, serve_client_with_lifecycle,
 };
+use rmcp::transport::{DynamicTransportError, IntoTransport};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
+use crate::address::Address;
 use crate::answer::{line, protocol_error};
 use crate::connection::{Connection, Host, tools};
-use crate::described::{Ground, Server, Walls};
-use crate::link::{Ends, Link};
+use crate::described::{Ground, Server, Transport};
+use crate::far::Far;
+use crate::link::Link;
+use crate::program::Walls;
+use crate::remote::Remote;
+use crate::trouble::{Kind, Trouble};
 use crate::wire::Wire;
 
 /// A server that was started, its tools, and the handshake that it takes.
@@ -22,6 +29,16 @@ pub(crate) struct Started {
     pub(crate) connection: Connection,
     pub(crate) tools: Vec<Tool>,
     pub(crate) handshake: Handshake,
+}
+
+impl Started {
+    fn with(far: Far, service: RunningService<RoleClient, Host>, tools: Vec<Tool>) -> Self {
+        Self {
+            handshake: taken(&service),
+            connection: Connection { far, service },
+            tools,
+        }
+    }
 }
 
 /// Why a server does not run.
@@ -105,31 +122,43 @@ async fn attempt(
     ended: &mut watch::Receiver<u64>,
     (handshake, deadline): (Handshake, Instant),
 ) -> Result<Started, Miss> {
-    let miss = |fault| Miss { fault, next: None };
-    let command = server.command(ground, session);
+    let limit = server.start_timeout;
+    match &server.transport {
+        Transport::Process(program) => {
+            let command = program.command(ground, session);
+            process(ground, command, ended, handshake, (deadline, limit)).await
+        }
+        Transport::Http(address) => {
+            remote(ground, address, ended, handshake, (deadline, limit)).await
+        }
+    }
+}
+
+fn failed(why: String) -> Miss {
+    let fault = Fault::Failed(why);
+    Miss { fault, next: None }
+}
+
+async fn process(
+    ground: &Ground,
+    command: Command,
+    ended: &mut watch::Receiver<u64>,
+    handshake: Handshake,
+    (deadline, limit): (Instant, Duration),
+) -> Result<Started, Miss> {
     let walls = Walls::of(&command.policy);
-    let late = Unmet::TooLate(server.start_timeout);
     let process = match timeout_at(deadline, ground.sandbox.spawn(command)).await {
-        Err(_) => return Err(miss(Fault::Failed(late.told()))),
-        Ok(Err(error)) => return Err(miss(Fault::Failed(error.to_string()))),
+        Err(_) => return Err(failed(Unmet::TooLate(limit).told())),
+        Ok(Err(error)) => return Err(failed(error.to_string())),
         Ok(Ok(process)) => process,
     };
     let (link, ends) = Link::to(process);
-    let met = tokio::select! {
-        biased;
-        _ = ended.changed() => Err(Unmet::Ended),
-        met = timeout_at(deadline, greet(ends, handshake)) => met.unwrap_or(Err(late)),
-    };
-    match met {
-        Ok((service, tools)) => Ok(Started {
-            handshake: taken(&service),
-            connection: Connection {
-                link,
-                service,
-                walls,
-            },
-            tools,
-        }),
+    let greeting = greet(Wire::over(ends), handshake);
+    match meet(greeting, ended, (deadline, limit)).await {
+        Ok((service, tools)) => {
+            let far = Far::Process { link, walls };
+            Ok(Started::with(far, service, tools))
+        }
         Err(unmet) => {
             if unmet.is_broken() && !link.seen().late {
                 // Its end is near, and says more than that it was ended.
@@ -141,12 +170,47 @@ async fn attempt(
     }
 }
 
-/// Shakes hands and asks for the tools.
-async fn greet(
-    ends: Ends,
+async fn remote(
+    ground: &Ground,
+    address: &Address,
+    ended: &mut watch::Receiver<u64>,
     handshake: Handshake,
-) -> Result<(RunningService<RoleClient, Host>, Vec<Tool>), Unmet> {
-    let wire = Wire::over(ends);
+    (deadline, limit): (Instant, Duration),
+) -> Result<Started, Miss> {
+    let (remote, wire) = Remote::at(address, &ground.proxies).map_err(failed)?;
+    match meet(greet(wire, handshake), ended, (deadline, limit)).await {
+        Ok((service, tools)) => Ok(Started::with(Far::Elsewhere(remote), service, tools)),
+        Err(unmet) => {
+            let why = remote.told();
+            remote.stop();
+            Err(unmet.missed_elsewhere(handshake, &why, remote.is_late()))
+        }
+    }
+}
+
+type Greeted = (RunningService<RoleClient, Host>, Vec<Tool>);
+
+/// Greets a server unless it is too late for that or ended before.
+async fn meet(
+    greeting: impl Future<Output = Result<Greeted, Unmet>>,
+    ended: &mut watch::Receiver<u64>,
+    (deadline, limit): (Instant, Duration),
+) -> Result<Greeted, Unmet> {
+    tokio::select! {
+        biased;
+        _ = ended.changed() => Err(Unmet::Ended),
+        met = timeout_at(deadline, greeting) => met.unwrap_or(Err(Unmet::TooLate(limit))),
+    }
+}
+
+/// Shakes hands and asks for the tools.
+async fn greet<E, A>(
+    wire: impl IntoTransport<RoleClient, E, A>,
+    handshake: Handshake,
+) -> Result<Greeted, Unmet>
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
     let service = serve_client_with_lifecycle(Host::new(), wire, handshake.mode())
         .await
         .map_err(|error| Unmet::Handshake(Box::new(error)))?;
@@ -202,6 +266,42 @@ fn broke(error: &ClientInitializeError) -> bool {
 }
 
 impl Unmet {
+    /// What is said of a server that runs elsewhere. `why` is how a stream of it broke.
+    fn missed_elsewhere(&self, handshake: Handshake, why: &str, is_late: bool) -> Miss {
+        let trouble = self.sent().map(Trouble::of);
+        let is_settled = trouble.as_ref().is_some_and(|it| it.kind == Kind::Settled);
+        let next = match self {
+            Self::Handshake(_) if is_settled => None,
+            Self::Handshake(_) if handshake != Handshake::Any => Some(Handshake::Any),
+            Self::Handshake(_) if is_late => Some(Handshake::New),
+            Self::Handshake(error) => match **error {
+                // Both were tried.
+                ClientInitializeError::LegacyFallbackFailed { .. } => None,
+                ref error => broke(error).then_some(Handshake::Old),
+            },
+            Self::Tools(_) | Self::TooLate(_) | Self::Ended => None,
+        };
+        let fault = match (self, trouble) {
+            (Self::Ended, _) => Fault::Ended,
+            (_, Some(trouble)) => Fault::Failed(trouble.why),
+            (_, None) if self.is_broken() && !why.is_empty() => Fault::Failed(why.to_owned()),
+            (_, None) => Fault::Failed(self.told()),
+        };
+        Miss { fault, next }
+    }
+
+    /// What the transport said of what was sent last.
+    fn sent(&self) -> Option<&DynamicTransportError> {
+        match self {
+            Self::Handshake(error) => match innermost(error) {
+                ClientInitializeError::TransportError { error, .. } => Some(error),
+                _ => None,
+            },
+            Self::Tools(ServiceError::TransportSend(error)) => Some(error),
+            _ => None,
+        }
+    }
+
     /// Whether the process was found to hear or say nothing more.
     fn is_broken(&self) -> bool {
         let Self::Handshake(error) = self else {
@@ -210,12 +310,8 @@ impl Unmet {
                 Self::Tools(ServiceError::TransportClosed | ServiceError::TransportSend(_))
             );
         };
-        let mut error: &ClientInitializeError = error;
-        while let ClientInitializeError::LegacyFallbackFailed { fallback, .. } = error {
-            error = fallback;
-        }
         matches!(
-            error,
+            innermost(error),
             ClientInitializeError::ConnectionClosed(_)
                 | ClientInitializeError::TransportError { .. }
         )
@@ -239,6 +335,14 @@ impl Unmet {
             }
             Self::Ended => Fault::Ended.to_string(),
         }
+    }
+}
+
+/// What went wrong with the handshake that was tried last.
+fn innermost(error: &ClientInitializeError) -> &ClientInitializeError {
+    match error {
+        ClientInitializeError::LegacyFallbackFailed { fallback, .. } => innermost(fallback),
+        error => error,
     }
 }
 

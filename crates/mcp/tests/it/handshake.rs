@@ -206,7 +206,7 @@ async fn a_server_that_ends_at_once_says_why_in_the_report() {
 #[tokio::test]
 async fn a_program_that_is_not_there_is_a_failure_that_says_so() {
     let mut described = server("s", "");
-    described.argv = vec!["/no/such/program".to_owned()];
+    program(&mut described).argv = vec!["/no/such/program".to_owned()];
     let world = World::with(vec![described]).await;
     let why = world.why();
     assert!(why.contains("/no/such/program"), "{why}");
@@ -239,6 +239,7 @@ async fn settled_does_not_outlast_its_patience() {
         workspace: world.at(""),
         policy: world.policy.clone(),
         sandbox: world.sandbox.clone(),
+        proxies: quire_net::Proxies::default(),
     };
     let silent = server("s", "cat > /dev/null");
     let servers = Servers::new(vec![silent], ground, Begin::Now, Duration::from_millis(50));

@@ -102,10 +102,10 @@ async fn servers_start_before_the_first_call_only_where_they_are_to() {
 #[tokio::test]
 async fn another_confinement_starts_the_server_anew_and_the_same_one_does_not() {
     let mut described = server("s", script());
-    described.writable = vec!["/extra".into()];
-    described.domains = vec!["example.org".to_owned()];
-    described.environment = vec!["TOKEN".to_owned()];
-    described.variables = vec![("A".to_owned(), "b".to_owned())];
+    program(&mut described).writable = vec!["/extra".into()];
+    program(&mut described).domains = vec!["example.org".to_owned()];
+    program(&mut described).environment = vec!["TOKEN".to_owned()];
+    program(&mut described).variables = vec![("A".to_owned(), "b".to_owned())];
     let mut world = World::with(vec![described]).await;
     let first = world.does("mcp__s__pid", "{}").await;
     world.policy.approvals = ApprovalMode::Ask;
@@ -141,7 +141,7 @@ async fn another_confinement_starts_the_server_anew_and_the_same_one_does_not() 
 #[tokio::test]
 async fn a_server_outside_the_sandbox_stays_what_it_is() {
     let mut described = server("s", script());
-    described.confinement = Confinement::Off;
+    program(&mut described).confinement = Confinement::Off;
     let mut world = World::with(vec![described]).await;
     let first = world.does("mcp__s__pid", "{}").await;
     world.policy.phase = Phase::Plan;
@@ -235,7 +235,7 @@ async fn servers_that_are_dropped_end_whatever_they_do() {
 #[tokio::test]
 async fn what_a_server_reaches_is_told_before_it_is_called() {
     let mut described = server("s", script());
-    described.domains = vec!["example.org".to_owned()];
+    program(&mut described).domains = vec!["example.org".to_owned()];
     let world = World::begun(vec![described], Begin::WhenNeeded);
     let found = world.servers.find("mcp__s__pid", &world.policy).unwrap();
     assert_eq!(found.reaches, ["reaches example.org"]);

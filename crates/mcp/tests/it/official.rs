@@ -28,8 +28,9 @@ fn program(path: &str) -> Option<PathBuf> {
 fn official(path: &str, arguments: &[&str]) -> Option<Server> {
     let program = program(path)?;
     let mut server = server("s", "");
-    server.argv = vec![program.to_str().unwrap().to_owned()];
-    server
+    let described = crate::world::program(&mut server);
+    described.argv = vec![program.to_str().unwrap().to_owned()];
+    described
         .argv
         .extend(arguments.iter().map(|&argument| argument.to_owned()));
     Some(server)

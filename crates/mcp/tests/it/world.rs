@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_mcp::{Begin, Confinement, Ground, Server, ServerState, Servers};
+use quire_mcp::{Begin, Confinement, Ground, Program, Server, ServerState, Servers, Transport};
 use quire_protocol::*;
 use tokio::time::timeout;
 
@@ -94,15 +94,25 @@ pub(crate) fn policy(sandbox: SandboxMode) -> Policy {
 pub(crate) fn server(name: &str, script: impl Into<String>) -> Server {
     Server {
         name: name.to_owned(),
-        argv: vec!["sh".to_owned(), "-c".to_owned(), script.into()],
-        environment: Vec::new(),
-        variables: Vec::new(),
-        domains: Vec::new(),
-        writable: Vec::new(),
-        confinement: Confinement::Session,
+        transport: Transport::Process(Program {
+            argv: vec!["sh".to_owned(), "-c".to_owned(), script.into()],
+            environment: Vec::new(),
+            variables: Vec::new(),
+            domains: Vec::new(),
+            writable: Vec::new(),
+            confinement: Confinement::Session,
+        }),
         tools: None,
         start_timeout: LONG,
         call_timeout: LONG,
+    }
+}
+
+/// The program of a described server.
+pub(crate) fn program(server: &mut Server) -> &mut Program {
+    match &mut server.transport {
+        Transport::Process(program) => program,
+        other @ Transport::Http(_) => panic!("{other:?}"),
     }
 }
 
@@ -116,6 +126,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn begun(described: Vec<Server>, begin: Begin) -> Self {
+        Self::on(quire_net::Proxies::default(), described, begin)
+    }
+
+    fn on(proxies: quire_net::Proxies, described: Vec<Server>, begin: Begin) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let sandbox: Arc<Bare> = Arc::default();
         let policy = policy(SandboxMode::WorkspaceWrite);
@@ -123,6 +137,7 @@ impl World {
             workspace: folder.path().to_owned(),
             policy: policy.clone(),
             sandbox: Arc::clone(&sandbox) as Arc<dyn Sandbox>,
+            proxies,
         };
         let servers = Servers::new(described, ground, begin, LONG);
         Self {
@@ -135,7 +150,12 @@ impl World {
 
     /// A world with these servers, once they have told their tools or failed.
     pub(crate) async fn with(described: Vec<Server>) -> Self {
-        let world = Self::begun(described, Begin::Now);
+        Self::behind(quire_net::Proxies::default(), described).await
+    }
+
+    /// Such a world behind these proxies.
+    pub(crate) async fn behind(proxies: quire_net::Proxies, described: Vec<Server>) -> Self {
+        let world = Self::on(proxies, described, Begin::Now);
         timeout(LONG, world.servers.settled()).await.unwrap();
         world
     }
