@@ -1,6 +1,8 @@
 //! Servers of the official SDKs, as they are installed by `cargo xtask test clients`. What is not there is
 //! skipped, and said.
 
+mod http;
+
 use std::path::{Path, PathBuf};
 
 use quire_mcp::{Server, ServerState};

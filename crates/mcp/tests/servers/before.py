@@ -1,4 +1,7 @@
-"""A server of the SDK for Python before the newest one, which speaks the old protocol."""
+"""A server of the SDK for Python before the newest one, which speaks the old protocol: over stdin
+and stdout, or by HTTP at the port that it is given."""
+
+import sys
 
 from mcp.server.fastmcp import Context, FastMCP, Image
 from mcp.types import SamplingMessage, TextContent
@@ -59,4 +62,8 @@ async def grow(ctx: Context) -> str:
     return "grown"
 
 
-server.run()
+if len(sys.argv) > 1:
+    server.settings.port = int(sys.argv[1])
+    server.run("streamable-http")
+else:
+    server.run()

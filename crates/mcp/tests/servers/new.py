@@ -1,4 +1,5 @@
-"""A server of the newest SDK for Python, which speaks the new protocol."""
+"""A server of the newest SDK for Python, which speaks the new protocol: over stdin and stdout, or by
+HTTP at the port that it is given."""
 
 import sys
 
@@ -52,4 +53,7 @@ async def wait() -> str:
         open("cancelled", "w").close()
 
 
-server.run()
+if len(sys.argv) > 1:
+    server.run("streamable-http", port=int(sys.argv[1]))
+else:
+    server.run()
