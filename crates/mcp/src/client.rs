@@ -205,7 +205,8 @@ impl Client {
             if let Some(JsonRpcMessage::Error(mut told)) = told {
                 let number = status.as_u16();
                 told.id = Some(id.clone());
-                told.error.message = format!("{} (HTTP {number})", told.error.message).into();
+                let said = self.shared.target.hide(&told.error.message);
+                told.error.message = format!("{said} (HTTP {number})").into();
                 let message = JsonRpcMessage::Error(told);
                 return Ok(StreamableHttpPostResponse::Json(message, None));
             }

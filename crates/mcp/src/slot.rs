@@ -332,17 +332,18 @@ impl Slot {
         let slot = Arc::downgrade(self);
         let watched = Arc::downgrade(connection);
         let mut changed = connection.changed();
+        let limit = self.server.start_timeout;
         tokio::spawn(async move {
             while changed.await {
                 tokio::time::sleep(QUIET).await;
                 let Some(peer) = watched.upgrade().map(|it| it.service.peer().clone()) else {
                     return;
                 };
-                let told = tools(&peer).await;
+                let told = timeout(limit, tools(&peer)).await;
                 let (Some(slot), Some(connection)) = (slot.upgrade(), watched.upgrade()) else {
                     return;
                 };
-                if let Ok(told) = told {
+                if let Ok(Ok(told)) = told {
                     slot.told(&connection, told);
                 }
                 changed = connection.changed();

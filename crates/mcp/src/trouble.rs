@@ -110,7 +110,7 @@ impl Trouble {
                 gone(format!("and refuses another: {}", protocol_error(error)))
             }
             StreamableHttpError::SessionRecoveryTimeout => {
-                gone("and began no other in time".to_owned())
+                Self::uncertain("it knows the session no more, and began no other in time")
             }
             StreamableHttpError::TransportChannelClosed => {
                 Self::uncertain("the connection was closed")
