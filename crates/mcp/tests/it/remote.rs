@@ -291,6 +291,50 @@ async fn a_server_is_left_when_it_is_ended() {
 }
 
 #[tokio::test]
+async fn a_server_of_the_new_protocol_is_left_without_a_word() {
+    let asked = AtomicUsize::new(0);
+    let play = new(move |got| {
+        let is_first = got.what() == "tools/call" && asked.fetch_add(1, Ordering::SeqCst) == 0;
+        is_first.then(|| Scene::Open(vec![": wait\n\n".to_owned()]))
+    });
+    let site = Site::plays(play).await;
+    let world = World::with(vec![site.server()]).await;
+    let call = tokio::spawn(world.call("mcp__s__t", ""));
+    site.has_open(1).await;
+    timeout(LONG, world.servers.end("mcp__s__t")).await.unwrap();
+    let (status, _) = timeout(LONG, call).await.unwrap().unwrap();
+    assert_eq!(status, ToolStatus::Cancelled);
+    site.has_open(0).await;
+    world.does("mcp__s__t", "").await;
+    assert_eq!(site.count("notifications/cancelled"), 0);
+    assert_eq!(site.count("DELETE"), 0);
+}
+
+#[tokio::test]
+async fn a_server_that_speaks_the_other_protocol_now_is_greeted_all_the_same() {
+    for is_new_first in [true, false] {
+        let older = old(|got| (got.what() == "server/discover").then(|| says(405, "")));
+        let newer = new(|got| (got.what() == "initialize").then(|| says(405, "")));
+        let is_ended = Arc::new(AtomicBool::new(false));
+        let ended = Arc::clone(&is_ended);
+        let site = Site::plays(move |got| {
+            if ended.load(Ordering::SeqCst) == is_new_first {
+                older(got)
+            } else {
+                newer(got)
+            }
+        })
+        .await;
+        let world = World::with(vec![site.server()]).await;
+        let first = there(&world).1;
+        timeout(LONG, world.servers.end("mcp__s__t")).await.unwrap();
+        is_ended.store(true, Ordering::SeqCst);
+        world.does("mcp__s__t", "").await;
+        assert_ne!(there(&world).1, first);
+    }
+}
+
+#[tokio::test]
 async fn a_call_that_nobody_waits_for_is_given_up() {
     for is_new in [false, true] {
         let open = |got: &Got| {
