@@ -258,6 +258,7 @@ pub(crate) fn engine(
             servers: mcp::described(resolved),
             folder: surroundings.workspace.clone(),
             patience: resolved.mcp_wait(),
+            proxies: proxies(surroundings),
         }),
     })
 }

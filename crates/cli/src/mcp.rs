@@ -4,8 +4,8 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use quire_config::{Layer, McpServer, McpTransport, Resolved, Source};
-use quire_mcp::{Begin, Confinement, Ground, Server, Servers};
+use quire_config::{Layer, McpServer, McpTransport, Resolved, Secret, Source};
+use quire_mcp::{Address, Begin, Confinement, Ground, Program, Server, Servers, Transport};
 use quire_protocol::{ToolServers, clean};
 
 use crate::surroundings::Surroundings;
@@ -28,38 +28,44 @@ pub(crate) fn described(resolved: &Resolved) -> Vec<Described> {
         matches!(source, Source::File { layer: found, .. } if *found == layer)
     };
     enabled
-        .filter_map(|(name, described)| {
-            Some(Described {
-                server: server(name, described)?,
-                of_folder: of_folder(&described.source),
-            })
+        .map(|(name, described)| Described {
+            server: server(name, described),
+            of_folder: of_folder(&described.source),
         })
         .collect()
 }
 
-fn server(name: &str, described: &McpServer) -> Option<Server> {
-    let McpTransport::Process(process) = &described.transport else {
-        return None;
+fn server(name: &str, described: &McpServer) -> Server {
+    let exposed = |(name, value): (&String, &Secret)| (name.clone(), value.expose().to_owned());
+    let transport = match &described.transport {
+        McpTransport::Process(process) => Transport::Process(Program {
+            argv: process.command.clone(),
+            environment: process.environment.clone(),
+            variables: process.variables.iter().map(exposed).collect(),
+            domains: process.domains.clone(),
+            writable: process.writable.clone(),
+            confinement: if process.confined {
+                Confinement::Session
+            } else {
+                Confinement::Off
+            },
+        }),
+        McpTransport::Http(far) => {
+            let key = far.key.as_ref().map(|key| key.value.expose());
+            let key = key.map(|key| ("Authorization".to_owned(), format!("Bearer {key}")));
+            Transport::Http(Address {
+                url: far.url.clone(),
+                headers: far.headers.iter().map(exposed).chain(key).collect(),
+            })
+        }
     };
-    let variables = process.variables.iter();
-    Some(Server {
+    Server {
         name: name.to_owned(),
-        argv: process.command.clone(),
-        environment: process.environment.clone(),
-        variables: variables
-            .map(|(name, value)| (name.clone(), value.expose().to_owned()))
-            .collect(),
-        domains: process.domains.clone(),
-        writable: process.writable.clone(),
-        confinement: if process.confined {
-            Confinement::Session
-        } else {
-            Confinement::Off
-        },
+        transport,
         tools: described.tools.clone(),
         start_timeout: described.start,
         call_timeout: described.timeout,
-    })
+    }
 }
 
 /// The servers of a session in a folder, which is the settings' own or another one: what a folder
@@ -101,6 +107,7 @@ pub(crate) async fn mcp(
         workspace: surroundings.workspace.clone(),
         policy: resolved.policy(),
         sandbox: assemble::sandbox(surroundings)?,
+        proxies: assemble::proxies(surroundings),
     };
     let policy = ground.policy.clone();
     let servers = Servers::new(wanted, ground, Begin::Now, patience.unwrap_or_default());

@@ -8,6 +8,7 @@ use quire_catalogue::Catalogue;
 use quire_engine::Workbench;
 use quire_instructions::{Place, compose, instruction_files};
 use quire_mcp::{Begin, Ground};
+use quire_net::Proxies;
 use quire_protocol::{Day, Sandbox, SessionId, Settings, Store, ToolServers, ToolSet};
 use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
 
@@ -28,6 +29,7 @@ pub(crate) struct Bench {
     pub(crate) folder: PathBuf,
     /// How long a new session waits for its servers.
     pub(crate) patience: Duration,
+    pub(crate) proxies: Proxies,
 }
 
 impl Workbench for Bench {
@@ -81,6 +83,7 @@ impl Bench {
             workspace: settings.workspace.clone(),
             policy: settings.policy.clone(),
             sandbox: Arc::clone(&self.sandbox),
+            proxies: self.proxies.clone(),
         };
         let begin = match session.lead() {
             None => Begin::Now,

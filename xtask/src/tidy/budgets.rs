@@ -7,7 +7,7 @@ use crate::cargo::{array, text};
 
 /// Lines under a folder of sources, tests below `#[cfg(test)]` not counted.
 const CRATE_LINES: &[(&str, usize)] =
-    &[("crates/protocol/src/", 4_125), ("crates/cli/src/", 2_330)];
+    &[("crates/protocol/src/", 4_125), ("crates/cli/src/", 2_345)];
 /// What declares words and decides nothing does not count.
 const DECLARATIONS: &[&str] = &[
     "crates/cli/src/args.rs",
