@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use rmcp::model::{ErrorData, RequestId, ServerJsonRpcMessage};
-use serde_json::Value;
+use rmcp::model::{ErrorData, JsonRpcMessage, RequestId, ServerJsonRpcMessage, ServerResult, Tool};
+use serde_json::{Value, json};
 
 /// The messages of a line: one, or those of a batch as older versions of the protocol know it. None for
 /// a line that is no message.
@@ -14,7 +14,10 @@ pub(crate) fn messages(line: &[u8]) -> Option<Vec<ServerJsonRpcMessage>> {
         Some(b'[') => true,
         _ => return None,
     };
-    if !batch && let Ok(message) = serde_json::from_slice(line) {
+    if !batch
+        && let Ok(message) = serde_json::from_slice(line)
+        && !is_odd(&message)
+    {
         return Some(vec![message]);
     }
     // Somebody may wait for what this answers, so that more is tried than once.
@@ -27,7 +30,35 @@ pub(crate) fn messages(line: &[u8]) -> Option<Vec<ServerJsonRpcMessage>> {
     parts.into_iter().map(message).collect()
 }
 
-fn message(value: Value) -> Option<ServerJsonRpcMessage> {
+/// Whether this is an answer of no kind that the protocol knows.
+fn is_odd(message: &ServerJsonRpcMessage) -> bool {
+    matches!(message, JsonRpcMessage::Response(answer)
+        if matches!(answer.result, ServerResult::CustomResult(_)))
+}
+
+/// Takes out of a list of tools what is none, so that one is not the end of all. One that says nothing of what
+/// it takes has it from here.
+fn keep_tools(value: &mut Value) {
+    let tools = value.pointer_mut("/result/tools");
+    let Some(tools) = tools.and_then(Value::as_array_mut) else {
+        return;
+    };
+    for tool in tools.iter_mut().filter_map(Value::as_object_mut) {
+        let takes = tool.entry("inputSchema").or_insert(Value::Null);
+        if !takes.is_object() {
+            *takes = json!({"type": "object"});
+        }
+        // No more than hints.
+        let fits = serde_json::from_value::<Tool>(Value::Object(tool.clone())).is_ok();
+        if !fits {
+            tool.retain(|key, _| matches!(key.as_str(), "name" | "description" | "inputSchema"));
+        }
+    }
+    tools.retain(|tool| serde_json::from_value::<Tool>(tool.clone()).is_ok());
+}
+
+fn message(mut value: Value) -> Option<ServerJsonRpcMessage> {
+    keep_tools(&mut value);
     let id = value.get("id").filter(|id| !id.is_null()).cloned();
     let is_answer = value.get("method").is_none()
         && (value.get("result").is_some() || value.get("error").is_some());
@@ -159,6 +190,34 @@ mod tests {
             r#"{"level":"info"}"#,
         ] {
             assert_eq!(read(rubbish.as_bytes()), None, "{rubbish}");
+        }
+    }
+
+    #[test]
+    fn a_tool_that_is_none_costs_no_other_one() {
+        for (odd, named) in [
+            (json!({"name": "a"}), true),
+            (json!({"name": "a", "inputSchema": null}), true),
+            (json!({"name": "a", "inputSchema": {}, "icons": "x"}), true),
+            (
+                json!({"name": "a", "inputSchema": {}, "annotations": {"title": 5}}),
+                true,
+            ),
+            (json!({"name": 5, "inputSchema": {}}), false),
+            (json!("a"), false),
+        ] {
+            let good = json!({"name": "good", "inputSchema": {"type": "object"}});
+            let list = json!({"jsonrpc": "2.0", "id": 1, "result": {"tools": [odd, good]}});
+            let told = messages(list.to_string().as_bytes()).unwrap();
+            let [JsonRpcMessage::Response(answer)] = &told[..] else {
+                panic!("{told:?}");
+            };
+            let ServerResult::ListToolsResult(list) = &answer.result else {
+                panic!("{answer:?}");
+            };
+            let names: Vec<&str> = list.tools.iter().map(|tool| &*tool.name).collect();
+            let expected: &[&str] = if named { &["a", "good"] } else { &["good"] };
+            assert_eq!(names, expected, "{odd}");
         }
     }
 
