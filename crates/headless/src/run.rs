@@ -110,7 +110,15 @@ async fn drive<W: Write + Send, E: Write + Send>(
 ) -> Result<Ending, Error> {
     let begun = match task.start {
         Start::New(_) if task.content.is_empty() => return Err(Error::EmptyPrompt),
-        Start::New(settings) => start(client, settings, screen).await?,
+        Start::New(settings) => {
+            let mut presses = interrupts.clone();
+            // It may wait for servers of tools, as long as settings say.
+            tokio::select! {
+                biased;
+                begun = start(client, settings, screen) => begun?,
+                () = pressed(&mut presses, 1) => return Ok(Ending::plain(Outcome::Cancelled)),
+            }
+        }
         Start::Open { session, adapt } => open(client, session, adapt, screen).await?,
     };
     if task.content.is_empty() && !begun.unfinished {

@@ -9,7 +9,7 @@ use quire_protocol::*;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use crate::double::{Paper, Script, Step};
+use crate::double::{NEVER, Paper, Script, Step};
 use crate::events::*;
 use crate::{on_paper, pressed, ran, resume, settings, task};
 
@@ -181,6 +181,23 @@ async fn the_first_interrupt_waits_for_the_end_of_the_turn() {
         "{}",
         ran.err
     );
+}
+
+#[tokio::test]
+async fn an_interrupt_ends_the_wait_for_a_session_to_begin() {
+    let script = Script::new(Vec::new());
+    let settings = Settings {
+        model: NEVER.to_owned(),
+        ..settings()
+    };
+    let task = Task {
+        start: Start::New(settings),
+        ..task(Output::Progress)
+    };
+    let ran = pressed(&script, task, 1).await;
+    assert_eq!(ran.outcome(), Outcome::Cancelled);
+    assert_eq!((script.ops().len(), script.closed()), (0, 0));
+    assert!(ran.err.contains("cancelled"), "{}", ran.err);
 }
 
 #[tokio::test]
