@@ -149,6 +149,7 @@ async fn a_miss_has_its_reason_from_the_journal() {
     let late = |journal: &mut Journal| {
         journal.event(Event::PrefixSet {
             prefix: Prefix {
+                instructions: "the session began".into(),
                 late: vec![ToolSpec {
                     name: "late".into(),
                     description: String::new(),
