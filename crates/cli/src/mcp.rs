@@ -110,7 +110,9 @@ pub(crate) async fn mcp(
         proxies: assemble::proxies(surroundings),
     };
     let policy = ground.policy.clone();
-    let servers = Servers::new(wanted, ground, Begin::Now, patience.unwrap_or_default());
+    // One that is late is ended before it is told of.
+    let patience = patience.unwrap_or_default() + Duration::from_secs(10);
+    let servers = Servers::new(wanted, ground, Begin::Now, patience);
     servers.settled().await;
     let told = match name {
         Some(_) => servers.in_full(&policy),

@@ -278,6 +278,20 @@ fn a_server_that_cannot_be_started_is_told_to_the_model_and_the_person() {
 }
 
 #[test]
+fn a_server_that_says_nothing_is_not_there() {
+    let place = place("[mcp.s]\ncommand = [\"sleep\", \"1000\"]\nstart_s = 1\n");
+    let listed = finish(place.command(&["mcp"]));
+    assert_eq!(listed.code, 1, "{}", listed.out);
+    assert!(
+        listed
+            .out
+            .contains("s: not there: it was not there within 1 s"),
+        "{}",
+        listed.out
+    );
+}
+
+#[test]
 fn a_folder_that_is_not_trusted_starts_nothing() {
     let place = place("");
     place.write(
