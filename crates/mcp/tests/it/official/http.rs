@@ -1,10 +1,12 @@
 //! The same servers, reached by HTTP.
 
+use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Stdio};
 
 use quire_mcp::{Server, ServerState};
 use quire_protocol::*;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::bare::command;
@@ -29,24 +31,13 @@ impl Elsewhere {
         let port = listener.local_addr().unwrap().port();
         drop(listener);
         let folder = tempfile::tempdir().unwrap();
-        let process = start(&argv, port, &folder);
-        let elsewhere = Self {
+        let process = start(&argv, port, &folder).await;
+        Some(Self {
             argv,
             port,
             folder,
             process,
-        };
-        elsewhere.listens().await;
-        Some(elsewhere)
-    }
-
-    async fn listens(&self) {
-        let listening = async {
-            while TcpStream::connect(("127.0.0.1", self.port)).await.is_err() {
-                tokio::task::yield_now().await;
-            }
-        };
-        timeout(LONG, listening).await.unwrap();
+        })
     }
 
     fn end(&mut self) {
@@ -56,8 +47,7 @@ impl Elsewhere {
 
     async fn restart(&mut self) {
         self.end();
-        self.process = start(&self.argv, self.port, &self.folder);
-        self.listens().await;
+        self.process = start(&self.argv, self.port, &self.folder).await;
     }
 
     fn server(&self) -> Server {
@@ -75,17 +65,35 @@ impl Drop for Elsewhere {
     }
 }
 
-fn start(argv: &[String], port: u16, folder: &tempfile::TempDir) -> Child {
-    command(&argv[0])
+/// Starts a server, and returns once it says that it listens.
+async fn start(argv: &[String], port: u16, folder: &tempfile::TempDir) -> Child {
+    let mut process = command(&argv[0])
         .args(&argv[1..])
         .arg(port.to_string())
         .env("PORT", port.to_string())
         .current_dir(folder.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
+        .stderr(Stdio::piped())
         .spawn()
-        .unwrap()
+        .unwrap();
+    let errors = BufReader::new(process.stderr.take().unwrap());
+    let (listens, listening) = oneshot::channel();
+    std::thread::spawn(move || {
+        let mut listens = Some(listens);
+        // Read to the end, so that it is never held up.
+        for line in errors.lines().map_while(Result::ok) {
+            if ["listening on", "running on"]
+                .iter()
+                .any(|it| line.contains(it))
+                && let Some(listens) = listens.take()
+            {
+                listens.send(()).unwrap();
+            }
+        }
+    });
+    timeout(LONG, listening).await.unwrap().unwrap();
+    process
 }
 
 fn script(name: &str) -> String {
