@@ -8,6 +8,7 @@ use quire_checkpoints::Keeper;
 use quire_config::{ModelEntry, Resolved};
 use quire_dialect::{ApiVersion, Clearing, Dialect, Features};
 use quire_engine::{Engine, Parts};
+use quire_mcp::Server;
 use quire_model::{HttpModel, KeyHeader, Provider, RetryPolicy, Router, Secret};
 use quire_net::Proxies;
 use quire_protocol::{Checkpoints, Client, ContextLimits, EffortChoice, Model, Settings, Store};
@@ -233,15 +234,15 @@ pub(crate) fn keeper(surroundings: &Surroundings, store: Arc<dyn Store>) -> Keep
     Keeper::new(surroundings.paths.data.join("checkpoints"), store)
 }
 
-/// An engine that can work.
+/// An engine that can work, with these servers of tools.
 pub(crate) fn engine(
     surroundings: &Surroundings,
     resolved: &Resolved,
     store: Arc<dyn Store>,
-    model: Arc<dyn Model>,
-    catalogue: Arc<Catalogue>,
+    (model, catalogue): (Arc<dyn Model>, Arc<Catalogue>),
     sandbox: Arc<Spawner>,
     keeper: Keeper,
+    servers: Vec<Server>,
 ) -> Arc<Engine> {
     let personal = surroundings.paths.config.clone();
     let keeper = || Arc::new(keeper) as Arc<dyn Checkpoints>;
@@ -255,8 +256,7 @@ pub(crate) fn engine(
             catalogue,
             hidden: hidden(surroundings),
             personal: resolved.reads_instructions().then_some(personal),
-            servers: mcp::described(resolved),
-            folder: surroundings.workspace.clone(),
+            servers,
             patience: resolved.mcp_wait(),
             proxies: proxies(surroundings),
         }),
@@ -273,14 +273,15 @@ pub(crate) fn working(
     let (router, catalogue) = models(surroundings, resolved);
     let (router, known) = (Arc::new(router), Arc::clone(&catalogue));
     let keeper = keeper(surroundings, Arc::clone(&store));
+    let servers = mcp::described(resolved, &surroundings.workspace);
     let engine = engine(
         surroundings,
         resolved,
         store,
-        router,
-        known,
+        (router, known),
         sandbox,
         keeper,
+        servers,
     );
     Ok((engine, catalogue))
 }

@@ -61,10 +61,10 @@ pub(crate) async fn demo(surroundings: &Surroundings) -> anyhow::Result<ExitCode
         &surroundings,
         &resolved,
         Arc::clone(&store),
-        Arc::new(router),
-        Arc::clone(&catalogue),
+        (Arc::new(router), Arc::clone(&catalogue)),
         Arc::clone(&sandbox),
         assemble::keeper(&surroundings, store),
+        Vec::new(),
     );
     let model = "recorded/demo".to_owned();
     let settings = assemble::session_settings(&surroundings, &resolved, &catalogue, model);

@@ -9,13 +9,13 @@ use std::time::{Duration, SystemTime};
 use quire_checkpoints::Keeper;
 use quire_headless::{FindError, Supervise};
 use quire_model::Renewed;
-use quire_protocol::{Answer, Client, Delivery, Store};
+use quire_protocol::{Answer, Client, Delivery, Model, Store};
 use quire_sandbox::Spawner;
 use quire_server::{Daemon, Hosts, Origin, Remote, ServeError, Summon, Token, background};
 
 use crate::args::{AgentsCommand, ServeArgs};
 use crate::surroundings::{Surroundings, now_ms};
-use crate::{assemble, exec, talk, terminal, usage, warnings};
+use crate::{assemble, exec, mcp, talk, terminal, usage, warnings};
 
 const NAME: &str = concat!("quire ", env!("CARGO_PKG_VERSION"));
 /// How long tools may still run when the host is told to end.
@@ -205,7 +205,9 @@ impl Hosting {
             Some(made) => Arc::clone(&made.sandbox),
             None => assemble::sandbox(here)?,
         };
-        let resolved = here.settings([])?;
+        // Nobody at a screen waits for servers: what comes after the first request is told of.
+        let at_once = ("mcp_wait_s", "the host", "0".to_owned());
+        let resolved = here.settings([at_once])?;
         let (router, catalogue) = assemble::models(here, &resolved);
         let (store, tools) = (Arc::clone(&self.store), Arc::clone(&sandbox));
         // A provider that is added, and a key that is mended, count from the next request on.
@@ -219,7 +221,9 @@ impl Hosting {
             },
         );
         let (router, keeper) = (Arc::new(router), self.keeper.clone());
-        let engine = assemble::engine(here, &resolved, store, router, catalogue, tools, keeper);
+        let servers = mcp::described(&resolved, &here.workspace);
+        let models = (router as Arc<dyn Model>, catalogue);
+        let engine = assemble::engine(here, &resolved, store, models, tools, keeper, servers);
         Ok(Made {
             origin,
             written,

@@ -1,5 +1,6 @@
 //! Servers of tools: from settings to parts, and `quire mcp`.
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,35 +12,28 @@ use quire_protocol::{ToolServers, clean};
 use crate::surroundings::Surroundings;
 use crate::{assemble, terminal, usage, warnings};
 
-/// A server that a session of this folder starts.
-#[derive(Clone)]
-pub(crate) struct Described {
-    server: Server,
-    /// Whether the folder's own file describes it.
-    of_folder: bool,
-}
-
 /// The servers of the settings that are enabled.
-pub(crate) fn described(resolved: &Resolved) -> Vec<Described> {
+pub(crate) fn described(resolved: &Resolved, folder: &Path) -> Vec<Server> {
     let servers = resolved.mcp_servers().iter();
     let enabled = servers.filter(|(_, server)| server.enabled);
-    let of_folder = |source: &Source| {
-        let layer = Layer::Project;
-        matches!(source, Source::File { layer: found, .. } if *found == layer)
-    };
     enabled
-        .map(|(name, described)| Described {
-            server: server(name, described),
-            of_folder: of_folder(&described.source),
-        })
+        .map(|(name, described)| server(name, described, folder))
         .collect()
 }
 
-fn server(name: &str, described: &McpServer) -> Server {
+fn server(name: &str, described: &McpServer, folder: &Path) -> Server {
+    let of_folder = matches!(
+        described.source,
+        Source::File {
+            layer: Layer::Project,
+            ..
+        }
+    );
     let exposed = |(name, value): (&String, &Secret)| (name.clone(), value.expose().to_owned());
     let transport = match &described.transport {
         McpTransport::Process(process) => Transport::Process(Program {
             argv: process.command.clone(),
+            directory: process.directory.clone(),
             environment: process.environment.clone(),
             variables: process.variables.iter().map(exposed).collect(),
             domains: process.domains.clone(),
@@ -61,6 +55,7 @@ fn server(name: &str, described: &McpServer) -> Server {
     };
     Server {
         name: name.to_owned(),
+        folder: of_folder.then(|| folder.to_owned()),
         transport,
         tools: described.tools.clone(),
         start_timeout: described.start,
@@ -68,18 +63,17 @@ fn server(name: &str, described: &McpServer) -> Server {
     }
 }
 
-/// The servers of a session in a folder, which is the settings' own or another one: what a folder
-/// describes is for itself. None where there are none.
+/// The servers of a session, none where there are none: what a folder describes is for that folder.
 pub(crate) fn servers(
-    described: &[Described],
-    is_own_folder: bool,
+    described: &[Server],
     ground: Ground,
     begin: Begin,
     patience: Duration,
 ) -> Option<Arc<dyn ToolServers>> {
+    let is_for = |folder: &PathBuf| *folder == ground.workspace;
     let here = described.iter();
-    let here = here.filter(|described| is_own_folder || !described.of_folder);
-    let servers: Vec<Server> = here.map(|described| described.server.clone()).collect();
+    let here = here.filter(|server| server.folder.as_ref().is_none_or(is_for));
+    let servers: Vec<Server> = here.cloned().collect();
     (!servers.is_empty()).then(|| Servers::new(servers, ground, begin, patience) as Arc<_>)
 }
 
@@ -90,7 +84,7 @@ pub(crate) async fn mcp(
 ) -> anyhow::Result<ExitCode> {
     let resolved = surroundings.settings([])?;
     warnings::of_settings(&resolved);
-    let all = described(&resolved).into_iter().map(|one| one.server);
+    let all = described(&resolved, &surroundings.workspace).into_iter();
     let wanted: Vec<Server> = all
         .filter(|one| name.is_none_or(|name| one.name == name))
         .collect();
@@ -119,7 +113,7 @@ pub(crate) async fn mcp(
         None => servers.in_short(),
     };
     terminal::print(&clean(&told))?;
-    Ok(match servers.absent()[..] {
+    Ok(match servers.offer().1[..] {
         [] => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     })

@@ -7,12 +7,12 @@ use std::time::Duration;
 use quire_catalogue::Catalogue;
 use quire_engine::Workbench;
 use quire_instructions::{Place, compose, instruction_files};
-use quire_mcp::{Begin, Ground};
+use quire_mcp::{Begin, Ground, Server};
 use quire_net::Proxies;
 use quire_protocol::{Day, Sandbox, SessionId, Settings, Store, ToolServers, ToolSet};
 use quire_tools::{ToolDialect, Toolbox, ToolboxOptions};
 
-use crate::mcp::{self, Described};
+use crate::mcp;
 use crate::surroundings::now_ms;
 
 /// Makes tools over the sandbox and the store.
@@ -24,9 +24,8 @@ pub(crate) struct Bench {
     pub(crate) hidden: Vec<PathBuf>,
     /// The folder of the person's own instructions; none when instruction files are not read.
     pub(crate) personal: Option<PathBuf>,
-    /// The servers of tools of the settings, which are those of this folder.
-    pub(crate) servers: Vec<Described>,
-    pub(crate) folder: PathBuf,
+    /// The servers of tools of the settings.
+    pub(crate) servers: Vec<Server>,
     /// How long a new session waits for its servers.
     pub(crate) patience: Duration,
     pub(crate) proxies: Proxies,
@@ -89,8 +88,7 @@ impl Bench {
             None => Begin::Now,
             Some(_) => Begin::WhenNeeded,
         };
-        let is_own_folder = settings.workspace == self.folder;
-        mcp::servers(&self.servers, is_own_folder, ground, begin, self.patience)
+        mcp::servers(&self.servers, ground, begin, self.patience)
     }
 }
 

@@ -169,7 +169,7 @@ pub const KEYS: &[Key] = &[
         "mcp_wait_s",
         Kind::Between(0, 600),
         "5",
-        "how long a new session waits for its MCP servers before its first request, in seconds",
+        "how long `quire exec` waits for its MCP servers before its first request, in seconds",
     ),
     key(
         "network.domains",

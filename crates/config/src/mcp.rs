@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use crate::provider::Secret;
 use crate::resolved::Notice;
-use crate::source::{Source, Sourced};
+use crate::source::{Layer, Source, Sourced};
 use crate::url;
 
 /// A server of tools.
@@ -42,6 +42,10 @@ pub enum McpTransport {
 pub struct McpProcess {
     /// The program and its arguments; never empty.
     pub command: Vec<String>,
+    /// Where it is started, absolute; absent for the folder that is worked in. One of the person's own file
+    /// that has more than commands have starts at `/` unless something else is said: a folder that
+    /// nobody trusted may hold what such a program loads from where it starts.
+    pub directory: Option<PathBuf>,
     /// Names of the person's variables that it gets besides those that commands get. None of them is
     /// in `variables`.
     pub environment: Vec<String>,
@@ -69,18 +73,6 @@ pub struct McpHttp {
 }
 
 impl McpServer {
-    /// Whether a tool that the server calls so is offered.
-    #[must_use]
-    pub fn offers(&self, tool: &str) -> bool {
-        let fits = |pattern: &String| match pattern.strip_suffix('*') {
-            Some(beginning) => tool.starts_with(beginning),
-            None => tool == pattern,
-        };
-        self.tools
-            .as_ref()
-            .is_none_or(|patterns| patterns.iter().any(fits))
-    }
-
     /// What it is, in a line for a person: no value of a variable, a header or a query.
     pub(crate) fn line(&self) -> String {
         let mut parts = match &self.transport {
@@ -107,6 +99,24 @@ impl McpServer {
 }
 
 impl McpProcess {
+    /// Whether it has something that commands may not have.
+    fn has_more(&self) -> bool {
+        let more = [self.environment.len(), self.variables.len()];
+        let more = more
+            .into_iter()
+            .chain([self.domains.len(), self.writable.len()]);
+        !self.confined || more.sum::<usize>() > 0
+    }
+
+    /// Where it is started in the end.
+    fn started_in(&self, is_own: bool, expand: &dyn Fn(&str) -> PathBuf) -> Option<PathBuf> {
+        match &self.directory {
+            Some(here) if here.as_os_str() == "." => None,
+            Some(path) => Some(expand(&path.to_string_lossy())),
+            None => (is_own && self.has_more()).then(|| PathBuf::from("/")),
+        }
+    }
+
     fn parts(&self) -> Vec<String> {
         let mut parts = vec![format!("starts {:?}", self.command)];
         let mut part = |what: &str, list: String| {
@@ -122,6 +132,9 @@ impl McpProcess {
         part("with variables", format!("{variables:?}"));
         part("reaches", format!("{:?}", self.domains));
         part("writes", format!("{:?}", self.writable));
+        if let Some(directory) = &self.directory {
+            parts.push(format!("in {:?}", directory.to_string_lossy()));
+        }
         if !self.confined {
             parts.push("without a sandbox".to_owned());
         }
@@ -181,8 +194,11 @@ pub(crate) fn resolve(
         }
     }
     for server in servers.values_mut() {
+        let is_own =
+            !matches!(&server.source, Source::File { layer, .. } if *layer == Layer::Project);
         match &mut server.transport {
             McpTransport::Process(process) => {
+                process.directory = process.started_in(is_own, expand);
                 for path in &mut process.writable {
                     *path = expand(&path.to_string_lossy());
                 }
@@ -217,41 +233,6 @@ mod tests {
             "", "_a", "-a", "a__b", "a_", "A", "a b", "a.b", "ä", "a\n", &longer,
         ] {
             assert!(!name_fits(name), "{name}");
-        }
-    }
-
-    #[test]
-    fn tools_are_offered_by_name_or_by_beginning() {
-        let server = |tools: Option<&[&str]>| McpServer {
-            transport: McpTransport::Http(McpHttp {
-                url: "https://example.org".to_owned(),
-                headers: BTreeMap::new(),
-                key_env: None,
-                key: None,
-            }),
-            tools: tools.map(|tools| tools.iter().map(|tool| (*tool).to_owned()).collect()),
-            start: Duration::from_secs(1),
-            timeout: Duration::from_secs(1),
-            enabled: true,
-            source: Source::Default,
-        };
-        for (tools, offered, kept) in [
-            (None, &["a", ""][..], &[][..]),
-            (Some(&["*"][..]), &["a", ""], &[]),
-            (Some(&[]), &[], &["a", ""]),
-            (
-                Some(&["search", "get_*"]),
-                &["search", "get_", "get_issue"],
-                &["searches", "Search", "get", "forget_it", ""],
-            ),
-        ] {
-            let server = server(tools);
-            for tool in offered {
-                assert!(server.offers(tool), "{tools:?} {tool}");
-            }
-            for tool in kept {
-                assert!(!server.offers(tool), "{tools:?} {tool}");
-            }
         }
     }
 }

@@ -60,9 +60,10 @@ pub(crate) fn offer(tools: &dyn ToolSet) -> Option<Offer> {
     let servers = tools.servers()?;
     let by_name = tools.specs().into_iter();
     let by_name = by_name.filter(|spec| spec.name == USE_TOOL);
+    let (specs, absent) = servers.offer();
     Some(Offer {
-        tools: by_name.chain(servers.specs()).collect(),
-        absent: servers.absent(),
+        tools: by_name.chain(specs).collect(),
+        absent,
     })
 }
 

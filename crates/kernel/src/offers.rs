@@ -17,6 +17,8 @@ const MOST_OPENING: u64 = 48_000;
 /// What is told of tools at once may weigh so much with all that they take; more of them are told of
 /// in short.
 const MOST_TOLD: u64 = 16_000;
+/// Tools of a session at most, those of Quire with them: what has more is of no use to a model.
+const MOST_TOOLS: usize = 1_500;
 /// Names in a reason.
 const NAMED: usize = 5;
 /// What is told in short of a tool has so many characters.
@@ -121,9 +123,17 @@ impl Draft<'_> {
     /// one, and a call of it says that it is gone.
     pub(crate) fn offered(&mut self, offer: Offer) {
         let offers = &self.state.offers;
-        let new = offer.tools.into_iter().filter(|tool| !offers.knows(tool));
-        let new: Vec<ToolSpec> = new.collect();
         let before = &offers.prefix;
+        let mut room = MOST_TOOLS.saturating_sub(before.tools.len() + before.late.len());
+        let mut fits = |tool: &ToolSpec| {
+            let is_new = known(before, &tool.name).is_none();
+            let fits = !is_new || room > 0;
+            room -= usize::from(is_new && fits);
+            fits
+        };
+        let new = offer.tools.into_iter();
+        let new = new.filter(|tool| !offers.knows(tool) && fits(tool));
+        let new: Vec<ToolSpec> = new.collect();
         let is_missed = offer.absent.iter().any(|line| !lists(&before.absent, line));
         if new.is_empty() && !is_missed {
             return;

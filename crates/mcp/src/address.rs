@@ -6,6 +6,8 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use hyper::{Uri, header};
 use quire_protocol::visible;
 
+use crate::secrets::Secrets;
+
 /// Headers that say how a message travels, which are not for a description to give.
 const OF_THE_WAY: [HeaderName; 4] = [
     header::CONNECTION,
@@ -13,8 +15,6 @@ const OF_THE_WAY: [HeaderName; 4] = [
     header::HOST,
     header::TRANSFER_ENCODING,
 ];
-/// What is shorter than this and stands in a header is no secret.
-const SHORTEST_SECRET: usize = 8;
 
 /// A server that is reached by HTTP.
 #[derive(Clone, PartialEq, Eq)]
@@ -66,13 +66,10 @@ impl Address {
                 headers.insert(name, header);
             }
         }
-        secrets.retain(|secret| secret.len() >= SHORTEST_SECRET);
-        // A whole one before its parts.
-        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         Ok(Target {
             uri,
             headers,
-            secrets,
+            secrets: Secrets::new(secrets),
         })
     }
 }
@@ -82,8 +79,8 @@ pub(crate) struct Target {
     pub(crate) uri: Uri,
     /// Those of the description.
     pub(crate) headers: HeaderMap,
-    /// What is never told, the longest first.
-    secrets: Vec<String>,
+    /// What is never told.
+    secrets: Secrets,
 }
 
 impl Target {
@@ -94,13 +91,7 @@ impl Target {
 
     /// A text without the secrets that a server may have put into it.
     pub(crate) fn hide(&self, text: &str) -> String {
-        let mut text = text.to_owned();
-        for secret in &self.secrets {
-            if text.contains(secret) {
-                text = text.replace(secret, "…");
-            }
-        }
-        text
+        self.secrets.hide(text)
     }
 
     /// Where `location` points from a URL, as far as it can be told, and whether that is the same server.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use quire_net::Proxies;
-use quire_protocol::{Policy, Sandbox, SandboxMode, counted};
+use quire_protocol::{Policy, Sandbox, SandboxMode, counted, spelled};
 
 use crate::address::Address;
 use crate::program::{Program, Walls};
@@ -16,6 +16,9 @@ use crate::program::{Program, Walls};
 pub struct Server {
     /// Its name, unique among those described.
     pub name: String,
+    /// The folder whose own file describes it, where one does: what a person always allows of it counts there
+    /// alone.
+    pub folder: Option<PathBuf>,
     /// How it is reached.
     pub transport: Transport,
     /// Which of its tools there are; `*` at the end of a pattern stands for anything. None means all.
@@ -109,6 +112,14 @@ impl fmt::Display for ServerReport {
 }
 
 impl Server {
+    /// What rules call it: those for a server of a folder are for that folder.
+    pub(crate) fn word(&self) -> String {
+        match &self.folder {
+            Some(folder) => format!("{}@{}", self.name, spelled(folder)),
+            None => self.name.clone(),
+        }
+    }
+
     /// What it reaches that commands under this policy do not, in short lines.
     pub(crate) fn reaches(&self, session: &Policy) -> Vec<String> {
         match &self.transport {

@@ -18,6 +18,7 @@ mod names;
 mod program;
 mod remote;
 mod schema;
+mod secrets;
 mod seen;
 mod servers;
 mod slot;

@@ -9,6 +9,7 @@ use tokio::task::AbortHandle;
 
 use crate::lines::{Line, Lines};
 use crate::message::messages;
+use crate::secrets::Secrets;
 use crate::seen::Seen;
 
 /// Messages that wait for their reader.
@@ -57,8 +58,9 @@ impl Shared {
 
 impl Link {
     /// Talks to this process.
-    pub(crate) fn to(process: Arc<dyn Process>) -> (Self, Ends) {
+    pub(crate) fn to(process: Arc<dyn Process>, secrets: Secrets) -> (Self, Ends) {
         let shared: Arc<Shared> = Arc::default();
+        shared.seen().secrets = secrets;
         let (send, incoming) = mpsc::channel(INCOMING);
         let (outgoing, take) = mpsc::channel(OUTGOING);
         let (set_over, over) = watch::channel(false);

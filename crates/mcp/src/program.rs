@@ -15,6 +15,8 @@ const CPU_SECONDS: u64 = 30 * 24 * 3600;
 pub struct Program {
     /// Program and arguments.
     pub argv: Vec<String>,
+    /// Where it is started, absolute; absent for the workspace.
+    pub directory: Option<PathBuf>,
     /// Names of environment variables that it gets besides those of the session's commands.
     pub environment: Vec<String>,
     /// Variables that it has: name and value.
@@ -33,6 +35,7 @@ impl fmt::Debug for Program {
         let names: Vec<&str> = self.variables.iter().map(|it| it.0.as_str()).collect();
         to.debug_struct("Program")
             .field("argv", &self.argv)
+            .field("directory", &self.directory)
             .field("environment", &self.environment)
             .field("variables", &names)
             .field("domains", &self.domains)
@@ -77,7 +80,7 @@ impl Program {
         }
         Command {
             argv: self.argv.clone(),
-            directory: ground.workspace.clone(),
+            directory: self.directory.as_ref().unwrap_or(&ground.workspace).clone(),
             workspace: ground.workspace.clone(),
             policy,
             limits: ProcessLimits {
@@ -176,6 +179,7 @@ mod tests {
 
     fn server(confinement: Confinement) -> Program {
         Program {
+            directory: None,
             argv: vec!["s".to_owned()],
             environment: vec!["A".to_owned(), "B".to_owned()],
             variables: vec![("C".to_owned(), "secret".to_owned())],

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use quire_protocol::{ProcessEnd, clean};
 
+use crate::secrets::Secrets;
+
 /// Bytes of stderr that are remembered.
 const ERRORS: usize = 4096;
 /// Characters of stderr that are told.
@@ -24,6 +26,8 @@ pub(crate) struct Seen {
     pub(crate) dismissed: bool,
     /// It could not be written to.
     pub(crate) deaf: bool,
+    /// What is never told: values of variables that it has.
+    pub(crate) secrets: Secrets,
     /// It answered the words of the new protocol too late, when the old ones had been tried.
     pub(crate) late: bool,
 }
@@ -72,7 +76,7 @@ impl Seen {
                 "lines on its stdout that are no messages:\n{lines}"
             ));
         }
-        parts.join("; ")
+        self.secrets.hide(&parts.join("; "))
     }
 
     fn errors_told(&self) -> String {
@@ -133,5 +137,18 @@ mod tests {
         seen.broke("it reads no more");
         seen.end = Some(ProcessEnd::Signalled(9));
         assert_eq!(seen.told(), "it printed too much");
+    }
+
+    #[test]
+    fn values_of_its_variables_are_not_told() {
+        let mut seen = Seen {
+            secrets: Secrets::new(["open-sesame".to_owned(), "1".to_owned()]),
+            ..Seen::default()
+        };
+        seen.errors(b"TOKEN=open-sesame is wrong, 1 time");
+        seen.rubbish(b"open-sesame");
+        let told = seen.told();
+        assert!(told.contains("TOKEN=… is wrong, 1 time"), "{told}");
+        assert!(!told.contains("sesame"), "{told}");
     }
 }

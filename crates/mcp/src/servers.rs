@@ -24,8 +24,8 @@ pub struct Servers {
 struct All {
     /// In the order of their names.
     slots: Vec<Arc<Slot>>,
-    /// What was told last.
-    given: Mutex<Told>,
+    /// What was offered last: tools, and servers whose tools cannot be had.
+    given: Mutex<(Vec<ToolSpec>, Vec<String>)>,
     news: watch::Sender<u64>,
     /// Until when those that are started by themselves are waited for.
     patience: Instant,
@@ -119,20 +119,14 @@ impl Drop for Servers {
     }
 }
 
-/// What there is to tell of them: their tools, and those whose tools cannot be had.
-#[derive(Default, PartialEq)]
-struct Told {
-    specs: Vec<ToolSpec>,
-    absent: Vec<String>,
-}
-
 impl All {
-    fn given(&self) -> MutexGuard<'_, Told> {
+    fn given(&self) -> MutexGuard<'_, (Vec<ToolSpec>, Vec<String>)> {
         self.given.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn absent(&self) -> Vec<String> {
-        self.slots.iter().filter_map(|slot| slot.absent()).collect()
+    fn offer(&self) -> (Vec<ToolSpec>, Vec<String>) {
+        let absent = self.slots.iter().filter_map(|slot| slot.absent());
+        (self.specs(), absent.collect())
     }
 
     fn specs(&self) -> Vec<ToolSpec> {
@@ -155,11 +149,7 @@ impl All {
     }
 
     fn is_changed(&self) -> bool {
-        let told = Told {
-            specs: self.specs(),
-            absent: self.absent(),
-        };
-        told != *self.given()
+        self.offer() != *self.given()
     }
 
     fn unknown(&self, name: &str) -> ToolOutcome {
@@ -183,15 +173,13 @@ fn object(arguments: &str) -> Result<Map<String, Value>, String> {
 
 impl ToolServers for Servers {
     fn specs(&self) -> Vec<ToolSpec> {
-        let specs = self.all.specs();
-        self.all.given().specs.clone_from(&specs);
-        specs
+        self.all.specs()
     }
 
-    fn absent(&self) -> Vec<String> {
-        let absent = self.all.absent();
-        self.all.given().absent.clone_from(&absent);
-        absent
+    fn offer(&self) -> (Vec<ToolSpec>, Vec<String>) {
+        let offer = self.all.offer();
+        self.all.given().clone_from(&offer);
+        offer
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {

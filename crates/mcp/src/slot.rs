@@ -124,7 +124,7 @@ impl Slot {
         let tool = self.part(name)?;
         let known = state.tools.iter().any(|tool| tool.spec.name == name);
         (known || !state.has_told).then(|| ServerTool {
-            server: self.server.name.clone(),
+            server: self.server.word(),
             tool: tool.to_owned(),
             reaches: self.server.reaches(policy),
         })

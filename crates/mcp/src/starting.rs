@@ -21,6 +21,7 @@ use crate::far::Far;
 use crate::link::Link;
 use crate::program::Walls;
 use crate::remote::Remote;
+use crate::secrets::Secrets;
 use crate::trouble::{Kind, Trouble};
 use crate::wire::Wire;
 
@@ -147,12 +148,14 @@ async fn process(
     (deadline, limit): (Instant, Duration),
 ) -> Result<Started, Miss> {
     let walls = Walls::of(&command.policy);
+    let secrets = command.variables.iter().map(|(_, value)| value.clone());
+    let secrets = Secrets::new(secrets);
     let process = match timeout_at(deadline, ground.sandbox.spawn(command)).await {
         Err(_) => return Err(failed(Unmet::TooLate(limit).told())),
         Ok(Err(error)) => return Err(failed(error.to_string())),
         Ok(Ok(process)) => process,
     };
-    let (link, ends) = Link::to(process);
+    let (link, ends) = Link::to(process, secrets);
     let greeting = greet(Wire::over(ends), handshake);
     match meet(greeting, ended, (deadline, limit)).await {
         Ok((service, tools)) => {

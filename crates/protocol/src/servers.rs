@@ -15,10 +15,10 @@ pub trait ToolServers: Send + Sync {
     /// The tools of those servers that are there or were, in a fixed order. Names are unique and fit every provider.
     fn specs(&self) -> Vec<ToolSpec>;
 
-    /// The servers that could not be started or broke, each with why in a line: `NAME: …`.
-    fn absent(&self) -> Vec<String>;
+    /// The same, and the servers that could not be started or broke, each with why in a line: `NAME: …`.
+    fn offer(&self) -> (Vec<ToolSpec>, Vec<String>);
 
-    /// Waits until `specs` or `absent` say something else than when they were last asked.
+    /// Waits until there is another offer than the last that was asked for.
     fn changed(&self) -> BoxFuture<'static, ()>;
 
     /// Waits until each server has told its tools or failed, or until that was long enough.

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::provider::{Answer, Provider, result_texts, results};
 use crate::run::{Place, Ran, finish, wait_for, wait_until};
+use crate::screen::open;
 
 /// A server that tells its tools once there is a file `go`, has another one once there is a file `more`,
 /// breaks off when it is told to say `die`, and is deaf once it is told to say `hang`.
@@ -316,7 +317,7 @@ fn a_folder_that_is_not_trusted_starts_nothing() {
 fn a_server_is_held_by_the_wall_of_the_session_and_what_reaches_further_is_asked() {
     let place = place(
         "[mcp.s]\ncommand = [\"sh\", \"server.sh\"]\n\
-         [mcp.far]\ncommand = [\"sh\", \"server.sh\"]\ndomains = [\"example.org\"]\n",
+         [mcp.far]\ncommand = [\"sh\", \"server.sh\"]\ndirectory = \".\"\ndomains = [\"example.org\"]\n",
     );
     place.write("go", "");
     let write = |name: &'static str| (name, json!({"word": "write"}));
@@ -352,7 +353,7 @@ fn a_server_is_held_by_the_wall_of_the_session_and_what_reaches_further_is_asked
         );
     }
     place.config(
-        "[mcp.far]\ncommand = [\"sh\", \"server.sh\"]\ndomains = [\"example.org\"]\n\
+        "[mcp.far]\ncommand = [\"sh\", \"server.sh\"]\ndirectory = \".\"\ndomains = [\"example.org\"]\n\
          [[rule]]\nprefix = [\"mcp:far\", \"say\"]\naction = \"allow\"\n",
     );
     let provider = Provider::start(move |request| match results(request) {
@@ -591,4 +592,33 @@ fn a_server_by_http_asks_before_it_is_given_anything_and_gets_its_token() {
         "{}",
         none.out
     );
+}
+
+#[test]
+fn a_server_that_has_more_than_commands_takes_no_program_from_the_folder() {
+    let server = "[mcp.s]\ncommand = [\"sh\", \"server.sh\"]\nvariables = { TOKEN = \"sesame\" }\n";
+    let place = place(server);
+    place.write("go", "");
+    let listed = finish(place.command(&["mcp"]));
+    assert!(listed.out.contains("s: not there"), "{}", listed.out);
+    place.config(&format!("{server}directory = \".\"\n"));
+    let listed = finish(place.command(&["mcp"]));
+    assert!(
+        listed.out.contains("s: 1 tool"),
+        "where it is said: {}",
+        listed.out
+    );
+}
+
+#[test]
+fn a_screen_waits_for_no_server() {
+    // It would wait for ten minutes, since there is no file `go`.
+    let place =
+        place("mcp_wait_s = 600\n[mcp.s]\ncommand = [\"sh\", \"server.sh\"]\nstart_s = 600\n");
+    let provider = Provider::start(|_| Answer::Reply("here I am", vec![]));
+    let mut screen = open(&place, &provider, &[]);
+    screen.sees("say what to do");
+    screen.type_line("hello");
+    screen.sees("here I am");
+    screen.kill();
 }

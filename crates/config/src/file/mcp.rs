@@ -19,6 +19,7 @@ use crate::value::{self, Value, entry_fits};
 
 const SERVER: &[&str] = &[
     "command",
+    "directory",
     "environment",
     "variables",
     "domains",
@@ -49,7 +50,14 @@ const OWN: &[(&str, &str)] = &[
     ("key_env", "only your own file may say where keys are sent"),
 ];
 /// What is for a process, and for a server elsewhere.
-const OF_PROCESS: &[&str] = &["environment", "variables", "domains", "writable", "sandbox"];
+const OF_PROCESS: &[&str] = &[
+    "directory",
+    "environment",
+    "variables",
+    "domains",
+    "writable",
+    "sandbox",
+];
 const OF_HTTP: &[&str] = &["headers", "key_env"];
 /// Seconds that a server has to start, and that a call has, where nothing is said.
 const START_S: u32 = 30;
@@ -162,8 +170,14 @@ impl Reader<'_> {
         }
         environment.retain(|name| !variables.contains_key(name));
         let writable = self.list_of(path, table, "writable", Kind::Folders)?;
+        let folder = |text: &str| {
+            let is_one = text == "." || text.starts_with('/') || text.starts_with("~/");
+            (is_one && !text.contains('\0')).then(|| PathBuf::from(text))
+        };
+        let expected = "\".\" for the folder that is worked in, or a path from / or ~/";
         Ok(McpProcess {
             command: self.command(path, table)?,
+            directory: self.word_of(path, table, "directory", expected, folder)?,
             environment,
             variables,
             domains: self.list_of(path, table, "domains", Kind::Domains)?,

@@ -74,13 +74,12 @@ fn servers_come_out_as_they_were_described() {
     assert!(of.confined && github.enabled);
     assert_eq!(github.start, Duration::from_mins(2));
     assert_eq!(github.timeout, Duration::from_secs(7));
-    assert!(github.offers("get_issue") && !github.offers("push"));
     assert_eq!(github.source.to_string(), "user.toml:4");
 
     let plain = &servers["plain"];
     assert_eq!(plain.start, Duration::from_secs(30));
     assert_eq!(plain.timeout, Duration::from_mins(5));
-    assert!(plain.offers("anything") && process(plain).confined);
+    assert!(process(plain).confined);
     assert!(!process(&servers["free-one"]).confined && !servers["free-one"].enabled);
 
     let far = http(&servers["far"]);
@@ -112,8 +111,8 @@ fn servers_are_listed_and_their_secrets_are_not() {
     }
     expect![[r#"
         mcp far: at https://example.org/mcp?…, with headers ["X-Team"], key from $FAR_TOKEN  user.toml:22
-        mcp free-one: starts ["/opt/server"], without a sandbox, not enabled  user.toml:17
-        mcp github: starts ["npx", "-y", "@modelcontextprotocol/server-github", ""], with variables ["GITHUB_TOKEN", "LOG_LEVEL"], reaches ["api.github.com", "*.githubusercontent.com"], writes ["/home/me/.npm", "/srv"], tools ["search_issues", "get_*"]  user.toml:4
+        mcp free-one: starts ["/opt/server"], in "/", without a sandbox, not enabled  user.toml:17
+        mcp github: starts ["npx", "-y", "@modelcontextprotocol/server-github", ""], with variables ["GITHUB_TOKEN", "LOG_LEVEL"], reaches ["api.github.com", "*.githubusercontent.com"], writes ["/home/me/.npm", "/srv"], in "/", tools ["search_issues", "get_*"]  user.toml:4
         mcp plain: starts ["server"]  user.toml:14
     "#]]
     .assert_eq(&servers(&with_key));
@@ -460,5 +459,42 @@ proptest! {
                 McpTransport::Http(of) => prop_assert!(of.key.is_none() && of.headers.is_empty()),
             }
         }
+    }
+}
+
+#[test]
+fn a_server_that_has_more_than_commands_starts_apart_from_the_folder() {
+    let more = [
+        "environment = [\"A\"]",
+        "variables = { A = \"b\" }",
+        "domains = [\"a.example\"]",
+        "writable = [\"~/a\"]",
+        "sandbox = \"off\"",
+    ];
+    let started_in = |layers: Layers| {
+        process(&resolved(&layers).mcp_servers()["s"])
+            .directory
+            .clone()
+    };
+    let table = |line: &str| format!("[mcp.s]\ncommand = [\"s\"]\n{line}\n");
+    let root = Some(PathBuf::from("/"));
+    for line in more {
+        assert_eq!(started_in(user(&table(line))), root, "{line}");
+        let here = format!("{line}\ndirectory = \".\"");
+        assert_eq!(started_in(user(&table(&here))), None, "{line}");
+        let own = format!("{line}\ndirectory = \"~/s\"");
+        let home = Some(PathBuf::from("/home/me/s"));
+        assert_eq!(started_in(user(&table(&own))), home, "{line}");
+    }
+    assert_eq!(started_in(user(&table(""))), None, "it has no more");
+    let domains = table("domains = [\"a.example\"]");
+    assert_eq!(
+        started_in(trusting("", &domains)),
+        None,
+        "its folder is trusted"
+    );
+    for wrong in ["a", "", "./a", "../a", "~"] {
+        let text = table(&format!("directory = {wrong:?}"));
+        assert!(user(&text).resolve().is_err(), "{wrong}");
     }
 }

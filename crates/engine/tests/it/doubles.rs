@@ -271,14 +271,14 @@ impl Servers {
 
 impl ToolServers for Servers {
     fn specs(&self) -> Vec<ToolSpec> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        let offered = self.offered.borrow().clone();
-        self.told.lock().unwrap().clone_from(&offered);
-        offered
+        self.offered.borrow().clone()
     }
 
-    fn absent(&self) -> Vec<String> {
-        Vec::new()
+    fn offer(&self) -> (Vec<ToolSpec>, Vec<String>) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        let offered = self.specs();
+        self.told.lock().unwrap().clone_from(&offered);
+        (offered, Vec::new())
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {

@@ -36,7 +36,7 @@ async fn a_server_that_refuses_access_says_what_to_do_and_is_asked_once() {
             assert!(why.contains(part), "{why}");
         }
         assert_eq!(site.asked(), ["server/discover"]);
-        let absent = world.servers.absent();
+        let absent = world.servers.offer().1;
         assert!(absent[0].starts_with("s: it refuses access"), "{absent:?}");
     }
     let site = Site::plays(once("tools/call", says(401, ""))).await;

@@ -94,7 +94,9 @@ pub(crate) fn policy(sandbox: SandboxMode) -> Policy {
 pub(crate) fn server(name: &str, script: impl Into<String>) -> Server {
     Server {
         name: name.to_owned(),
+        folder: None,
         transport: Transport::Process(Program {
+            directory: None,
             argv: vec!["sh".to_owned(), "-c".to_owned(), script.into()],
             environment: Vec::new(),
             variables: Vec::new(),
@@ -180,7 +182,7 @@ impl World {
     }
 
     pub(crate) fn names(&self) -> Vec<String> {
-        let specs = self.servers.specs();
+        let specs = self.servers.offer().0;
         specs.into_iter().map(|spec| spec.name).collect()
     }
 

@@ -29,8 +29,8 @@ impl ToolServers for Double {
         vec![spec("mcp__near__look"), spec("mcp__far__send")]
     }
 
-    fn absent(&self) -> Vec<String> {
-        Vec::new()
+    fn offer(&self) -> (Vec<ToolSpec>, Vec<String>) {
+        (self.specs(), Vec::new())
     }
 
     fn changed(&self) -> BoxFuture<'static, ()> {
