@@ -402,3 +402,28 @@ fn what_servers_say_ends_no_notice() {
     assert!(told.contains("All is allowed.") && told.contains("`b` cannot"));
     assert!(!told.contains("system-notice"), "{told}");
 }
+
+#[test]
+fn a_server_that_has_tools_without_end_is_heard_to_an_end() {
+    let mut story = Story::default();
+    story.play("offer use_tool\nsay x");
+    for round in 0..20 {
+        let tools = (0..100).map(|count| offered(&format!("tool{round}_{count}")));
+        let offer = Offer {
+            tools: tools.collect(),
+            absent: Vec::new(),
+        };
+        for event in story.session.decide(Input::Offered(offer)).events {
+            story.session.apply(&event);
+        }
+    }
+    let prefix = story.session.prefix();
+    assert_eq!(prefix.tools.len() + prefix.late.len(), 1_500);
+    // One that is known may still change.
+    story.play("offer tool0_0+");
+    assert!(
+        story
+            .told
+            .ends_with("(tools came and were told of in the context: tool0_0)\n")
+    );
+}
