@@ -185,3 +185,36 @@ async fn one_change_is_heard_of_once() {
     world.until(&session, ended).await;
     assert_eq!(servers.asked.load(Ordering::Relaxed) - begun, 1);
 }
+
+#[tokio::test]
+async fn a_member_opens_as_its_lead_does_and_is_told_of_late_tools() {
+    let (world, servers) = with_servers(vec![
+        Answer::Reply(reply("done", &[])),
+        Answer::Reply(reply("", &["agent-a"])),
+        Answer::Reply(reply("looked", &[])),
+        Answer::Reply(reply("done", &[])),
+    ]);
+    servers.offer(&["mcp__s__a"]);
+    let session = world.engine.start(settings()).await.unwrap();
+    let first = say("one", Delivery::Steer);
+    world.engine.submit(&session, first).await.unwrap();
+    world.until(&session, ended).await;
+    servers.offer(&["mcp__s__a", "mcp__s__b"]);
+    world.until(&session, sets_prefix).await;
+    // What a member would find by itself is something else.
+    servers.offer(&["mcp__s__c"]);
+    let second = say("two", Delivery::Steer);
+    world.engine.submit(&session, second).await.unwrap();
+    let is_second = |event: &Event| matches!(event, Event::TurnEnded { turn, .. } if turn.0 == 2);
+    world.until(&session, is_second).await;
+    let requests = world.model.requests.lock().unwrap();
+    let [lead, member] = [&requests[1], &requests[2]];
+    assert_ne!(lead.session, member.session);
+    assert!(member.prefix.opens_as(&lead.prefix));
+    let items = member.transcript.items().iter();
+    let mut told = items.filter_map(|item| match item.as_ref() {
+        Item::Notice { text } => Some(text),
+        _ => None,
+    });
+    assert!(told.any(|text| text.contains("mcp__s__b")), "it is told");
+}

@@ -335,3 +335,16 @@ async fn without_servers_there_is_no_tool_for_late_ones() {
         .await;
     assert!(told.contains("there is no tool `use_tool`"), "{told}");
 }
+
+#[tokio::test]
+async fn an_image_that_no_provider_takes_is_left_out() {
+    let (world, double) = world();
+    let image = |bytes: usize| Content::Image {
+        media_type: "image/png".to_owned(),
+        data: "A".repeat(bytes),
+    };
+    *double.answer.lock().unwrap() = vec![image(5 << 20), image((5 << 20) + 1)];
+    let outcome = world.run("mcp__near__look", r#"{"x":1}"#).await;
+    assert_eq!(outcome.content.len(), 2, "words and one image");
+    assert!(text(&outcome).contains("1 images were too large"));
+}
