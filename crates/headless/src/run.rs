@@ -3,12 +3,14 @@
 use std::future::pending;
 use std::io::Write;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use quire_protocol::{
     Client, ClientError, Frame, MessageId, Op, Opened, Pause, Seq, SessionId, Settings,
 };
 use tokio::sync::watch;
+use tokio::time::timeout;
 
 use crate::approvals::Approvals;
 use crate::drive::{Drive, output_ending};
@@ -16,6 +18,9 @@ use crate::limits;
 use crate::schema::Schema;
 use crate::screen::{Ending, Screen};
 use crate::{Adapt, Error, Outcome, Output, Start, Task};
+
+/// A session that has not begun after this says what it waits for.
+const SILENT: Duration = Duration::from_secs(1);
 
 /// Runs one task and prints it. `interrupts` counts the presses of Ctrl-C: the first interrupts
 /// the turn and waits for its end, the second returns at once, leaving the session as it is.
@@ -234,7 +239,14 @@ async fn start<W: Write, E: Write>(
 ) -> Result<Begun, Error> {
     let schema = schema_of(&settings)?;
     screen.budget = settings.limits.budget;
-    let session = client.start(settings).await?;
+    let mut starting = client.start(settings);
+    let session = if let Ok(started) = timeout(SILENT, &mut starting).await {
+        started?
+    } else {
+        screen
+            .warn("waiting for servers of tools: `quire mcp` shows them, `mcp_wait_s` is how long");
+        starting.await?
+    };
     screen.session = Some(session.clone());
     Ok(Begun {
         raised: None,

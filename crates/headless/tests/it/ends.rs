@@ -200,6 +200,27 @@ async fn an_interrupt_ends_the_wait_for_a_session_to_begin() {
     assert!(ran.err.contains("cancelled"), "{}", ran.err);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_session_that_does_not_begin_says_what_it_waits_for() {
+    let script = Script::new(Vec::new());
+    let settings = Settings {
+        model: NEVER.to_owned(),
+        ..settings()
+    };
+    let task = Task {
+        start: Start::New(settings),
+        ..task(Output::Progress)
+    };
+    let (press, interrupts) = watch::channel(0);
+    tokio::spawn(async move {
+        tokio::time::sleep(std::time::Duration::from_secs(9)).await;
+        press.send(1)
+    });
+    let ran = on_paper(&script, task, Paper::new(), interrupts).await;
+    assert_eq!(ran.outcome(), Outcome::Cancelled);
+    assert!(ran.err.contains("waiting for servers"), "{}", ran.err);
+}
+
 #[tokio::test]
 async fn the_second_interrupt_returns_at_once() {
     let script = Script::new(vec![open_turn()]);
