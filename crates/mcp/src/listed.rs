@@ -11,8 +11,9 @@ use crate::schema::flat;
 const LONGEST_DESCRIPTION: usize = 2000;
 /// Bytes of a schema at most; what takes one that is larger is told without it.
 const LARGEST_SCHEMA: usize = 128 << 10;
-/// Tools of one server at most.
+/// Tools of one server at most, and bytes of all that they are described with. A journal keeps them.
 const MOST_TOOLS: usize = 1000;
+const MOST_BYTES: usize = 1 << 20;
 /// What is said where a description was cut.
 const CUT: &str = " … (cut)";
 
@@ -34,13 +35,28 @@ pub(crate) fn listed(prefix: &str, patterns: Option<&[String]>, tools: Vec<Tool>
     let own: Vec<&str> = tools.iter().map(|tool| tool.name.as_ref()).collect();
     let names = names(prefix, &own);
     let both = tools.iter().zip(names);
-    both.filter_map(|(tool, name)| {
+    let listed = both.filter_map(|(tool, name)| {
         Some(Listed {
             own: tool.name.to_string(),
             spec: spec(name?, tool),
         })
-    })
-    .collect()
+    });
+    let mut room = MOST_BYTES;
+    listed
+        .map_while(|tool| {
+            room = room.checked_sub(size(&tool.spec))?;
+            Some(tool)
+        })
+        .collect()
+}
+
+/// Bytes of a description with all that belongs to it.
+fn size(spec: &ToolSpec) -> usize {
+    let takes = match &spec.input {
+        ToolInput::Json(schema) => schema.to_string().len(),
+        ToolInput::Text { grammar } => grammar.len(),
+    };
+    spec.name.len() + spec.description.len() + takes
 }
 
 /// Whether a name fits a pattern.
@@ -122,6 +138,17 @@ mod tests {
             let own: Vec<&str> = listed.iter().map(|one| one.own.as_str()).collect();
             assert_eq!(own, expected, "{patterns:?}");
         }
+    }
+
+    #[test]
+    fn what_a_server_says_of_its_tools_has_an_end() {
+        let large = |count: usize| {
+            let schema = json!({"description": "x".repeat(100_000)});
+            tool(json!({"name": format!("t{count}"), "inputSchema": schema}))
+        };
+        let listed = listed("mcp__s__", None, (0..100).map(large).collect());
+        assert_eq!(listed.len(), 10, "a megabyte");
+        assert_eq!(listed[9].own, "t9");
     }
 
     #[test]
