@@ -293,7 +293,7 @@ impl Resolved {
         &self.servers
     }
 
-    /// How long a new session waits for its MCP servers before its first request.
+    /// How long `quire exec` waits for its MCP servers before its first request.
     #[must_use]
     pub fn mcp_wait(&self) -> Duration {
         Duration::from_secs(self.count("mcp_wait_s").unwrap_or(5).into())

@@ -102,15 +102,7 @@ impl State {
                 self.spent.worked(*worked_ms);
                 self.turn.paused(*pause);
             }
-            Event::TurnEnded { reason, .. } => {
-                if *reason == StopReason::Error {
-                    // A count that was nonsense must not keep a session from ever asking again.
-                    self.scale.forget();
-                }
-                self.turn.ended();
-                self.compacting.turn_ended(*reason);
-                self.mail.turn_ended(*reason);
-            }
+            Event::TurnEnded { reason, .. } => self.turn_ended(*reason),
             Event::Compaction(step) => self.compacted(step, context),
             Event::Goal(step) => self.goal.step(step, &self.ledger),
             Event::Travel(step) => self.travelled(step),
@@ -146,6 +138,16 @@ impl State {
             Event::JobEnded { end } => self.news.extend(self.jobs.ended(end)),
             Event::Noticed { text } => self.noticed(text, context),
         }
+    }
+
+    fn turn_ended(&mut self, reason: StopReason) {
+        if reason == StopReason::Error {
+            // A count that was nonsense must not keep a session from ever asking again.
+            self.scale.forget();
+        }
+        self.turn.ended();
+        self.compacting.turn_ended(reason);
+        self.mail.turn_ended(reason);
     }
 
     fn prefix_set(&mut self, prefix: &Prefix) {

@@ -574,10 +574,8 @@ impl Draft<'_> {
     /// Ends a stopping turn once nothing of it runs. What was said after the interrupt then opens
     /// a turn; what was said before it waits for that.
     pub(crate) fn finish_stopping(&mut self) {
-        let spoken_to = matches!(
-            self.state.turn.mode(),
-            Some(Mode::Stopping { said, .. }) if !said.is_empty()
-        );
+        let mode = self.state.turn.mode();
+        let spoken_to = matches!(mode, Some(Mode::Stopping { said, .. }) if !said.is_empty());
         self.end_stopped();
         if spoken_to && self.state.turn.id().is_none() {
             self.open_with_all();

@@ -152,73 +152,25 @@ type Case = (
 
 fn cases() -> Vec<Case> {
     use ApprovalMode::{Ask, Auto, Never};
-    use SandboxMode::{Off, ReadOnly, WorkspaceWrite};
+    use Phase::{Look, Plan, Work};
+    use SandboxMode::{Off, ReadOnly, WorkspaceWrite as Write};
     vec![
-        (WorkspaceWrite, Auto, Phase::Work, "", "run", "ask"),
-        (WorkspaceWrite, Never, Phase::Work, "", "run", "refuse"),
-        (WorkspaceWrite, Ask, Phase::Work, "", "ask", "ask"),
-        (ReadOnly, Auto, Phase::Work, "", "run", "ask"),
-        (Off, Auto, Phase::Work, "", "run", "run"),
-        (Off, Ask, Phase::Work, "", "ask", "ask"),
-        (Off, Auto, Phase::Plan, "", "run", "ask"),
-        (WorkspaceWrite, Auto, Phase::Plan, "", "run", "ask"),
-        (WorkspaceWrite, Auto, Phase::Look, "", "run", "ask"),
-        (
-            WorkspaceWrite,
-            Auto,
-            Phase::Work,
-            "allow mcp:far",
-            "run",
-            "run",
-        ),
-        (
-            WorkspaceWrite,
-            Ask,
-            Phase::Work,
-            "allow mcp:far send",
-            "ask",
-            "run",
-        ),
-        (
-            WorkspaceWrite,
-            Auto,
-            Phase::Work,
-            "allow mcp:far other",
-            "run",
-            "ask",
-        ),
-        (
-            WorkspaceWrite,
-            Auto,
-            Phase::Plan,
-            "allow mcp:far",
-            "run",
-            "ask",
-        ),
-        (
-            WorkspaceWrite,
-            Never,
-            Phase::Plan,
-            "allow mcp:far",
-            "run",
-            "refuse",
-        ),
-        (
-            WorkspaceWrite,
-            Auto,
-            Phase::Work,
-            "deny mcp:near",
-            "refuse",
-            "ask",
-        ),
-        (
-            WorkspaceWrite,
-            Auto,
-            Phase::Work,
-            "ask mcp:near look",
-            "ask",
-            "ask",
-        ),
+        (Write, Auto, Work, "", "run", "ask"),
+        (Write, Never, Work, "", "run", "refuse"),
+        (Write, Ask, Work, "", "ask", "ask"),
+        (ReadOnly, Auto, Work, "", "run", "ask"),
+        (Off, Auto, Work, "", "run", "run"),
+        (Off, Ask, Work, "", "ask", "ask"),
+        (Off, Auto, Plan, "", "run", "ask"),
+        (Write, Auto, Plan, "", "run", "ask"),
+        (Write, Auto, Look, "", "run", "ask"),
+        (Write, Auto, Work, "allow mcp:far", "run", "run"),
+        (Write, Ask, Work, "allow mcp:far send", "ask", "run"),
+        (Write, Auto, Work, "allow mcp:far other", "run", "ask"),
+        (Write, Auto, Plan, "allow mcp:far", "run", "ask"),
+        (Write, Never, Plan, "allow mcp:far", "run", "refuse"),
+        (Write, Auto, Work, "deny mcp:near", "refuse", "ask"),
+        (Write, Auto, Work, "ask mcp:near look", "ask", "ask"),
     ]
 }
 

@@ -144,34 +144,36 @@ fn words_are_counted_without_a_parse() {
     .assert_eq(&table);
 }
 
+/// Answers that are not streamed, errors and what is none.
+const WHOLE: [(Dialect, &str); 7] = [
+    (
+        Dialect::Messages,
+        r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"text","text":"\"usage\":{}"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":2}}"#,
+    ),
+    (
+        Dialect::Responses,
+        r#"{"id":"resp_1","model":"m","status":"completed","service_tier":"flex","output":[{"type":"function_call","arguments":"{}"}],"usage":{"input_tokens":3,"output_tokens":2}}"#,
+    ),
+    (
+        Dialect::Responses,
+        r#"{"id":"resp_1","status":"failed","error":{"code":"server_error","message":"No."}}"#,
+    ),
+    (
+        Dialect::Chat,
+        r#"{"id":"c_1","model":"m","choices":[{"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
+    ),
+    (Dialect::Chat, r#"{"error":{"message":"No.","code":429}}"#),
+    (Dialect::Chat, "<html>"),
+    (
+        Dialect::Responses,
+        r#"{"object":"response.compaction","output":[],"usage":{"input_tokens":3,"output_tokens":2}}"#,
+    ),
+];
+
 #[test]
 fn whole_bodies_are_metered() {
-    let rows = [
-        (
-            Dialect::Messages,
-            r#"{"id":"msg_1","type":"message","model":"m","content":[{"type":"text","text":"\"usage\":{}"}],"stop_reason":"end_turn","usage":{"input_tokens":3,"output_tokens":2}}"#,
-        ),
-        (
-            Dialect::Responses,
-            r#"{"id":"resp_1","model":"m","status":"completed","service_tier":"flex","output":[{"type":"function_call","arguments":"{}"}],"usage":{"input_tokens":3,"output_tokens":2}}"#,
-        ),
-        (
-            Dialect::Responses,
-            r#"{"id":"resp_1","status":"failed","error":{"code":"server_error","message":"No."}}"#,
-        ),
-        (
-            Dialect::Chat,
-            r#"{"id":"c_1","model":"m","choices":[{"message":{"role":"assistant","content":"Hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":2}}"#,
-        ),
-        (Dialect::Chat, r#"{"error":{"message":"No.","code":429}}"#),
-        (Dialect::Chat, "<html>"),
-        (
-            Dialect::Responses,
-            r#"{"object":"response.compaction","output":[],"usage":{"input_tokens":3,"output_tokens":2}}"#,
-        ),
-    ];
     let mut table = String::new();
-    for (dialect, body) in rows {
+    for (dialect, body) in WHOLE {
         writeln!(table, "{}", report(&Meter::whole(dialect, body.as_bytes()))).unwrap();
     }
     expect![[r#"
